@@ -1,0 +1,3 @@
+//! Doorframe.
+
+fn main() {}

@@ -1,0 +1,23 @@
+//! What time it is, as a value that tests can fix. Knows no other room.
+
+use jiff::Timestamp;
+
+/// The wall clock. Durations are measured with `std::time::Instant`, never with this.
+pub trait Clock: Send + Sync {
+    /// The present moment in UTC.
+    fn now(&self) -> Timestamp;
+}
+
+/// The system's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the clock"
+    )]
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}

@@ -1,0 +1,1 @@
+//! `git bitbucket …`: one file for each command. Uses the rooms; no room uses it.

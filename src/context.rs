@@ -1,0 +1,135 @@
+//! What the process was given: environment, working directory, its own path, the clock.
+//!
+//! Captured once by the doorframes in `src/bin`; everything else gets it as a value. Children are
+//! started through [`Context::command`], the one place that takes the API token out of their
+//! environment. Knows only `clock`.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use crate::clock::Clock;
+
+/// The variable that holds an API token; no child ever inherits it.
+pub const API_TOKEN: &str = "BITBUCKET_API_TOKEN";
+
+/// The environment variables of the process, as they were at its start.
+#[derive(Clone, Default)]
+pub struct Environment(BTreeMap<OsString, OsString>);
+
+impl Environment {
+    /// Takes the variables over as they are.
+    pub fn new(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        Self(variables.into_iter().collect())
+    }
+
+    /// The value as it stands, also an empty one. `None`: not set.
+    pub fn raw(&self, name: &str) -> Option<&OsStr> {
+        self.0.get(OsStr::new(name)).map(OsString::as_os_str)
+    }
+
+    /// The value where it is UTF-8 and not empty; `None` otherwise.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.raw(name)?.to_str().filter(|value| !value.is_empty())
+    }
+
+    /// Whether the variable is set at all, to whatever value.
+    pub fn is_set(&self, name: &str) -> bool {
+        self.raw(name).is_some()
+    }
+}
+
+impl std::fmt::Debug for Environment {
+    /// Names only: values may be secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// Everything the process was given.
+#[derive(Clone)]
+pub struct Context {
+    /// The variables at the start.
+    pub environment: Environment,
+    /// The working directory (getcwd, never `PWD`: git does not keep that one up to date).
+    pub directory: PathBuf,
+    /// The program's own file, from the system and not from `argv[0]`.
+    pub program: PathBuf,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Context {
+    /// `$HOME`, as for git. `None` where it is not set or empty.
+    pub fn home(&self) -> Option<&Path> {
+        self.environment
+            .raw("HOME")
+            .filter(|home| !home.is_empty())
+            .map(Path::new)
+    }
+
+    /// `~/.ssh`; `None` without a home.
+    pub fn ssh_directory(&self) -> Option<PathBuf> {
+        Some(self.home()?.join(".ssh"))
+    }
+
+    /// `~/.ssh/bitbucket-ssh`: accounts, records and locks, beside the keys they speak of.
+    pub fn records_directory(&self) -> Option<PathBuf> {
+        Some(self.ssh_directory()?.join("bitbucket-ssh"))
+    }
+
+    /// `$XDG_STATE_HOME/bitbucket-ssh` (an absolute path only), else
+    /// `~/.local/state/bitbucket-ssh`: what may be lost.
+    pub fn state_directory(&self) -> Option<PathBuf> {
+        let base = match self.environment.raw("XDG_STATE_HOME").map(Path::new) {
+            Some(path) if path.is_absolute() => path.to_owned(),
+            _ => self.home()?.join(".local/state"),
+        };
+        Some(base.join("bitbucket-ssh"))
+    }
+
+    /// `~` and `~/…` resolved against `$HOME`; every other text as it is.
+    pub fn expand_home(&self, path: &str) -> PathBuf {
+        match (path.strip_prefix('~'), self.home()) {
+            (Some(""), Some(home)) => home.to_owned(),
+            (Some(rest), Some(home)) if rest.starts_with('/') => {
+                home.join(rest.trim_start_matches('/'))
+            }
+            _ => PathBuf::from(path),
+        }
+    }
+
+    /// A child with the captured environment without the API token, its standard streams closed
+    /// off from git's: stdin and stdout are the null device unless the caller says otherwise,
+    /// stderr is inherited.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that starts children"
+    )]
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .envs(
+                self.environment
+                    .0
+                    .iter()
+                    .filter(|(name, _)| *name != API_TOKEN),
+            )
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        command
+    }
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context")
+            .field("environment", &self.environment)
+            .field("directory", &self.directory)
+            .field("program", &self.program)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,280 @@
+//! What is wished: git config, ssh_config and the environment, each value with its origin.
+//!
+//! Reads configuration, asks nobody, writes nothing. Knows `repository` and the ground floor.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::ssh_command::AddressFamily;
+
+/// The file a value of git config may come from, lowest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// The machine's file.
+    System,
+    /// The user's files.
+    Global,
+    /// The repository's file.
+    Local,
+    /// The worktree's file.
+    Worktree,
+}
+
+/// Where a value was said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// An option of this call, as typed.
+    CommandLine(String),
+    /// A variable, by name.
+    Environment(&'static str),
+    /// git config. The line is found by reading the file again, only when it is shown.
+    GitConfig {
+        /// Its scope.
+        scope: Scope,
+        /// Its file; `None` where git config has none.
+        file: Option<PathBuf>,
+        /// The whole key as written: `bitbucket.https://bitbucket.org/acme.account`.
+        key: String,
+    },
+    /// ssh_config; `ssh -G` tells neither file nor line.
+    SshConfig,
+    /// Nobody said anything.
+    Default,
+}
+
+/// A value and where it was said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sourced<T> {
+    /// The value.
+    pub value: T,
+    /// Where it was said.
+    pub origin: Origin,
+}
+
+impl<T> Sourced<T> {
+    /// A value with its origin.
+    pub fn new(value: T, origin: Origin) -> Self {
+        Self { value, origin }
+    }
+}
+
+/// What one rank of interface section 4 says about the identity. Empty: nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Statement {
+    /// `identityFile`, `~` resolved, in file order.
+    pub identity_files: Vec<Sourced<PathBuf>>,
+    /// `account`, in file order.
+    pub accounts: Vec<Sourced<String>>,
+}
+
+impl Statement {
+    /// Whether the rank says nothing.
+    pub fn is_empty(&self) -> bool {
+        self.identity_files.is_empty() && self.accounts.is_empty()
+    }
+}
+
+/// `bitbucket.provision`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Provision {
+    /// A missing identity is made.
+    Auto,
+    /// A missing identity is made after a yes.
+    Ask,
+    /// Nothing is made.
+    Never,
+}
+
+/// `bitbucket.keyType`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyType {
+    /// The default.
+    Ed25519,
+    /// NIST P-256.
+    Ecdsa,
+    /// RSA of that many bits.
+    Rsa(u32),
+}
+
+/// `bitbucket.passphrase`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PassphraseStore {
+    /// Keyring where there is one, else ask on a terminal, else none with a notice.
+    Auto,
+    /// Random, kept in the system's keyring.
+    Keyring,
+    /// Asked for.
+    Ask,
+    /// No passphrase.
+    None,
+}
+
+/// `bitbucket.transport`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carrier {
+    /// russh.
+    Native,
+    /// The system's ssh.
+    OpenSsh,
+}
+
+/// `bitbucket.otherHosts`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OtherHosts {
+    /// The system's ssh.
+    System,
+    /// The native transport.
+    Native,
+}
+
+/// `bitbucket.hooks.author`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthorCheck {
+    /// A line on stderr.
+    Warn,
+    /// The push is refused.
+    Refuse,
+    /// Nothing is looked at.
+    Off,
+}
+
+/// A setting that does not count, and why: shown by `status` and `-v`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ignored {
+    /// Where it stands.
+    pub origin: Origin,
+    /// Its value as written.
+    pub value: String,
+    /// One clause without a full stop.
+    pub why: String,
+}
+
+/// Everything git config wishes for one repository (or for a site, where no repository is meant).
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Rank 2: the requested repository's own configuration.
+    pub own: Statement,
+    /// Rank 3: the most specific URL with a value.
+    pub by_url: Statement,
+    /// Rank 5: plain, global else system.
+    pub plain: Statement,
+    /// `bitbucket.provision`, after the rules for `CI` and for the kind of site.
+    pub provision: Sourced<Provision>,
+    /// `bitbucket.keyType`.
+    pub key_type: Sourced<KeyType>,
+    /// `bitbucket.keyLifetime`, in days. `None`: keys do not expire.
+    pub key_lifetime: Option<Sourced<u32>>,
+    /// `bitbucket.passphrase`.
+    pub passphrase: Sourced<PassphraseStore>,
+    /// `bitbucket.transport`.
+    pub transport: Sourced<Carrier>,
+    /// `bitbucket.hooks.author`.
+    pub author_check: Sourced<AuthorCheck>,
+    /// What was found and does not count.
+    pub ignored: Vec<Ignored>,
+}
+
+/// `StrictHostKeyChecking`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StrictHostKeyChecking {
+    /// Unknown keys are refused.
+    Yes,
+    /// Unknown keys are asked about.
+    Ask,
+    /// Unknown keys are learned, changed ones refused.
+    AcceptNew,
+    /// Unknown keys are learned, changed ones pass with a warning and without passwords.
+    Off,
+}
+
+/// What the user's ssh_config and `-o` options say for one host. `None` or empty: nothing was
+/// said (compiled-in defaults of the installed ssh are not wishes).
+#[derive(Debug, Clone, Default)]
+pub struct SshConfig {
+    /// `HostName`.
+    pub host_name: Option<String>,
+    /// `Port`, `-p`.
+    pub port: Option<u16>,
+    /// `User`, `-l`, `user@`.
+    pub user: Option<String>,
+    /// `IdentityFile` of a file or of `-o`/`-i`, tokens and `~` expanded, in order.
+    pub identity_files: Vec<PathBuf>,
+    /// `IdentitiesOnly`.
+    pub identities_only: Option<bool>,
+    /// `IdentityAgent`: a path, `none`, or `$VARIABLE`; expanded. `None`: `SSH_AUTH_SOCK`.
+    pub identity_agent: Option<String>,
+    /// `CertificateFile`, expanded.
+    pub certificate_files: Vec<PathBuf>,
+    /// `AddKeysToAgent` as written by `ssh -G` (`false`, `true`, `ask`, `confirm`, a time).
+    pub add_keys_to_agent: Option<String>,
+    /// `ProxyCommand`, tokens not expanded (`%h %p` are the endpoint's).
+    pub proxy_command: Option<String>,
+    /// `ProxyJump`.
+    pub proxy_jump: Option<String>,
+    /// `UserKnownHostsFile`, expanded. `None`: `~/.ssh/known_hosts` and `known_hosts2`.
+    pub user_known_hosts: Option<Vec<PathBuf>>,
+    /// `GlobalKnownHostsFile`. `None`: `/etc/ssh/ssh_known_hosts` and `ssh_known_hosts2`.
+    pub global_known_hosts: Option<Vec<PathBuf>>,
+    /// `RevokedHostKeys`.
+    pub revoked_host_keys: Option<PathBuf>,
+    /// `HostKeyAlias`.
+    pub host_key_alias: Option<String>,
+    /// `StrictHostKeyChecking`. `None`: ask.
+    pub strict_host_key_checking: Option<StrictHostKeyChecking>,
+    /// `HashKnownHosts`.
+    pub hash_known_hosts: Option<bool>,
+    /// `UpdateHostKeys` (`false`, `true`, `ask`).
+    pub update_host_keys: Option<String>,
+    /// `AddressFamily`, `-4`, `-6`. `None`: any.
+    pub address_family: Option<AddressFamily>,
+    /// `BindAddress`, `-b`.
+    pub bind_address: Option<String>,
+    /// `ConnectTimeout`, for each address.
+    pub connect_timeout: Option<Duration>,
+    /// `ConnectionAttempts`. `None`: 1.
+    pub connection_attempts: Option<u32>,
+    /// `ServerAliveInterval`; zero means none was wanted.
+    pub server_alive_interval: Option<Duration>,
+    /// `ServerAliveCountMax`.
+    pub server_alive_count_max: Option<u32>,
+    /// `RekeyLimit`: bytes (0: default) and time (zero: none).
+    pub rekey_limit: Option<(u64, Duration)>,
+    /// `Compression`, `-C`.
+    pub compression: Option<bool>,
+    /// `Ciphers`, `-c`, expanded by `ssh -G`.
+    pub ciphers: Option<Vec<String>>,
+    /// `KexAlgorithms`.
+    pub kex_algorithms: Option<Vec<String>>,
+    /// `MACs`, `-m`.
+    pub macs: Option<Vec<String>>,
+    /// `HostKeyAlgorithms`.
+    pub host_key_algorithms: Option<Vec<String>>,
+    /// `PubkeyAcceptedAlgorithms`.
+    pub pubkey_accepted_algorithms: Option<Vec<String>>,
+    /// `PubkeyAuthentication no` is `Some(false)`.
+    pub pubkey_authentication: Option<bool>,
+    /// `PasswordAuthentication`.
+    pub password_authentication: Option<bool>,
+    /// `KbdInteractiveAuthentication`.
+    pub keyboard_interactive_authentication: Option<bool>,
+    /// `PreferredAuthentications`.
+    pub preferred_authentications: Option<Vec<String>>,
+    /// `NumberOfPasswordPrompts`. `None`: 3.
+    pub number_of_password_prompts: Option<u32>,
+    /// `SendEnv` patterns.
+    pub send_env: Vec<String>,
+    /// `SetEnv` pairs.
+    pub set_env: Vec<(String, String)>,
+    /// `LogLevel` as written.
+    pub log_level: Option<String>,
+    /// `BatchMode`.
+    pub batch_mode: Option<bool>,
+    /// The directive that only the system's ssh carries (interface 2.1), if one was said.
+    pub needs_system_ssh: Option<String>,
+    /// Directives that were said and are ignored, for `-vv`.
+    pub ignored: Vec<String>,
+    /// The typed host is an alias: ssh_config gives it another HostName.
+    pub is_alias: bool,
+    /// A config file exists that could not be read since no ssh is installed.
+    pub unread_file: Option<PathBuf>,
+}

@@ -1,0 +1,187 @@
+//! The session: endpoint, handshake, authentication, splice; or the hand-over to the system's ssh.
+//!
+//! Knows nothing of REST, provisioning or settings files: it gets values. Beside
+//! `identity::{agent, signer}` the only room that imports russh.
+
+use std::path::PathBuf;
+
+use crate::host_key::Verdict;
+use crate::identity::Identity;
+use crate::prompt::Prompt;
+use crate::repository::{Service, SshHost};
+use crate::settings::SshConfig;
+
+/// Everything one connection needs.
+pub struct Session<'a> {
+    /// Tried in order, staggered (interface section 3, "Endpoints"). Never empty.
+    pub endpoints: Vec<Endpoint>,
+    /// The user to log in as.
+    pub user: String,
+    /// The host as typed, for messages.
+    pub typed_host: String,
+    /// What the user's ssh_config says for the host.
+    pub config: &'a SshConfig,
+    /// Offered in this order, one connection.
+    pub identities: Vec<Identity>,
+    /// The remote command; `None` asks for a shell.
+    pub command: Option<Vec<u8>>,
+    /// What is asked, as far as it decides about holding back and retrying.
+    pub service: Service,
+    /// Variables to send, name and value, already chosen by SendEnv and SetEnv.
+    pub environment: Vec<(String, String)>,
+    /// stdin is the null device (`-n`).
+    pub no_stdin: bool,
+    /// Another candidate stands behind this one: a refusal is held back and reported as
+    /// [`Outcome::NoAccess`] where the service allows it.
+    pub may_retry: bool,
+    /// Who can be asked.
+    pub prompt: &'a dyn Prompt,
+    /// For key files the program made: the passphrase from the keyring. `None` for a file means
+    /// that a person has to be asked.
+    pub passphrase: &'a dyn Fn(&std::path::Path) -> Option<crate::secret::Secret>,
+    /// Host keys a site is known by besides known_hosts (`SHA256:…`): Data Center's fingerprint
+    /// as read over HTTPS.
+    pub site_fingerprints: Vec<String>,
+    /// The captured process surroundings, for paths and children (ProxyCommand).
+    pub context: &'a crate::context::Context,
+}
+
+/// One place to connect to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Host and port.
+    pub address: SshHost,
+    /// The published keys of Bitbucket Cloud speak for it (its three names).
+    pub published: bool,
+}
+
+/// What the remote command ended with, in ssh's sense: 0–255.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExitStatus(pub u8);
+
+/// How a session ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// An identity was let in and the command ran; git has had its bytes.
+    Served {
+        /// The remote status.
+        status: ExitStatus,
+        /// The identity that was let in.
+        identity: Identity,
+        /// The endpoint that answered.
+        endpoint: Endpoint,
+    },
+    /// Every identity was refused on a connection that was still open, or there was none to
+    /// offer that the server takes.
+    NotLetIn(Refusal),
+    /// Let in, then refused the repository, before a byte of git's was touched.
+    NoAccess {
+        /// The identity that was let in.
+        identity: Identity,
+        /// The channel's stderr, as it came.
+        stderr: Vec<u8>,
+        /// A first packet `ERR` on stdout, whole, as it came; empty otherwise.
+        stdout: Vec<u8>,
+        /// The remote status.
+        status: ExitStatus,
+        /// The endpoint that answered.
+        endpoint: Endpoint,
+    },
+}
+
+/// A refused login.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    /// The fingerprints that were offered, with their files.
+    pub offered: Vec<(Option<String>, Option<PathBuf>)>,
+    /// Methods the server would still take (`publickey`, `password`, …).
+    pub methods: Vec<String>,
+    /// Keys that could not be used (wrong passphrase, unreadable, agent refused), in words.
+    pub unusable: Vec<String>,
+    /// The endpoint that answered.
+    pub endpoint: Endpoint,
+    /// The user name that was refused.
+    pub user: String,
+}
+
+/// Why there was no session. Words, hints and status: `report`.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A name that does not resolve.
+    #[error("Could not resolve hostname {host}: {why}")]
+    Resolve {
+        /// The name.
+        host: String,
+        /// The resolver's words.
+        why: String,
+    },
+    /// No endpoint could be reached; the last attempt's words.
+    #[error("connect to host {host} port {port}: {why}")]
+    Connect {
+        /// The last host.
+        host: String,
+        /// Its port.
+        port: u16,
+        /// The system's words (`Connection refused`, `Connection timed out`).
+        why: String,
+    },
+    /// The connection ended before or during the key exchange.
+    #[error("kex_exchange_identification: {why}")]
+    Identification {
+        /// What happened.
+        why: String,
+        /// With whom.
+        endpoint: Endpoint,
+    },
+    /// No algorithm in common.
+    #[error("Unable to negotiate with {host} port {port}: {why}")]
+    Negotiate {
+        /// The host.
+        host: String,
+        /// The port.
+        port: u16,
+        /// `no matching host key type found. Their offer: …`.
+        why: String,
+    },
+    /// The host key was not accepted.
+    #[error("Host key verification failed.")]
+    HostKey {
+        /// The name that was looked up.
+        name: String,
+        /// `SHA256:…` and the key's algorithm.
+        fingerprint: String,
+        /// The algorithm.
+        algorithm: String,
+        /// The judgement.
+        verdict: Box<Verdict>,
+        /// Where new keys would be written.
+        user_file: Option<PathBuf>,
+    },
+    /// The server said goodbye, or the connection was lost.
+    #[error("Connection closed by {host} port {port}")]
+    Closed {
+        /// The host.
+        host: String,
+        /// The port.
+        port: u16,
+        /// The server's reason, sanitised; empty where it gave none.
+        why: String,
+        /// Whether an identity had been let in.
+        authenticated: bool,
+    },
+    /// The server did not open the channel or refused the command.
+    #[error("{0}")]
+    Channel(String),
+    /// The server stopped answering (keep-alives, time-outs).
+    #[error("Timeout, server {host} not responding.")]
+    Timeout {
+        /// The host.
+        host: String,
+    },
+    /// Something of our own: a local read or write, the runtime, the proxy command.
+    #[error("{0}")]
+    Local(String),
+    /// git has gone; there is nobody to tell.
+    #[error("the calling program has ended")]
+    CallerGone,
+}
