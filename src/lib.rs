@@ -12,7 +12,7 @@
 //! 7. [`bitbucket`] and [`provision`]: a new key, where the plan says so.
 //!
 //! The corridor that calls them in turn is `git_connection`; the ground floor that every room may
-//! use is [`context`], [`clock`], [`secret`], [`prompt`] and [`diagnostics`]; [`report`] words
+//! use is [`context`], [`clock`], [`secret`], [`sanitise`], [`prompt`] and [`diagnostics`]; [`report`] words
 //! every failure; [`commands`] is `git bitbucket`.
 
 pub mod ssh_command;
@@ -41,4 +41,5 @@ pub mod report;
 
 pub mod clock;
 pub mod context;
+pub mod sanitise;
 pub mod secret;
