@@ -35,6 +35,13 @@ impl Environment {
         self.raw(name)?.to_str().filter(|value| !value.is_empty())
     }
 
+    /// Every variable whose name and value are UTF-8, by name.
+    pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)))
+    }
+
     /// Whether the variable is set at all, to whatever value.
     pub fn is_set(&self, name: &str) -> bool {
         self.raw(name).is_some()

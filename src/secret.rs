@@ -1,8 +1,10 @@
 //! Text that must never be seen: tokens and passphrases.
 //!
 //! Zeroed when dropped, redacted in `Debug`, without `Display`: whoever needs the text says so by
-//! calling [`Secret::reveal`]. Knows no other room.
+//! calling [`Secret::reveal`]. Also the names of the places where such text may lie. Knows no other
+//! room.
 
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 /// A token, password or passphrase. `Debug` prints `[redacted]`.
@@ -30,6 +32,20 @@ impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("[redacted]")
     }
+}
+
+/// Where a token lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TokenPlace {
+    /// `BITBUCKET_API_TOKEN`.
+    Environment,
+    /// The system's keyring.
+    Keyring,
+    /// `tokens.json`, 0600, in the records' directory.
+    File,
+    /// One of git's credential helpers.
+    GitCredential,
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use ssh_key::{Certificate, PublicKey};
 
+use crate::secret::TokenPlace;
 use crate::settings::Origin;
 
 /// An account of a site. Equal where site and name (without regard to case) are.
@@ -54,20 +55,6 @@ pub struct Account {
     pub emails: Vec<String>,
 }
 
-/// Where a token lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TokenPlace {
-    /// `BITBUCKET_API_TOKEN`.
-    Environment,
-    /// The system's keyring.
-    Keyring,
-    /// `tokens.json`, 0600, in the records' directory.
-    File,
-    /// One of git's credential helpers.
-    GitCredential,
-}
-
 /// How far a managed identity has come (interface section 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -98,7 +85,7 @@ pub struct Managed {
     pub key_id: Option<String>,
     /// The label given to the site.
     pub label: String,
-    /// When the pair was made.
+    /// When the pair was made; for an adopted key, when it was adopted.
     pub created: jiff::Timestamp,
     /// The expiry given to the site. `None`: it does not expire.
     pub expires: Option<jiff::Timestamp>,

@@ -25,15 +25,13 @@ pub struct Session<'a> {
     pub identities: Vec<Identity>,
     /// The remote command; `None` asks for a shell.
     pub command: Option<Vec<u8>>,
-    /// What is asked, as far as it decides about holding back and retrying.
+    /// What is asked. Where it [can be retried](Service::can_be_retried), a refusal of the
+    /// repository is held back and reported as [`Outcome::NoAccess`]; otherwise everything passes.
     pub service: Service,
     /// Variables to send, name and value, already chosen by SendEnv and SetEnv.
     pub environment: Vec<(String, String)>,
     /// stdin is the null device (`-n`).
     pub no_stdin: bool,
-    /// Another candidate stands behind this one: a refusal is held back and reported as
-    /// [`Outcome::NoAccess`] where the service allows it.
-    pub may_retry: bool,
     /// Who can be asked.
     pub prompt: &'a dyn Prompt,
     /// For key files the program made: the passphrase from the keyring. `None` for a file means
