@@ -4,13 +4,17 @@
 //! `transport`, the only files that import russh. Asks nobody: a passphrase is asked for through
 //! a closure when the server has accepted the public key. Knows `settings`, `repository`.
 
+pub mod accounts;
+pub mod plan;
+pub mod survey;
+
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use ssh_key::{Certificate, PublicKey};
 
 use crate::secret::TokenPlace;
-use crate::settings::Origin;
+use crate::settings::{Origin, Sourced};
 
 /// An account of a site. Equal where site and name (without regard to case) are.
 #[derive(Debug, Clone, Eq, Serialize, Deserialize)]
@@ -217,6 +221,8 @@ pub struct Plan {
     pub candidates: Vec<Candidate>,
     /// What was left out, with its reason.
     pub passed_over: Vec<PassedOver>,
+    /// Key files that the closing rank names and that do not exist: an error before connecting.
+    pub missing: Vec<Sourced<PathBuf>>,
     /// The rank that closed the list; `None`: open to rank 8.
     pub closed_by: Option<Rank>,
 }

@@ -1,0 +1,84 @@
+//! What an account stands for on this machine. Pure; part of the plan.
+
+use crate::identity::survey::Survey;
+use crate::identity::{Account, AccountName, Identity, State};
+use crate::settings::Provision;
+
+/// What an account stands for (interface section 4).
+#[derive(Debug, Clone)]
+pub enum Standing {
+    /// Its managed identity, or a key here that its key list shows.
+    Identity(Box<Identity>),
+    /// A key that is still to be made (or whose making is still to be finished).
+    NewKey,
+    /// Nothing; one clause that says why.
+    Nothing(String),
+}
+
+impl Standing {
+    /// The newest managed identity that the site was told of; else a key file or agent key that
+    /// the account's key list shows; else a new key, where making one is allowed.
+    pub fn of(survey: &Survey<'_>, name: &AccountName) -> Self {
+        if let Some(identity) = managed(survey, name) {
+            return Self::Identity(Box::new(identity.clone()));
+        }
+        if let Some(identity) = listed(survey, name) {
+            return Self::Identity(Box::new(identity.clone()));
+        }
+        if survey.settings.provision.value == Provision::Never {
+            return Self::Nothing("has no key here, and bitbucket.provision is never".to_owned());
+        }
+        Self::NewKey
+    }
+}
+
+/// A pending record is not an identity yet: provisioning finishes it.
+fn managed<'s>(survey: &'s Survey<'_>, name: &AccountName) -> Option<&'s Identity> {
+    survey.managed.iter().find(|identity| {
+        identity.managed.as_ref().is_some_and(|record| {
+            record.account == *name && record.repository.is_none() && record.state != State::Pending
+        })
+    })
+}
+
+fn listed<'s>(survey: &'s Survey<'_>, name: &AccountName) -> Option<&'s Identity> {
+    let account = account(survey, name)?;
+    survey
+        .ssh_config_files
+        .iter()
+        .chain(&survey.default_files)
+        .chain(&survey.agent)
+        .find(|identity| {
+            identity
+                .fingerprint()
+                .is_some_and(|print| account.key_fingerprints.contains(&print))
+        })
+}
+
+fn account<'s>(survey: &'s Survey<'_>, name: &AccountName) -> Option<&'s Account> {
+    let mut accounts = survey.accounts.iter();
+    accounts.find(|account| account.account == *name)
+}
+
+/// Whether an account that was named without a URL speaks for this site: it is recorded there or
+/// stands in the environment for it; known nowhere and with an `@`, it speaks for Cloud.
+pub fn speaks_for(survey: &Survey<'_>, name: &str) -> bool {
+    let same = |other: &str| other.eq_ignore_ascii_case(name);
+    if survey.environment_account.as_deref().is_some_and(same) {
+        return true;
+    }
+    let mut sites = survey
+        .accounts
+        .iter()
+        .filter(|account| same(&account.account.name))
+        .map(|account| account.account.site.as_str())
+        .peekable();
+    if sites.peek().is_none() {
+        let recorded = survey.managed.iter().filter_map(|i| i.managed.as_ref());
+        return recorded
+            .into_iter()
+            .any(|record| same(&record.account.name))
+            || (name.contains('@') && survey.site.kind == crate::repository::SiteKind::Cloud);
+    }
+    sites.any(|site| site == survey.site.url)
+}
