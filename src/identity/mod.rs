@@ -4,7 +4,6 @@
 //! `transport`, the only files that import russh. Asks nobody: a passphrase is asked for through
 //! a closure when the server has accepted the public key. Knows `settings`, `repository`.
 
-pub mod accounts;
 pub mod plan;
 pub mod survey;
 

@@ -1,0 +1,151 @@
+//! The published order of identities (interface section 4), as one pure function.
+//!
+//! Ranks 1 to 5 are statements: the first that says anything closes the list. Ranks 6 to 8 are
+//! what remains where nobody said anything. Reads nothing, asks nobody.
+
+mod accounts;
+mod loose;
+mod standing;
+mod statements;
+
+use crate::identity::survey::Survey;
+use crate::identity::{
+    Account, AccountName, Candidate, Identity, Offer, PassedOver, Plan, Rank, Reason,
+};
+use standing::Standing;
+
+/// Keys of unknown accounts that one connection offers; Go's servers end it after six.
+const KEYS_ON_A_CONNECTION: usize = 5;
+
+/// The ordered list of identities that this connection may use.
+pub fn plan(survey: &Survey<'_>) -> Plan {
+    let mut draft = Draft {
+        survey,
+        plan: Plan::default(),
+    };
+    draft.name_the_lost();
+    for rank in [
+        Rank::CommandLine,
+        Rank::Own,
+        Rank::ByUrl,
+        Rank::SshConfigOnly,
+        Rank::Plain,
+    ] {
+        let found = match rank {
+            Rank::CommandLine => draft.command_line(),
+            Rank::SshConfigOnly => draft.ssh_config_only(),
+            _ => draft.statement(rank),
+        };
+        if !found.is_empty() || draft.plan.closed_by == Some(rank) {
+            draft.plan.candidates = found;
+            draft.plan.closed_by = Some(rank);
+            return draft.plan;
+        }
+    }
+    draft.open_end();
+    draft.plan
+}
+
+struct Draft<'a, 'b> {
+    survey: &'a Survey<'b>,
+    plan: Plan,
+}
+
+impl Draft<'_, '_> {
+    fn name_the_lost(&mut self) {
+        for record in &self.survey.lost {
+            let file = record.file.display().to_string();
+            self.pass_over(file, "its private key is no longer here");
+        }
+    }
+
+    fn pass_over(&mut self, what: impl Into<String>, why: impl Into<String>) {
+        self.plan.passed_over.push(PassedOver {
+            what: what.into(),
+            why: why.into(),
+        });
+    }
+
+    /// What an account stands for: its managed identity; else a key here that its list shows;
+    /// else a new key, where that is allowed. `None`: nothing, and the plan says why.
+    fn stands_for(&mut self, name: &AccountName, reason: &Reason) -> Option<Candidate> {
+        match Standing::of(self.survey, name) {
+            Standing::Identity(identity) => Some(Candidate {
+                account: Some(name.clone()),
+                offer: Offer::Identities(vec![*identity]),
+                reason: reason.clone(),
+            }),
+            Standing::NewKey => Some(Candidate {
+                account: Some(name.clone()),
+                offer: Offer::NewKey,
+                reason: reason.clone(),
+            }),
+            Standing::Nothing(why) => {
+                self.pass_over(name.name.clone(), why);
+                None
+            }
+        }
+    }
+
+    /// One candidate for each run of keys of one account; keys of unknown accounts together.
+    fn grouped(
+        &self,
+        identities: impl Iterator<Item = Identity>,
+        reason: &Reason,
+    ) -> Vec<Candidate> {
+        let single = identities.map(|identity| Candidate {
+            account: self.owner(&identity),
+            offer: Offer::Identities(vec![identity]),
+            reason: reason.clone(),
+        });
+        merged(single.collect())
+    }
+
+    /// Whose key it is, as far as records and key lists tell.
+    fn owner(&self, identity: &Identity) -> Option<AccountName> {
+        if let Some(record) = &identity.managed {
+            return Some(record.account.clone());
+        }
+        let fingerprint = identity.fingerprint()?;
+        self.accounts_here()
+            .find(|account| account.key_fingerprints.contains(&fingerprint))
+            .map(|account| account.account.clone())
+    }
+
+    fn accounts_here(&self) -> impl Iterator<Item = &Account> {
+        let site = &self.survey.site.url;
+        let accounts = self.survey.accounts.iter();
+        accounts.filter(move |account| account.account.site == *site)
+    }
+
+    fn account_name(&self, name: &str) -> AccountName {
+        AccountName {
+            site: self.survey.site.url.clone(),
+            name: name.to_owned(),
+        }
+    }
+}
+
+/// Neighbours of the same account, or of none, on one connection; never more than it may offer.
+fn merged(candidates: Vec<Candidate>) -> Vec<Candidate> {
+    let mut merged: Vec<Candidate> = Vec::with_capacity(candidates.len());
+    for candidate in candidates {
+        match (merged.last_mut(), &candidate.offer) {
+            (Some(last), Offer::Identities(keys)) if last.account == candidate.account => {
+                match &mut last.offer {
+                    Offer::Identities(before)
+                        if before.len() + keys.len() <= KEYS_ON_A_CONNECTION =>
+                    {
+                        before.extend(keys.iter().cloned());
+                    }
+                    _ => merged.push(candidate),
+                }
+            }
+            _ => merged.push(candidate),
+        }
+    }
+    merged
+}
+
+#[cfg(test)]
+mod tests;
