@@ -21,3 +21,8 @@ impl Clock for SystemClock {
         Timestamp::now()
     }
 }
+
+/// The wall clock for a line of a log: `HH:MM:SS.uuuuuu`, UTC.
+pub fn time_of_day() -> String {
+    SystemClock.now().strftime("%H:%M:%S.%6f").to_string()
+}

@@ -1,1 +1,105 @@
-//! Telling: log levels, the timeline, the trace. Ground floor: knows `context` and `clock`.
+//! Telling: log levels, the timeline, the trace.
+//!
+//! `tracing` events of this crate become lines: `warn!` is shown by default, `info!` at `-v`,
+//! `debug!` at `-vv`, `trace!` at `-vvv`. Lines go to stderr or to `-E FILE`, and, where
+//! BITBUCKET_SSH_TRACE says so, to the trace with the time in front. stdout is never touched, and a
+//! line that cannot be written never fails the operation. Ground floor: knows `context`, `clock` and
+//! `sanitise`.
+
+mod level;
+mod sink;
+mod subscriber;
+mod timeline;
+mod trace;
+
+use std::path::PathBuf;
+
+pub use level::Level;
+pub use timeline::mark;
+
+use crate::context::Context;
+use sink::Sink;
+use subscriber::Lines;
+
+/// What a command line says about diagnostics.
+#[derive(Debug, Clone, Default)]
+pub struct Wish {
+    /// How often `-v` was given.
+    pub verbosity: u8,
+    /// `-q`.
+    pub quiet: bool,
+    /// `-o LogLevel=…` as written. `None`: not given.
+    pub log_level: Option<String>,
+    /// `-E FILE`. `None`: stderr.
+    pub log_file: Option<PathBuf>,
+}
+
+/// Why diagnostics cannot start.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// `-E FILE` cannot be opened; OpenSSH's words.
+    #[error("Couldn't open logfile {}: {why}", file.display())]
+    LogFile {
+        /// The file.
+        file: PathBuf,
+        /// The system's words.
+        why: String,
+    },
+}
+
+/// Starts telling, once for the process; a second call changes level and file only. Until then
+/// [`error`] and [`notice`] go to stderr, and nothing else is told.
+pub fn start(wish: &Wish, context: &Context) -> Result<(), Error> {
+    timeline::begin();
+    if let Some(file) = &wish.log_file {
+        sink::use_file(file).map_err(|error| Error::LogFile {
+            file: file.clone(),
+            why: system_words(&error),
+        })?;
+    }
+    level::set(Level::of(wish.verbosity, wish.quiet, wish.log_level.as_deref()));
+    trace::start(context.environment.raw(trace::VARIABLE));
+    // Somebody else's subscriber (a test's) may stand already: then that one listens.
+    let _ = tracing::subscriber::set_global_default(Lines);
+    Ok(())
+}
+
+/// A LogLevel that became known later, from ssh_config: it counts only where the command line
+/// said nothing. An unknown word changes nothing.
+pub fn log_level(text: &str) {
+    level::set_from_config(text);
+}
+
+/// What is done, in a line for the person who runs git. Silenced by `-q`.
+pub fn notice(text: &str) {
+    let line = format!("bitbucket-ssh: {text}");
+    trace::write(&line);
+    if level::shown(Level::Info) {
+        Sink::current().line(&line);
+    }
+}
+
+/// What went wrong, as it is to be read. Silenced by `-q` as ssh(1) silences its own errors.
+pub fn error(text: &str) {
+    if text.is_empty() {
+        return;
+    }
+    trace::write(text);
+    if level::shown(Level::Error) {
+        Sink::current().line(text);
+    }
+}
+
+/// A line that was asked for (`-V`): whatever the level.
+pub fn say(text: &str) {
+    Sink::stderr().line(text);
+}
+
+/// The system's words without Rust's number behind them.
+pub fn system_words(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" (os error ") {
+        Some((words, _)) => words.to_owned(),
+        None => text,
+    }
+}

@@ -1,0 +1,42 @@
+//! Where lines go: stderr, or the file of `-E`. Each line is one write.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::{Mutex, OnceLock};
+
+static FILE: OnceLock<Mutex<File>> = OnceLock::new();
+
+/// A place for lines.
+pub(super) struct Sink(Option<&'static Mutex<File>>);
+
+impl Sink {
+    /// The file of `-E`, else stderr.
+    pub(super) fn current() -> Self {
+        Self(FILE.get())
+    }
+
+    /// stderr, whatever `-E` says.
+    pub(super) fn stderr() -> Self {
+        Self(None)
+    }
+
+    /// Writes the text and a newline at once. Who cannot be told is not told.
+    pub(super) fn line(&self, text: &str) {
+        let line = format!("{text}\n");
+        let _ = match self.0 {
+            Some(file) => match file.lock() {
+                Ok(mut file) => file.write_all(line.as_bytes()),
+                Err(_) => Ok(()),
+            },
+            None => io::stderr().lock().write_all(line.as_bytes()),
+        };
+    }
+}
+
+/// Appends to the file from now on; it is made where it does not exist.
+pub(super) fn use_file(path: &Path) -> io::Result<()> {
+    let file = OpenOptions::new().append(true).create(true).open(path)?;
+    let _ = FILE.set(Mutex::new(file));
+    Ok(())
+}
