@@ -2,8 +2,14 @@
 //!
 //! OpenSSH's order of channels (readpass.c; `GIT_TERMINAL_PROMPT=0` counts as "no terminal"),
 //! and OpenSSH's wordings, since askpass programs parse them. Never stdout, never GIT_ASKPASS.
-//! Ground floor: knows `context` and `secret`.
+//! Ground floor: knows `context`, `secret` and `diagnostics`.
 
+mod askpass;
+mod channel;
+#[cfg(unix)]
+mod terminal;
+
+use crate::context::Context;
 use crate::secret::Secret;
 
 /// Why there is no answer.
@@ -40,6 +46,45 @@ pub trait Prompt {
     /// A yes or no question (`SSH_ASKPASS_PROMPT=confirm` for an askpass). The caller writes
     /// `[y/N]` into the text itself where interface 2.2 wants it.
     fn confirm(&self, text: &str) -> Result<bool, Error>;
+}
+
+/// Who can be asked here, by OpenSSH's order of channels. `batch_mode`: nobody.
+pub fn of(context: &Context, batch_mode: bool) -> Box<dyn Prompt> {
+    match channel::choose(context, batch_mode, terminal_is_there()) {
+        #[cfg(unix)]
+        channel::Channel::Terminal => Box::new(terminal::Terminal),
+        channel::Channel::Askpass(program) => Box::new(askpass::Askpass::new(context, &program)),
+        _ => Box::new(Silent),
+    }
+}
+
+#[cfg(unix)]
+fn terminal_is_there() -> bool {
+    terminal::is_there()
+}
+
+#[cfg(not(unix))]
+fn terminal_is_there() -> bool {
+    false
+}
+
+/// Whether the reader of our stdout has gone: git is dead, and nobody waits for an answer. Always
+/// `false` where that cannot be seen.
+pub fn caller_gone() -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::event::{PollFd, PollFlags, Timespec};
+        let stdout = rustix::stdio::stdout();
+        let mut watched = [PollFd::from_borrowed_fd(stdout, PollFlags::empty())];
+        let at_once = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        rustix::event::poll(&mut watched, Some(&at_once)).is_ok()
+            && watched[0].revents().contains(PollFlags::ERR)
+    }
+    #[cfg(not(unix))]
+    false
 }
 
 /// Nobody: every question is [`Error::Nobody`].
