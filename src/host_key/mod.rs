@@ -1,7 +1,18 @@
 //! Who answers: the verdict on a server's host key.
 //!
-//! `verify` is pure; `known_hosts` reads and appends lines; `published` holds the pins. Asks
-//! nobody: the transport asks when the verdict says so. Knows `settings`' types only.
+//! `verify` is pure; `known_hosts` reads and appends lines; `published` holds the pins; `wording`
+//! has OpenSSH's texts. Asks nobody: the transport asks when the verdict says so. Knows the ground
+//! floor only.
+
+pub mod algorithms;
+mod append;
+mod certificate;
+mod entry;
+pub mod known_hosts;
+pub mod published;
+pub mod revoked;
+pub mod verify;
+pub mod wording;
 
 use std::path::PathBuf;
 
@@ -27,6 +38,33 @@ pub enum KnownFrom {
     Site,
 }
 
+impl std::fmt::Display for KnownFrom {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Line(line) => write!(f, "{}:{}", line.file.display(), line.number),
+            Self::Authority(line) => {
+                write!(
+                    f,
+                    "the authority of {}:{}",
+                    line.file.display(),
+                    line.number
+                )
+            }
+            Self::Published => f.write_str("Bitbucket's published keys"),
+            Self::Site => f.write_str("the site's SSH settings"),
+        }
+    }
+}
+
+/// A known line with another key than the one that was shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offending {
+    /// Where it stands.
+    pub line: Line,
+    /// Its key's type as OpenSSH names it to people: `ED25519`, `RSA`.
+    pub key_type: &'static str,
+}
+
 /// The judgement on one host key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
@@ -38,12 +76,10 @@ pub enum Verdict {
         /// Names (as far as readable) and lines that have this key.
         same_key: Vec<(String, Line)>,
     },
-    /// A line for the name has another key of the same type, or only keys of other types.
+    /// Lines for the name have other keys, of whatever type (as OpenSSH judges it).
     Changed {
-        /// The offending lines.
-        lines: Vec<Line>,
-        /// No line has this key's type: OpenSSH's shorter warning.
-        other_type_only: bool,
+        /// Never empty.
+        offending: Vec<Offending>,
     },
     /// Marked `@revoked`, in RevokedHostKeys, or withdrawn by Bitbucket in 2023.
     Revoked {

@@ -1,0 +1,200 @@
+//! Reading known_hosts files: several of them, as they stand.
+//!
+//! A file that is not there is empty; one that cannot be read, and a line that cannot be
+//! understood, say nothing (told at `-vv`), as for ssh(1).
+
+use std::path::{Path, PathBuf};
+
+use super::Line;
+use super::entry::Entry;
+
+pub use super::append::append;
+
+/// The texts of the files, in the order in which they are asked.
+#[derive(Debug, Clone, Default)]
+pub struct KnownHosts {
+    files: Vec<(PathBuf, String)>,
+}
+
+/// Reads the files; never fails.
+pub fn load(paths: &[PathBuf]) -> KnownHosts {
+    let mut files = Vec::new();
+    for path in paths {
+        match std::fs::read(path) {
+            Ok(bytes) => files.push((path.clone(), text_of(bytes))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => tracing::debug!("{}: {error}", path.display()),
+        }
+    }
+    KnownHosts { files }
+}
+
+/// Bytes that are no UTF-8 spoil their own line only.
+fn text_of(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// `host` as it stands in known_hosts: `host`, or `[host]:port` off port 22; in lower case.
+pub fn name(host: &str, port: u16) -> String {
+    let host = host.to_ascii_lowercase();
+    if port == 22 {
+        host
+    } else {
+        format!("[{host}]:{port}")
+    }
+}
+
+impl KnownHosts {
+    /// A file's text that has been read already.
+    pub fn of_text(file: &Path, text: &str) -> Self {
+        Self {
+            files: vec![(file.to_owned(), text.to_owned())],
+        }
+    }
+
+    /// Every line that says something.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&Path, usize, Entry<'_>)> {
+        self.files.iter().flat_map(|(file, text)| {
+            text.lines().enumerate().filter_map(move |(index, line)| {
+                Some((file.as_path(), index + 1, Entry::parse(line)?))
+            })
+        })
+    }
+
+    /// Every line that speaks of `name`.
+    pub(super) fn speaking_of<'a>(
+        &'a self,
+        name: &'a str,
+    ) -> impl Iterator<Item = (Line, Entry<'a>)> {
+        self.entries()
+            .filter(move |(_, _, entry)| entry.speaks_of(name))
+            .map(|(file, number, entry)| {
+                let file = file.to_owned();
+                (Line { file, number }, entry)
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+    use std::process::{Command, Stdio};
+
+    use super::{KnownHosts, load, name};
+
+    const KEY: &str =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIazEu89wgQZ4bqs3d63QSMzYVa0MuJ2e2gKTKqu+UUO";
+
+    /// The numbers of the lines that `ssh-keygen -F` finds.
+    #[expect(clippy::disallowed_methods, reason = "the reference implementation")]
+    fn keygen_finds(file: &Path, name: &str) -> Vec<usize> {
+        let output = Command::new("ssh-keygen")
+            .arg("-F")
+            .arg(name)
+            .arg("-f")
+            .arg(file)
+            .stderr(Stdio::null())
+            .output()
+            .expect("ssh-keygen");
+        String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .filter_map(|line| line.rsplit_once("line "))
+            .filter_map(|(_, rest)| rest.split_whitespace().next()?.parse().ok())
+            .collect()
+    }
+
+    #[test]
+    fn lines_are_found_where_ssh_keygen_finds_them() {
+        let directory = tempfile::tempdir().expect("a folder");
+        let file = directory.path().join("known_hosts");
+        let mut random = fastrand::Rng::with_seed(7);
+        let names = [
+            "bitbucket.org",
+            "ssh.bitbucket.org",
+            "[altssh.bitbucket.org]:443",
+            "h",
+        ];
+        let patterns = [
+            "bitbucket.org",
+            "*.bitbucket.org",
+            "ssh.bitbucket.org,bitbucket.org",
+            "*.org,!ssh.bitbucket.org",
+            "[altssh.bitbucket.org]:443",
+            "[*]:443",
+            "h?",
+            "*",
+            "BITBUCKET.ORG",
+        ];
+        for round in 0..40 {
+            let mut text = String::new();
+            for _ in 0..random.usize(1..12) {
+                let line = match random.u8(0..8) {
+                    0 => "# a comment".to_owned(),
+                    1 => String::new(),
+                    2 => format!(
+                        "@cert-authority {} {KEY}",
+                        random.choice(patterns).expect("one")
+                    ),
+                    3 => format!("@revoked {} {KEY}", random.choice(patterns).expect("one")),
+                    4 => {
+                        let name = random.choice(names).expect("one");
+                        format!(
+                            "{} {KEY}",
+                            crate::host_key::entry::hashed(&[round; 20], name)
+                        )
+                    }
+                    _ => format!("{} {KEY} comment", random.choice(patterns).expect("one")),
+                };
+                text.push_str(&line);
+                text.push('\n');
+            }
+            std::fs::write(&file, &text).expect("a file");
+            let known = load(std::slice::from_ref(&file));
+            for name in names {
+                let ours: Vec<_> = known
+                    .speaking_of(name)
+                    .map(|(line, _)| line.number)
+                    .collect();
+                assert_eq!(ours, keygen_finds(&file, name), "{name} in\n{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_ssh_keygen_hashes_is_found() {
+        let directory = tempfile::tempdir().expect("a folder");
+        let file = directory.path().join("known_hosts");
+        std::fs::write(&file, format!("bitbucket.org {KEY}\n[h]:443 {KEY}\n")).expect("a file");
+        #[expect(clippy::disallowed_methods, reason = "the reference implementation")]
+        let status = Command::new("ssh-keygen")
+            .arg("-H")
+            .arg("-f")
+            .arg(&file)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        assert!(status.expect("ssh-keygen").success());
+        let known = load(&[file]);
+        for (host, port, expected) in [("Bitbucket.org", 22, 1), ("h", 443, 1), ("h", 22, 0)] {
+            assert_eq!(
+                known.speaking_of(&name(host, port)).count(),
+                expected,
+                "{host}:{port}"
+            );
+        }
+    }
+
+    #[test]
+    fn broken_files_say_nothing_and_keep_their_numbers() {
+        let known = load(&[PathBuf::from("/does/not/exist")]);
+        assert_eq!(known.entries().count(), 0);
+        let text = format!("\u{0}\u{1}\n\nbroken\nh {KEY}");
+        let known = KnownHosts::of_text(Path::new("/k"), &text);
+        let found: Vec<_> = known
+            .speaking_of("h")
+            .map(|(line, _)| line.number)
+            .collect();
+        assert_eq!(found, [4], "no newline at the end, and broken lines before");
+    }
+}

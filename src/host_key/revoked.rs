@@ -1,0 +1,72 @@
+//! RevokedHostKeys: a list of public keys. A binary revocation list (KRL) is not read, and then
+//! nothing is accepted: a list that is there must not be passed over.
+
+use std::path::{Path, PathBuf};
+
+use ssh_key::PublicKey;
+use ssh_key::public::KeyData;
+
+/// What the file of RevokedHostKeys says.
+#[derive(Debug, Clone)]
+pub enum RevokedKeys {
+    /// The keys that must not be accepted.
+    Keys {
+        /// The file.
+        file: PathBuf,
+        /// In its order.
+        keys: Vec<KeyData>,
+    },
+    /// It cannot be read, so that no key can be accepted.
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        why: String,
+    },
+}
+
+/// Reads the file.
+pub fn load(file: &Path) -> RevokedKeys {
+    let unreadable = |why: String| RevokedKeys::Unreadable {
+        file: file.to_owned(),
+        why,
+    };
+    let bytes = match std::fs::read(file) {
+        Ok(bytes) => bytes,
+        Err(error) => return unreadable(crate::diagnostics::system_words(&error)),
+    };
+    // PROTOCOL.krl: every KRL begins with this magic.
+    if bytes.starts_with(b"SSHKRL\n\0") {
+        return unreadable("a binary revocation list cannot be read here".to_owned());
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    let mut keys = Vec::new();
+    for line in text.lines().map(str::trim) {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        match PublicKey::from_openssh(line) {
+            Ok(key) => keys.push(key.key_data().clone()),
+            Err(error) => return unreadable(error.to_string()),
+        }
+    }
+    RevokedKeys::Keys {
+        file: file.to_owned(),
+        keys,
+    }
+}
+
+impl RevokedKeys {
+    /// One clause, where this list refuses the key.
+    pub(super) fn refuses(&self, key: &KeyData) -> Option<String> {
+        match self {
+            Self::Keys { file, keys } => keys
+                .contains(key)
+                .then(|| format!("revoked by file {}", file.display())),
+            Self::Unreadable { file, why } => Some(format!(
+                "RevokedHostKeys {} cannot be read: {why}",
+                file.display()
+            )),
+        }
+    }
+}

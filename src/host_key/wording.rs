@@ -1,0 +1,130 @@
+//! OpenSSH's texts about host keys (sshconnect.c), byte for byte: programs match on them and
+//! people know them. Text to show; what is done about it is decided elsewhere.
+
+use std::path::Path;
+
+use ssh_key::{Algorithm, HashAlg, PublicKey};
+
+use super::{Line, Offending};
+
+/// A key's type as OpenSSH names it to people: `ED25519`, `ECDSA`, `RSA`.
+pub fn key_type(key: &PublicKey) -> &'static str {
+    match key.algorithm() {
+        Algorithm::Ed25519 => "ED25519",
+        Algorithm::Ecdsa { .. } => "ECDSA",
+        Algorithm::Rsa { .. } => "RSA",
+        Algorithm::Dsa => "DSA",
+        Algorithm::SkEd25519 => "ED25519-SK",
+        Algorithm::SkEcdsaSha2NistP256 => "ECDSA-SK",
+        _ => "UNKNOWN",
+    }
+}
+
+fn fingerprint(key: &PublicKey) -> String {
+    key.fingerprint(HashAlg::Sha256).to_string()
+}
+
+/// The question about an unknown key. `address`: what was connected to, as `name` is written;
+/// `home`: files below it are shown with `~`.
+pub fn question(
+    name: &str,
+    address: &str,
+    key: &PublicKey,
+    same_key: &[(String, Line)],
+    home: Option<&Path>,
+) -> String {
+    let mut text = format!(
+        "The authenticity of host '{name} ({address})' can't be established.\n\
+         {} key fingerprint is {}.\n",
+        key_type(key),
+        fingerprint(key)
+    );
+    if same_key.is_empty() {
+        text.push_str("This key is not known by any other names.\n");
+    } else {
+        text.push_str("This host key is known by the following other names/addresses:\n");
+        for (names, line) in same_key {
+            let file = shortened(&line.file, home);
+            text.push_str(&format!("    {file}:{}: {names}\n", line.number));
+        }
+    }
+    text.push_str("Are you sure you want to continue connecting (yes/no/[fingerprint])? ");
+    text
+}
+
+/// What is asked after an answer that is none.
+pub const ASK_AGAIN: &str = "Please type 'yes', 'no' or the fingerprint: ";
+
+/// A key that was learned.
+pub fn added(name: &str, key: &PublicKey) -> String {
+    format!(
+        "Warning: Permanently added '{name}' ({}) to the list of known hosts.",
+        key_type(key)
+    )
+}
+
+/// Strict checking, and the name is unknown.
+pub fn unknown_and_strict(name: &str, key: &PublicKey) -> String {
+    format!(
+        "No {} host key is known for {name} and you have requested strict checking.",
+        key_type(key)
+    )
+}
+
+/// The box of a changed key. `user_file`: where the right key would be added.
+pub fn changed(name: &str, key: &PublicKey, offending: &[Offending], user_file: &Path) -> String {
+    let mut text = format!(
+        "@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@\n\
+         @    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\n\
+         @@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@\n\
+         IT IS POSSIBLE THAT SOMEONE IS DOING SOMETHING NASTY!\n\
+         Someone could be eavesdropping on you right now (man-in-the-middle attack)!\n\
+         It is also possible that a host key has just been changed.\n\
+         The fingerprint for the {} key sent by the remote host is\n\
+         {}.\n\
+         Please contact your system administrator.\n\
+         Add correct host key in {} to get rid of this message.",
+        key_type(key),
+        fingerprint(key),
+        user_file.display()
+    );
+    for Offending { line, key_type } in offending {
+        let file = line.file.display();
+        text.push_str(&format!(
+            "\nOffending {key_type} key in {file}:{}\n  remove with:\n  ssh-keygen -f \"{file}\" -R \"{name}\"",
+            line.number
+        ));
+    }
+    text
+}
+
+/// Behind the box, where the call ends.
+pub fn changed_and_strict(name: &str) -> String {
+    format!("Host key for {name} has changed and you have requested strict checking.")
+}
+
+/// The box of a revoked key.
+pub fn revoked(name: &str, key: &PublicKey) -> String {
+    let key_type = key_type(key);
+    format!(
+        "@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@\n\
+         @       WARNING: REVOKED HOST KEY DETECTED!               @\n\
+         @@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@\n\
+         The {key_type} host key for {name} is marked as revoked.\n\
+         This could mean that a stolen key is being used to\n\
+         impersonate this host.\n\
+         {key_type} host key for {name} was revoked and you have requested strict checking."
+    )
+}
+
+/// A key that a list of revoked keys names.
+pub fn revoked_by(key: &PublicKey, by: &str) -> String {
+    format!("Host key {} {} {by}", key_type(key), fingerprint(key))
+}
+
+fn shortened(file: &Path, home: Option<&Path>) -> String {
+    match home.and_then(|home| file.strip_prefix(home).ok()) {
+        Some(rest) => format!("~/{}", rest.display()),
+        None => file.display().to_string(),
+    }
+}
