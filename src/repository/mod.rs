@@ -1,6 +1,20 @@
 //! Which repository is meant: host, port and path to site, workspace, slug and service.
 //!
-//! Pure: the sites are given, nothing is read. Knows `ssh_command`'s types only.
+//! Pure: the sites are given, nothing is read. Knows `ssh_command`'s types only, and `sanitise`.
+//! `remote_command` and `url` find the path, `path` judges it, `site` knows the hosts.
+
+mod path;
+mod remote_command;
+mod site;
+mod url;
+
+#[cfg(all(test, unix))]
+mod hostile;
+
+pub use site::cloud;
+pub use url::of_url;
+
+use crate::sanitise::sanitise;
 
 /// The two kinds of Bitbucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -123,4 +137,131 @@ pub struct Located {
     pub repository: Option<Repository>,
     /// What is asked.
     pub service: Service,
+}
+
+/// What a connection to `host:port` means: site, repository and service. Host and port are those
+/// that ssh_config gives the typed name; `command` is the remote command, `None` a shell.
+///
+/// `Ok(None)`: a host of no site. `Err`: one of git's services with a path that must not pass; a
+/// command that is none of git's passes as [`Service::Other`] without a repository.
+pub fn locate(
+    sites: &[Site],
+    host: &str,
+    port: u16,
+    command: Option<&[u8]>,
+) -> Result<Option<Located>, Error> {
+    let Some(site) = site::by_ssh_host(sites, host, port) else {
+        return Ok(None);
+    };
+    let command = remote_command::parse(command.unwrap_or_default())?;
+    let repository = match command.path {
+        Some(path) => path::repository(&site, &path)?,
+        None => None,
+    };
+    Ok(Some(Located {
+        site,
+        repository,
+        service: command.service,
+    }))
+}
+
+/// A path that must not pass: git's words (`connect.c`, `strange pathname '…' blocked`).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// It begins with `-`.
+    #[error("strange pathname '{}' blocked: it begins like an option", sanitise(.0))]
+    LeadingDash(String),
+    /// It has a NUL, a line feed or another control character.
+    #[error("strange pathname '{}' blocked: it has a control character", sanitise(.0))]
+    ControlCharacter(String),
+    /// It is not quoted as git quotes, or is not alone.
+    #[error("strange pathname '{}' blocked: it is not one quoted path", sanitise(.0))]
+    Quoting(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    pub(super) fn site(kind: SiteKind, url: &str, hosts: &[(&str, u16)]) -> Site {
+        let hosts = hosts.iter().map(|(host, port)| SshHost {
+            host: (*host).to_owned(),
+            port: *port,
+        });
+        Site {
+            kind,
+            url: url.to_owned(),
+            api_url: url.to_owned(),
+            ssh_hosts: hosts.collect(),
+        }
+    }
+
+    pub(super) fn data_center(url: &str, place: (&str, u16)) -> Site {
+        site(SiteKind::DataCenter, url, &[place])
+    }
+
+    #[test]
+    fn a_call_is_located() {
+        let sites = [
+            cloud(),
+            data_center("https://git.example.com", ("git.example.com", 7999)),
+        ];
+        for (host, port, command, found, why) in [
+            (
+                "bitbucket.org",
+                22,
+                Some("git-upload-pack 'acme/site.git'"),
+                Some((Some("https://bitbucket.org/acme/site"), Service::UploadPack)),
+                "a fetch",
+            ),
+            (
+                "git.example.com",
+                7999,
+                Some("git-receive-pack '/~user/repo.git'"),
+                Some((
+                    Some("https://git.example.com/~user/repo"),
+                    Service::ReceivePack,
+                )),
+                "a push to Data Center",
+            ),
+            (
+                "bitbucket.org",
+                22,
+                None,
+                Some((None, Service::Other)),
+                "ssh -T",
+            ),
+            (
+                "bitbucket.org",
+                22,
+                Some("x; y"),
+                Some((None, Service::Other)),
+                "not git",
+            ),
+            (
+                "bitbucket.org",
+                22,
+                Some("git-upload-pack 'one'"),
+                Some((None, Service::UploadPack)),
+                "no repository's path",
+            ),
+            (
+                "example.com",
+                22,
+                Some("git-upload-pack '-x'"),
+                None,
+                "a stranger's path is not ours to judge",
+            ),
+        ] {
+            let located = locate(&sites, host, port, command.map(str::as_bytes)).unwrap();
+            let located = located.map(|located| {
+                let repository = located.repository.map(|repository| repository.web_url());
+                (repository, located.service)
+            });
+            let found = found.map(|(url, service)| (url.map(str::to_owned), service));
+            assert_eq!(located, found, "{why}");
+        }
+        let hostile = locate(&sites, "bitbucket.org", 22, Some(b"git-upload-pack '-x/y'"));
+        assert_eq!(hostile.unwrap_err(), Error::LeadingDash("-x/y".to_owned()));
+    }
 }
