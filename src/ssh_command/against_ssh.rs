@@ -56,6 +56,7 @@ const OPTIONS: &[&[&str]] = &[
     &["-oControlMaster=yes", "-oControlPath=/tmp/lfs.sock"],
     &["-o", "SendEnv=GIT_PROTOCOL"],
     &["-o", "SetEnv GIT_PROTOCOL=version=2"],
+    &["-o", "SetEnv=A=1 B=2"],
     &["-o", "BatchMode=yes"],
     &["-oBatchmode no"],
     &["-o", "  batchmode \t = yes "],
@@ -237,7 +238,8 @@ fn compare(request: &Request, output: &str) {
             assert_eq!(printed(output, key), shown(key), "{key}");
         }
     }
-    assert_eq!(printed(output, "setenv"), shown("setenv"));
+    let set = printed(output, "setenv").join(" ");
+    assert_eq!(set, option(request, "setenv").unwrap_or_default());
     if option(request, "proxyjump").is_none() {
         assert_eq!(printed(output, "proxycommand"), shown("proxycommand"));
     }

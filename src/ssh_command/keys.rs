@@ -145,7 +145,7 @@ const IN_SESSION: &[&str] = &[
 
 /// Keys of which every value counts; of the others the first one does.
 pub(super) fn accumulates(key: &str) -> bool {
-    matches!(key, "certificatefile" | "sendenv" | "setenv")
+    matches!(key, "certificatefile" | "sendenv")
 }
 
 #[cfg(test)]

@@ -72,7 +72,7 @@ pub struct Request {
     pub config_file: Option<OsString>,
     /// `-o` settings in order: key in lower case and by today's name, value without quotes around
     /// it. Letters that are short for a setting (`-A -a -C -J -K -S -b -c -k -m -x`) stand here
-    /// too. Only what is in force: one entry a key, but all of CertificateFile, SendEnv, SetEnv.
+    /// too. Only what is in force: one entry a key, but all of CertificateFile and SendEnv.
     pub options: Vec<(String, String)>,
     /// How often `-v` was given, after the last `-q`.
     pub verbosity: u8,
