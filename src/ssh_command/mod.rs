@@ -35,7 +35,8 @@ pub enum Invocation {
     Native(Request),
     /// An option or mode that only the system's ssh carries; the text names it for `-v`.
     System {
-        /// The call, as far as it was understood.
+        /// The call, as far as it was understood. Behind `-Q` nothing is read: the host may be
+        /// empty then.
         request: Request,
         /// The option that decided, as it was typed (`-L`, `-W`, …).
         because: String,

@@ -3,6 +3,8 @@
 //! Knows nothing of REST, provisioning or settings files: it gets values. Beside
 //! `identity::{agent, signer}` the only room that imports russh.
 
+pub mod system;
+
 use std::path::PathBuf;
 
 use crate::host_key::Verdict;

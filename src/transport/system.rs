@@ -1,0 +1,75 @@
+//! The hand-over to the system's ssh: found in PATH, never this program again, and given the
+//! whole process.
+//!
+//! Decides nothing about hosts: it gets an argv. `config_file` writes the file that stands for
+//! ssh_config where a Bitbucket host is handed over.
+
+pub mod config_file;
+mod platform;
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::context::Context;
+use crate::transport::ExitStatus;
+
+/// Counts hand-overs from parent to child. ProxyCommand may come back to us honestly, a wrapper
+/// script named `ssh` that calls us never ends.
+const GUARD: &str = "BITBUCKET_SSH_HANDOVER";
+
+/// As many may stand inside each other.
+const DEEPEST: u32 = 8;
+
+/// The names under which this program is installed, besides `ssh`.
+const OWN_NAMES: [&str; 2] = ["bitbucket-ssh", "git-bitbucket"];
+
+/// The first `ssh` in PATH that is not this program: by device and inode, whatever links lead to
+/// it, or by the name of the file at the end of the links. `None`: there is none.
+pub fn find(context: &Context) -> Option<PathBuf> {
+    let path = context.environment.raw("PATH")?;
+    let mut candidates = which::which_in_all("ssh", Some(path), &context.directory).ok()?;
+    let own: Vec<PathBuf> = OWN_NAMES
+        .iter()
+        .map(|name| context.program.with_file_name(name))
+        .chain([context.program.clone()])
+        .collect();
+    let is_own = |candidate: &Path| {
+        let named = candidate.canonicalize().is_ok_and(|target| {
+            let stem = target.file_stem().and_then(|stem| stem.to_str());
+            stem.is_some_and(|stem| OWN_NAMES.contains(&stem))
+        });
+        named || own.iter().any(|file| platform::same_file(candidate, file))
+    };
+    candidates.find(|candidate| !is_own(candidate))
+}
+
+/// Gives the process to `ssh`: exec on unix, with the full path as `argv[0]` (ProxyJump calls
+/// that again); elsewhere a child that is waited for. `argv` without the program.
+///
+/// Standard streams and the working directory are the caller's; the environment is the captured
+/// one without the API token; SIGPIPE has its default again. On unix it returns only the failure.
+pub fn hand_over(context: &Context, ssh: &Path, argv: &[OsString]) -> io::Result<ExitStatus> {
+    let depth: u32 = context
+        .environment
+        .text(GUARD)
+        .map_or(0, |depth| depth.parse().unwrap_or(DEEPEST));
+    if depth >= DEEPEST {
+        let ssh = ssh.display();
+        return Err(io::Error::other(format!(
+            "{ssh} leads back to this program"
+        )));
+    }
+    tracing::info!("handing over to {}", ssh.display());
+    let mut command = context.command(ssh);
+    command
+        .args(argv)
+        .env(GUARD, (depth + 1).to_string())
+        .stdin(std::process::Stdio::inherit())
+        .stdout(std::process::Stdio::inherit())
+        .stderr(std::process::Stdio::inherit());
+    platform::give_process_to(command)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests;
