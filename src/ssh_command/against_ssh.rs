@@ -340,6 +340,13 @@ fn what_is_asked_of_ssh_later_means_the_same() {
             lines.retain(|line| !line.starts_with("requesttty "));
         }
         assert_eq!(before, after, "{argv:?}");
+        let handed_over = ssh(
+            &request.argv_with_config(std::path::Path::new("/dev/null")),
+            home.path(),
+        );
+        let output = String::from_utf8(handed_over.stdout).unwrap();
+        assert!(handed_over.status.success(), "{argv:?}");
+        assert_eq!(printed(&output, "host"), [request.host.as_str()]);
     }
 }
 
