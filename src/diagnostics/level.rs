@@ -84,10 +84,28 @@ mod tests {
         for (verbosity, quiet, log_level, expected, why) in [
             (0, false, None, None, "nothing said"),
             (0, true, None, Some(Level::Quiet), "-q"),
-            (1, false, Some("ERROR"), Some(Level::Debug1), "-v stands before LogLevel"),
-            (2, true, None, Some(Level::Debug2), "-q does not take -v back"),
+            (
+                1,
+                false,
+                Some("ERROR"),
+                Some(Level::Debug1),
+                "-v stands before LogLevel",
+            ),
+            (
+                2,
+                true,
+                None,
+                Some(Level::Debug2),
+                "-q does not take -v back",
+            ),
             (9, false, None, Some(Level::Debug3), "no more than three"),
-            (0, false, Some("debug"), Some(Level::Debug1), "DEBUG is DEBUG1, any case"),
+            (
+                0,
+                false,
+                Some("debug"),
+                Some(Level::Debug1),
+                "DEBUG is DEBUG1, any case",
+            ),
             (0, false, Some("LOUD"), None, "no such level"),
         ] {
             assert_eq!(Level::of(verbosity, quiet, log_level), expected, "{why}");

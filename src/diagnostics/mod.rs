@@ -57,7 +57,11 @@ pub fn start(wish: &Wish, context: &Context) -> Result<(), Error> {
             why: system_words(&error),
         })?;
     }
-    level::set(Level::of(wish.verbosity, wish.quiet, wish.log_level.as_deref()));
+    level::set(Level::of(
+        wish.verbosity,
+        wish.quiet,
+        wish.log_level.as_deref(),
+    ));
     trace::start(context.environment.raw(trace::VARIABLE));
     // Somebody else's subscriber (a test's) may stand already: then that one listens.
     let _ = tracing::subscriber::set_global_default(Lines);

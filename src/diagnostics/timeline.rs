@@ -13,5 +13,8 @@ pub(super) fn begin() {
 /// A phase is reached: lookup, tcp, banner, kex, auth, channel, first byte, close. Told at `-v`.
 pub fn mark(phase: &'static str) {
     let begun = BEGUN.get_or_init(Instant::now);
-    tracing::info!("timeline: {:>6.1} ms {phase}", begun.elapsed().as_secs_f64() * 1e3);
+    tracing::info!(
+        "timeline: {:>6.1} ms {phase}",
+        begun.elapsed().as_secs_f64() * 1e3
+    );
 }
