@@ -4,7 +4,10 @@
 //! `transport`, the only files that import russh. Asks nobody: a passphrase is asked for through
 //! a closure when the server has accepted the public key. Knows `settings`, `repository`.
 
+pub mod agent;
+pub mod key_pair;
 pub mod plan;
+pub mod signer;
 pub mod survey;
 
 use std::path::PathBuf;

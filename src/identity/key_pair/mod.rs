@@ -1,0 +1,95 @@
+//! Key files: what stands in them, opening them, placing new ones.
+//!
+//! Reads and writes files, asks nobody. Of the formats, OpenSSH's own is read here; PEM and PKCS#8
+//! go through [`signer`](crate::identity::signer), which may import russh. Knows the ground floor.
+
+mod open;
+mod place;
+mod public_half;
+
+use std::path::PathBuf;
+
+pub use open::open;
+pub use place::{Lock, place, place_public};
+pub use public_half::{certificate_beside, identity, public_beside};
+
+/// Why a key file cannot be used or placed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyFileError {
+    /// There is no such file.
+    #[error("no such identity: {}: No such file or directory", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It is there and cannot be read.
+    #[error("cannot read {}: {why}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        why: String,
+    },
+    /// Others may read it; ssh(1) does not use such a key either (authfile.c, `sshkey_perm_ok`).
+    #[error("WARNING: UNPROTECTED PRIVATE KEY FILE! Permissions 0{mode:03o} for '{}' are too open.", path.display())]
+    Unprotected {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// PuTTY's format.
+    #[error("{} is a PuTTY key; convert it with: puttygen '{}' -O private-openssh -o NEW_FILE", path.display(), path.display())]
+    Putty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A public key stands where a private one is wanted: it names a key of the agent.
+    #[error("{} holds a public key only", path.display())]
+    PublicOnly {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Encrypted, and no passphrase was given.
+    #[error("{} is protected by a passphrase", path.display())]
+    Encrypted {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The passphrase does not open it.
+    #[error("incorrect passphrase supplied to decrypt private key {}", path.display())]
+    WrongPassphrase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// No key, or a broken one.
+    #[error("Load key \"{}\": invalid format ({why})", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// A key this program cannot sign with.
+    #[error("Load key \"{}\": {why}", path.display())]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// What it is, and what can be done.
+        why: String,
+    },
+    /// A file of that name is already there; nothing was written.
+    #[error("{} already exists", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It could not be written; no file was left behind.
+    #[error("cannot write {}: {why}", path.display())]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        why: String,
+    },
+}
