@@ -1,0 +1,71 @@
+//! Who asks, and whether the token's scopes are enough. No scope implies another.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::answer::Answer;
+use super::request::Request;
+use crate::model::{Account, Model, Token};
+
+/// The account behind the request, whose token has every scope of `required`.
+pub(super) fn require(
+    model: &Model,
+    request: &Request,
+    required: &[&str],
+) -> Result<Account, Answer> {
+    let (account, token) = identify(model, request).ok_or_else(invalid_token)?;
+    if required
+        .iter()
+        .all(|&scope| token.scopes.iter().any(|granted| granted == scope))
+    {
+        return Ok(account.clone());
+    }
+    Err(Answer::json(
+        403,
+        &json!({"type": "error", "error": {
+            "message": "Your credentials lack one or more required privilege scopes.",
+            "detail": {"granted": token.scopes, "required": required},
+        }}),
+    ))
+}
+
+/// For the record: the account whose e-mail address the request gives, whatever its token is.
+pub(super) fn account_named(model: &Model, request: &Request) -> Option<String> {
+    let (email, _) = basic(request)?;
+    model
+        .member(&email)
+        .map(|member| member.account.email.clone())
+}
+
+/// A wrong e-mail address, a wrong or expired token, one without scopes, or one sent as Bearer.
+pub(super) fn invalid_token() -> Answer {
+    Answer::error(
+        401,
+        "Token is invalid, expired, or not supported for this endpoint.",
+    )
+}
+
+pub(super) fn not_by_this_mechanism() -> Answer {
+    Answer::error(
+        403,
+        "This API is not accessible by this authentication mechanism",
+    )
+}
+
+fn identify<'a>(model: &'a Model, request: &Request) -> Option<(&'a Account, &'a Token)> {
+    let (email, secret) = basic(request)?;
+    let member = model.member(&email)?;
+    let now = Timestamp::now();
+    let mut tokens = member.tokens.iter();
+    let token = tokens.find(|token| token.secret == secret && token.works(now))?;
+    Some((&member.account, token))
+}
+
+fn basic(request: &Request) -> Option<(String, String)> {
+    let value = request.authorization.as_deref()?.strip_prefix("Basic ")?;
+    let pair = String::from_utf8(STANDARD.decode(value.trim()).ok()?).ok()?;
+    let (name, secret) = pair.split_once(':')?;
+    Some((name.to_owned(), secret.to_owned()))
+}

@@ -1,0 +1,121 @@
+//! The SSH door: the server `conker` of Bitbucket Cloud.
+//!
+//! It is a Go server by all that is known: no `hostkeys-00@openssh.com`, one channel for a
+//! connection, no compression, at most six refused keys.
+
+mod command;
+pub(crate) mod git;
+mod host_keys;
+mod session;
+mod splice;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use russh::keys::{Algorithm, EcdsaCurve, HashAlg};
+use russh::{MethodKind, MethodSet, Preferred, SshId, cipher, compression, server};
+use tokio::net::{TcpListener, TcpStream};
+
+pub(crate) use host_keys::HostKeys;
+
+use crate::faults::SshFault;
+use crate::sandbox::Shared;
+use session::Session;
+
+/// Format as seen in public logs of August 2026; the part after the dash is ours.
+const VERSION: &str = "SSH-2.0-conker_20260806-sandbox";
+
+/// Go's x/crypto/ssh ends a connection after this many refused keys (`MaxAuthTries`).
+const REFUSED_KEYS: usize = 6;
+
+pub(crate) async fn serve(door: TcpListener, shared: Arc<Shared>) {
+    let usual = Arc::new(config(shared.host_keys.current()));
+    while let Ok((stream, _)) = door.accept().await {
+        tokio::spawn(answer(stream, Arc::clone(&shared), Arc::clone(&usual)));
+    }
+}
+
+async fn answer(stream: TcpStream, shared: Arc<Shared>, usual: Arc<server::Config>) {
+    let number = {
+        let mut seen = shared.seen();
+        seen.connections.push(crate::seen::Connection::default());
+        seen.connections.len() - 1
+    };
+    let taken = |wanted: fn(&SshFault) -> bool| shared.faults.take_ssh(wanted);
+    if taken(|fault| *fault == SshFault::ResetBeforeBanner).is_some() {
+        let _ = stream.set_zero_linger();
+        return;
+    }
+    if taken(|fault| *fault == SshFault::Silent).is_some() {
+        hold(stream).await;
+        return;
+    }
+    if let Some(SshFault::Slow(delay)) = taken(|fault| matches!(fault, SshFault::Slow(_))) {
+        tokio::time::sleep(delay).await;
+    }
+    let config = if taken(|fault| *fault == SshFault::OtherHostKey).is_some() {
+        Arc::new(config(HostKeys::generate(false).current()))
+    } else {
+        usual
+    };
+    let _ = stream.set_nodelay(true);
+    let Ok((stream, cut)) = session::severable(stream) else {
+        return;
+    };
+    let handler = Session::new(shared, number, cut);
+    if let Ok(running) = server::run_stream(config, stream, handler).await {
+        let _ = running.await;
+    }
+}
+
+/// Until the other side goes away.
+async fn hold(stream: TcpStream) {
+    let mut scrap = [0; 1024];
+    loop {
+        if stream.readable().await.is_err() {
+            return;
+        }
+        match stream.try_read(&mut scrap) {
+            Ok(0) => return,
+            Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => return,
+            _ => {}
+        }
+    }
+}
+
+fn config(keys: Vec<russh::keys::PrivateKey>) -> server::Config {
+    server::Config {
+        server_id: SshId::Standard(Cow::Borrowed(VERSION)),
+        methods: MethodSet::from(&[MethodKind::PublicKey][..]),
+        auth_rejection_time: Duration::ZERO,
+        auth_rejection_time_initial: Some(Duration::ZERO),
+        max_auth_attempts: REFUSED_KEYS,
+        keys,
+        preferred: Preferred {
+            key: Cow::Borrowed(&[
+                Algorithm::Ed25519,
+                Algorithm::Ecdsa {
+                    curve: EcdsaCurve::NistP256,
+                },
+                Algorithm::Rsa {
+                    hash: Some(HashAlg::Sha512),
+                },
+                Algorithm::Rsa {
+                    hash: Some(HashAlg::Sha256),
+                },
+            ]),
+            cipher: Cow::Borrowed(&[
+                cipher::AES_128_GCM,
+                cipher::CHACHA20_POLY1305,
+                cipher::AES_256_GCM,
+                cipher::AES_128_CTR,
+                cipher::AES_192_CTR,
+                cipher::AES_256_CTR,
+            ]),
+            compression: Cow::Borrowed(&[compression::NONE]),
+            ..Preferred::DEFAULT
+        },
+        ..server::Config::default()
+    }
+}

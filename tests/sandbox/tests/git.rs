@@ -1,0 +1,317 @@
+//! The sandbox over the wire with the real tools: git, ssh, ssh-keygen, git-lfs.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "test code: its own processes, with an environment of their own"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use sandbox::{Permission, Refusals, Sandbox, SshFault, Visibility};
+use tempfile::TempDir;
+
+/// A machine with git and ssh, a key, and nothing of the caller's.
+struct Machine {
+    home: TempDir,
+    sandbox: Sandbox,
+}
+
+const ALICE: &str = "alice@example.com";
+
+impl Machine {
+    /// `acme/site` for Alice, whose key is `key`.
+    fn new() -> Self {
+        let sandbox = Sandbox::start();
+        let home = tempfile::tempdir().unwrap();
+        sandbox.add_account(ALICE, "alice");
+        sandbox.add_repository("acme/site", Visibility::Private);
+        sandbox.grant(ALICE, "acme/site", Some(Permission::Write));
+        fs::write(home.path().join("known_hosts"), sandbox.known_hosts()).unwrap();
+        let machine = Self { home, sandbox };
+        let line = machine.make_key("key");
+        machine.sandbox.add_key(ALICE, &line, "laptop");
+        machine
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    /// A new key pair; returns the public line.
+    fn make_key(&self, name: &str) -> String {
+        let file = self.path(name);
+        let made = self
+            .tool("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+            .arg(&file)
+            .output();
+        assert!(made.unwrap().status.success());
+        fs::read_to_string(file.with_extension("pub")).unwrap()
+    }
+
+    fn tool(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("HOME", self.home.path())
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_AUTHOR_NAME", "A")
+            .env("GIT_AUTHOR_EMAIL", ALICE)
+            .env("GIT_COMMITTER_NAME", "A")
+            .env("GIT_COMMITTER_EMAIL", ALICE)
+            .env("GIT_SSH_COMMAND", self.ssh_command("key"))
+            .env("GIT_SSH_VARIANT", "ssh")
+            .current_dir(self.home.path());
+        command
+    }
+
+    fn ssh_command(&self, key: &str) -> String {
+        let home = self.home.path().display();
+        format!(
+            "ssh -F none -o BatchMode=yes -o IdentitiesOnly=yes -o IdentityAgent=none \
+             -o UserKnownHostsFile={home}/known_hosts -i {home}/{key}"
+        )
+    }
+
+    fn url(&self, name: &str) -> String {
+        format!("ssh://git@{}/{name}.git", self.sandbox.ssh_host())
+    }
+
+    fn git(&self, arguments: &[&str]) -> Output {
+        self.tool("git").args(arguments).output().unwrap()
+    }
+
+    fn ssh(&self, user: &str, command: &[&str]) -> Output {
+        let words = self.ssh_command("key");
+        let place = format!("-p {} {user}@127.0.0.1", self.sandbox.ssh_port());
+        let words = format!("{words} {place}");
+        let mut words = words.split(' ');
+        self.tool(words.next().unwrap())
+            .args(words)
+            .args(command)
+            .output()
+            .unwrap()
+    }
+}
+
+#[track_caller]
+fn succeeded(output: &Output) -> String {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {stderr}", output.status);
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[track_caller]
+fn refused(output: &Output, text: &str) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "it succeeded: {stderr}");
+    assert!(stderr.contains(text), "{text:?} is not in {stderr:?}");
+}
+
+fn write_noise(path: &Path, megabytes: usize) {
+    let bytes: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..))
+        .take(megabytes << 20)
+        .collect();
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn git_works_both_ways_and_in_every_protocol() {
+    let machine = Machine::new();
+    let url = machine.url("acme/site");
+    for version in ["0", "1", "2"] {
+        let protocol = format!("protocol.version={version}");
+        succeeded(&machine.git(&["-c", &protocol, "clone", "-q", &url, &format!("v{version}")]));
+    }
+    let environment = &machine.sandbox.connections()[2].environment;
+    assert!(environment.contains(&("GIT_PROTOCOL".into(), "version=2".into())));
+
+    write_noise(&machine.path("v2/noise"), 24);
+    succeeded(&machine.git(&["-C", "v2", "add", "noise"]));
+    succeeded(&machine.git(&["-C", "v2", "commit", "-q", "-m", "Make noise"]));
+    succeeded(&machine.git(&["-C", "v2", "push", "-q", "origin", "HEAD"]));
+    succeeded(&machine.git(&["-C", "v0", "pull", "-q"]));
+    assert_eq!(
+        fs::read(machine.path("v0/noise")).unwrap(),
+        fs::read(machine.path("v2/noise")).unwrap()
+    );
+    succeeded(&machine.git(&["clone", "-q", "--filter=blob:none", &url, "partial"]));
+    let remote = format!("--remote={url}");
+    let archive = machine.git(&["archive", "--format=tar", &remote, "HEAD", "README.md"]);
+    assert!(succeeded(&archive).contains("A repository of the sandbox"));
+
+    let last = machine.sandbox.connections().pop().unwrap();
+    assert_eq!(last.login.unwrap().account.as_deref(), Some(ALICE));
+    assert_eq!(last.commands[0].line, "git-upload-archive '/acme/site.git'");
+    assert_eq!(last.commands[0].status, Some(0));
+}
+
+#[test]
+fn a_session_without_a_command_names_no_account() {
+    let machine = Machine::new();
+    let greeting = succeeded(&machine.ssh("git", &["-T"]));
+    assert!(greeting.starts_with("authenticated via ssh key."));
+    assert!(succeeded(&machine.ssh("git", &["host_key_info"])).contains("ssh-ed25519"));
+}
+
+#[test]
+fn user_name_rule() {
+    let machine = Machine::new();
+    machine.sandbox.add_account("bob@example.com", "bob");
+    succeeded(&machine.ssh("alice", &["-T"]));
+    refused(
+        &machine.ssh("bob", &["-T"]),
+        "Permission denied (publickey)",
+    );
+    refused(
+        &machine.ssh("nobody", &["-T"]),
+        "Permission denied (publickey)",
+    );
+}
+
+#[test]
+fn rights_are_told_in_the_words_of_the_site() {
+    let machine = Machine::new();
+    let site = &machine.sandbox;
+    site.add_repository("acme/other", Visibility::Private);
+    let no_access = machine.git(&["ls-remote", &machine.url("acme/other")]);
+    refused(&no_access, "conq: repository access denied.");
+    let absent = machine.git(&["ls-remote", &machine.url("acme/absent")]);
+    refused(&absent, "conq: repository does not exist.");
+
+    site.set_refusals(Refusals {
+        access_denied: "Forbidden".to_owned(),
+        as_packet: true,
+        ..Refusals::default()
+    });
+    let packet = machine.git(&["ls-remote", &machine.url("acme/other")]);
+    refused(&packet, "fatal: remote error: Forbidden");
+
+    site.grant(ALICE, "acme/other", Some(Permission::Read));
+    succeeded(&machine.git(&["clone", "-q", &machine.url("acme/other"), "other"]));
+    refused(
+        &machine.git(&["-C", "other", "push", "-q", "origin", "HEAD:x"]),
+        "Forbidden",
+    );
+
+    let line = machine.make_key("access");
+    site.add_deploy_key("acme/other", &line, "ci");
+    let with_access_key = |arguments: &[&str]| {
+        let command = machine.ssh_command("access");
+        let mut git = machine.tool("git");
+        git.env("GIT_SSH_COMMAND", command)
+            .args(arguments)
+            .output()
+            .unwrap()
+    };
+    site.set_refusals(Refusals::default());
+    succeeded(&with_access_key(&["ls-remote", &machine.url("acme/other")]));
+    let foreign = with_access_key(&["ls-remote", &machine.url("acme/site")]);
+    refused(&foreign, "deployment key is not associated");
+    refused(
+        &with_access_key(&["-C", "other", "push", "origin", "HEAD:x"]),
+        "is read-only",
+    );
+}
+
+#[test]
+fn expired_and_fresh_keys_are_unknown() {
+    let machine = Machine::new();
+    let past = jiff::Timestamp::UNIX_EPOCH;
+    machine.sandbox.set_expiry(ALICE, Some(past));
+    refused(
+        &machine.ssh("git", &["-T"]),
+        "Permission denied (publickey)",
+    );
+    machine.sandbox.set_expiry(ALICE, None);
+    succeeded(&machine.ssh("git", &["-T"]));
+    machine.sandbox.remove_keys(ALICE, None);
+    refused(
+        &machine.ssh("git", &["-T"]),
+        "Permission denied (publickey)",
+    );
+}
+
+#[test]
+fn connections_go_wrong_as_told() {
+    let machine = Machine::new();
+    let faults = machine.sandbox.faults();
+    for (fault, text) in [
+        (SshFault::ResetBeforeBanner, "reset by"),
+        (SshFault::DisconnectAtAuthentication, "Connection"),
+        (
+            SshFault::OtherHostKey,
+            "REMOTE HOST IDENTIFICATION HAS CHANGED",
+        ),
+        (
+            SshFault::Refuse {
+                text: "Unauthorized".into(),
+                status: 1,
+            },
+            "Unauthorized",
+        ),
+    ] {
+        faults.ssh(fault.clone(), 1);
+        let output = machine.ssh("git", &["git-upload-pack '/acme/site.git'"]);
+        refused(&output, text);
+    }
+    faults.ssh(SshFault::CloseChannel, 1);
+    assert!(
+        !machine
+            .ssh("git", &["git-upload-pack '/acme/site.git'"])
+            .status
+            .success()
+    );
+    faults.ssh(SshFault::Silent, 1);
+    refused(
+        &machine.ssh("git", &["-T", "-o", "ConnectTimeout=1"]),
+        "timed out",
+    );
+    faults.ssh(SshFault::Slow(Duration::from_millis(50)), 1);
+    succeeded(&machine.ssh("git", &["-T"]));
+
+    write_noise(&machine.path("noise"), 4);
+    succeeded(&machine.git(&["clone", "-q", &machine.url("acme/site"), "site"]));
+    fs::rename(machine.path("noise"), machine.path("site/noise")).unwrap();
+    succeeded(&machine.git(&["-C", "site", "add", "noise"]));
+    succeeded(&machine.git(&["-C", "site", "commit", "-q", "-m", "Make noise"]));
+    succeeded(&machine.git(&["-C", "site", "push", "-q", "origin", "HEAD"]));
+    faults.ssh(SshFault::CutAfter(1 << 20), 1);
+    let cut = machine.git(&["clone", &machine.url("acme/site"), "cut"]);
+    refused(&cut, "early EOF");
+    succeeded(&machine.git(&["clone", "-q", &machine.url("acme/site"), "whole"]));
+}
+
+#[test]
+fn git_lfs_moves_objects() {
+    let machine = Machine::new();
+    succeeded(&machine.git(&["lfs", "install", "--skip-repo"]));
+    succeeded(&machine.git(&["clone", "-q", &machine.url("acme/site"), "site"]));
+    succeeded(&machine.git(&["-C", "site", "lfs", "track", "*.bin"]));
+    write_noise(&machine.path("site/large.bin"), 2);
+    succeeded(&machine.git(&["-C", "site", "add", "."]));
+    succeeded(&machine.git(&["-C", "site", "commit", "-q", "-m", "Add a large file"]));
+    succeeded(&machine.git(&["-C", "site", "push", "-q", "origin", "HEAD"]));
+    succeeded(&machine.git(&["clone", "-q", &machine.url("acme/site"), "again"]));
+    assert_eq!(
+        fs::read(machine.path("site/large.bin")).unwrap(),
+        fs::read(machine.path("again/large.bin")).unwrap()
+    );
+    let commands = machine.sandbox.commands();
+    let some = |start: &str| commands.iter().any(|line| line.starts_with(start));
+    assert!(
+        some("git-lfs-authenticate") && some("git-lfs-transfer"),
+        "{commands:?}"
+    );
+    assert!(
+        machine
+            .sandbox
+            .requests()
+            .iter()
+            .any(|one| one.path.ends_with("/objects/batch"))
+    );
+}
