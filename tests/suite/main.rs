@@ -1,3 +1,9 @@
-//! Doorframe.
+//! The suite: the real programs, driven by real git, against real servers on loopback.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "test code: it starts processes, in an environment of their own"
+)]
 
-fn main() {}
+mod environment;
+mod support;

@@ -1,0 +1,52 @@
+//! A real ssh-agent.
+
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use super::{World, run};
+
+/// Runs until dropped.
+#[derive(Debug)]
+pub struct Agent {
+    child: Child,
+    /// Value for SSH_AUTH_SOCK.
+    pub socket: PathBuf,
+}
+
+impl Agent {
+    /// Starts an empty agent; the world's SSH_AUTH_SOCK becomes its socket.
+    pub fn start(world: &mut World) -> Self {
+        let socket = world.path("tmp/agent.sock");
+        let mut command = world.command("ssh-agent");
+        command
+            .arg("-D")
+            .arg("-a")
+            .arg(&socket)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        let child = command.spawn().expect("ssh-agent is installed");
+        let end = Instant::now() + Duration::from_secs(10);
+        while !socket.exists() {
+            assert!(Instant::now() < end, "ssh-agent makes no socket");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        world.set("SSH_AUTH_SOCK", &socket);
+        Self { child, socket }
+    }
+
+    /// `ssh-add ~/.ssh/NAME`, of a key without a passphrase.
+    pub fn add(&self, world: &World, name: &str) {
+        let mut add = world.command("ssh-add");
+        add.env("SSH_AUTH_SOCK", &self.socket)
+            .arg(world.path("home/.ssh").join(name));
+        run(add).succeeds();
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

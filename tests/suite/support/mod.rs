@@ -1,0 +1,15 @@
+//! The hermetic environment of the suite, in one place.
+//!
+//! A [`World`] is a machine: a HOME of its own, a Bitbucket on loopback, git set up for it, and the
+//! programs under test in PATH. Nothing of the caller's environment reaches a child but PATH.
+//! Waits end after [`process::DEADLINE`], and what was started is killed with its children.
+
+mod agent;
+mod process;
+mod sshd;
+mod world;
+
+pub use agent::Agent;
+pub use process::{Running, run};
+pub use sshd::Sshd;
+pub use world::{ALICE, World};
