@@ -4,6 +4,7 @@
 //! connection, no compression, at most six refused keys.
 
 mod command;
+mod cut;
 pub(crate) mod git;
 mod host_keys;
 mod session;
@@ -60,7 +61,7 @@ async fn answer(stream: TcpStream, shared: Arc<Shared>, usual: Arc<server::Confi
         usual
     };
     let _ = stream.set_nodelay(true);
-    let Ok((stream, cut)) = session::severable(stream) else {
+    let Ok((stream, cut)) = cut::severable(stream) else {
         return;
     };
     let handler = Session::new(shared, number, cut);

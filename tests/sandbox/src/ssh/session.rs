@@ -1,13 +1,12 @@
 //! One SSH connection: who may log in, and what happens with its one channel.
 
-use std::net::Shutdown;
 use std::sync::Arc;
 
 use russh::server::{Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, VerifiedPublicKey};
 use russh::{Channel, ChannelId, ChannelOpenFailure, Pty, server};
-use tokio::net::TcpStream;
 
 use super::command::{self, Command};
+use super::cut::Cut;
 use super::splice::{self, Fate};
 use crate::faults::SshFault;
 use crate::model::{Guest, key};
@@ -17,23 +16,6 @@ use crate::seen::{self, Login, Offer};
 /// `ssh -T` with a key of an account; the current text names no account.
 const GREETING: &str = "authenticated via ssh key.\n\n\
      You can use git to connect to Bitbucket. Shell access is disabled\n";
-
-/// Ends the connection from outside of the session's own task.
-#[derive(Clone)]
-pub(super) struct Cut(Arc<std::net::TcpStream>);
-
-impl Cut {
-    pub(super) fn now(&self) {
-        let _ = self.0.shutdown(Shutdown::Both);
-    }
-}
-
-/// The stream with the means to end it.
-pub(super) fn severable(stream: TcpStream) -> std::io::Result<(TcpStream, Cut)> {
-    let stream = stream.into_std()?;
-    let cut = Cut(Arc::new(stream.try_clone()?));
-    Ok((TcpStream::from_std(stream)?, cut))
-}
 
 pub(super) struct Session {
     shared: Arc<Shared>,

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::ChildStdin;
 
 use super::command::Service;
-use super::session::Cut;
+use super::cut::Cut;
 use crate::model::{Guest, LfsGrant, Wish, new_uuid};
 use crate::sandbox::Shared;
 

@@ -129,16 +129,16 @@ fn requests_go_wrong_as_told() {
     let site = Site::new();
     let faults = site.contract.sandbox.faults();
     let address = format!("{}{}", site.contract.sandbox.api_url(), site.keys());
-    let body = json!({"key": new_line("x")}).to_string();
     let login = {
         use base64::Engine;
         base64::engine::general_purpose::STANDARD.encode(&site.login)
     };
-    let headers = format!(
-        "Authorization: Basic {login}\r\nContent-Length: {}\r\n",
-        body.len()
-    );
-    let post = || exchange("POST", &address, &headers, &body);
+    let post = || {
+        let body = json!({"key": new_line("x")}).to_string();
+        let length = body.len();
+        let headers = format!("Authorization: Basic {login}\r\nContent-Length: {length}\r\n");
+        exchange("POST", &address, &headers, &body)
+    };
     let held = || site.contract.sandbox.keys(ALICE).len();
 
     faults.rest("POST", "ssh-keys", RestFault::DropBefore, 1);

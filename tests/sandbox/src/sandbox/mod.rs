@@ -1,0 +1,150 @@
+//! [`Sandbox`]: starts both doors on free ports of 127.0.0.1, lets tests set up and look, stops
+//! when dropped.
+
+mod look;
+mod setup;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+use crate::faults::Faults;
+use crate::model::Model;
+use crate::seen::Seen;
+use crate::{rest, ssh};
+
+/// What both doors share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    model: Mutex<Model>,
+    seen: Mutex<Seen>,
+    pub(crate) faults: Faults,
+    /// Origin of the REST door, `http://127.0.0.1:PORT`.
+    pub(crate) origin: String,
+    pub(crate) folder: PathBuf,
+    pub(crate) host_keys: ssh::HostKeys,
+}
+
+impl Shared {
+    pub(crate) fn model(&self) -> MutexGuard<'_, Model> {
+        self.model.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is chosen before the start.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// An RSA host key (2048 bits) beside Ed25519 and ECDSA; takes a second or more to make.
+    pub rsa_host_key: bool,
+}
+
+/// A running Bitbucket. Every method that names an account, repository or key that does not exist
+/// panics: it is the test that is wrong.
+#[derive(Debug)]
+pub struct Sandbox {
+    shared: Arc<Shared>,
+    ssh: SocketAddr,
+    /// `None` only while dropped.
+    runtime: Option<Runtime>,
+    /// Removed after the doors are shut.
+    _folder: TempDir,
+}
+
+impl Sandbox {
+    /// Starts an empty site.
+    pub fn start() -> Self {
+        Self::start_with(Options::default())
+    }
+
+    /// Starts an empty site with these options.
+    pub fn start_with(options: Options) -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("bitbucket-sandbox-")
+            .tempdir()
+            .expect("the folder for temporary files is writable");
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("sandbox")
+            .enable_all()
+            .build()
+            .expect("threads can be started");
+        let (rest_door, ssh_door) = runtime
+            .block_on(async {
+                let rest_door = TcpListener::bind(("127.0.0.1", 0)).await?;
+                Ok::<_, std::io::Error>((rest_door, TcpListener::bind(("127.0.0.1", 0)).await?))
+            })
+            .expect("loopback has free ports");
+        let address =
+            |door: &TcpListener| door.local_addr().expect("a bound socket has an address");
+        let ssh = address(&ssh_door);
+        let shared = Arc::new(Shared {
+            model: Mutex::default(),
+            seen: Mutex::default(),
+            faults: Faults::default(),
+            origin: format!("http://{}", address(&rest_door)),
+            folder: folder.path().to_owned(),
+            host_keys: ssh::HostKeys::generate(options.rsa_host_key),
+        });
+        runtime.spawn(rest::serve(rest_door, Arc::clone(&shared)));
+        runtime.spawn(ssh::serve(ssh_door, Arc::clone(&shared)));
+        Self {
+            shared,
+            ssh,
+            runtime: Some(runtime),
+            _folder: folder,
+        }
+    }
+
+    /// REST base, as `bitbucket.<url>.apiUrl` takes it: `http://127.0.0.1:PORT/2.0`.
+    pub fn api_url(&self) -> String {
+        format!("{}/2.0", self.shared.origin)
+    }
+
+    /// SSH place, as `bitbucket.<url>.sshHost` takes it: `127.0.0.1:PORT`.
+    pub fn ssh_host(&self) -> String {
+        self.ssh.to_string()
+    }
+
+    /// The port of [`Sandbox::ssh_host`].
+    pub fn ssh_port(&self) -> u16 {
+        self.ssh.port()
+    }
+
+    /// Lines of known_hosts for the host keys, by the name `[127.0.0.1]:PORT`.
+    pub fn known_hosts(&self) -> String {
+        let name = format!("[127.0.0.1]:{}", self.ssh.port());
+        self.shared.host_keys.known_hosts(&name)
+    }
+
+    /// Where the repositories lie.
+    pub fn folder(&self) -> &Path {
+        &self.shared.folder
+    }
+
+    /// What is to go wrong next.
+    pub fn faults(&self) -> &Faults {
+        &self.shared.faults
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_timeout(Duration::from_secs(2));
+        }
+    }
+}
+
+fn parts(name: &str) -> (&str, &str) {
+    name.split_once('/')
+        .expect("a repository is named workspace/slug")
+}
