@@ -1,1 +1,96 @@
 //! `git bitbucket …`: one file for each command. Uses the rooms; no room uses it.
+
+mod arguments;
+mod call;
+mod choose;
+mod error;
+mod git;
+pub mod hook;
+mod known;
+mod login;
+mod logout;
+mod owner;
+mod rooms;
+mod setup;
+pub mod status;
+#[cfg(test)]
+#[cfg(unix)]
+mod testing;
+
+use std::ffi::OsString;
+use std::io::{IsTerminal as _, Read, Write};
+
+use crate::context::Context;
+use crate::prompt;
+use arguments::{Reading, Verb};
+use call::Call;
+pub use error::Error;
+use hook::Verdict;
+pub use known::Known;
+pub use rooms::Rooms;
+
+/// Does what the arguments (without the program's name) say. Output goes to `output`, warnings and
+/// failures to `errors`; standard input is read where a command says so. The result is the exit
+/// status: 0 done, 1 failed, 2 wrong usage, 4 not logged in.
+pub fn run(
+    arguments: Vec<OsString>,
+    context: &Context,
+    rooms: &dyn Rooms,
+    output: &mut dyn Write,
+    errors: &mut dyn Write,
+) -> u8 {
+    let verb = match arguments::read(arguments) {
+        Reading::Do(verb) => verb,
+        Reading::Print(text) => {
+            let _ = output.write_all(text.as_bytes());
+            return 0;
+        }
+        Reading::Wrong(text) => {
+            let _ = errors.write_all(text.as_bytes());
+            return 2;
+        }
+    };
+    let prompt = prompt::of(context, false);
+    let input: &mut dyn Read = &mut std::io::stdin();
+    let mut call = Call {
+        context,
+        rooms,
+        prompt: &*prompt,
+        input,
+        colour: status::wants_colour(context, std::io::stdout().is_terminal()),
+        output,
+        errors,
+    };
+    perform(&mut call, &verb)
+}
+
+/// Does it, and words a failure.
+fn perform(call: &mut Call<'_>, verb: &Verb) -> u8 {
+    let outcome = match verb {
+        Verb::Setup(options) => setup::setup(call, options),
+        Verb::Unsetup(scopes) => setup::unsetup(call, *scopes),
+        Verb::Login(options) => login::login(call, options),
+        Verb::Logout(options) => logout::logout(call, options),
+        Verb::Use(options) => choose::choose(call, options),
+        Verb::Status(options) => status::status(call, options),
+        Verb::Hook(options) => {
+            return match hook::hook(call, options) {
+                Verdict::Pass => 0,
+                Verdict::Refuse => 1,
+            };
+        }
+    };
+    let Err(error) = outcome else {
+        return 0;
+    };
+    let explanation = error.explanation();
+    call.warn(format!("git-bitbucket: {}", explanation.what));
+    for hint in &explanation.hints {
+        call.warn(format!("hint: {hint}"));
+    }
+    explanation.status
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests;

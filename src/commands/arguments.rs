@@ -1,0 +1,277 @@
+//! The command line of `git bitbucket`, as clap reads it: the only file that imports clap.
+//!
+//! Says what may be typed, does nothing. Knows `secret`'s names of places.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::secret::TokenPlace;
+
+/// Bitbucket over SSH: the right key for every repository, made and registered on the way.
+#[derive(Debug, Parser)]
+#[command(
+    name = "git-bitbucket",
+    bin_name = "git bitbucket",
+    version,
+    long_about = "Bitbucket over SSH: the right key for every repository, made and registered on \
+        the way.\n\nExit status: 0 done, 1 failed, 2 wrong usage, 4 not logged in."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub(super) enum Verb {
+    /// Make bitbucket-ssh git's SSH program
+    Setup(Setup),
+    /// Restore what `setup` changed
+    Unsetup(Scopes),
+    /// Check and store an API token, and record its account
+    Login(Login),
+    /// Forget an account's token and what was learned of the account; its keys stay
+    Logout(Logout),
+    /// Choose the account for this repository, for a workspace, or for all
+    Use(Use),
+    /// Show the account, the identities in their order, and what the next fetch would do
+    Status(Status),
+    /// What the git hooks call
+    #[command(hide = true)]
+    Hook(Hook),
+}
+
+/// Which configuration file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Args)]
+#[group(multiple = false)]
+pub(super) struct Scopes {
+    /// This repository's configuration
+    #[arg(long)]
+    pub(super) local: bool,
+    /// Your configuration: $GIT_CONFIG_GLOBAL, else ~/.gitconfig (the default)
+    #[arg(long)]
+    pub(super) global: bool,
+    /// The machine's configuration
+    #[arg(long)]
+    pub(super) system: bool,
+}
+
+/// `setup`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub(super) struct Setup {
+    #[command(flatten)]
+    pub(super) scopes: Scopes,
+    /// Also put an `ssh` link into DIR, for tools that call ssh themselves
+    #[arg(long, value_name = "DIR")]
+    pub(super) shim: Option<PathBuf>,
+    /// Also let https:// URLs of Bitbucket go by SSH
+    #[arg(long)]
+    pub(super) rewrite_https: bool,
+}
+
+/// `login`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub(super) struct Login {
+    /// Atlassian e-mail address (Cloud) or user name (Data Center)
+    pub(super) account: Option<String>,
+    /// The site's web address; without it the only site that knows the account
+    #[arg(long, value_name = "URL")]
+    pub(super) site: Option<String>,
+    /// Read the API token from standard input
+    #[arg(long)]
+    pub(super) with_token: bool,
+    /// Where the token is kept; without it the keyring where there is one, else a file
+    #[arg(long, value_name = "PLACE")]
+    pub(super) store: Option<Store>,
+}
+
+/// Where a token can be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Store {
+    /// The system's keyring
+    Keyring,
+    /// git's credential helper
+    GitCredential,
+    /// A file of mode 0600
+    File,
+}
+
+impl From<Store> for TokenPlace {
+    fn from(store: Store) -> Self {
+        match store {
+            Store::Keyring => Self::Keyring,
+            Store::GitCredential => Self::GitCredential,
+            Store::File => Self::File,
+        }
+    }
+}
+
+/// `logout`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub(super) struct Logout {
+    /// The account; without it the only one that is logged in
+    pub(super) account: Option<String>,
+    /// The site's web address
+    #[arg(long, value_name = "URL")]
+    pub(super) site: Option<String>,
+}
+
+/// `use`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub(super) struct Use {
+    /// The account
+    #[arg(required_unless_present = "unset")]
+    pub(super) account: Option<String>,
+    /// For this repository (the default)
+    #[arg(long, conflicts_with_all = ["workspace", "global"])]
+    pub(super) local: bool,
+    /// For all repositories of a workspace (on Data Center: of a project)
+    #[arg(long, value_name = "WS", conflicts_with = "global")]
+    pub(super) workspace: Option<String>,
+    /// For all repositories
+    #[arg(long)]
+    pub(super) global: bool,
+    /// The site's web address; without it the only site that knows the account
+    #[arg(long, value_name = "URL")]
+    pub(super) site: Option<String>,
+    /// Take the choice back
+    #[arg(long, conflicts_with = "account")]
+    pub(super) unset: bool,
+}
+
+/// `status`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub(super) struct Status {
+    /// A remote or a URL; without it the current branch's remote, else `origin`
+    #[arg(value_name = "REMOTE | URL")]
+    pub(super) target: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// `hook`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(super) struct Hook {
+    /// Which hook
+    pub(super) name: HookName,
+    /// What git gave it
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(super) arguments: Vec<OsString>,
+}
+
+/// The hooks that have a verb.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum HookName {
+    /// Before a push
+    PrePush,
+    /// After a checkout
+    PostCheckout,
+}
+
+/// What the command line came to.
+#[derive(Debug)]
+pub(super) enum Reading {
+    /// Do this.
+    Do(Verb),
+    /// `--help`, `--version`: print this and be done.
+    Print(String),
+    /// Wrong usage: clap's words, which end with a newline.
+    Wrong(String),
+}
+
+/// Reads the arguments, without the program's name.
+pub(super) fn read(arguments: Vec<OsString>) -> Reading {
+    let argv = std::iter::once(OsString::from("git-bitbucket")).chain(arguments);
+    match Arguments::try_parse_from(argv) {
+        Ok(arguments) => Reading::Do(arguments.verb),
+        Err(error) if error.use_stderr() => Reading::Wrong(error.render().to_string()),
+        Err(error) => Reading::Print(error.render().to_string()),
+    }
+}
+
+/// The man pages by file name: `git-bitbucket.1`, and one for each command that is shown.
+pub(super) fn man_pages() -> std::io::Result<Vec<(String, Vec<u8>)>> {
+    let mut root = Arguments::command().disable_help_subcommand(true);
+    root.build();
+    let shown = root.get_subcommands().filter(|verb| !verb.is_hide_set());
+    std::iter::once(&root)
+        .chain(shown)
+        .map(|command| {
+            let page = clap_mangen::Man::new(command.clone())
+                .source(concat!("git-bitbucket ", env!("CARGO_PKG_VERSION")));
+            let mut text = Vec::new();
+            page.render(&mut text)?;
+            Ok((page.get_filename(), text))
+        })
+        .collect()
+}
+
+/// bash's completion of `git-bitbucket`, and of `git bitbucket` through git's own completion, which
+/// loads the file `git-bitbucket` and calls `_git_bitbucket` with the words of the whole line.
+pub(super) fn bash_completion() -> Vec<u8> {
+    let mut command = Arguments::command().bin_name("git-bitbucket");
+    let mut text = Vec::new();
+    clap_complete::generate(
+        clap_complete::Shell::Bash,
+        &mut command,
+        "git-bitbucket",
+        &mut text,
+    );
+    text.extend_from_slice(GIT_COMPLETION.as_bytes());
+    text
+}
+
+/// `__git_cmd_idx` is where git's completion (2.31 and later) found `bitbucket` on the line.
+const GIT_COMPLETION: &str = r#"
+_git_bitbucket() {
+    local at=${__git_cmd_idx:-1} line=("${COMP_WORDS[@]}") place=$COMP_CWORD
+    local COMP_WORDS=(git-bitbucket "${line[@]:at+1}") COMP_CWORD=$((place - at))
+    _git__bitbucket git-bitbucket "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"
+}
+"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<OsString> {
+        text.split_whitespace().map(OsString::from).collect()
+    }
+
+    #[test]
+    fn what_may_be_typed() {
+        for (line, expected, why) in [
+            ("setup", "Do", "global by default"),
+            ("setup --local --shim bin", "Do", "a shim with any scope"),
+            ("setup --local --global", "Wrong", "one file"),
+            ("unsetup --system", "Do", "the undo takes the same scopes"),
+            ("use alice@example.com --global", "Do", ""),
+            ("use", "Wrong", "whose account?"),
+            ("use --unset", "Do", "nothing to name"),
+            ("use --unset alice", "Wrong", "all values go"),
+            ("use a --global --workspace acme", "Wrong", "one place"),
+            ("login --store attic", "Wrong", "three places"),
+            ("hook pre-push origin -x", "Do", "what git gives is passed"),
+            ("--version", "Print", ""),
+            ("-h", "Print", ""),
+            ("", "Wrong", "nothing is no command"),
+            ("frobnicate", "Wrong", ""),
+        ] {
+            let reading = format!("{:?}", read(words(line)));
+            assert!(reading.starts_with(expected), "{line}: {why}: {reading}");
+        }
+    }
+
+    #[test]
+    fn pages_are_made_for_what_is_shown() {
+        let pages = man_pages().unwrap();
+        let names: Vec<_> = pages.iter().map(|(name, _)| name.as_str()).collect();
+        assert!(names.contains(&"git-bitbucket.1") && names.contains(&"git-bitbucket-setup.1"));
+        assert!(!names.contains(&"git-bitbucket-hook.1"), "hidden");
+        let text = String::from_utf8(pages[0].1.clone()).unwrap();
+        assert!(text.contains("git\\-bitbucket"), "{text}");
+    }
+}

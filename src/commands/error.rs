@@ -1,0 +1,208 @@
+//! Why a command of `git bitbucket` did not do its work, with the next step.
+//!
+//! Knows the errors of the rooms that commands use.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::bitbucket;
+use crate::prompt;
+use crate::report::Explanation;
+
+/// A command's failure.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// HOME is not set.
+    #[error("HOME is not set, so there is no place for the configuration")]
+    NoHome,
+    /// HOME belongs to somebody else (sudo).
+    #[error("{} belongs to another user, so nothing is written there", .0.display())]
+    ForeignHome(PathBuf),
+    /// A file or directory could not be read or written.
+    #[error("{}: {why}", file.display())]
+    File {
+        /// Which.
+        file: PathBuf,
+        /// The system's words.
+        why: io::Error,
+    },
+    /// A configuration file changed between reading and writing.
+    #[error("{} was changed by somebody else just now; nothing was written", .0.display())]
+    ChangedMeanwhile(PathBuf),
+    /// A path or value that is no UTF-8.
+    #[error("a path or value that is not UTF-8 cannot be written to git's configuration")]
+    NotUtf8,
+    /// git could not be started.
+    #[error("cannot run git: {0}")]
+    GitNotRun(io::Error),
+    /// git failed.
+    #[error("git {verb}: {message}")]
+    Git {
+        /// Its first argument.
+        verb: String,
+        /// Its words.
+        message: String,
+    },
+    /// `--local` outside a repository.
+    #[error("{} is not in a git repository", .0.display())]
+    NoRepository(PathBuf),
+    /// git does not say where the machine's configuration lies.
+    #[error("git does not tell where the system's configuration file lies")]
+    NoSystemFile,
+    /// `bitbucket-ssh` is not installed beside `git-bitbucket`.
+    #[error("{} is not there", .0.display())]
+    NoProgram(PathBuf),
+    /// `--shim` where another `ssh` is.
+    #[error("{} is there already and is not ours", .0.display())]
+    ShimTaken(PathBuf),
+    /// `--store keyring` without one.
+    #[error("there is no keyring here that can be used")]
+    NoKeyring,
+    /// A remote or URL that is no Bitbucket.
+    #[error("{0} is on no Bitbucket site that is configured here")]
+    NoBitbucket(String),
+    /// A room below failed, in its own words.
+    #[error("{what}")]
+    Below {
+        /// What happened.
+        what: String,
+        /// Lines to paste.
+        hints: Vec<String>,
+    },
+    /// No token on standard input was announced, and nobody can be asked.
+    #[error("nobody can be asked for the API token here")]
+    NoToken,
+    /// Nothing was typed, or standard input has an empty first line.
+    #[error("no API token was given, nothing is changed")]
+    EmptyToken,
+    /// A question without an answer.
+    #[error("{0}")]
+    Unanswered(prompt::Error),
+    /// The token lacks scopes.
+    #[error("the API token lacks scopes: {}", missing.join(" "))]
+    Scopes {
+        /// By name.
+        missing: Vec<String>,
+        /// Where a token is made.
+        page: String,
+    },
+    /// The site refused, or could not be asked.
+    #[error("{why}")]
+    Site {
+        /// Its error.
+        why: bitbucket::Error,
+        /// Where a token is made.
+        page: String,
+    },
+    /// Wrong usage that clap cannot see.
+    #[error("{what}")]
+    Usage {
+        /// What is wrong.
+        what: String,
+        /// What to type.
+        hint: String,
+    },
+    /// Something that can only be done for an account that is logged in.
+    #[error("{0}")]
+    NotLoggedIn(String),
+}
+
+impl Error {
+    /// A failure of reading or writing this file.
+    pub(super) fn file(file: &Path, why: io::Error) -> Self {
+        Self::File {
+            file: file.to_owned(),
+            why,
+        }
+    }
+
+    /// The failure in words, its hints and the exit status (1, 2 or 4).
+    pub fn explanation(&self) -> Explanation {
+        let (hints, status) = match self {
+            Self::NoHome => (vec!["export HOME=/home/YOU".to_owned()], 1),
+            Self::ForeignHome(home) => (
+                vec![format!("call it as the owner of {}", home.display())],
+                1,
+            ),
+            Self::File { file, why } => (lock_hint(file, why).into_iter().collect(), 1),
+            Self::ChangedMeanwhile(_) => (vec!["call it again".to_owned()], 1),
+            Self::NotUtf8 | Self::GitNotRun(_) | Self::Git { .. } | Self::NoSystemFile => {
+                (Vec::new(), 1)
+            }
+            Self::NoRepository(_) => (
+                vec!["call it in a repository, or with --global".to_owned()],
+                1,
+            ),
+            Self::NoProgram(_) => (
+                vec![
+                    "bitbucket-ssh and git-bitbucket are installed into the same directory"
+                        .to_owned(),
+                ],
+                1,
+            ),
+            Self::ShimTaken(_) => (vec!["--shim with another directory".to_owned()], 1),
+            Self::NoToken => (
+                vec!["git bitbucket login ACCOUNT --with-token <FILE".to_owned()],
+                1,
+            ),
+            Self::NoKeyring => (vec!["--store file".to_owned()], 1),
+            Self::NoBitbucket(_) => (
+                vec!["git config --global bitbucket.https://HOST.type datacenter".to_owned()],
+                1,
+            ),
+            Self::Below { hints, .. } => (hints.clone(), 1),
+            Self::EmptyToken | Self::Unanswered(_) => (Vec::new(), 1),
+            Self::Scopes { page, .. } => (
+                vec![format!(
+                    "scopes cannot be added; make a new token with them at {page}"
+                )],
+                1,
+            ),
+            Self::Site { why, page } => (site_hints(why, page), 1),
+            Self::Usage { hint, .. } => (vec![hint.clone()], 2),
+            Self::NotLoggedIn(_) => (vec!["git bitbucket login".to_owned()], 4),
+        };
+        Explanation {
+            what: self.to_string(),
+            hints,
+            status,
+        }
+    }
+}
+
+/// What helps where the site said no.
+fn site_hints(why: &bitbucket::Error, page: &str) -> Vec<String> {
+    match why {
+        bitbucket::Error::TokenRefused { .. } => vec![
+            "on Cloud the account is the Atlassian e-mail address, and the token one with scopes for Bitbucket".to_owned(),
+            format!("tokens are made at {page}"),
+        ],
+        bitbucket::Error::RateLimited {
+            retry_after: Some(seconds),
+        } => vec![format!("try again in {seconds} s")],
+        bitbucket::Error::Unreachable { .. } => {
+            vec!["git config --get-regexp '^http\\.' shows proxy and certificates".to_owned()]
+        }
+        bitbucket::Error::ScopeMissing { .. }
+        | bitbucket::Error::Forbidden { .. }
+        | bitbucket::Error::NotFound { .. }
+        | bitbucket::Error::Refused { .. }
+        | bitbucket::Error::RateLimited { retry_after: None }
+        | bitbucket::Error::Server { .. }
+        | bitbucket::Error::Unexpected { .. }
+        | bitbucket::Error::ElsewhereRefused { .. } => Vec::new(),
+    }
+}
+
+/// Another git at work, or one that died.
+fn lock_hint(file: &Path, why: &io::Error) -> Option<String> {
+    let lock = file
+        .extension()
+        .is_some_and(|extension| extension == "lock");
+    (lock && why.kind() == io::ErrorKind::AlreadyExists).then(|| {
+        format!(
+            "another git is writing this file; if none is running: rm {}",
+            file.display()
+        )
+    })
+}

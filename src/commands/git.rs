@@ -1,0 +1,66 @@
+//! git as a child: for what only git may write or say.
+//!
+//! Every call runs in the caller's working directory, never fetches a missing object and never
+//! asks. Knows `context`.
+
+use std::ffi::OsStr;
+use std::process::{Output, Stdio};
+
+use super::Error;
+use crate::context::Context;
+
+/// What git prints on stdout. `None`: it ended with 1, which is `git config`'s "not there".
+/// Every other status is an error with git's words.
+pub(super) fn ask<S: AsRef<OsStr>>(
+    context: &Context,
+    arguments: &[S],
+) -> Result<Option<Vec<u8>>, Error> {
+    let output = call(context, arguments)?;
+    match output.status.code() {
+        Some(0) => Ok(Some(output.stdout)),
+        Some(1) => Ok(None),
+        _ => Err(failed(arguments, &output)),
+    }
+}
+
+/// As [`ask`], for one line of text: without its newline, invalid UTF-8 replaced.
+pub(super) fn line<S: AsRef<OsStr>>(
+    context: &Context,
+    arguments: &[S],
+) -> Result<Option<String>, Error> {
+    Ok(ask(context, arguments)?
+        .map(|bytes| String::from_utf8_lossy(&bytes).trim_end().to_owned())
+        .filter(|text| !text.is_empty()))
+}
+
+/// Runs git; every status but 0 is an error with git's words.
+pub(super) fn run<S: AsRef<OsStr>>(context: &Context, arguments: &[S]) -> Result<Vec<u8>, Error> {
+    let output = call(context, arguments)?;
+    if output.status.success() {
+        Ok(output.stdout)
+    } else {
+        Err(failed(arguments, &output))
+    }
+}
+
+fn call<S: AsRef<OsStr>>(context: &Context, arguments: &[S]) -> Result<Output, Error> {
+    context
+        .command("git")
+        .args(arguments)
+        .current_dir(&context.directory)
+        .env("GIT_NO_LAZY_FETCH", "1")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .output()
+        .map_err(Error::GitNotRun)
+}
+
+fn failed<S: AsRef<OsStr>>(arguments: &[S], output: &Output) -> Error {
+    let verb = arguments
+        .first()
+        .map_or_else(String::new, |verb| verb.as_ref().display().to_string());
+    Error::Git {
+        verb,
+        message: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+    }
+}

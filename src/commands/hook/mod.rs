@@ -1,0 +1,116 @@
+//! `hook NAME`: what the git hooks of the folder `hooks/` call.
+//!
+//! A hook must never stand in the way of its git command for a reason of its own: everything that
+//! goes wrong here is a warning. Runs git for what only git knows. Knows `repository`, `settings`'
+//! and `identity`'s values.
+
+mod authors;
+mod post_checkout;
+mod pre_push;
+
+use std::ffi::OsString;
+
+use super::Error;
+use super::arguments::{Hook, HookName};
+use super::call::Call;
+use super::status;
+use crate::identity::Account;
+use crate::repository::{Direction, Repository};
+use crate::sanitise::sanitise;
+use crate::settings::AuthorCheck;
+
+/// A repository on a site, and as whom this machine goes there.
+#[derive(Debug, Clone)]
+pub struct Going {
+    /// Where.
+    pub repository: Repository,
+    /// As whom: the account of the plan's first candidate.
+    pub account: Account,
+    /// What is done about other addresses.
+    pub check: AuthorCheck,
+}
+
+/// Whether git may go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It may.
+    Pass,
+    /// `bitbucket.hooks.author = refuse`, and an address is not the account's.
+    Refuse,
+}
+
+/// Does what the hook is for. Where the URL is on no site of ours, or nobody is known who goes
+/// there, nothing is said. A failure of its own is a warning.
+pub(super) fn hook(call: &mut Call<'_>, options: &Hook) -> Verdict {
+    let outcome = match options.name {
+        HookName::PrePush => before_push(call, &options.arguments),
+        HookName::PostCheckout => after_checkout(call, &options.arguments).map(|()| Verdict::Pass),
+    };
+    outcome.unwrap_or_else(|why| {
+        call.warn(format!(
+            "bitbucket-ssh: warning: the hook could not look: {why}"
+        ));
+        Verdict::Pass
+    })
+}
+
+/// `<remote's name or URL> <URL>` (githooks(5)): both the same where the remote has no name.
+fn before_push(call: &mut Call<'_>, arguments: &[OsString]) -> Result<Verdict, Error> {
+    let mut lines = Vec::new();
+    // Read whole, also where nothing is checked: git need not meet a closed pipe.
+    call.input
+        .read_to_end(&mut lines)
+        .map_err(|why| Error::file(std::path::Path::new("standard input"), why))?;
+    let [name, url] = arguments else {
+        return Ok(Verdict::Pass);
+    };
+    let url = url.to_string_lossy();
+    let Some(going) = call.rooms.going(&url, Direction::Push)? else {
+        return Ok(Verdict::Pass);
+    };
+    let remote = name.to_str().filter(|name| *name != url);
+    pre_push::pre_push(call, &going, remote, &String::from_utf8_lossy(&lines))
+}
+
+/// `<previous HEAD> <new HEAD> <1 for a branch>`.
+fn after_checkout(call: &mut Call<'_>, arguments: &[OsString]) -> Result<(), Error> {
+    if !post_checkout::is_fresh_clone(call, arguments)? {
+        return Ok(());
+    }
+    // A new repository without a remote is no clone.
+    let Ok(url) = status::url(call.context, None) else {
+        return Ok(());
+    };
+    match call.rooms.going(&url, Direction::Fetch)? {
+        Some(going) => post_checkout::post_checkout(call, &going),
+        None => Ok(()),
+    }
+}
+
+/// Whether an address is one of the account's, without regard to case. The name of an account
+/// counts where it is an address.
+fn knows(account: &Account, address: &str) -> bool {
+    addresses(account).any(|known| known.eq_ignore_ascii_case(address))
+}
+
+/// The addresses of an account, its name first where it is one. Empty: none is known.
+fn addresses(account: &Account) -> impl Iterator<Item = &str> {
+    let name = account.account.name.as_str();
+    let emails = account.emails.iter().map(String::as_str);
+    std::iter::once(name)
+        .filter(|name| name.contains('@'))
+        .chain(emails)
+}
+
+/// A text as one word of a shell.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "@.+-_/:".contains(c);
+    if text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", sanitise(text).replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

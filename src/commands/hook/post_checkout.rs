@@ -1,0 +1,61 @@
+//! post-checkout in a fresh clone: is `user.email` an address of the account that served it?
+
+use super::authors::is_zero;
+use super::{Going, addresses, knows, quoted};
+use crate::commands::call::Call;
+use crate::commands::{Error, git};
+use crate::sanitise::sanitise;
+
+/// Whether a checkout is the first of a clone: the previous HEAD is all zeros, a branch was checked
+/// out, and this is no further worktree of an older repository.
+pub(super) fn is_fresh_clone(
+    call: &Call<'_>,
+    arguments: &[std::ffi::OsString],
+) -> Result<bool, Error> {
+    let [previous, _, branch] = arguments else {
+        return Ok(false);
+    };
+    if !previous.to_str().is_some_and(is_zero) || branch.as_os_str() != "1" {
+        return Ok(false);
+    }
+    let directories = git::line(
+        call.context,
+        &["rev-parse", "--git-dir", "--git-common-dir"],
+    )?;
+    Ok(directories
+        .as_deref()
+        .and_then(|lines| lines.split_once('\n'))
+        .is_none_or(|(own, common)| own == common))
+}
+
+/// Says when `user.email` is no address of the account, with the line to paste. An account without
+/// a known address says nothing.
+pub(super) fn post_checkout(call: &mut Call<'_>, going: &Going) -> Result<(), Error> {
+    let Going {
+        repository,
+        account,
+        ..
+    } = going;
+    let Some(address) = addresses(account).next() else {
+        return Ok(());
+    };
+    let email = git::line(call.context, &["config", "--get", "user.email"])?;
+    let name = &account.account;
+    match email {
+        Some(email) if knows(account, &email) => return Ok(()),
+        Some(email) => call.warn(format!(
+            "bitbucket-ssh: {repository} was served to {name}, and user.email is {}, which that account does not have",
+            sanitise(&email)
+        )),
+        None => call.warn(format!(
+            "bitbucket-ssh: {repository} was served to {name}, and user.email is not set"
+        )),
+    }
+    let directory = call.context.directory.display().to_string();
+    call.warn(format!(
+        "hint: git -C {} config user.email {}",
+        quoted(&directory),
+        quoted(address)
+    ));
+    Ok(())
+}

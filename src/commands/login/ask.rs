@@ -1,0 +1,112 @@
+//! Who logs in where, with what: from the command line, standard input, or a person.
+
+use super::{Attempt, guide};
+use crate::commands::Error;
+use crate::commands::arguments::Login;
+use crate::commands::call::Call;
+use crate::commands::known::Known;
+use crate::prompt;
+use crate::repository::{Site, SiteKind};
+use crate::secret::Secret;
+
+/// No token is longer than this.
+const LONGEST: u64 = 64 * 1024;
+
+/// Site, account and token. `user_email`: git's, offered as account on Cloud. Asks only where
+/// somebody can answer.
+pub(super) fn ask(
+    call: &mut Call<'_>,
+    options: &Login,
+    known: &Known,
+    user_email: Option<&str>,
+) -> Result<Attempt, Error> {
+    let site = known
+        .site(options.site.as_deref(), options.account.as_deref())?
+        .clone();
+    if !options.with_token && !call.prompt.available() {
+        return Err(Error::NoToken);
+    }
+    let account = match &options.account {
+        Some(account) => account.trim().to_owned(),
+        None => ask_account(call, options, &site, user_email)?,
+    };
+    if account.is_empty() || account.contains(char::is_control) {
+        return Err(Error::Usage {
+            what: "an account is needed".to_owned(),
+            hint: "git bitbucket login ACCOUNT".to_owned(),
+        });
+    }
+    let secret = if options.with_token {
+        read_token(call)?
+    } else {
+        for line in guide::lines(&site, &account) {
+            call.warn(line);
+        }
+        let text = format!("API token for {account}: ");
+        let answer = call.prompt.secret(&text).map_err(unanswered)?;
+        Secret::new(answer.reveal().trim().to_owned())
+    };
+    if secret.is_empty() {
+        return Err(Error::EmptyToken);
+    }
+    Ok(Attempt {
+        site,
+        account,
+        secret,
+    })
+}
+
+/// The account where none was typed: git's address on Cloud, the login name elsewhere; a person may
+/// say another.
+fn ask_account(
+    call: &mut Call<'_>,
+    options: &Login,
+    site: &Site,
+    user_email: Option<&str>,
+) -> Result<String, Error> {
+    let environment = &call.context.environment;
+    let (kind, offered) = match site.kind {
+        SiteKind::Cloud => ("Atlassian e-mail address", user_email),
+        SiteKind::DataCenter => (
+            "user name",
+            ["USER", "LOGNAME", "USERNAME"]
+                .into_iter()
+                .find_map(|name| environment.text(name)),
+        ),
+    };
+    let offered = offered.unwrap_or_default().to_owned();
+    let settled = options.with_token && !offered.is_empty();
+    if settled || !call.prompt.available() {
+        return Ok(offered);
+    }
+    let bracket = if offered.is_empty() {
+        String::new()
+    } else {
+        format!(" [{offered}]")
+    };
+    let question = format!("Account on {} ({kind}){bracket}: ", site.url);
+    let answer = call.prompt.line(&question).map_err(unanswered)?;
+    Ok(match answer.trim() {
+        "" => offered,
+        answer => answer.to_owned(),
+    })
+}
+
+/// The first line of standard input.
+fn read_token(call: &mut Call<'_>) -> Result<Secret, Error> {
+    use std::io::Read as _;
+    let mut text = zeroize::Zeroizing::new(String::new());
+    (&mut call.input)
+        .take(LONGEST)
+        .read_to_string(&mut text)
+        .map_err(|why| Error::file(std::path::Path::new("standard input"), why))?;
+    let line = text.lines().next().unwrap_or_default().trim();
+    Ok(Secret::new(line.to_owned()))
+}
+
+fn unanswered(why: prompt::Error) -> Error {
+    match why {
+        prompt::Error::Nobody => Error::NoToken,
+        other => Error::Unanswered(other),
+    }
+}

@@ -1,0 +1,40 @@
+//! How a token is made, in words: page and scopes.
+//!
+//! Pages: support.atlassian.com/bitbucket-cloud/docs/using-api-tokens.
+
+use crate::repository::{Site, SiteKind};
+
+/// Without these nothing works. No scope of an API token implies another.
+pub(super) const SCOPES: [&str; 3] = [
+    "read:user:bitbucket",
+    "read:ssh-key:bitbucket",
+    "write:ssh-key:bitbucket",
+];
+
+/// The page on which a token is made.
+pub(super) fn token_page(site: &Site) -> String {
+    match site.kind {
+        SiteKind::Cloud => "https://id.atlassian.com/manage-profile/security/api-tokens".to_owned(),
+        SiteKind::DataCenter => format!("{}/account", site.url),
+    }
+}
+
+/// The lines in front of the question for a token.
+pub(super) fn lines(site: &Site, account: &str) -> Vec<String> {
+    let page = token_page(site);
+    match site.kind {
+        SiteKind::Cloud => vec![
+            format!("An API token for {account} is made at"),
+            format!("  {page}"),
+            "(Create API token with scopes, app Bitbucket) with the scopes".to_owned(),
+            format!("  {}", SCOPES.join(" ")),
+            "and, if keys are to be rotated and revoked, delete:ssh-key:bitbucket.".to_owned(),
+        ],
+        SiteKind::DataCenter => vec![
+            format!("An HTTP access token for {account} is made at"),
+            format!("  {page} (HTTP access tokens)"),
+            "Many sites let no such token register SSH keys; then the password is needed."
+                .to_owned(),
+        ],
+    }
+}

@@ -1,0 +1,172 @@
+//! `login`: an API token is taken, checked against the site, stored, and its account recorded.
+//!
+//! Touches no git config. Nothing is stored of a token that the site does not accept. Knows
+//! `bitbucket`, `repository`, `identity`'s records and the commands' ground.
+
+mod ask;
+mod check;
+mod guide;
+
+use super::arguments::Login;
+use super::call::Call;
+use super::{Error, git, owner};
+use crate::context::API_TOKEN;
+use crate::identity::{Account, AccountName};
+use crate::repository::{Site, SiteKind};
+use crate::sanitise::sanitise;
+use crate::secret::{Secret, TokenPlace};
+use ask::ask;
+use check::{Refusal, Seen, check};
+use guide::token_page;
+
+/// Logs in: the token is checked, then stored, then the account is recorded, then everything is
+/// said. Asks only where no token comes from standard input.
+pub(super) fn login(call: &mut Call<'_>, options: &Login) -> Result<(), Error> {
+    owner::check_home(call.context)?;
+    let known = call.rooms.known()?;
+    let keyring = call.rooms.keyring();
+    let wished = options.store.map(TokenPlace::from);
+    if wished == Some(TokenPlace::Keyring) && !keyring {
+        return Err(Error::NoKeyring);
+    }
+    let email = match options.account {
+        Some(_) => None,
+        None => git::line(call.context, &["config", "--get", "user.email"])?,
+    };
+    let attempt = ask(call, options, &known, email.as_deref())?;
+    let seen = see(call, &attempt)?;
+    let earlier = known.account(&attempt.site, &attempt.account);
+    let place = place(wished, keyring);
+    let Attempt {
+        site,
+        account: name,
+        secret,
+    } = &attempt;
+    call.rooms.store(site, name, secret, place)?;
+    if earlier.is_some_and(|earlier| earlier.store.is_some_and(|old| old != place)) {
+        // The older token would be found first. It goes only once the new place has proved good.
+        call.rooms.forget(site, name)?;
+        call.rooms.store(site, name, secret, place)?;
+    }
+    call.rooms
+        .record(account(&attempt, &seen, place, earlier))?;
+    tell(call, &attempt, &seen, place, wished.is_some())
+}
+
+/// What the site says of the token.
+fn see(call: &Call<'_>, attempt: &Attempt) -> Result<Seen, Error> {
+    let page = token_page(&attempt.site);
+    let registry = call
+        .rooms
+        .connect(&attempt.site, &attempt.account, &attempt.secret)
+        .map_err(Refusal::Site);
+    match registry.and_then(|registry| check(&*registry)) {
+        Ok(seen) => Ok(seen),
+        Err(Refusal::Scopes(missing)) => Err(Error::Scopes { missing, page }),
+        Err(Refusal::Site(why)) => Err(Error::Site { why, page }),
+    }
+}
+
+/// A login before the site has seen it.
+#[derive(Debug)]
+struct Attempt {
+    /// Where.
+    site: Site,
+    /// As whom.
+    account: String,
+    /// The token.
+    secret: Secret,
+}
+
+/// Where the token goes: as wished, else the keyring where there is one, else a file.
+fn place(wished: Option<TokenPlace>, keyring: bool) -> TokenPlace {
+    wished.unwrap_or(if keyring {
+        TokenPlace::Keyring
+    } else {
+        TokenPlace::File
+    })
+}
+
+/// What is recorded of the account. On Cloud its name is an address of it; addresses that an
+/// earlier record has are kept.
+fn account(
+    attempt: &Attempt,
+    seen: &Seen,
+    store: TokenPlace,
+    earlier: Option<&Account>,
+) -> Account {
+    let mut emails = earlier.map_or_else(Vec::new, |account| account.emails.clone());
+    let name = &attempt.account;
+    let address = attempt.site.kind == SiteKind::Cloud && name.contains('@');
+    if address && !emails.iter().any(|email| email.eq_ignore_ascii_case(name)) {
+        emails.insert(0, name.clone());
+    }
+    Account {
+        account: AccountName {
+            site: attempt.site.url.clone(),
+            name: name.clone(),
+        },
+        logged_in: true,
+        user_name: seen.user.user_name.clone(),
+        id: Some(seen.user.id.clone()),
+        key_fingerprints: seen
+            .keys
+            .iter()
+            .map(|key| key.fingerprint.clone())
+            .collect(),
+        store: Some(store),
+        emails,
+    }
+}
+
+/// Says who is logged in and where everything went.
+fn tell(
+    call: &mut Call<'_>,
+    attempt: &Attempt,
+    seen: &Seen,
+    store: TokenPlace,
+    wished: bool,
+) -> Result<(), Error> {
+    let records = call.context.records_directory().ok_or(Error::NoHome)?;
+    let records = call.shown(&records);
+    call.say(format!(
+        "logged in to {} as {} ({})",
+        attempt.site.url,
+        attempt.account,
+        sanitise(&seen.user.display_name)
+    ));
+    call.say(format!("token: {}", where_it_lies(store, &records)));
+    call.say(format!("account: {records}"));
+    call.say(format!(
+        "keys of the account on the site: {}",
+        seen.keys.len()
+    ));
+    if store == TokenPlace::File && !wished {
+        call.warn(
+            "warning: there is no keyring here, so the token lies unencrypted in a file that only you can read",
+        );
+    }
+    if call.context.environment.is_set(API_TOKEN) {
+        call.warn(format!(
+            "warning: {API_TOKEN} is set and goes before the stored token"
+        ));
+    }
+    let command = git::line(call.context, &["config", "--get", "core.sshCommand"])?;
+    if !command.is_some_and(|command| command.contains("bitbucket-ssh")) {
+        call.warn("hint: git bitbucket setup");
+    }
+    Ok(())
+}
+
+/// A place of a token, in words.
+pub(super) fn where_it_lies(store: TokenPlace, records: &str) -> String {
+    match store {
+        TokenPlace::Environment => API_TOKEN.to_owned(),
+        TokenPlace::Keyring => "the system's keyring".to_owned(),
+        TokenPlace::File => format!("{records}/tokens.json (only you can read it)"),
+        TokenPlace::GitCredential => "git's credential helper".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,296 @@
+use super::*;
+use crate::bitbucket::{self, Access, KeyId, KeyRegistry, NewKey, RegisteredKey, User};
+use crate::commands::known::Known;
+use crate::commands::known::tests::{CENTER, CLOUD, site};
+
+/// A site that knows one user, or refuses.
+struct Registry {
+    user: Result<User, bitbucket::Error>,
+    keys: Result<Vec<RegisteredKey>, bitbucket::Error>,
+}
+
+impl KeyRegistry for Registry {
+    fn user(&self) -> Result<User, bitbucket::Error> {
+        self.user.clone()
+    }
+
+    fn keys(&self, _user: &User) -> Result<Vec<RegisteredKey>, bitbucket::Error> {
+        self.keys.clone()
+    }
+
+    fn register(&self, _: &User, _: &NewKey) -> Result<RegisteredKey, bitbucket::Error> {
+        unreachable!("a login registers nothing")
+    }
+
+    fn remove(&self, _: &User, _: &KeyId) -> Result<(), bitbucket::Error> {
+        unreachable!("a login removes nothing")
+    }
+
+    fn access(&self, _: &crate::repository::Repository) -> Result<Access, bitbucket::Error> {
+        unreachable!("a login asks for no repository")
+    }
+}
+
+fn alice() -> User {
+    User {
+        id: "{u}".to_owned(),
+        user_name: Some("alice".to_owned()),
+        display_name: "Alice \u{1b}[2J".to_owned(),
+    }
+}
+
+fn key() -> RegisteredKey {
+    RegisteredKey {
+        id: KeyId::new("{k}").unwrap(),
+        public_key: "ssh-ed25519 AAAA".to_owned(),
+        fingerprint: "SHA256:f".to_owned(),
+        label: String::new(),
+        created: None,
+        last_used: None,
+        expires: None,
+    }
+}
+
+fn scopes(required: &[&str], granted: &[&str]) -> bitbucket::Error {
+    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    bitbucket::Error::ScopeMissing {
+        required: owned(required),
+        granted: owned(granted),
+    }
+}
+
+#[test]
+fn missing_scopes_are_named_as_far_as_the_site_tells() {
+    let (user, read, write) = (
+        "read:user:bitbucket",
+        "read:ssh-key:bitbucket",
+        "write:ssh-key:bitbucket",
+    );
+    for (required, granted, missing, why) in [
+        (
+            &[read][..],
+            &[][..],
+            &[read][..],
+            "what was granted is not told",
+        ),
+        (
+            &[read],
+            &[user],
+            &[read, write],
+            "what was granted tells all",
+        ),
+        (
+            &[read, "account"],
+            &[user, write],
+            &[read, "account"],
+            "also what is no minimum",
+        ),
+    ] {
+        let registry = Registry {
+            user: Ok(alice()),
+            keys: Err(scopes(required, granted)),
+        };
+        let Err(Refusal::Scopes(found)) = check(&registry) else {
+            panic!("{why}");
+        };
+        assert_eq!(found, missing, "{why}");
+    }
+    let refused = bitbucket::Error::TokenRefused {
+        message: "no".to_owned(),
+    };
+    let registry = Registry {
+        user: Err(refused.clone()),
+        keys: Ok(Vec::new()),
+    };
+    assert!(matches!(check(&registry), Err(Refusal::Site(error)) if error == refused));
+}
+
+#[test]
+fn the_record_holds_what_was_read() {
+    let attempt = Attempt {
+        site: site(CLOUD),
+        account: "alice@example.com".to_owned(),
+        secret: Secret::new("t".to_owned()),
+    };
+    let seen = check(&Registry {
+        user: Ok(alice()),
+        keys: Ok(vec![key()]),
+    })
+    .unwrap();
+    let mut earlier = account(&attempt, &seen, TokenPlace::File, None);
+    assert_eq!(earlier.emails, ["alice@example.com"]);
+    earlier.emails = vec!["a@home.example".to_owned()];
+    let record = account(&attempt, &seen, TokenPlace::Keyring, Some(&earlier));
+    assert_eq!(record.emails, ["alice@example.com", "a@home.example"]);
+    assert_eq!(record.key_fingerprints, ["SHA256:f"]);
+    assert_eq!(record.user_name.as_deref(), Some("alice"));
+    assert!(record.logged_in && record.store == Some(TokenPlace::Keyring));
+
+    let center = Attempt {
+        site: site(CENTER),
+        ..attempt
+    };
+    let record = account(&center, &seen, TokenPlace::File, None);
+    assert!(record.emails.is_empty(), "a name is no address there");
+}
+
+#[test]
+fn the_place_is_wished_or_the_safest() {
+    for (wished, keyring, expected) in [
+        (None, true, TokenPlace::Keyring),
+        (None, false, TokenPlace::File),
+        (
+            Some(TokenPlace::GitCredential),
+            true,
+            TokenPlace::GitCredential,
+        ),
+    ] {
+        assert_eq!(place(wished, keyring), expected);
+    }
+}
+
+#[cfg(unix)]
+mod asking {
+    use super::*;
+    use crate::commands::testing::{Answers, Machine};
+
+    fn known(urls: &[&str]) -> Known {
+        Known {
+            sites: urls.iter().map(|url| site(url)).collect(),
+            accounts: Vec::new(),
+        }
+    }
+
+    fn with_token(account: Option<&str>) -> Login {
+        Login {
+            account: account.map(str::to_owned),
+            with_token: true,
+            ..Login::default()
+        }
+    }
+
+    #[test]
+    fn standard_input_gives_the_token() {
+        let machine = Machine::new();
+        for (input, options, email, expected, why) in [
+            (
+                "tok\n",
+                with_token(Some("a@b.example")),
+                None,
+                Ok(("a@b.example", "tok")),
+                "a line",
+            ),
+            (
+                " tok \r\nmore",
+                with_token(Some("a")),
+                None,
+                Ok(("a", "tok")),
+                "blanks and the rest go",
+            ),
+            (
+                "tok",
+                with_token(None),
+                Some("me@x.example"),
+                Ok(("me@x.example", "tok")),
+                "git's address",
+            ),
+            ("tok", with_token(None), None, Err(2), "whose?"),
+            ("\n", with_token(Some("a")), None, Err(1), "nothing there"),
+            (
+                "tok",
+                Login::default(),
+                Some("a"),
+                Err(1),
+                "nobody can be asked",
+            ),
+        ] {
+            let said = machine.call(input, |call| ask(call, &options, &known(&[CLOUD]), email));
+            let found = said
+                .result
+                .as_ref()
+                .map(|attempt| (attempt.account.as_str(), attempt.secret.reveal()))
+                .map_err(|error| error.explanation().status);
+            assert_eq!(found, expected, "{why}");
+            assert!(!format!("{said:?}").contains("tok"), "no secret is shown");
+        }
+        let options = with_token(Some("a@b.example"));
+        let said = machine.call("t", |call| {
+            ask(call, &options, &known(&[CLOUD, CENTER]), None)
+        });
+        assert_eq!(
+            said.result.unwrap_err().explanation().status,
+            2,
+            "no site is guessed"
+        );
+    }
+
+    #[test]
+    fn a_person_is_told_how_and_asked() {
+        let machine = Machine::new();
+        let answers = Answers::new(&["", "secret-token"]);
+        let said = machine.ask(&answers, |call| {
+            ask(
+                call,
+                &Login::default(),
+                &known(&[CLOUD]),
+                Some("me@x.example"),
+            )
+        });
+        let attempt = said.result.unwrap();
+        assert_eq!(attempt.account, "me@x.example");
+        assert_eq!(attempt.secret.reveal(), "secret-token");
+        for words in [
+            "https://id.atlassian.com/manage-profile/security/api-tokens",
+            "read:user:bitbucket read:ssh-key:bitbucket write:ssh-key:bitbucket",
+        ] {
+            assert!(said.errors.contains(words), "{words}");
+        }
+        assert_eq!(
+            answers.questions(),
+            [
+                "Account on https://bitbucket.org (Atlassian e-mail address) [me@x.example]: ",
+                "API token for me@x.example: ",
+            ]
+        );
+
+        let answers = Answers::new(&[""]);
+        let options = Login {
+            account: Some("a".to_owned()),
+            ..Login::default()
+        };
+        let said = machine.ask(&answers, |call| ask(call, &options, &known(&[CLOUD]), None));
+        assert_eq!(
+            said.result.unwrap_err().explanation().status,
+            1,
+            "an empty answer"
+        );
+    }
+
+    #[test]
+    fn everything_is_said() {
+        let machine = Machine::new().with(&[("BITBUCKET_API_TOKEN", "x")]);
+        let attempt = Attempt {
+            site: site(CLOUD),
+            account: "a@b.example".to_owned(),
+            secret: Secret::new("hidden".to_owned()),
+        };
+        let seen = Seen {
+            user: alice(),
+            keys: vec![key()],
+        };
+        let said = machine.call("", |call| {
+            tell(call, &attempt, &seen, TokenPlace::File, false)
+        });
+        assert_eq!(
+            said.output,
+            "logged in to https://bitbucket.org as a@b.example (Alice \\033[2J)\ntoken: ~/.ssh/bitbucket-ssh/tokens.json (only you can read it)\naccount: ~/.ssh/bitbucket-ssh\nkeys of the account on the site: 1\n"
+        );
+        for words in [
+            "no keyring",
+            "BITBUCKET_API_TOKEN is set",
+            "hint: git bitbucket setup",
+        ] {
+            assert!(said.errors.contains(words), "{words}: {said:?}");
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! `logout`: the token of an account and what was learned of it are forgotten; its keys stay.
+
+use super::Error;
+use super::arguments::Logout;
+use super::call::Call;
+use super::known::Known;
+use super::login::where_it_lies;
+use crate::context::API_TOKEN;
+use crate::identity::{Account, AccountName};
+use crate::secret::TokenPlace;
+
+/// Forgets the token wherever it lies and the record of the account, and says so.
+pub(super) fn logout(call: &mut Call<'_>, options: &Logout) -> Result<(), Error> {
+    let known = call.rooms.known()?;
+    let account = which(options, &known)?;
+    let site = known.site(Some(&account.site), None)?;
+    let recorded = known
+        .account(site, &account.name)
+        .is_some_and(|record| record.logged_in);
+    let forgotten = call.rooms.forget(site, &account.name)?;
+    if !recorded && forgotten.is_empty() {
+        return Err(Error::NotLoggedIn(format!(
+            "{account} is not logged in on {}",
+            account.site
+        )));
+    }
+    call.rooms.erase(&account)?;
+    tell(call, &account, &forgotten)
+}
+
+/// The account that is meant: the one named, else the only one that is logged in.
+fn which(options: &Logout, known: &Known) -> Result<AccountName, Error> {
+    let site = options.site.as_deref();
+    if let Some(name) = &options.account {
+        let site = known.site(site, Some(name))?;
+        let recorded = known.account(site, name);
+        return Ok(recorded.map_or_else(
+            || AccountName {
+                site: site.url.clone(),
+                name: name.clone(),
+            },
+            |account| account.account.clone(),
+        ));
+    }
+    let site = match site {
+        Some(_) => Some(known.site(site, None)?),
+        None => None,
+    };
+    let on = |account: &&Account| site.is_none_or(|site| account.account.site == site.url);
+    let logged_in: Vec<_> = known
+        .accounts
+        .iter()
+        .filter(|account| account.logged_in)
+        .filter(on)
+        .collect();
+    match logged_in.as_slice() {
+        [] => Err(Error::NotLoggedIn("no account is logged in".to_owned())),
+        [only] => Ok(only.account.clone()),
+        several => {
+            let names: Vec<_> = several
+                .iter()
+                .map(|account| format!("{} on {}", account.account, account.account.site))
+                .collect();
+            Err(Error::Usage {
+                what: format!("several accounts are logged in: {}", names.join(", ")),
+                hint: format!("git bitbucket logout {}", several[0].account),
+            })
+        }
+    }
+}
+
+/// Says what was forgotten.
+fn tell(call: &mut Call<'_>, account: &AccountName, forgotten: &[TokenPlace]) -> Result<(), Error> {
+    let records = call.context.records_directory().ok_or(Error::NoHome)?;
+    let records = call.shown(&records);
+    call.say(format!("logged out of {} as {account}", account.site));
+    for place in forgotten {
+        call.say(format!(
+            "token forgotten: {}",
+            where_it_lies(*place, &records)
+        ));
+    }
+    call.say("keys of the account stay, here and on the site");
+    if call.context.environment.is_set(API_TOKEN) {
+        call.warn(format!("warning: {API_TOKEN} is set and still counts"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::known::tests::{CENTER, CLOUD, account, site};
+
+    #[test]
+    fn the_account_is_named_or_the_only_one() {
+        let known = |accounts: Vec<Account>| Known {
+            sites: vec![site(CLOUD), site(CENTER)],
+            accounts,
+        };
+        let mut out = account(CLOUD, "out@example.com");
+        out.logged_in = false;
+        let two = || vec![account(CLOUD, "Al@example.com"), account(CENTER, "carol")];
+        let options = |name: Option<&str>, site: Option<&str>| Logout {
+            account: name.map(str::to_owned),
+            site: site.map(str::to_owned),
+        };
+        for (options, accounts, expected, why) in [
+            (options(None, None), vec![], Err(4), "nobody"),
+            (
+                options(None, None),
+                vec![out.clone()],
+                Err(4),
+                "recorded only",
+            ),
+            (options(None, None), two(), Err(2), "two"),
+            (
+                options(None, Some(CENTER)),
+                two(),
+                Ok("carol"),
+                "the only one there",
+            ),
+            (
+                options(Some("al@EXAMPLE.com"), None),
+                two(),
+                Ok("Al@example.com"),
+                "as first typed",
+            ),
+            (
+                options(Some("x"), Some(CLOUD)),
+                two(),
+                Ok("x"),
+                "a token may lie somewhere",
+            ),
+            (options(Some("x"), None), two(), Err(2), "which site?"),
+        ] {
+            let found = which(&options, &known(accounts));
+            assert_eq!(
+                found
+                    .as_ref()
+                    .map(|account| account.name.as_str())
+                    .map_err(|error| error.explanation().status),
+                expected,
+                "{why}"
+            );
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! A configuration file changed by git on a copy, put in place whole, and taken back exactly.
+//!
+//! git writes into the copy (so that comments and formatting stay as git leaves them); the real
+//! file changes once, under git's own lock. Knows `commands::git`.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
+
+use crate::commands::{Error, git};
+use crate::context::Context;
+
+/// A copy of a configuration file that git edits.
+pub(super) struct Draft<'a> {
+    context: &'a Context,
+    /// Holds the copy; goes when this is dropped.
+    _directory: TempDir,
+    file: PathBuf,
+}
+
+impl<'a> Draft<'a> {
+    /// A copy with this text, in a new directory (0700) below `beside`.
+    pub(super) fn of(context: &'a Context, beside: &Path, text: &[u8]) -> Result<Draft<'a>, Error> {
+        let directory = tempfile::Builder::new()
+            .prefix(".setup-")
+            .tempdir_in(beside)
+            .map_err(|why| Error::file(beside, why))?;
+        let file = directory.path().join("config");
+        fs::write(&file, text).map_err(|why| Error::file(&file, why))?;
+        Ok(Self {
+            context,
+            _directory: directory,
+            file,
+        })
+    }
+
+    /// Every value, with git's spelling of its key (section and name in lower case), in order.
+    pub(super) fn entries(&self) -> Result<Vec<(String, String)>, Error> {
+        let listed = git::run(self.context, &self.arguments(&["--null", "--list"]))?;
+        let listed = String::from_utf8(listed).map_err(|_| Error::NotUtf8)?;
+        Ok(listed
+            .split_terminator('\0')
+            .map(|entry| entry.split_once('\n').unwrap_or((entry, "")))
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect())
+    }
+
+    /// The values of one key, in order.
+    pub(super) fn values(&self, key: &str) -> Result<Vec<String>, Error> {
+        let key = spelling(key);
+        Ok(self
+            .entries()?
+            .into_iter()
+            .filter(|(name, _)| *name == key)
+            .map(|(_, value)| value)
+            .collect())
+    }
+
+    /// Makes these the values of the key; none removes it.
+    pub(super) fn set(&self, key: &str, values: &[String]) -> Result<(), Error> {
+        let Some((first, others)) = values.split_first() else {
+            return self.change(&["--unset-all", key]);
+        };
+        self.change(&["--replace-all", key, first])?;
+        others.iter().try_for_each(|value| self.add(key, value))
+    }
+
+    /// Adds a value behind those that are there.
+    pub(super) fn add(&self, key: &str, value: &str) -> Result<(), Error> {
+        self.change(&["--add", key, value])
+    }
+
+    /// Removes one value of a key and leaves its others.
+    pub(super) fn remove(&self, key: &str, value: &str) -> Result<(), Error> {
+        self.change(&["--unset-all", key, &literally(value)])
+    }
+
+    /// The copy as it stands.
+    pub(super) fn content(&self) -> Result<Vec<u8>, Error> {
+        fs::read(&self.file).map_err(|why| Error::file(&self.file, why))
+    }
+
+    fn change(&self, words: &[&str]) -> Result<(), Error> {
+        git::run(self.context, &self.arguments(words)).map(|_| ())
+    }
+
+    fn arguments<'b>(&'b self, words: &[&'b str]) -> Vec<&'b std::ffi::OsStr> {
+        let mut arguments: Vec<&std::ffi::OsStr> =
+            vec!["config".as_ref(), "--file".as_ref(), self.file.as_os_str()];
+        arguments.extend(words.iter().map(|word| std::ffi::OsStr::new(*word)));
+        arguments
+    }
+}
+
+/// git's spelling of a key in a list: section and name in lower case, the part between as it is.
+fn spelling(key: &str) -> String {
+    let (section, rest) = key.split_once('.').unwrap_or((key, ""));
+    let section = section.to_lowercase();
+    match rest.rsplit_once('.') {
+        Some((middle, name)) => format!("{section}.{middle}.{}", name.to_lowercase()),
+        None => format!("{section}.{}", rest.to_lowercase()),
+    }
+}
+
+/// A POSIX extended regular expression for exactly this text (`--fixed-value` needs git 2.30).
+fn literally(text: &str) -> String {
+    let mut pattern = String::from("^");
+    for character in text.chars() {
+        if "\\.[]{}()*+?^$|".contains(character) {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern.push('$');
+    pattern
+}
+
+/// How to get the bytes of before from the bytes of after: only the part that differs is kept,
+/// not a copy of the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Splice {
+    /// Bytes from the start that are the same.
+    at: usize,
+    /// How many bytes of after are not in before.
+    inserted: usize,
+    /// What stood there before, in base64.
+    removed: String,
+}
+
+impl Splice {
+    /// The difference between two contents.
+    pub(super) fn between(before: &[u8], after: &[u8]) -> Self {
+        let at = before.iter().zip(after).take_while(|(a, b)| a == b).count();
+        let (old, new) = (&before[at..], &after[at..]);
+        let end = old
+            .iter()
+            .rev()
+            .zip(new.iter().rev())
+            .take_while(|(a, b)| a == b)
+            .count();
+        Self {
+            at,
+            inserted: new.len() - end,
+            removed: STANDARD.encode(&old[..old.len() - end]),
+        }
+    }
+
+    /// The bytes of before. `None`: `after` is not what this was made from (too short, or the
+    /// record is damaged).
+    pub(super) fn undo(&self, after: &[u8]) -> Option<Vec<u8>> {
+        let removed = STANDARD.decode(&self.removed).ok()?;
+        let head = after.get(..self.at)?;
+        let tail = after.get(self.at.checked_add(self.inserted)?..)?;
+        Some([head, &removed, tail].concat())
+    }
+}
+
+/// The content's SHA-256, in hexadecimal.
+pub(super) fn digest(content: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, content);
+    digest
+        .as_ref()
+        .iter()
+        .fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
+
+/// The content of a file; `None` where there is none.
+pub(super) fn read(file: &Path) -> Result<Option<Vec<u8>>, Error> {
+    match fs::read(file) {
+        Ok(content) => Ok(Some(content)),
+        Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(why) => Err(Error::file(file, why)),
+    }
+}
+
+/// Puts content into a file as git does: `FILE.lock` made new, synced and renamed over it; mode
+/// and symbolic link of the file stay. `None` removes the file. Fails where the lock is there, or
+/// where the file no longer holds `expected`.
+pub(super) fn replace(
+    file: &Path,
+    expected: Option<&[u8]>,
+    content: Option<&[u8]>,
+) -> Result<(), Error> {
+    let place = followed(file);
+    let lock = {
+        let mut name = place.clone().into_os_string();
+        name.push(".lock");
+        PathBuf::from(name)
+    };
+    let mut held = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&lock)
+        .map_err(|why| Error::file(&lock, why))?;
+    let outcome = (|| {
+        if read(&place)?.as_deref() != expected {
+            return Err(Error::ChangedMeanwhile(file.to_owned()));
+        }
+        let fail = |why| Error::file(file, why);
+        let Some(content) = content else {
+            return fs::remove_file(&place).map_err(fail);
+        };
+        if let Ok(metadata) = fs::metadata(&place) {
+            fs::set_permissions(&lock, metadata.permissions()).map_err(fail)?;
+        }
+        held.write_all(content)
+            .and_then(|()| held.sync_all())
+            .map_err(fail)?;
+        drop(held);
+        fs::rename(&lock, &place).map_err(fail)
+    })();
+    if outcome.is_err() || content.is_none() {
+        // The lock is ours: it was made new above.
+        let _ = fs::remove_file(&lock);
+    }
+    outcome
+}
+
+/// Where a symbolic link ends, so that the link stays and its target changes; the path itself for
+/// everything else, and for a link whose target is not there yet its target.
+fn followed(file: &Path) -> PathBuf {
+    fs::canonicalize(file).unwrap_or_else(|_| match fs::read_link(file) {
+        Ok(target) => file.parent().unwrap_or(Path::new("")).join(target),
+        Err(_) => file.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_splice_gives_the_old_bytes_back() {
+        for (before, after, why) in [
+            ("", "[core]\n", "made new"),
+            ("[core]\n", "[core]\n", "nothing changed"),
+            ("a\nb\nc\n", "a\nX\nY\nc\n", "replaced in the middle"),
+            ("aaa", "aaaa", "repeated bytes count once"),
+            ("aaaa", "aa", "shorter"),
+            ("# end", "", "emptied"),
+        ] {
+            let splice = Splice::between(before.as_bytes(), after.as_bytes());
+            assert_eq!(
+                splice.undo(after.as_bytes()).as_deref(),
+                Some(before.as_bytes()),
+                "{why}"
+            );
+        }
+        let generated = fastrand::Rng::with_seed(7);
+        let mut random = generated;
+        for _ in 0..2000 {
+            let mut text =
+                || -> Vec<u8> { (0..random.usize(0..12)).map(|_| random.u8(0..3)).collect() };
+            let (before, after) = (text(), text());
+            assert_eq!(
+                Splice::between(&before, &after).undo(&after),
+                Some(before.clone()),
+                "{before:?} {after:?}"
+            );
+        }
+        let splice = Splice::between(b"long", b"quite long");
+        assert_eq!(splice.undo(b"x"), None, "of another file");
+    }
+
+    #[test]
+    fn keys_are_spelt_as_git_lists_them() {
+        for (key, listed) in [
+            ("core.sshCommand", "core.sshcommand"),
+            (
+                "url.git@ssh.bitbucket.org:.insteadOf",
+                "url.git@ssh.bitbucket.org:.insteadof",
+            ),
+            ("ssh.variant", "ssh.variant"),
+        ] {
+            assert_eq!(spelling(key), listed);
+        }
+    }
+}

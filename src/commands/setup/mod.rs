@@ -1,0 +1,255 @@
+//! `setup` and `unsetup`: bitbucket-ssh becomes git's SSH program, and back.
+//!
+//! The way back is written before anything is changed. Knows the commands' ground.
+
+mod edit;
+mod overrides;
+mod pages;
+mod record;
+mod shim;
+mod target;
+mod undo;
+mod wish;
+
+use std::path::Path;
+
+use super::arguments::Setup;
+use super::call::Call;
+use super::{Error, owner};
+use crate::sanitise::sanitise;
+use edit::{Draft, Splice, digest};
+use record::{Changes, FileChange, KeyChange, Shim};
+use target::Scope;
+pub(super) use undo::unsetup;
+use wish::Wish;
+
+/// Makes `bitbucket-ssh` git's SSH program in one scope and says what that changes. A second call
+/// changes nothing.
+pub(super) fn setup(call: &mut Call<'_>, options: &Setup) -> Result<(), Error> {
+    let scope = Scope::of(options.scopes);
+    let file = target::file(call.context, scope)?;
+    owner::check_home(call.context)?;
+    let program = wish::program(call.context)?;
+    let command = wish::command(&program)?;
+    let mut wishes = wish::program_wishes(command.clone());
+    if options.rewrite_https {
+        wishes.extend(wish::rewrites(&call.rooms.known()?));
+    }
+    let shim = options.shim.as_ref().map(|directory| Shim {
+        scope,
+        path: shim::path(&call.context.directory.join(directory)),
+        target: program,
+    });
+    let shim_found = match &shim {
+        Some(shim) => shim::look(shim).map_err(|why| Error::file(&shim.path, why))?,
+        None => shim::Found::Ours,
+    };
+    if let (Some(shim), shim::Found::Other) = (&shim, shim_found) {
+        return Err(Error::ShimTaken(shim.path.clone()));
+    }
+
+    let directory = record::directory(call.context)?;
+    let mut changes = Changes::load(&directory)?;
+    changes.make_directory(&directory, true)?;
+    write_config(call, &mut changes, &directory, (scope, &file), &wishes)?;
+    if let (Some(shim), shim::Found::Nothing) = (shim, shim_found) {
+        let parent = shim.path.parent().unwrap_or(Path::new("/"));
+        changes.make_directory(parent, false)?;
+        changes.shims.retain(|other| other.path != shim.path);
+        changes.shims.push(shim.clone());
+        changes.save(&directory)?;
+        shim::make(&shim).map_err(|why| Error::file(&shim.path, why))?;
+        call.say(format!(
+            "{} -> {}",
+            call.shown(&shim.path),
+            shim.target.display()
+        ));
+        tell_path(call, parent);
+    }
+    let installed = pages::install(call, &mut changes);
+    changes.save(&directory)?;
+    installed?;
+
+    let mut lines = overrides::lines(call.context, &command)?;
+    lines.extend(overrides::rewrites(call.context, &wishes)?);
+    for line in lines {
+        call.warn(format!("warning: {line}"));
+    }
+    call.say(format!("undo: git bitbucket unsetup {}", scope.option()));
+    Ok(())
+}
+
+/// Writes the wishes into the file, the way back first.
+fn write_config(
+    call: &mut Call<'_>,
+    changes: &mut Changes,
+    directory: &Path,
+    (scope, file): (Scope, &Path),
+    wishes: &[Wish],
+) -> Result<(), Error> {
+    let before = edit::read(file)?;
+    let draft = Draft::of(
+        call.context,
+        directory,
+        before.as_deref().unwrap_or_default(),
+    )?;
+    let earlier = earlier(changes, &draft, scope, file)?;
+    let mut written = Vec::new();
+    for wish in wishes {
+        written.extend(apply(&draft, wish)?);
+    }
+    if written.is_empty() {
+        call.say(format!("{}: nothing to change", call.shown(file)));
+        return Ok(());
+    }
+    let after = draft.content()?;
+    tell(call, file, &written);
+    changes
+        .files
+        .retain(|change| change.file != *file || change.scope != scope);
+    changes.files.push(merge(
+        earlier,
+        FileChange {
+            scope,
+            file: file.to_owned(),
+            existed: before.is_some(),
+            keys: written,
+            splice: Some(Splice::between(
+                before.as_deref().unwrap_or_default(),
+                &after,
+            )),
+            after: digest(&after),
+        },
+        before.as_deref().unwrap_or_default(),
+        &after,
+    ));
+    changes.save(directory)?;
+    edit::replace(file, before.as_deref(), Some(&after))
+}
+
+/// The earlier set-up of the file, if anything of it still stands there: one that was interrupted
+/// before it wrote, or was taken back by hand, has no way back to keep.
+fn earlier(
+    changes: &Changes,
+    draft: &Draft<'_>,
+    scope: Scope,
+    file: &Path,
+) -> Result<Option<FileChange>, Error> {
+    let found = changes
+        .files
+        .iter()
+        .find(|change| change.file == *file && change.scope == scope);
+    let Some(change) = found else {
+        return Ok(None);
+    };
+    for key in &change.keys {
+        if draft.values(&key.key)?.contains(&key.written) {
+            return Ok(Some(change.clone()));
+        }
+    }
+    Ok(None)
+}
+
+/// Writes one wish into the draft; `None` where it stands there already.
+fn apply(draft: &Draft<'_>, wish: &Wish) -> Result<Option<KeyChange>, Error> {
+    let previous = draft.values(&wish.key)?;
+    let there = if wish.add {
+        previous.contains(&wish.value)
+    } else {
+        previous == [wish.value.as_str()]
+    };
+    if there {
+        return Ok(None);
+    }
+    if wish.add {
+        draft.add(&wish.key, &wish.value)?;
+    } else {
+        draft.set(&wish.key, std::slice::from_ref(&wish.value))?;
+    }
+    Ok(Some(KeyChange {
+        key: wish.key.clone(),
+        written: wish.value.clone(),
+        added: wish.add,
+        previous: if wish.add { Vec::new() } else { previous },
+    }))
+}
+
+/// A second set-up of the same file keeps the first one's way back: what stood there before
+/// anything was ours.
+fn merge(
+    earlier: Option<FileChange>,
+    mut new: FileChange,
+    before: &[u8],
+    after: &[u8],
+) -> FileChange {
+    let Some(earlier) = earlier else {
+        return new;
+    };
+    let original = if earlier.after == digest(before) {
+        earlier
+            .splice
+            .as_ref()
+            .and_then(|splice| splice.undo(before))
+    } else {
+        None
+    };
+    new.splice = original.map(|original| Splice::between(&original, after));
+    new.existed = earlier.existed;
+    let mut keys = earlier.keys;
+    for change in new.keys {
+        match keys
+            .iter_mut()
+            .find(|old| !change.added && !old.added && old.key == change.key)
+        {
+            Some(old) if change.previous == [old.written.as_str()] => old.written = change.written,
+            Some(old) => *old = change,
+            None => keys.push(change),
+        }
+    }
+    new.keys = keys;
+    new
+}
+
+/// Before and after of every key.
+fn tell(call: &mut Call<'_>, file: &Path, written: &[KeyChange]) {
+    call.say(call.shown(file));
+    for change in written {
+        let now = sanitise(&change.written);
+        if change.added {
+            call.say(format!("  {}: + {now}", change.key));
+            continue;
+        }
+        let before = match change.previous.as_slice() {
+            [] => "(not set)".to_owned(),
+            [empty] if empty.is_empty() => "(empty)".to_owned(),
+            values => sanitise(&values.join(", ")),
+        };
+        call.say(format!("  {}: {before} -> {now}", change.key));
+        match change.previous.as_slice() {
+            [] => {}
+            [empty] if empty.is_empty() => call.warn(format!(
+                "warning: {} was empty, with which git could not run SSH at all",
+                change.key
+            )),
+            _ => call.warn(format!(
+                "warning: this replaces {} = {before}; `git bitbucket unsetup` brings it back",
+                change.key
+            )),
+        }
+    }
+}
+
+/// A link helps only where PATH finds it before the system's ssh.
+fn tell_path(call: &mut Call<'_>, directory: &Path) {
+    let path = call.context.environment.raw("PATH").unwrap_or_default();
+    let first = std::env::split_paths(path).find(|entry| shim::path(entry).exists());
+    if first.as_deref() != Some(directory) {
+        let shown = directory.display();
+        call.warn(format!(
+            "warning: PATH finds another ssh first; put the directory in front: export PATH=\"{shown}:$PATH\""
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests;

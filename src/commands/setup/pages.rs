@@ -1,0 +1,63 @@
+//! The man pages where `git help bitbucket` finds them, and bash's completion where it is looked
+//! for: below `$XDG_DATA_HOME`, else `~/.local/share`.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use super::record::Changes;
+use crate::commands::call::Call;
+use crate::commands::{Error, arguments};
+use crate::context::Context;
+
+/// Writes them; files of others that are there are left alone.
+pub(super) fn install(call: &mut Call<'_>, changes: &mut Changes) -> Result<(), Error> {
+    let data = data_home(call.context)?;
+    let manual = data.join("man/man1");
+    let pages = arguments::man_pages().map_err(|why| Error::file(&manual, why))?;
+    let completions = match call.context.environment.raw("BASH_COMPLETION_USER_DIR") {
+        Some(directory) if !directory.is_empty() => call.context.directory.join(directory),
+        _ => data.join("bash-completion"),
+    }
+    .join("completions/git-bitbucket");
+    let before = changes.pages.clone();
+    let files = pages
+        .into_iter()
+        .map(|(name, text)| (manual.join(name), text))
+        .chain([(completions.clone(), arguments::bash_completion())]);
+    for (path, text) in files {
+        if !changes.write_page(&path, &text)? {
+            call.warn(format!(
+                "warning: {} is not ours, left alone",
+                call.shown(&path)
+            ));
+        }
+    }
+    if changes.pages != before {
+        call.say(format!("man pages: {}", call.shown(&manual)));
+        call.say(format!("completion for bash: {}", call.shown(&completions)));
+        if !found_by_man(call.context) {
+            call.warn(format!(
+                "warning: man does not look there; for `git help bitbucket`: export MANPATH=\"{}:$MANPATH\"",
+                data.join("man").display()
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn data_home(context: &Context) -> Result<PathBuf, Error> {
+    match context.environment.raw("XDG_DATA_HOME").map(PathBuf::from) {
+        Some(path) if path.is_absolute() => Ok(path),
+        _ => Ok(context.home().ok_or(Error::NoHome)?.join(".local/share")),
+    }
+}
+
+/// Whether man finds the page; where there is no man, nobody misses it.
+fn found_by_man(context: &Context) -> bool {
+    context
+        .command("man")
+        .args(["-w", "git-bitbucket"])
+        .stderr(Stdio::null())
+        .status()
+        .map_or(true, |status| status.success())
+}

@@ -1,0 +1,188 @@
+//! `setup.json`: what `setup` changed, so that `unsetup` can take it back.
+//!
+//! Lies in the records' directory (0600). Only this file reads and writes it. Knows `context`.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::edit::{Splice, digest};
+use super::target::Scope;
+use crate::commands::Error;
+use crate::context::Context;
+
+/// Everything that was changed and not taken back.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Changes {
+    /// Configuration files.
+    #[serde(default)]
+    pub(super) files: Vec<FileChange>,
+    /// `ssh` links.
+    #[serde(default)]
+    pub(super) shims: Vec<Shim>,
+    /// Man pages and completions.
+    #[serde(default)]
+    pub(super) pages: Vec<Page>,
+    /// Directories made on the way, outermost first; removed when they are empty.
+    #[serde(default)]
+    pub(super) directories: Vec<PathBuf>,
+}
+
+/// One configuration file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct FileChange {
+    /// Its scope.
+    pub(super) scope: Scope,
+    /// The file.
+    pub(super) file: PathBuf,
+    /// Whether it was there before.
+    pub(super) existed: bool,
+    /// What was written, in order.
+    pub(super) keys: Vec<KeyChange>,
+    /// The way back, byte for byte, from the content with the digest [`FileChange::after`].
+    /// `None`: others changed the file between two set-ups, so only values can be restored.
+    pub(super) splice: Option<Splice>,
+    /// SHA-256 of the content that was written.
+    pub(super) after: String,
+}
+
+/// One key of a configuration file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct KeyChange {
+    /// As it was written.
+    pub(super) key: String,
+    /// The value that was written.
+    pub(super) written: String,
+    /// The value stands beside others of the key; otherwise it replaced them.
+    pub(super) added: bool,
+    /// The values before; of an added one nothing.
+    pub(super) previous: Vec<String>,
+}
+
+/// An `ssh` that leads to `bitbucket-ssh`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Shim {
+    /// The scope of the set-up that made it.
+    pub(super) scope: Scope,
+    /// Where it is.
+    pub(super) path: PathBuf,
+    /// Where it leads.
+    pub(super) target: PathBuf,
+}
+
+/// A man page or completion.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Page {
+    /// Where it is.
+    pub(super) path: PathBuf,
+    /// SHA-256 of what was written.
+    pub(super) content: String,
+}
+
+impl Changes {
+    /// Reads `setup.json`; nothing where there is none.
+    pub(super) fn load(directory: &Path) -> Result<Self, Error> {
+        let file = directory.join(NAME);
+        match fs::read(&file) {
+            Ok(text) => serde_json::from_slice(&text)
+                .map_err(|why| Error::file(&file, io::Error::new(io::ErrorKind::InvalidData, why))),
+            Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(why) => Err(Error::file(&file, why)),
+        }
+    }
+
+    /// Writes `setup.json` (0600), synced before it takes its place; removes it where nothing is
+    /// left, with the directories that were made and are empty.
+    pub(super) fn save(&mut self, directory: &Path) -> Result<(), Error> {
+        let file = directory.join(NAME);
+        let fail = |why| Error::file(&file, why);
+        if self.files.is_empty() && self.shims.is_empty() && self.pages.is_empty() {
+            match fs::remove_file(&file) {
+                Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(fail(why)),
+                _ => {}
+            }
+            self.prune();
+            return Ok(());
+        }
+        let text = serde_json::to_vec_pretty(self).map_err(|why| fail(io::Error::other(why)))?;
+        let mut new = tempfile::Builder::new()
+            .prefix(".setup-")
+            .tempfile_in(directory)
+            .map_err(fail)?;
+        new.write_all(&text).map_err(fail)?;
+        new.as_file().sync_all().map_err(fail)?;
+        new.persist(&file).map_err(|why| fail(why.error))?;
+        Ok(())
+    }
+
+    /// Removes those of the directories that are empty again.
+    pub(super) fn prune(&mut self) {
+        let made = std::mem::take(&mut self.directories);
+        // Innermost first. What cannot be removed is not empty: somebody uses it.
+        let mut left: Vec<_> = made
+            .into_iter()
+            .rev()
+            .filter(|directory| fs::remove_dir(directory).is_err() && directory.exists())
+            .collect();
+        left.reverse();
+        self.directories = left;
+    }
+
+    /// Makes a directory with those above it, and notes which were made. `private`: 0700.
+    pub(super) fn make_directory(&mut self, directory: &Path, private: bool) -> Result<(), Error> {
+        let missing: Vec<_> = directory
+            .ancestors()
+            .take_while(|ancestor| !ancestor.as_os_str().is_empty() && !ancestor.exists())
+            .map(Path::to_owned)
+            .collect();
+        for made in missing.into_iter().rev() {
+            create(&made, private).map_err(|why| Error::file(&made, why))?;
+            self.directories.push(made);
+        }
+        Ok(())
+    }
+
+    /// Writes a man page or completion, unless another program's file is there.
+    pub(super) fn write_page(&mut self, path: &Path, content: &[u8]) -> Result<bool, Error> {
+        let new = digest(content);
+        let ours = self.pages.iter().position(|page| page.path == path);
+        match (super::edit::read(path)?.map(|old| digest(&old)), ours) {
+            (Some(old), _) if old == new => return Ok(true),
+            (Some(old), Some(at)) if old == self.pages[at].content => {}
+            (Some(_), _) => return Ok(false),
+            (None, _) => {}
+        }
+        if let Some(directory) = path.parent() {
+            self.make_directory(directory, false)?;
+        }
+        fs::write(path, content).map_err(|why| Error::file(path, why))?;
+        self.pages.retain(|page| page.path != path);
+        self.pages.push(Page {
+            path: path.to_owned(),
+            content: new,
+        });
+        Ok(true)
+    }
+}
+
+const NAME: &str = "setup.json";
+
+/// The records' directory, for [`Changes`].
+pub(super) fn directory(context: &Context) -> Result<PathBuf, Error> {
+    context.records_directory().ok_or(Error::NoHome)
+}
+
+#[cfg(unix)]
+fn create(directory: &Path, private: bool) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    fs::DirBuilder::new()
+        .mode(if private { 0o700 } else { 0o777 })
+        .create(directory)
+}
+
+#[cfg(not(unix))]
+fn create(directory: &Path, _private: bool) -> io::Result<()> {
+    fs::create_dir(directory)
+}

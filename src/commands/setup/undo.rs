@@ -1,0 +1,169 @@
+//! `unsetup`: what `setup` changed goes back, byte for byte where nothing else was changed since.
+
+use std::io;
+use std::path::Path;
+
+use super::edit::{self, Draft, digest};
+use super::record::{self, Changes, FileChange, KeyChange, Page, Shim};
+use super::shim::{self, Found};
+use super::target::{self, Scope};
+use crate::commands::arguments::Scopes;
+use crate::commands::call::Call;
+use crate::commands::{Error, owner};
+use crate::sanitise::sanitise;
+
+/// Restores what `setup` changed in this scope and leaves alone what was changed since, and says
+/// so. Where nothing was set up it says that, and succeeds.
+pub(in crate::commands) fn unsetup(call: &mut Call<'_>, scopes: Scopes) -> Result<(), Error> {
+    let scope = Scope::of(scopes);
+    let directory = record::directory(call.context)?;
+    owner::check_home(call.context)?;
+    let mut changes = Changes::load(&directory)?;
+    let local = match scope {
+        Scope::Local => Some(target::file(call.context, scope)?),
+        Scope::Global | Scope::System => None,
+    };
+    let files: Vec<FileChange> = changes
+        .files
+        .extract_if(.., |change| {
+            change.scope == scope && local.as_ref().is_none_or(|file| *file == change.file)
+        })
+        .collect();
+    // Another repository's set-up may have made them.
+    let shims_stay = changes.files.iter().any(|change| change.scope == scope);
+    let shims: Vec<Shim> = changes
+        .shims
+        .extract_if(.., |shim| shim.scope == scope && !shims_stay)
+        .collect();
+    let pages = if changes.files.is_empty() && changes.shims.is_empty() {
+        std::mem::take(&mut changes.pages)
+    } else {
+        Vec::new()
+    };
+    if files.is_empty() && shims.is_empty() && pages.is_empty() {
+        call.say(format!(
+            "setup {} changed nothing that is not undone",
+            scope.option()
+        ));
+        return Ok(());
+    }
+
+    for change in &files {
+        restore(call, &directory, change)?;
+    }
+    for link in &shims {
+        let shown = call.shown(&link.path);
+        match shim::remove(link).map_err(|why| Error::file(&link.path, why))? {
+            Found::Ours => call.say(format!("removed {shown}")),
+            Found::Nothing => call.say(format!("{shown} was already gone")),
+            Found::Other => call.warn(format!("warning: {shown} is no longer ours, left alone")),
+        }
+    }
+    for page in &pages {
+        remove_page(call, page)?;
+    }
+    if !pages.is_empty() {
+        call.say("man pages and completion are removed");
+    }
+    changes.prune();
+    changes.save(&directory)
+}
+
+/// Restores one configuration file.
+fn restore(call: &mut Call<'_>, directory: &Path, change: &FileChange) -> Result<(), Error> {
+    let shown = call.shown(&change.file);
+    let Some(now) = edit::read(&change.file)? else {
+        call.say(format!("{shown} is gone: nothing to restore"));
+        return Ok(());
+    };
+    let exact = (digest(&now) == change.after)
+        .then(|| change.splice.as_ref()?.undo(&now))
+        .flatten();
+    if let Some(before) = exact {
+        let before = (change.existed || !before.is_empty()).then_some(before);
+        edit::replace(&change.file, Some(&now), before.as_deref())?;
+        call.say(format!("{shown}: restored as it was"));
+        return Ok(());
+    }
+    let draft = Draft::of(call.context, directory, &now)?;
+    for key in change.keys.iter().rev() {
+        let line = restore_value(&draft, key)?;
+        match line {
+            Fate::Restored(line) => call.say(format!("{shown}: {line}")),
+            Fate::LeftAlone(line) => call.warn(format!("warning: {shown}: {line}")),
+            Fate::Already => {}
+        }
+    }
+    let after = draft.content()?;
+    if after == now {
+        return Ok(());
+    }
+    let after = (change.existed || !after.trim_ascii().is_empty()).then_some(after);
+    edit::replace(&change.file, Some(&now), after.as_deref())?;
+    call.say(format!(
+        "{shown} was changed since setup: the values are restored, the rest is left alone"
+    ));
+    Ok(())
+}
+
+/// What became of one key.
+enum Fate {
+    Restored(String),
+    LeftAlone(String),
+    Already,
+}
+
+fn restore_value(draft: &Draft<'_>, change: &KeyChange) -> Result<Fate, Error> {
+    let now = draft.values(&change.key)?;
+    let key = &change.key;
+    if change.added {
+        if !now.contains(&change.written) {
+            return Ok(Fate::Already);
+        }
+        draft.remove(key, &change.written)?;
+        return Ok(Fate::Restored(format!(
+            "{key}: - {}",
+            sanitise(&change.written)
+        )));
+    }
+    if now == [change.written.as_str()] {
+        draft.set(key, &change.previous)?;
+        let before = if change.previous.is_empty() {
+            "(not set)".to_owned()
+        } else {
+            sanitise(&change.previous.join(", "))
+        };
+        return Ok(Fate::Restored(format!("{key}: {before}")));
+    }
+    if now == change.previous {
+        return Ok(Fate::Already);
+    }
+    let now = if now.is_empty() {
+        "(not set)".to_owned()
+    } else {
+        sanitise(&now.join(", "))
+    };
+    Ok(Fate::LeftAlone(format!(
+        "{key} was changed since setup and is left alone: {now}"
+    )))
+}
+
+/// Removes a man page or completion that is still as it was written.
+fn remove_page(call: &mut Call<'_>, page: &Page) -> Result<(), Error> {
+    let content = edit::read(&page.path)?;
+    match content {
+        None => Ok(()),
+        Some(content) if digest(&content) == page.content => match std::fs::remove_file(&page.path)
+        {
+            Err(why) if why.kind() != io::ErrorKind::NotFound => Err(Error::file(&page.path, why)),
+            _ => Ok(()),
+        },
+        Some(_) => {
+            call.warn(format!(
+                "warning: {} was changed since setup and is left alone",
+                call.shown(&page.path)
+            ));
+            Ok(())
+        }
+    }
+}

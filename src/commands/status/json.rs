@@ -1,0 +1,131 @@
+//! `status --json`. The field names are a contract.
+
+use serde_json::{Value, json};
+
+use super::{StatusReport, carrier, key_type, place, provision};
+use crate::host_key::KnownFrom;
+use crate::identity::{Candidate, Holder, Identity, Offer, State};
+use crate::repository::SiteKind;
+
+/// The report as one JSON object, indented, with a newline at the end.
+///
+/// `plan` lists identities in the order of use; those with the same `connection` (from 1) are
+/// offered together. An entry with `new` has no `file` and `fingerprint` yet.
+pub fn json(report: &StatusReport) -> String {
+    let plan: Vec<Value> = report
+        .plan
+        .candidates
+        .iter()
+        .enumerate()
+        .flat_map(|(at, candidate)| entries(report, at + 1, candidate))
+        .collect();
+    let settings = &report.settings;
+    let value = json!({
+        "site": report.site.url,
+        "kind": match report.site.kind {
+            SiteKind::Cloud => "cloud",
+            SiteKind::DataCenter => "datacenter",
+        },
+        "repository": report.repository.as_ref().map(|repository| json!({
+            "workspace": repository.workspace,
+            "slug": repository.slug,
+            "url": repository.web_url(),
+        })),
+        "account": report.account().map(|account| &account.name),
+        "user": report.user,
+        "endpoints": report.endpoints.iter().map(place).collect::<Vec<_>>(),
+        "transport": {
+            "value": carrier(settings.transport.value),
+            "origin": report.origin(&settings.transport.origin, carrier(settings.transport.value)),
+        },
+        "provision": {
+            "value": provision(settings.provision.value),
+            "origin": report.origin(&settings.provision.origin, provision(settings.provision.value)),
+        },
+        "plan": plan,
+        "closed_by": report.plan.closed_by.map(|rank| rank as u8),
+        "missing": report.plan.missing.iter().map(|missing| json!({
+            "file": missing.value,
+            "origin": report.origin(&missing.origin, &missing.value.display().to_string()),
+        })).collect::<Vec<_>>(),
+        "passed_over": report.plan.passed_over.iter().map(|passed| json!({
+            "what": passed.what,
+            "why": passed.why,
+        })).collect::<Vec<_>>(),
+        "ignored": report.settings.ignored.iter().map(|ignored| json!({
+            "value": ignored.value,
+            "why": ignored.why,
+            "origin": report.origin(&ignored.origin, &ignored.value),
+        })).collect::<Vec<_>>(),
+        "host_keys": report.host_keys.iter().map(|key| {
+            let (source, line) = match &key.from {
+                KnownFrom::Line(line) => ("known-hosts", Some(line)),
+                KnownFrom::Authority(line) => ("cert-authority", Some(line)),
+                KnownFrom::Published => ("published", None),
+                KnownFrom::Site => ("site", None),
+            };
+            json!({
+                "endpoint": place(&key.endpoint),
+                "algorithm": key.algorithm,
+                "fingerprint": key.fingerprint,
+                "source": source,
+                "file": line.map(|line| &line.file),
+                "line": line.map(|line| line.number),
+            })
+        }).collect::<Vec<_>>(),
+        "next": report.next(),
+    });
+    format!("{value:#}\n")
+}
+
+/// One entry for each identity of a candidate; a new key is one.
+fn entries(report: &StatusReport, connection: usize, candidate: &Candidate) -> Vec<Value> {
+    let account = candidate.account.as_ref().map(|account| &account.name);
+    let said = account.map_or("", String::as_str);
+    let entry = |identity: Option<&Identity>| {
+        let file = identity.and_then(|identity| identity.file.as_ref());
+        let managed = identity.and_then(|identity| identity.managed.as_ref());
+        let value = match file {
+            Some(file) if account.is_none() => file.display().to_string(),
+            _ => said.to_owned(),
+        };
+        json!({
+            "account": account,
+            "file": file,
+            "fingerprint": identity.and_then(Identity::fingerprint),
+            "type": match identity {
+                Some(identity) => identity
+                    .public_key
+                    .as_ref()
+                    .map(|key| key.algorithm().to_string()),
+                None => Some(key_type(report.settings.key_type.value)),
+            },
+            "holder": identity.map(|identity| match identity.holder {
+                Holder::File(_) => "file",
+                Holder::Agent => "agent",
+            }),
+            "new": identity.is_none(),
+            "state": managed.map(|managed| state(managed.state)),
+            "expires": managed.and_then(|managed| managed.expires).map(|time| time.to_string()),
+            "certificates": identity.map_or(0, |identity| identity.certificates.len()),
+            "reason": candidate.reason.text,
+            "rank": candidate.reason.rank as u8,
+            "origin": report.origin(&candidate.reason.origin, &value),
+            "connection": connection,
+        })
+    };
+    match &candidate.offer {
+        Offer::NewKey => vec![entry(None)],
+        Offer::Identities(identities) => identities.iter().map(|one| entry(Some(one))).collect(),
+    }
+}
+
+/// As the records write it.
+pub(super) fn state(state: State) -> &'static str {
+    match state {
+        State::Pending => "pending",
+        State::Registered => "registered",
+        State::Proved => "proved",
+        State::Unverified => "unverified",
+    }
+}

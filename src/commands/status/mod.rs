@@ -1,0 +1,224 @@
+//! `status`: account, plan with reasons and origins, host keys, and what the next fetch would do,
+//! as text and as JSON.
+//!
+//! Pure presentation of values that the corridor gathered; touches no network. Knows the types of
+//! `repository`, `settings`, `identity` and `host_key`.
+
+mod json;
+mod line;
+mod origin;
+mod target;
+mod text;
+
+use std::path::PathBuf;
+
+pub use json::json;
+pub use line::Lines;
+pub(super) use target::url;
+pub use text::render;
+
+use super::Error;
+use super::arguments::Status;
+use super::call::Call;
+use crate::context::Context;
+use crate::host_key::KnownFrom;
+use crate::identity::{Account, AccountName, Candidate, Offer, Plan, State};
+use crate::repository::{Repository, Site, SshHost};
+use crate::sanitise::sanitise;
+use crate::settings::{Carrier, KeyType, Origin, Provision, Settings, SshConfig};
+
+/// Everything `status` shows.
+#[derive(Debug, Clone)]
+pub struct StatusReport {
+    /// The site.
+    pub site: Site,
+    /// `None`: the URL names a host of the site and no repository.
+    pub repository: Option<Repository>,
+    /// The user that a connection logs in as.
+    pub user: String,
+    /// The endpoints, in the order in which they are tried.
+    pub endpoints: Vec<SshHost>,
+    /// What git config says, and what of it does not count.
+    pub settings: Settings,
+    /// What ssh_config says for the host.
+    pub ssh_config: SshConfig,
+    /// The same plan that a connection would follow.
+    pub plan: Plan,
+    /// The recorded accounts of the site.
+    pub accounts: Vec<Account>,
+    /// Keys by which the endpoints are known.
+    pub host_keys: Vec<KnownHostKey>,
+    /// The lines of the files named by origins: [`StatusReport::origins`] says which.
+    pub lines: Lines,
+    /// Shown as `~` in text.
+    pub home: Option<PathBuf>,
+}
+
+/// A host key that would be accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownHostKey {
+    /// Of which endpoint.
+    pub endpoint: SshHost,
+    /// `ssh-ed25519`, …
+    pub algorithm: String,
+    /// `SHA256:…`.
+    pub fingerprint: String,
+    /// Where it is known from.
+    pub from: KnownFrom,
+}
+
+impl StatusReport {
+    /// Every origin that is shown: what [`Lines::read`] is to read.
+    pub fn origins<'a>(settings: &'a Settings, plan: &'a Plan) -> impl Iterator<Item = &'a Origin> {
+        let candidates = plan
+            .candidates
+            .iter()
+            .map(|candidate| &candidate.reason.origin);
+        let ignored = settings.ignored.iter().map(|ignored| &ignored.origin);
+        let missing = plan.missing.iter().map(|missing| &missing.origin);
+        candidates
+            .chain(missing)
+            .chain(ignored)
+            .chain([&settings.transport.origin, &settings.provision.origin])
+    }
+
+    /// The account of the first candidate. `None`: its account is not known, or there is none.
+    fn account(&self) -> Option<&AccountName> {
+        self.plan.candidates.first()?.account.as_ref()
+    }
+
+    /// The record of an account.
+    fn record(&self, name: &AccountName) -> Option<&Account> {
+        self.accounts.iter().find(|record| record.account == *name)
+    }
+
+    /// What the next fetch would do, in one sentence without a full stop.
+    fn next(&self) -> String {
+        if let Some(missing) = self.plan.missing.first() {
+            let file = missing.value.display();
+            return format!(
+                "fails, since {file} does not exist; to make it: git bitbucket key new --file {file}"
+            );
+        }
+        let Some(first) = self.plan.candidates.first() else {
+            return "has no identity to offer and fails; to log in: git bitbucket login".to_owned();
+        };
+        let endpoint = self.endpoints.first().map_or_else(String::new, place);
+        let carrier = match self.settings.transport.value {
+            Carrier::Native => "",
+            Carrier::OpenSsh => " by the system's ssh",
+        };
+        let connects = format!("connects to {endpoint} as {}{carrier}", self.user);
+        match &first.offer {
+            Offer::NewKey => format!("{}, then {connects}", self.makes(first)),
+            Offer::Identities(identities) => {
+                let names: Vec<_> = identities
+                    .iter()
+                    .map(|identity| match (&identity.file, identity.fingerprint()) {
+                        (Some(file), _) => self.shown(file),
+                        (None, Some(fingerprint)) => format!("the agent's key {fingerprint}"),
+                        (None, None) => "a key".to_owned(),
+                    })
+                    .collect();
+                let unverified = identities.iter().any(|identity| {
+                    identity
+                        .managed
+                        .as_ref()
+                        .is_some_and(|managed| managed.state == State::Unverified)
+                });
+                let doubt = if unverified {
+                    " (no login has confirmed whose it is)"
+                } else {
+                    ""
+                };
+                format!("{connects} and offers {}{doubt}", names.join(", "))
+            }
+        }
+    }
+
+    fn makes(&self, candidate: &Candidate) -> String {
+        let kind = key_type(self.settings.key_type.value);
+        let name = candidate
+            .account
+            .as_ref()
+            .map_or_else(|| "the account".to_owned(), ToString::to_string);
+        let made = format!(
+            "a new {kind} key for {name}, registers it on {}",
+            self.site.url
+        );
+        match self.settings.provision.value {
+            Provision::Ask => format!("asks whether to make {made}"),
+            Provision::Auto | Provision::Never => format!("makes {made}"),
+        }
+    }
+
+    /// A path for people: the home as `~`.
+    fn shown(&self, path: &std::path::Path) -> String {
+        match self.home.as_ref().map(|home| path.strip_prefix(home)) {
+            Some(Ok(rest)) if !rest.as_os_str().is_empty() => format!("~/{}", rest.display()),
+            _ => path.display().to_string(),
+        }
+    }
+}
+
+/// Shows what the remote or URL comes to.
+pub(super) fn status(call: &mut Call<'_>, options: &Status) -> Result<(), Error> {
+    let url = url(call.context, options.target.as_deref())?;
+    let Some(report) = call.rooms.status(&url)? else {
+        return Err(Error::NoBitbucket(sanitise(&url)));
+    };
+    let text = if options.json {
+        json(&report)
+    } else {
+        render(&report, call.colour)
+    };
+    call.say(text.trim_end());
+    Ok(())
+}
+
+/// Whether text is coloured: on a terminal (the caller knows), unless NO_COLOR is set and not empty
+/// (<https://no-color.org>) or TERM is `dumb`.
+pub fn wants_colour(context: &Context, terminal: bool) -> bool {
+    terminal
+        && context.environment.text("NO_COLOR").is_none()
+        && context.environment.text("TERM") != Some("dumb")
+}
+
+/// `host:port`, with brackets around an IPv6 address.
+fn place(host: &SshHost) -> String {
+    if host.host.contains(':') {
+        format!("[{}]:{}", host.host, host.port)
+    } else {
+        format!("{}:{}", host.host, host.port)
+    }
+}
+
+/// As `bitbucket.keyType` writes it.
+fn key_type(key_type: KeyType) -> String {
+    match key_type {
+        KeyType::Ed25519 => "ed25519".to_owned(),
+        KeyType::Ecdsa => "ecdsa".to_owned(),
+        KeyType::Rsa(4096) => "rsa".to_owned(),
+        KeyType::Rsa(bits) => format!("rsa-{bits}"),
+    }
+}
+
+/// As `bitbucket.transport` writes it.
+fn carrier(carrier: Carrier) -> &'static str {
+    match carrier {
+        Carrier::Native => "native",
+        Carrier::OpenSsh => "openssh",
+    }
+}
+
+/// As `bitbucket.provision` writes it.
+fn provision(provision: Provision) -> &'static str {
+    match provision {
+        Provision::Auto => "auto",
+        Provision::Ask => "ask",
+        Provision::Never => "never",
+    }
+}
+
+#[cfg(test)]
+mod tests;

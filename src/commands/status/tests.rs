@@ -1,0 +1,296 @@
+use super::*;
+use crate::host_key::Line;
+use crate::identity::{Holder, Identity, PassedOver, Rank, Reason};
+use crate::repository::SiteKind;
+use crate::settings::{AuthorCheck, Ignored, PassphraseStore, Scope, Sourced, Statement};
+
+const KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILagMUl9kwxh2SrmZO8kgfYMfAFuRBO/BiMYWvwpqcRi";
+const FINGERPRINT: &str = "SHA256:GFDnlKVgWfecDGYj8fC7z6hxVH2rZSUP6JjBSHle1nE";
+
+fn unsaid<T>(value: T) -> Sourced<T> {
+    Sourced::new(value, Origin::Default)
+}
+
+fn name(name: &str) -> AccountName {
+    AccountName {
+        site: "https://bitbucket.org".to_owned(),
+        name: name.to_owned(),
+    }
+}
+
+fn config(key: &str) -> Origin {
+    Origin::GitConfig {
+        scope: Scope::Global,
+        file: Some(PathBuf::from("/home/a/.gitconfig")),
+        key: key.to_owned(),
+    }
+}
+
+fn report(candidates: Vec<Candidate>) -> StatusReport {
+    let host = |host: &str, port| SshHost {
+        host: host.to_owned(),
+        port,
+    };
+    let endpoints = vec![
+        host("ssh.bitbucket.org", 22),
+        host("altssh.bitbucket.org", 443),
+    ];
+    StatusReport {
+        site: Site {
+            kind: SiteKind::Cloud,
+            url: "https://bitbucket.org".to_owned(),
+            api_url: "https://api.bitbucket.org/2.0".to_owned(),
+            ssh_hosts: endpoints.clone(),
+        },
+        repository: Some(Repository {
+            site: "https://bitbucket.org".to_owned(),
+            workspace: "acme".to_owned(),
+            slug: "site".to_owned(),
+        }),
+        user: "git".to_owned(),
+        host_keys: vec![
+            KnownHostKey {
+                endpoint: endpoints[0].clone(),
+                algorithm: "ssh-ed25519".to_owned(),
+                fingerprint: "SHA256:ybgmFkzwOSotHTHLJgHO0QN8L0xErw6vd0VhFA9m3SM".to_owned(),
+                from: KnownFrom::Published,
+            },
+            KnownHostKey {
+                endpoint: endpoints[1].clone(),
+                algorithm: "ssh-rsa".to_owned(),
+                fingerprint: "SHA256:x".to_owned(),
+                from: KnownFrom::Line(Line {
+                    file: PathBuf::from("/home/a/.ssh/known_hosts"),
+                    number: 7,
+                }),
+            },
+        ],
+        endpoints,
+        settings: Settings {
+            own: Statement::default(),
+            by_url: Statement::default(),
+            plain: Statement::default(),
+            provision: unsaid(Provision::Auto),
+            key_type: unsaid(KeyType::Ed25519),
+            key_lifetime: None,
+            passphrase: unsaid(PassphraseStore::Auto),
+            transport: unsaid(Carrier::Native),
+            author_check: unsaid(AuthorCheck::Warn),
+            ignored: vec![Ignored {
+                origin: config("bitbucket.keyTyp"),
+                value: "ed25519\u{1b}[2J".to_owned(),
+                why: "no such setting".to_owned(),
+            }],
+        },
+        ssh_config: SshConfig::default(),
+        plan: Plan {
+            candidates,
+            passed_over: vec![PassedOver {
+                what: "carol@example.com".to_owned(),
+                why: "no token here".to_owned(),
+            }],
+            missing: Vec::new(),
+            closed_by: None,
+        },
+        accounts: vec![Account {
+            account: name("alice@example.com"),
+            logged_in: true,
+            user_name: Some("alice".to_owned()),
+            id: None,
+            key_fingerprints: Vec::new(),
+            store: None,
+            emails: Vec::new(),
+        }],
+        lines: Lines::default(),
+        home: Some(PathBuf::from("/home/a")),
+    }
+}
+
+fn candidate(account: Option<&str>, offer: Offer, reason: Reason) -> Candidate {
+    Candidate {
+        account: account.map(name),
+        offer,
+        reason,
+    }
+}
+
+fn key(file: &str) -> Identity {
+    Identity {
+        holder: Holder::File(PathBuf::from(file)),
+        public_key: Some(KEY.parse().unwrap()),
+        certificates: Vec::new(),
+        file: Some(PathBuf::from(file)),
+        managed: None,
+    }
+}
+
+fn two() -> Vec<Candidate> {
+    vec![
+        candidate(
+            Some("alice@example.com"),
+            Offer::Identities(vec![key("/home/a/.ssh/id_ed25519")]),
+            Reason {
+                rank: Rank::Plain,
+                origin: config("bitbucket.account"),
+                text: "bitbucket.account".to_owned(),
+            },
+        ),
+        candidate(
+            Some("bob@example.com"),
+            Offer::NewKey,
+            Reason {
+                rank: Rank::Accounts,
+                origin: Origin::Default,
+                text: "logged in".to_owned(),
+            },
+        ),
+    ]
+}
+
+#[test]
+fn text_is_aligned_and_harmless() {
+    let text = render(&report(two()), false);
+    assert_eq!(
+        text,
+        format!(
+            "\
+repository  acme/site on https://bitbucket.org
+account     alice@example.com (logged in)
+endpoints   ssh.bitbucket.org:22, altssh.bitbucket.org:443
+transport   native
+provision   auto
+
+plan
+   1. alice@example.com  ~/.ssh/id_ed25519  ssh-ed25519  {FINGERPRINT}
+      bitbucket.account (~/.gitconfig, global)
+   2. bob@example.com  a new ed25519 key
+      logged in
+
+passed over
+  carol@example.com: no token here
+
+ignored
+  bitbucket.keyTyp = ed25519\\033[2J (~/.gitconfig, global): no such setting
+
+host keys
+  ssh.bitbucket.org:22      ssh-ed25519  SHA256:ybgmFkzwOSotHTHLJgHO0QN8L0xErw6vd0VhFA9m3SM  published by Bitbucket
+  altssh.bitbucket.org:443  ssh-rsa      SHA256:x                                            ~/.ssh/known_hosts:7
+
+next fetch
+  connects to ssh.bitbucket.org:22 as git and offers ~/.ssh/id_ed25519
+"
+        )
+    );
+    assert!(render(&report(two()), true).contains("\u{1b}[1mplan\u{1b}[0m"));
+}
+
+#[test]
+fn json_has_the_fields_of_the_contract() {
+    let value: serde_json::Value = serde_json::from_str(&json(&report(two()))).unwrap();
+    let first = &value["plan"][0];
+    assert_eq!(first["account"], "alice@example.com");
+    assert_eq!(first["file"], "/home/a/.ssh/id_ed25519");
+    assert_eq!(first["fingerprint"], FINGERPRINT);
+    assert_eq!(first["reason"], "bitbucket.account");
+    assert_eq!(first["rank"], 5);
+    assert_eq!(first["origin"]["kind"], "git-config");
+    assert_eq!(first["origin"]["key"], "bitbucket.account");
+    let second = &value["plan"][1];
+    assert_eq!(second["new"], true);
+    assert!(second["file"].is_null() && second["fingerprint"].is_null());
+    assert_eq!(value["ignored"][0]["origin"]["key"], "bitbucket.keyTyp");
+    assert_eq!(value["passed_over"][0]["what"], "carol@example.com");
+    assert_eq!(value["host_keys"][0]["source"], "published");
+    assert_eq!(value["host_keys"][1]["line"], 7);
+    assert_eq!(
+        value["repository"]["url"],
+        "https://bitbucket.org/acme/site"
+    );
+    assert!(value["next"].as_str().unwrap().contains("connects to"));
+}
+
+#[test]
+fn what_the_next_fetch_does() {
+    let new = |provision| {
+        let mut report = report(two().split_off(1));
+        report.settings.provision = unsaid(provision);
+        report
+    };
+    let mut lost = report(Vec::new());
+    lost.plan.missing = vec![Sourced::new(
+        PathBuf::from("/k"),
+        config("bitbucket.identityFile"),
+    )];
+    let mut system = report(two());
+    system.settings.transport = unsaid(Carrier::OpenSsh);
+    for (report, expected) in [
+        (
+            report(Vec::new()),
+            "has no identity to offer and fails; to log in: git bitbucket login",
+        ),
+        (
+            new(Provision::Auto),
+            "makes a new ed25519 key for bob@example.com, registers it on https://bitbucket.org, then connects to ssh.bitbucket.org:22 as git",
+        ),
+        (
+            new(Provision::Ask),
+            "asks whether to make a new ed25519 key for bob@example.com, registers it on https://bitbucket.org, then connects to ssh.bitbucket.org:22 as git",
+        ),
+        (
+            lost,
+            "fails, since /k does not exist; to make it: git bitbucket key new --file /k",
+        ),
+        (
+            system,
+            "connects to ssh.bitbucket.org:22 as git by the system's ssh and offers ~/.ssh/id_ed25519",
+        ),
+    ] {
+        assert_eq!(report.next(), expected);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_setting_is_shown_with_its_line() {
+    let machine = crate::commands::testing::Machine::new();
+    machine.write(
+        "home/.gitconfig",
+        "[bitbucket]\n\taccount = bob@example.com\n\taccount = alice@example.com\n",
+    );
+    let file = machine.path("home/.gitconfig");
+    let mut report = report(two());
+    report.plan.candidates[0].reason.origin = Origin::GitConfig {
+        scope: Scope::Global,
+        file: Some(file.clone()),
+        key: "bitbucket.account".to_owned(),
+    };
+    report.lines = Lines::read(StatusReport::origins(&report.settings, &report.plan));
+    let text = render(&report, false);
+    assert!(text.contains(&format!("{}:3)", file.display())), "{text}");
+    let value: serde_json::Value = serde_json::from_str(&json(&report)).unwrap();
+    assert_eq!(value["plan"][0]["origin"]["line"], 3);
+}
+
+#[test]
+fn colour_is_for_terminals_that_want_it() {
+    let context = |variables: &[(&str, &str)]| Context {
+        environment: crate::context::Environment::new(
+            variables
+                .iter()
+                .map(|(name, value)| ((*name).into(), (*value).into())),
+        ),
+        directory: PathBuf::new(),
+        program: PathBuf::new(),
+        clock: std::sync::Arc::new(crate::clock::SystemClock),
+    };
+    for (variables, terminal, wanted) in [
+        (&[][..], true, true),
+        (&[], false, false),
+        (&[("NO_COLOR", "1")], true, false),
+        (&[("NO_COLOR", "")], true, true),
+        (&[("TERM", "dumb")], true, false),
+    ] {
+        assert_eq!(wants_colour(&context(variables), terminal), wanted);
+    }
+}
