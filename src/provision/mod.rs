@@ -1,4 +1,18 @@
 //! Making a key: generate, register, prove, record; each step durable before the next.
 //!
-//! Knows `transport`'s values, `bitbucket`, `identity`, `prompt`. The records it keeps lie in
-//! `~/.ssh/bitbucket-ssh/`.
+//! Knows `bitbucket`, `identity`, `settings`, `repository` and the ground floor. The records it
+//! keeps lie in `~/.ssh/bitbucket-ssh/`; it asks through `prompt`, and the proof by a connection is
+//! the corridor's.
+
+pub mod ensure;
+mod error;
+mod folder;
+mod generate;
+pub mod judge;
+mod lock;
+mod names;
+mod passphrase;
+pub mod record;
+mod registration;
+
+pub use error::Error;

@@ -1,0 +1,437 @@
+//! Making a key: each step is durable before the next begins.
+//!
+//! Lock of the site → token → list of the account's keys → record *pending* → private key placed →
+//! `.pub` → register → record *registered*. The proof is the caller's connection, behind which
+//! [`proved`] is called. Interrupted anywhere, the next call goes on with the same key pair.
+
+use std::path::Path;
+
+use jiff::{Timestamp, ToSpan as _};
+use ssh_key::HashAlg;
+
+use super::lock::Lock;
+use super::passphrase::{self, Passphrase};
+use super::record::{self, Records};
+use super::registration::{Registration, register};
+use super::{Error, folder, generate, names};
+use crate::bitbucket::{self, KeyRegistry, NewKey, RegisteredKey, User};
+use crate::context::Context;
+use crate::diagnostics;
+use crate::identity::{Account, AccountName, Managed, PassphrasePlace, State, key_pair};
+use crate::prompt::Prompt;
+use crate::repository::{Site, SiteKind};
+use crate::secret::Secret;
+use crate::settings::{Provision, Settings};
+
+/// How many pairs are made where the site says it knows each of them already.
+const PAIRS: usize = 3;
+
+/// A key that is wanted.
+pub struct Order<'a> {
+    /// The captured process surroundings.
+    pub context: &'a Context,
+    /// Where it is to be registered.
+    pub site: &'a Site,
+    /// For whom.
+    pub account: &'a AccountName,
+    /// Key type, lifetime, passphrase, and whether a key may be made.
+    pub settings: &'a Settings,
+    /// Who can be asked.
+    pub prompt: &'a dyn Prompt,
+    /// An identity that no longer serves: only one that was made after it counts as there.
+    pub replaces: Option<&'a Managed>,
+    /// The account's view of the site. `None`: there is no token.
+    pub registry: &'a dyn Fn() -> Result<Option<Box<dyn KeyRegistry>>, Error>,
+}
+
+/// A key that is registered.
+#[derive(Debug)]
+pub struct Made {
+    /// Its record.
+    pub record: Managed,
+    /// What a person has just chosen for its file: it need not be asked for again.
+    pub passphrase: Option<Secret>,
+}
+
+/// Makes a key pair for the account and registers it; or finishes one that was begun, or adopts
+/// one that the account lists already, or takes the one that another process has just made.
+/// Writes below `~/.ssh` only.
+///
+/// # Errors
+///
+/// See [`Error`]; what was begun stays recorded.
+pub fn ensure(order: &Order<'_>) -> Result<Made, Error> {
+    let account = order.account;
+    if order.settings.provision.value == Provision::Never {
+        return Err(Error::NotAllowed {
+            account: account.clone(),
+        });
+    }
+    let folder = folder::prepare(order.context)?;
+    let _lock = Lock::of_site(&folder.join(lock_name(order.site)), order.prompt)?;
+    if let Some(record) = Records::open(order.context)?.usable(account, order.replaces) {
+        tracing::info!("{}: made meanwhile", record.file.display());
+        return Ok(made(record.clone()));
+    }
+    if order.settings.provision.value == Provision::Ask {
+        let question = format!("Make a key for {account} and register it with the site? [Y/n] ");
+        if !order.prompt.confirm(&question)? {
+            return Err(Error::Declined {
+                account: account.clone(),
+            });
+        }
+    }
+    let registry = (order.registry)()?.ok_or_else(|| Error::NoToken {
+        account: account.clone(),
+    })?;
+    let site_said = |error: bitbucket::Error| Error::Site {
+        account: account.clone(),
+        error,
+    };
+    let user = registry.user().map_err(site_said)?;
+    let keys = registry.keys(&user).map_err(site_said)?;
+    note_account(order, &user, &keys)?;
+    let desk = Desk {
+        order,
+        registry: registry.as_ref(),
+        user,
+        keys,
+    };
+    if let Some(made) = desk.finish_what_was_begun()? {
+        return Ok(made);
+    }
+    if let Some(record) = desk.adopt()? {
+        return Ok(made(record));
+    }
+    desk.make()
+}
+
+/// A connection with the key was let in. Written once.
+pub fn proved(context: &Context, record: &Managed) -> Result<(), Error> {
+    let proved = Managed {
+        state: State::Proved,
+        ..record.clone()
+    };
+    record::update(context, |records| records.set_identity(proved))
+}
+
+fn made(record: Managed) -> Made {
+    Made {
+        record,
+        passphrase: None,
+    }
+}
+
+/// One lock for each site.
+fn lock_name(site: &Site) -> String {
+    let place = site
+        .url
+        .split_once("://")
+        .map_or(site.url.as_str(), |(_, rest)| rest);
+    let name: String = place
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '.' {
+                c
+            } else {
+                '_'
+            }
+        })
+        .collect();
+    format!("{name}.lock")
+}
+
+/// What the site told of the account is kept for the plan; whether it is logged in stays.
+fn note_account(order: &Order<'_>, user: &User, keys: &[RegisteredKey]) -> Result<(), Error> {
+    record::update(order.context, |records| {
+        let known = records.account(order.account).cloned();
+        let known = known.unwrap_or_else(|| Account {
+            account: order.account.clone(),
+            logged_in: false,
+            user_name: None,
+            id: None,
+            key_fingerprints: Vec::new(),
+            store: None,
+            emails: match order.site.kind {
+                SiteKind::Cloud => vec![order.account.name.clone()],
+                SiteKind::DataCenter => Vec::new(),
+            },
+        });
+        records.set_account(Account {
+            user_name: user.user_name.clone(),
+            id: Some(user.id.clone()),
+            key_fingerprints: keys.iter().map(|key| key.fingerprint.clone()).collect(),
+            ..known
+        });
+    })
+}
+
+/// What is at hand once the site has answered.
+struct Desk<'a> {
+    order: &'a Order<'a>,
+    registry: &'a dyn KeyRegistry,
+    user: User,
+    keys: Vec<RegisteredKey>,
+}
+
+impl Desk<'_> {
+    fn now(&self) -> Timestamp {
+        self.order.context.clock.now()
+    }
+
+    fn listed(&self, fingerprint: &str) -> Option<&RegisteredKey> {
+        self.keys.iter().find(|key| key.fingerprint == fingerprint)
+    }
+
+    /// A pending record whose file is here is gone on with; one without its file is dropped.
+    fn finish_what_was_begun(&self) -> Result<Option<Made>, Error> {
+        let context = self.order.context;
+        let records = Records::open(context)?;
+        let pending = records.identities().iter().filter(|record| {
+            record.state == State::Pending
+                && record.account == *self.order.account
+                && record.repository.is_none()
+        });
+        for record in pending {
+            if !holds(&record.file, &record.fingerprint) {
+                let gone = record.fingerprint.clone();
+                record::update(context, |records| records.forget_identity(&gone))?;
+                continue;
+            }
+            let public = ssh_key::PublicKey::from_openssh(&record.public_key);
+            if let Ok(public) = public {
+                key_pair::place_public(&record.file, &public, &record.label)?;
+            }
+            diagnostics::notice(&format!("going on with the key {}", record.file.display()));
+            match self.register(record)? {
+                Ok(record) => return Ok(Some(made(record))),
+                Err(_) => {
+                    let taken = record.fingerprint.clone();
+                    record::update(context, |records| records.forget_identity(&taken))?;
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// A key file of the name we would give it, which the account lists and nobody recorded.
+    fn adopt(&self) -> Result<Option<Managed>, Error> {
+        let Some(directory) = self.order.context.ssh_directory() else {
+            return Ok(None);
+        };
+        let replaced = self
+            .order
+            .replaces
+            .map(|record| record.fingerprint.as_str());
+        let name = self.file_name();
+        for file in names::places(&directory, &name).take_while(|file| file.exists()) {
+            let Ok(identity) = key_pair::identity(&file) else {
+                continue;
+            };
+            let (Some(fingerprint), Some(public)) = (identity.fingerprint(), &identity.public_key)
+            else {
+                continue;
+            };
+            let Some(listed) = self.listed(&fingerprint) else {
+                continue;
+            };
+            if replaced == Some(fingerprint.as_str()) {
+                continue;
+            }
+            let record = Managed {
+                account: self.order.account.clone(),
+                file: file.clone(),
+                public_key: one_line(public),
+                fingerprint,
+                key_id: Some(listed.id.as_str().to_owned()),
+                label: listed.label.clone(),
+                created: self.now(),
+                expires: listed.expires,
+                state: State::Registered,
+                passphrase: match key_pair::open(&file, None) {
+                    Ok(_) => PassphrasePlace::None,
+                    Err(_) => PassphrasePlace::Person,
+                },
+                repository: None,
+                read_only: false,
+            };
+            record::update(self.order.context, |records| {
+                records.set_identity(record.clone());
+            })?;
+            diagnostics::notice(&format!(
+                "taking the key {}, which {} lists",
+                file.display(),
+                self.order.account
+            ));
+            return Ok(Some(record));
+        }
+        Ok(None)
+    }
+
+    fn make(&self) -> Result<Made, Error> {
+        let order = self.order;
+        let context = order.context;
+        let passphrase =
+            passphrase::choose(context, order.settings.passphrase.value, order.prompt)?;
+        let mut message = String::new();
+        for _ in 0..PAIRS {
+            let record = self.place_new(&passphrase)?;
+            match self.register(&record)? {
+                Ok(record) => {
+                    return Ok(Made {
+                        record,
+                        passphrase: passphrase.secret,
+                    });
+                }
+                Err(words) => {
+                    // The site knows this key from elsewhere: it is nobody's here.
+                    diagnostics::notice(&format!(
+                        "the site does not take {}: {words}",
+                        record.file.display()
+                    ));
+                    record::update(context, |records| {
+                        records.forget_identity(&record.fingerprint);
+                    })?;
+                    message = words;
+                }
+            }
+        }
+        Err(Error::AlwaysTaken { message })
+    }
+
+    /// A new pair: recorded as pending, then its files placed.
+    fn place_new(&self, passphrase: &Passphrase) -> Result<Managed, Error> {
+        let order = self.order;
+        let context = order.context;
+        let directory = context.ssh_directory().ok_or(Error::NoHome)?;
+        let now = self.now();
+        let label = names::label(context, now, &record::machine_tag(context)?);
+        let pair = generate::key_pair(order.settings.key_type.value)?;
+        let fingerprint = pair.fingerprint(HashAlg::Sha256).to_string();
+        passphrase::keep(context, passphrase, &fingerprint)?;
+        let records = Records::open(context)?;
+        let file = names::places(&directory, &self.file_name())
+            .find(|file| {
+                let recorded = records.identities().iter().any(|known| known.file == *file);
+                !file.exists() && !with_pub(file).exists() && !recorded
+            })
+            .ok_or_else(|| Error::Generate("there is no free name for it".to_owned()))?;
+        let record = Managed {
+            account: order.account.clone(),
+            file: file.clone(),
+            public_key: one_line(pair.public_key()),
+            fingerprint,
+            key_id: None,
+            label,
+            created: now,
+            expires: self.expires(now),
+            state: State::Pending,
+            passphrase: passphrase.place,
+            repository: None,
+            read_only: false,
+        };
+        record::update(context, |records| records.set_identity(record.clone()))?;
+        key_pair::place(&file, &pair, passphrase.lock(), &record.label)?;
+        diagnostics::notice(&format!(
+            "made an {} key pair for {}: {}",
+            generate::name(order.settings.key_type.value),
+            order.account,
+            shown(context, &file)
+        ));
+        Ok(record)
+    }
+
+    /// On the account's list, and recorded so. The inner error: the site knows the key from
+    /// elsewhere, in its words.
+    fn register(&self, record: &Managed) -> Result<Result<Managed, String>, Error> {
+        let registration = match self.listed(&record.fingerprint) {
+            Some(listed) => Registration::Listed(listed.clone()),
+            None => {
+                let key = NewKey {
+                    public_key: record.public_key.clone(),
+                    label: record.label.clone(),
+                    expires: record.expires.filter(|end| *end > self.now()),
+                };
+                let registered = register(self.registry, &self.user, &key, &record.fingerprint);
+                registered.map_err(|error| Error::Site {
+                    account: self.order.account.clone(),
+                    error,
+                })?
+            }
+        };
+        let listed = match registration {
+            Registration::Listed(listed) => listed,
+            Registration::Taken(words) => return Ok(Err(words)),
+        };
+        let registered = Managed {
+            key_id: Some(listed.id.as_str().to_owned()),
+            expires: listed.expires.or(record.expires),
+            state: State::Registered,
+            ..record.clone()
+        };
+        let replaced = self.order.replaces.map(|old| old.fingerprint.clone());
+        record::update(self.order.context, |records| {
+            records.set_identity(registered.clone());
+            if let Some(old) = &replaced {
+                records.forget_identity(old);
+            }
+            if let Some(account) = records.account(self.order.account).cloned() {
+                let mut account = account;
+                if !account.key_fingerprints.contains(&registered.fingerprint) {
+                    account
+                        .key_fingerprints
+                        .push(registered.fingerprint.clone());
+                    records.set_account(account);
+                }
+            }
+        })?;
+        diagnostics::notice(&format!(
+            "registered it with Bitbucket as \"{}\"",
+            registered.label
+        ));
+        Ok(Ok(registered))
+    }
+
+    fn expires(&self, now: Timestamp) -> Option<Timestamp> {
+        let days = self.order.settings.key_lifetime.as_ref()?.value;
+        now.checked_add((i64::from(days) * 24).hours()).ok()
+    }
+
+    fn file_name(&self) -> String {
+        let order = self.order;
+        names::file_name(order.site, order.account, order.settings.key_type.value)
+    }
+}
+
+/// Whether the file holds the private half of this key.
+fn holds(file: &Path, fingerprint: &str) -> bool {
+    key_pair::identity(file).is_ok_and(|identity| {
+        matches!(identity.holder, crate::identity::Holder::File(_))
+            && identity.fingerprint().as_deref() == Some(fingerprint)
+    })
+}
+
+fn one_line(key: &ssh_key::PublicKey) -> String {
+    let bare = ssh_key::PublicKey::new(key.key_data().clone(), "");
+    bare.to_openssh()
+        .map(|line| line.trim_end().to_owned())
+        .unwrap_or_default()
+}
+
+fn with_pub(file: &Path) -> std::path::PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".pub");
+    name.into()
+}
+
+/// `~/…` where it lies below the home.
+fn shown(context: &Context, file: &Path) -> String {
+    match context.home().and_then(|home| file.strip_prefix(home).ok()) {
+        Some(rest) => format!("~/{}", rest.display()),
+        None => file.display().to_string(),
+    }
+}
+
+#[cfg(all(test, unix))]
+#[path = "ensure_tests.rs"]
+mod tests;

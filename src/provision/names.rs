@@ -1,0 +1,161 @@
+//! What a new key is called: its file, and its label on the site.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use crate::context::Context;
+use crate::identity::AccountName;
+use crate::repository::{Site, SiteKind};
+use crate::settings::KeyType;
+
+/// Longest label in bytes (interface section 5).
+const LONGEST_LABEL: usize = 99;
+
+/// `bitbucket_ACCOUNT_TYPE`; on Data Center `bitbucket_ACCOUNT_HOST[_PORT][_CONTEXT]_TYPE`.
+pub(super) fn file_name(site: &Site, account: &AccountName, key_type: KeyType) -> String {
+    let mut name = format!("bitbucket_{}", escaped(&account.name.to_lowercase()));
+    if site.kind == SiteKind::DataCenter {
+        let place = site
+            .url
+            .split_once("://")
+            .map_or(site.url.as_str(), |(_, rest)| rest);
+        for part in place.split([':', '/']).filter(|part| !part.is_empty()) {
+            let _ = write!(name, "_{}", escaped(&part.to_lowercase()));
+        }
+    }
+    let kind = match key_type {
+        KeyType::Ed25519 => "ed25519",
+        KeyType::Ecdsa => "ecdsa",
+        KeyType::Rsa(_) => "rsa",
+    };
+    let _ = write!(name, "_{kind}");
+    name
+}
+
+/// Bytes outside `a-z0-9@+._-` become `=XX`: nothing of an account reaches a path as it is.
+fn escaped(text: &str) -> String {
+    let mut name = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"@+._-".contains(&byte) {
+            name.push(char::from(byte));
+        } else {
+            let _ = write!(name, "={byte:02X}");
+        }
+    }
+    name
+}
+
+/// The file itself and `-2`, `-3`, …: places for further keys of the same account.
+pub(super) fn places(directory: &Path, name: &str) -> impl Iterator<Item = PathBuf> {
+    let first = directory.join(name);
+    let further = (2..1000).map(|number| format!("{name}-{number}"));
+    let further: Vec<PathBuf> = further.map(|name| directory.join(name)).collect();
+    std::iter::once(first).chain(further)
+}
+
+/// `bitbucket-ssh USER@MACHINE DATE TAG`.
+pub(super) fn label(context: &Context, now: Timestamp, tag: &str) -> String {
+    let date = now.strftime("%Y-%m-%d");
+    let user = plain(&user(context));
+    let machine = plain(&machine());
+    let fixed = format!("bitbucket-ssh @ {date} {tag}").len();
+    let room = LONGEST_LABEL.saturating_sub(fixed);
+    let user: String = user.chars().take(room / 2).collect();
+    let machine: String = machine.chars().take(room - user.len()).collect();
+    format!("bitbucket-ssh {user}@{machine} {date} {tag}")
+}
+
+/// Printable ASCII without blanks.
+fn plain(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_ascii_graphic() { c } else { '_' })
+        .collect()
+}
+
+#[cfg(unix)]
+fn user(context: &Context) -> String {
+    nix::unistd::User::from_uid(nix::unistd::geteuid())
+        .ok()
+        .flatten()
+        .map(|user| user.name)
+        .or_else(|| context.environment.text("USER").map(str::to_owned))
+        .unwrap_or_else(|| "somebody".to_owned())
+}
+
+#[cfg(not(unix))]
+fn user(context: &Context) -> String {
+    context
+        .environment
+        .text("USERNAME")
+        .unwrap_or("somebody")
+        .to_owned()
+}
+
+#[cfg(unix)]
+fn machine() -> String {
+    let name = nix::unistd::gethostname().ok();
+    let name = name.and_then(|name| name.into_string().ok());
+    let short = name.and_then(|name| name.split('.').next().map(str::to_owned));
+    short
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "machine".to_owned())
+}
+
+#[cfg(not(unix))]
+fn machine() -> String {
+    "windows".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{escaped, file_name};
+    use crate::identity::AccountName;
+    use crate::repository::{Site, SiteKind};
+    use crate::settings::KeyType;
+
+    #[test]
+    fn no_account_reaches_a_path_as_it_is() {
+        for (account, expected, why) in [
+            (
+                "you@example.com",
+                "you@example.com",
+                "an address stays readable",
+            ),
+            ("../../etc/x", "..=2F..=2Fetc=2Fx", "no slash"),
+            ("a b\n", "a=20b=0A", "no blank, no newline"),
+            ("Ünal", "=C3=9Cnal", "bytes, not characters"),
+        ] {
+            assert_eq!(escaped(account), expected, "{why}");
+        }
+    }
+
+    #[test]
+    fn a_data_center_s_file_names_its_site() {
+        for (kind, url, expected) in [
+            (
+                SiteKind::Cloud,
+                "https://bitbucket.org",
+                "bitbucket_me@x_ed25519",
+            ),
+            (
+                SiteKind::DataCenter,
+                "https://git.example.com:8443/ctx",
+                "bitbucket_me@x_git.example.com_8443_ctx_ed25519",
+            ),
+        ] {
+            let site = Site {
+                kind,
+                url: url.to_owned(),
+                api_url: String::new(),
+                ssh_hosts: Vec::new(),
+            };
+            let account = AccountName {
+                site: url.to_owned(),
+                name: "Me@X".to_owned(),
+            };
+            assert_eq!(file_name(&site, &account, KeyType::Ed25519), expected);
+        }
+    }
+}

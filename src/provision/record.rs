@@ -1,0 +1,198 @@
+//! What is recorded beside the keys: accounts, and the identities this program made.
+//!
+//! Reading takes no lock, since a file is only ever replaced as a whole. Every change reads the
+//! file anew under a lock of its own.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::lock::Lock;
+use super::{Error, folder};
+use crate::context::Context;
+use crate::identity::{Account, AccountName, Managed, State};
+
+/// The file's name.
+const FILE: &str = "records.json";
+
+/// What this version writes, and the newest it reads.
+const VERSION: u32 = 1;
+
+/// Accounts and identities as they stood when the file was read.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Records {
+    version: u32,
+    #[serde(default)]
+    accounts: Vec<Account>,
+    #[serde(default)]
+    identities: Vec<Managed>,
+}
+
+impl Default for Records {
+    fn default() -> Self {
+        Self {
+            version: VERSION,
+            accounts: Vec::new(),
+            identities: Vec::new(),
+        }
+    }
+}
+
+impl Records {
+    /// Reads the file. One that is not there is empty.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read or understood; it is left as it is.
+    pub fn open(context: &Context) -> Result<Self, Error> {
+        let Ok(folder) = folder::path(context) else {
+            return Ok(Self::default());
+        };
+        let path = folder.join(FILE);
+        let broken = |why: String| Error::Records {
+            path: path.clone(),
+            why,
+        };
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Self::default());
+            }
+            Err(error) => return Err(broken(crate::diagnostics::system_words(&error))),
+        };
+        let records: Self =
+            serde_json::from_str(&text).map_err(|error| broken(error.to_string()))?;
+        if records.version > VERSION {
+            return Err(broken("written by a newer bitbucket-ssh".to_owned()));
+        }
+        Ok(records)
+    }
+
+    /// Every account, in the order of login.
+    pub fn accounts(&self) -> &[Account] {
+        &self.accounts
+    }
+
+    /// Every identity, in the order of making.
+    pub fn identities(&self) -> &[Managed] {
+        &self.identities
+    }
+
+    /// The account's record. `None`: nothing is recorded of it.
+    pub fn account(&self, name: &AccountName) -> Option<&Account> {
+        self.accounts
+            .iter()
+            .find(|account| account.account == *name)
+    }
+
+    /// Adds an account, or puts what is known of it in the place of what was known.
+    pub fn set_account(&mut self, account: Account) {
+        let known = self.accounts.iter_mut();
+        match known
+            .into_iter()
+            .find(|known| known.account == account.account)
+        {
+            Some(known) => *known = account,
+            None => self.accounts.push(account),
+        }
+    }
+
+    /// Forgets an account; its identities stay. `false`: nothing was recorded of it.
+    pub fn forget_account(&mut self, name: &AccountName) -> bool {
+        let before = self.accounts.len();
+        self.accounts.retain(|account| account.account != *name);
+        self.accounts.len() < before
+    }
+
+    /// Adds an identity, or puts it in the place of the one with the same fingerprint.
+    pub fn set_identity(&mut self, identity: Managed) {
+        let known = self.identities.iter_mut();
+        match known
+            .into_iter()
+            .find(|known| known.fingerprint == identity.fingerprint)
+        {
+            Some(known) => *known = identity,
+            None => self.identities.push(identity),
+        }
+    }
+
+    /// Forgets an identity; its files stay.
+    pub fn forget_identity(&mut self, fingerprint: &str) {
+        self.identities
+            .retain(|identity| identity.fingerprint != fingerprint);
+    }
+
+    /// The newest identity of the account that the site was told of and whose file is here.
+    /// `newer_than`: only one that was made after that one.
+    pub fn usable(&self, account: &AccountName, newer_than: Option<&Managed>) -> Option<&Managed> {
+        self.identities
+            .iter()
+            .filter(|identity| identity.account == *account && identity.repository.is_none())
+            .filter(|identity| identity.state != State::Pending && identity.file.exists())
+            .filter(|identity| newer_than.is_none_or(|old| identity.created > old.created))
+            .max_by_key(|identity| identity.created)
+    }
+}
+
+/// Changes the records: read anew, changed, and on disk when this returns.
+///
+/// # Errors
+///
+/// The file cannot be read (it is left as it is) or written (the old one stands).
+pub fn update<T>(context: &Context, change: impl FnOnce(&mut Records) -> T) -> Result<T, Error> {
+    let folder = folder::prepare(context)?;
+    let _lock = Lock::short(&folder.join("records.lock"))?;
+    let mut records = Records::open(context)?;
+    let before = serde_json::to_vec_pretty(&records).unwrap_or_default();
+    let result = change(&mut records);
+    let after = serde_json::to_vec_pretty(&records).map_err(|error| Error::Records {
+        path: folder.join(FILE),
+        why: error.to_string(),
+    })?;
+    if after != before {
+        folder::replace(&folder.join(FILE), &after)?;
+    }
+    Ok(result)
+}
+
+/// Where the records lie. `None` without a home.
+pub fn file(context: &Context) -> Option<PathBuf> {
+    Some(context.records_directory()?.join(FILE))
+}
+
+/// A random word of this machine, made once: it tells this machine's labels from another's.
+pub fn machine_tag(context: &Context) -> Result<String, Error> {
+    let path = folder::prepare(context)?.join("machine");
+    loop {
+        match std::fs::read_to_string(&path) {
+            Ok(tag) if !tag.trim().is_empty() => return Ok(tag.trim().to_owned()),
+            Ok(_) => folder::replace(&path, random_word()?.as_bytes())?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                folder::create(&path, random_word()?.as_bytes())?;
+            }
+            Err(error) => {
+                return Err(Error::Records {
+                    path,
+                    why: crate::diagnostics::system_words(&error),
+                });
+            }
+        }
+    }
+}
+
+/// Four syllables: about 26 bits, and a person can read it out.
+fn random_word() -> Result<String, Error> {
+    const CONSONANTS: &[u8; 16] = b"bdfghjklmnprstvz";
+    const VOWELS: &[u8; 5] = b"aeiou";
+    let mut bytes = [0u8; 8];
+    getrandom::fill(&mut bytes).map_err(|error| Error::Generate(error.to_string()))?;
+    let letters = bytes.iter().enumerate().map(|(place, byte)| {
+        let byte = usize::from(*byte);
+        char::from(if place % 2 == 0 {
+            CONSONANTS[byte % CONSONANTS.len()]
+        } else {
+            VOWELS[byte % VOWELS.len()]
+        })
+    });
+    Ok(letters.collect())
+}
