@@ -142,7 +142,11 @@ pub(crate) async fn sign(
     let mut agent = connect(socket).await?;
     if let Some(certificate) = certificate {
         let named = AgentIdentity::from(certificate.clone());
-        match agent.sign_request(&named, hash, data.clone()).await.map_err(words) {
+        match agent
+            .sign_request(&named, hash, data.clone())
+            .await
+            .map_err(words)
+        {
             Err(Error::Refused) => {}
             signed => return signed,
         }
@@ -294,7 +298,11 @@ mod tests {
             .into_iter()
             .map(|identity| identity.public_key.unwrap().key_data().clone())
             .collect();
-        assert_eq!(held, keys.each_ref().map(|key| key.public_key().key_data().clone()));
+        assert_eq!(
+            held,
+            keys.each_ref()
+                .map(|key| key.public_key().key_data().clone())
+        );
         remove(&agent.socket, keys[0].public_key()).unwrap();
         remove(&agent.socket, keys[0].public_key()).unwrap();
         assert_eq!(identities(&agent.socket).unwrap().len(), 1);
@@ -304,7 +312,10 @@ mod tests {
     fn an_agent_that_hangs_or_is_gone_is_told_apart() {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("hangs");
-        assert!(matches!(identities(&socket), Err(Error::Unreachable { .. })));
+        assert!(matches!(
+            identities(&socket),
+            Err(Error::Unreachable { .. })
+        ));
         let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
         assert_eq!(
             identities(&socket).err(),
@@ -319,18 +330,29 @@ mod tests {
         use crate::clock::SystemClock;
         use crate::context::Environment;
         let context = |variables: &[(&str, &str)]| Context {
-            environment: Environment::new(variables.iter().map(|(n, v)| ((*n).into(), (*v).into()))),
+            environment: Environment::new(
+                variables.iter().map(|(n, v)| ((*n).into(), (*v).into())),
+            ),
             directory: "/".into(),
             program: "/p".into(),
             clock: std::sync::Arc::new(SystemClock),
         };
-        let both = [("SSH_AUTH_SOCK", "/run/a"), ("MINE", "/run/b"), ("HOME", "/home/u")];
+        let both = [
+            ("SSH_AUTH_SOCK", "/run/a"),
+            ("MINE", "/run/b"),
+            ("HOME", "/home/u"),
+        ];
         for (setting, variables, expected, why) in [
             (None, &both[..], Some("/run/a"), "the variable"),
             (None, &[][..], None, "nothing set"),
             (None, &[("SSH_AUTH_SOCK", "")][..], None, "set to nothing"),
             (Some("none"), &both[..], None, "none is wanted"),
-            (Some("SSH_AUTH_SOCK"), &both[..], Some("/run/a"), "the default by name"),
+            (
+                Some("SSH_AUTH_SOCK"),
+                &both[..],
+                Some("/run/a"),
+                "the default by name",
+            ),
             (Some("$MINE"), &both[..], Some("/run/b"), "another variable"),
             (Some("~/agent"), &both[..], Some("/home/u/agent"), "a path"),
         ] {

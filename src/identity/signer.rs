@@ -93,7 +93,9 @@ pub(super) fn open_pem(
     match (label, encryption) {
         ("RSA PRIVATE KEY-----", Some("AES-128-CBC")) => {}
         (_, Some(cipher)) => {
-            return Err(convert(&format!("PEM encrypted with {cipher} is not supported")));
+            return Err(convert(&format!(
+                "PEM encrypted with {cipher} is not supported"
+            )));
         }
         ("DSA PRIVATE KEY-----", None) => {
             return Err(KeyFileError::Unsupported {

@@ -69,6 +69,9 @@ pub fn ensure(order: &Order<'_>) -> Result<Made, Error> {
     }
     let folder = folder::prepare(order.context)?;
     let _lock = Lock::of_site(&folder.join(lock_name(order.site)), order.prompt)?;
+    if let Some(directory) = order.context.ssh_directory() {
+        key_pair::sweep_drafts(&directory);
+    }
     if let Some(record) = Records::open(order.context)?.usable(account, order.replaces) {
         tracing::info!("{}: made meanwhile", record.file.display());
         return Ok(made(record.clone()));

@@ -239,6 +239,13 @@ impl Machine {
             .iter()
             .any(|r| r.state == State::Pending);
         assert!(!pending, "{why}: nothing pending");
+        for folder in [self.ssh(), self.ssh().join("bitbucket-ssh")] {
+            for entry in fs::read_dir(folder).expect("a folder") {
+                let name = entry.expect("an entry").file_name();
+                let name = name.to_string_lossy().into_owned();
+                assert!(!name.starts_with('.'), "{why}: {name} is left behind");
+            }
+        }
     }
 
     fn child(&self) -> Child {

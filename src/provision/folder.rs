@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::Error;
 use crate::context::Context;
+use crate::identity::key_pair::new_draft;
 
 /// The folder as it is or would be; nothing is made.
 pub(super) fn path(context: &Context) -> Result<PathBuf, Error> {
@@ -65,7 +66,7 @@ fn is_ours(_path: &Path) -> bool {
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let written = (|| {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        let mut file = new_draft(folder)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)?;
@@ -78,7 +79,7 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 pub(super) fn create(path: &Path, bytes: &[u8]) -> Result<bool, Error> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let written = (|| {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        let mut file = new_draft(folder)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         match file.persist_noclobber(path) {

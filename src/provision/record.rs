@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::lock::Lock;
 use super::{Error, folder};
 use crate::context::Context;
+use crate::identity::key_pair::sweep_drafts;
 use crate::identity::{Account, AccountName, Managed, State};
 
 /// The file's name.
@@ -149,6 +150,7 @@ pub fn update<T>(context: &Context, change: impl FnOnce(&mut Records) -> T) -> R
         path: folder.join(FILE),
         why: error.to_string(),
     })?;
+    sweep_drafts(&folder);
     if after != before {
         folder::replace(&folder.join(FILE), &after)?;
     }

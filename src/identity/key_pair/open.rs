@@ -39,17 +39,18 @@ pub fn open(path: &Path, passphrase: Option<&Secret>) -> Result<PrivateKey, KeyF
         return Ok(key);
     }
     let passphrase = passphrase.ok_or_else(|| KeyFileError::Encrypted { path: owned() })?;
-    key.decrypt(passphrase.reveal()).map_err(|error| match error {
-        // The two check numbers differ, the padding or (AEAD) the tag is wrong.
-        ssh_key::Error::Crypto | ssh_key::Error::Encoding(_) => {
-            KeyFileError::WrongPassphrase { path: owned() }
-        }
-        ssh_key::Error::AlgorithmUnsupported { algorithm } => KeyFileError::Unsupported {
-            path: owned(),
-            why: format!("{algorithm} is not supported"),
-        },
-        error => malformed(error),
-    })
+    key.decrypt(passphrase.reveal())
+        .map_err(|error| match error {
+            // The two check numbers differ, the padding or (AEAD) the tag is wrong.
+            ssh_key::Error::Crypto | ssh_key::Error::Encoding(_) => {
+                KeyFileError::WrongPassphrase { path: owned() }
+            }
+            ssh_key::Error::AlgorithmUnsupported { algorithm } => KeyFileError::Unsupported {
+                path: owned(),
+                why: format!("{algorithm} is not supported"),
+            },
+            error => malformed(error),
+        })
 }
 
 /// The file's text. Anything that is not UTF-8 is no key file.

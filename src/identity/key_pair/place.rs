@@ -89,8 +89,7 @@ pub fn place_public(path: &Path, key: &PublicKey, comment: &str) -> Result<(), K
 /// Whether a `FILE.pub` is there that does not hold this key.
 fn foreign_public(path: &Path, key: &PublicKey) -> bool {
     public_half::beside(path, ".pub").exists()
-        && public_half::public_beside(path)
-            .is_none_or(|found| found.key_data() != key.key_data())
+        && public_half::public_beside(path).is_none_or(|found| found.key_data() != key.key_data())
 }
 
 fn encrypted(key: &PrivateKey, lock: Lock<'_>) -> Result<PrivateKey, String> {
@@ -120,10 +119,7 @@ fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KeyFileError> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let mut draft = tempfile::Builder::new()
-        .prefix(".bitbucket-ssh-")
-        .tempfile_in(folder)
-        .map_err(unwritable)?;
+    let mut draft = new_draft(folder).map_err(unwritable)?;
     draft.write_all(bytes).map_err(unwritable)?;
     set_mode(draft.as_file(), mode).map_err(unwritable)?;
     draft.as_file().sync_all().map_err(unwritable)?;
@@ -136,6 +132,34 @@ fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KeyFileError> {
             _ => unwritable(error.error),
         })?;
     sync_folder(folder).map_err(unwritable)
+}
+
+/// What the name of an unfinished file begins with.
+const DRAFT: &str = ".bitbucket-ssh-";
+
+/// A new file (0600) without its final name. It is locked, so that [`sweep_drafts`] of another
+/// process tells it from one that a killed process has left.
+pub fn new_draft(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    let draft = tempfile::Builder::new().prefix(DRAFT).tempfile_in(folder)?;
+    draft.as_file().lock()?;
+    Ok(draft)
+}
+
+/// Removes what killed processes left unfinished in a folder of ours. Never fails.
+pub fn sweep_drafts(folder: &Path) {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let is_draft = entry.file_name().to_string_lossy().starts_with(DRAFT)
+            && entry.file_type().is_ok_and(|kind| kind.is_file());
+        if is_draft
+            && let Ok(file) = std::fs::File::open(entry.path())
+            && file.try_lock().is_ok()
+        {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 #[cfg(unix)]
@@ -174,8 +198,8 @@ mod tests {
     use ssh_key::{Algorithm, EcdsaCurve, HashAlg};
 
     use super::*;
-    use crate::identity::key_pair::{identity, open};
     use crate::identity::Holder;
+    use crate::identity::key_pair::{identity, open};
 
     fn ssh_keygen(arguments: &[&str]) -> String {
         let output = Command::new("ssh-keygen")
@@ -202,7 +226,11 @@ mod tests {
         let passphrase = Secret::new("correct horse".to_owned());
         for (name, algorithm, lock) in [
             ("plain", Algorithm::Ed25519, None),
-            ("random", Algorithm::Ed25519, Some(Lock::random(&passphrase))),
+            (
+                "random",
+                Algorithm::Ed25519,
+                Some(Lock::random(&passphrase)),
+            ),
             (
                 "chosen",
                 Algorithm::Ecdsa {
@@ -216,14 +244,24 @@ mod tests {
             place(&path, &key, lock, "who@where").unwrap();
 
             let text = path.to_str().unwrap();
-            let pass = if lock.is_some() { passphrase.reveal() } else { "" };
+            let pass = if lock.is_some() {
+                passphrase.reveal()
+            } else {
+                ""
+            };
             let line = ssh_keygen(&["-y", "-P", pass, "-f", text]);
             assert_eq!(
                 line.split(' ').take(2).collect::<Vec<_>>(),
-                key.public_key().to_openssh().unwrap().split(' ').take(2).collect::<Vec<_>>(),
+                key.public_key()
+                    .to_openssh()
+                    .unwrap()
+                    .split(' ')
+                    .take(2)
+                    .collect::<Vec<_>>(),
                 "{name}: ssh-keygen opens it"
             );
-            let written = std::fs::read_to_string(folder.path().join(format!("{name}.pub"))).unwrap();
+            let written =
+                std::fs::read_to_string(folder.path().join(format!("{name}.pub"))).unwrap();
             assert!(written.ends_with(" who@where\n"), "{name}: {written}");
 
             let found = identity(&path).unwrap();
@@ -235,7 +273,10 @@ mod tests {
             match lock {
                 None => assert!(open(&path, None).is_ok()),
                 Some(_) => {
-                    assert!(matches!(open(&path, None), Err(KeyFileError::Encrypted { .. })));
+                    assert!(matches!(
+                        open(&path, None),
+                        Err(KeyFileError::Encrypted { .. })
+                    ));
                     assert!(matches!(
                         open(&path, Some(&Secret::new("wrong".to_owned()))),
                         Err(KeyFileError::WrongPassphrase { .. })
@@ -302,21 +343,33 @@ mod tests {
                         assert_eq!(key.key_data(), public.key_data(), "{name} ({why})");
                     } else {
                         assert!(found.public_key.is_none(), "{name} ({why})");
-                        assert!(matches!(open(&path, None), Err(KeyFileError::Encrypted { .. })));
+                        assert!(matches!(
+                            open(&path, None),
+                            Err(KeyFileError::Encrypted { .. })
+                        ));
                         let wrong = Secret::new("wrong".to_owned());
                         assert!(
-                            matches!(open(&path, Some(&wrong)), Err(KeyFileError::WrongPassphrase { .. })),
-                            "{name}: {:?}", open(&path, Some(&wrong)).err()
+                            matches!(
+                                open(&path, Some(&wrong)),
+                                Err(KeyFileError::WrongPassphrase { .. })
+                            ),
+                            "{name}: {:?}",
+                            open(&path, Some(&wrong)).err()
                         );
                     }
                     let secret = Secret::new(passphrase.to_owned());
-                    let opened = open(&path, Some(&secret)).unwrap_or_else(|e| panic!("{name}: {e}"));
+                    let opened =
+                        open(&path, Some(&secret)).unwrap_or_else(|e| panic!("{name}: {e}"));
                     assert_eq!(opened.public_key().key_data(), public.key_data(), "{name}");
 
-                    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+                    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640))
+                        .unwrap();
                     assert_eq!(
                         open(&path, None).err(),
-                        Some(KeyFileError::Unprotected { path: path.clone(), mode: 0o640 }),
+                        Some(KeyFileError::Unprotected {
+                            path: path.clone(),
+                            mode: 0o640
+                        }),
                         "{name}: others may read it"
                     );
                 }
@@ -330,7 +383,11 @@ mod tests {
         let path = folder.path().join("file");
         assert!(matches!(identity(&path), Err(KeyFileError::Missing { .. })));
         for (text, expected, why) in [
-            ("PuTTY-User-Key-File-3: ssh-ed25519\n", "PuTTY", "says how to convert"),
+            (
+                "PuTTY-User-Key-File-3: ssh-ed25519\n",
+                "PuTTY",
+                "says how to convert",
+            ),
             ("hello\n", "invalid format", "no key"),
             ("", "invalid format", "empty"),
             (
@@ -363,7 +420,13 @@ mod tests {
         std::fs::write(&path, key.public_key().to_openssh().unwrap()).unwrap();
         let found = identity(&path).unwrap();
         assert!(matches!(found.holder, Holder::Agent));
-        assert_eq!(found.public_key.unwrap().key_data(), key.public_key().key_data());
-        assert!(matches!(open(&path, None), Err(KeyFileError::Unprotected { .. } | KeyFileError::PublicOnly { .. })));
+        assert_eq!(
+            found.public_key.unwrap().key_data(),
+            key.public_key().key_data()
+        );
+        assert!(matches!(
+            open(&path, None),
+            Err(KeyFileError::Unprotected { .. } | KeyFileError::PublicOnly { .. })
+        ));
     }
 }
