@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod key_pair;
+pub mod learned;
 pub mod plan;
 pub mod signer;
 pub mod survey;

@@ -1,0 +1,387 @@
+//! What was learned: who last served a repository or workspace, and which endpoint worked.
+//!
+//! A small file in `$XDG_STATE_HOME/bitbucket-ssh/` that may be lost: a broken one is begun anew,
+//! a write that fails is told at `-vv`, and a wrong memory costs one retry. Settings always win
+//! over it. Written only when something changed.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::context::Context;
+use crate::identity::survey::Served;
+use crate::repository::{Direction, Repository, SshHost};
+
+/// The file's name.
+const FILE: &str = "learned.json";
+
+/// How many repositories and workspaces are remembered; the oldest go first.
+const MOST: usize = 500;
+
+/// How long an endpoint is remembered (interface section 3).
+const ENDPOINT_DAY: SignedDuration = SignedDuration::from_hours(24);
+
+/// How old an endpoint's entry must be before it is written again.
+const ENDPOINT_FRESH: SignedDuration = SignedDuration::from_hours(1);
+
+/// Something to remember.
+#[derive(Debug, Clone)]
+pub enum Lesson {
+    /// An identity served a repository.
+    Served {
+        /// Which.
+        repository: Repository,
+        /// In which direction.
+        direction: Direction,
+        /// Its account, where that is known; it is remembered before the key.
+        account: Option<String>,
+        /// `SHA256:…`.
+        fingerprint: Option<String>,
+    },
+    /// An endpoint worked.
+    Endpoint {
+        /// The site's URL.
+        site: String,
+        /// Where it answered.
+        address: SshHost,
+    },
+}
+
+/// What is remembered.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Learned {
+    #[serde(default)]
+    served: Vec<Entry>,
+    #[serde(default)]
+    endpoints: Vec<Endpoint>,
+}
+
+/// Who served one place, the newest last.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Entry {
+    /// Web URL of a repository or a workspace, in lower case.
+    place: String,
+    direction: Direction,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Endpoint {
+    site: String,
+    host: String,
+    port: u16,
+    seen: Timestamp,
+}
+
+impl Learned {
+    /// Reads what is remembered; nothing where there is no file or a broken one.
+    pub fn open(context: &Context) -> Self {
+        path(context).map_or_else(Self::default, |path| read(&path))
+    }
+
+    /// Who last served the repository.
+    pub fn repository(&self, repository: &Repository, direction: Direction) -> Option<Served> {
+        self.at(&of_repository(repository), direction)
+    }
+
+    /// Who last served a repository of its workspace.
+    pub fn workspace(&self, repository: &Repository, direction: Direction) -> Option<Served> {
+        self.at(&of_workspace(repository), direction)
+    }
+
+    /// The site's endpoint that worked within the last day.
+    pub fn endpoint(&self, site: &str, now: Timestamp) -> Option<SshHost> {
+        let endpoint = self
+            .endpoints
+            .iter()
+            .find(|endpoint| endpoint.site == site)?;
+        let age = now.duration_since(endpoint.seen);
+        (!age.is_negative() && age < ENDPOINT_DAY).then(|| SshHost {
+            host: endpoint.host.clone(),
+            port: endpoint.port,
+        })
+    }
+
+    fn at(&self, place: &str, direction: Direction) -> Option<Served> {
+        let entry = self
+            .served
+            .iter()
+            .find(|entry| entry.place == place && entry.direction == direction)?;
+        match (&entry.account, &entry.key) {
+            (Some(account), _) => Some(Served::Account(account.clone())),
+            (None, Some(key)) => Some(Served::Key(key.clone())),
+            (None, None) => None,
+        }
+    }
+
+    fn learn(&mut self, lesson: &Lesson, now: Timestamp) {
+        match lesson {
+            Lesson::Served {
+                repository,
+                direction,
+                account,
+                fingerprint,
+            } => {
+                for place in [of_repository(repository), of_workspace(repository)] {
+                    let entry = Entry {
+                        place,
+                        direction: *direction,
+                        account: account.clone(),
+                        key: match account {
+                            Some(_) => None,
+                            None => fingerprint.clone(),
+                        },
+                    };
+                    if self.served.contains(&entry) {
+                        continue;
+                    }
+                    self.served.retain(|known| {
+                        known.place != entry.place || known.direction != entry.direction
+                    });
+                    self.served.push(entry);
+                }
+                let surplus = self.served.len().saturating_sub(MOST);
+                self.served.drain(..surplus);
+            }
+            Lesson::Endpoint { site, address } => {
+                let fresh = self.endpoint(site, now).as_ref() == Some(address)
+                    && self.endpoints.iter().any(|known| {
+                        known.site == *site && now.duration_since(known.seen) < ENDPOINT_FRESH
+                    });
+                if !fresh {
+                    self.endpoints.retain(|known| known.site != *site);
+                    self.endpoints.push(Endpoint {
+                        site: site.clone(),
+                        host: address.host.clone(),
+                        port: address.port,
+                        seen: now,
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// Remembers; never fails, and writes nothing where nothing changed.
+pub fn remember(context: &Context, lessons: &[Lesson]) {
+    change(context, |learned| {
+        for lesson in lessons {
+            learned.learn(lesson, context.clock.now());
+        }
+    });
+}
+
+/// Forgets what an account of a site has served.
+pub fn forget(context: &Context, site: &str, account: &str) {
+    let place = format!("{}/", site.to_lowercase());
+    change(context, |learned| {
+        learned.served.retain(|entry| {
+            let same = entry
+                .account
+                .as_deref()
+                .is_some_and(|name| name.eq_ignore_ascii_case(account));
+            !(same && entry.place.starts_with(&place))
+        });
+    });
+}
+
+fn change(context: &Context, apply: impl FnOnce(&mut Learned)) {
+    let Some(path) = path(context) else { return };
+    let before = read(&path);
+    let mut after = before.clone();
+    apply(&mut after);
+    if after == before {
+        return;
+    }
+    if let Err(error) = write(&path, &before, after) {
+        tracing::debug!("{}: {error}", path.display());
+    }
+}
+
+/// Under a lock, so that two processes do not write at once; the loser's lesson is learned next
+/// time.
+fn write(path: &Path, before: &Learned, after: Learned) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    make_private(folder)?;
+    let lock = File::create(folder.join("learned.lock"))?;
+    if lock.try_lock().is_err() || read(path) != *before {
+        return Ok(());
+    }
+    let text = serde_json::to_vec(&after)?;
+    let mut draft = tempfile::NamedTempFile::new_in(folder)?;
+    draft.write_all(&text)?;
+    draft.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+fn make_private(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+fn read(path: &Path) -> Learned {
+    let Ok(text) = fs::read(path) else {
+        return Learned::default();
+    };
+    serde_json::from_slice(&text).unwrap_or_else(|error| {
+        tracing::debug!("{}: {error}; beginning anew", path.display());
+        Learned::default()
+    })
+}
+
+fn path(context: &Context) -> Option<PathBuf> {
+    Some(context.state_directory()?.join(FILE))
+}
+
+fn of_repository(repository: &Repository) -> String {
+    repository.web_url().to_lowercase()
+}
+
+fn of_workspace(repository: &Repository) -> String {
+    format!("{}/{}", repository.site, repository.workspace).to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use jiff::{Timestamp, ToSpan as _};
+
+    use super::{Learned, Lesson, MOST, forget, path, remember};
+    use crate::clock::SystemClock;
+    use crate::context::{Context, Environment};
+    use crate::identity::survey::Served;
+    use crate::repository::{Direction, Repository, SshHost};
+
+    const SITE: &str = "https://bitbucket.org";
+
+    fn context(home: &std::path::Path) -> Context {
+        Context {
+            environment: Environment::new([("HOME".into(), home.as_os_str().to_owned())]),
+            directory: home.to_owned(),
+            program: home.to_owned(),
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    fn repository(slug: &str) -> Repository {
+        Repository {
+            site: SITE.to_owned(),
+            workspace: "Acme".to_owned(),
+            slug: slug.to_owned(),
+        }
+    }
+
+    fn served(slug: &str, account: Option<&str>) -> Lesson {
+        Lesson::Served {
+            repository: repository(slug),
+            direction: Direction::Fetch,
+            account: account.map(str::to_owned),
+            fingerprint: Some("SHA256:k".to_owned()),
+        }
+    }
+
+    #[test]
+    fn who_served_is_remembered_for_repository_and_workspace() {
+        let home = tempfile::tempdir().expect("a home");
+        let context = context(home.path());
+        remember(
+            &context,
+            &[served("Site", Some("a@x")), served("other", None)],
+        );
+        let learned = Learned::open(&context);
+        let account = Some(Served::Account("a@x".to_owned()));
+        assert_eq!(
+            learned.repository(&repository("site"), Direction::Fetch),
+            account
+        );
+        assert_eq!(
+            learned.repository(&repository("site"), Direction::Push),
+            None
+        );
+        let key = Some(Served::Key("SHA256:k".to_owned()));
+        assert_eq!(
+            learned.workspace(&repository("new"), Direction::Fetch),
+            key,
+            "the newest"
+        );
+
+        forget(&context, SITE, "A@X");
+        let learned = Learned::open(&context);
+        assert_eq!(
+            learned.repository(&repository("site"), Direction::Fetch),
+            None
+        );
+    }
+
+    #[test]
+    fn nothing_new_is_not_written_and_broken_files_heal() {
+        let home = tempfile::tempdir().expect("a home");
+        let context = context(home.path());
+        remember(&context, &[served("site", None)]);
+        let file = path(&context).expect("a home");
+        let written = || {
+            std::fs::metadata(&file)
+                .and_then(|m| m.modified())
+                .expect("a file")
+        };
+        let before = written();
+        remember(&context, &[served("site", None)]);
+        assert_eq!(written(), before, "nothing changed");
+        std::fs::write(&file, "{broken").expect("broken");
+        remember(&context, &[served("site", None)]);
+        assert!(
+            Learned::open(&context)
+                .repository(&repository("site"), Direction::Fetch)
+                .is_some()
+        );
+    }
+
+    #[test]
+    fn the_file_is_bounded() {
+        let mut learned = Learned::default();
+        for number in 0..MOST * 2 {
+            learned.learn(&served(&number.to_string(), None), Timestamp::UNIX_EPOCH);
+        }
+        assert_eq!(learned.served.len(), MOST);
+        let last = repository(&(MOST * 2 - 1).to_string());
+        assert!(
+            learned.repository(&last, Direction::Fetch).is_some(),
+            "the newest stay"
+        );
+    }
+
+    #[test]
+    fn an_endpoint_is_remembered_for_a_day() {
+        let mut learned = Learned::default();
+        let start = Timestamp::UNIX_EPOCH;
+        let address = SshHost {
+            host: "altssh.bitbucket.org".to_owned(),
+            port: 443,
+        };
+        let lesson = Lesson::Endpoint {
+            site: SITE.to_owned(),
+            address: address.clone(),
+        };
+        learned.learn(&lesson, start);
+        for (later, expected, why) in [
+            (23.hours(), Some(address), "the same day"),
+            (25.hours(), None, "the next"),
+            (-(1.hours()), None, "a clock that jumped back"),
+        ] {
+            assert_eq!(learned.endpoint(SITE, start + later), expected, "{why}");
+        }
+    }
+}
