@@ -3,9 +3,37 @@
 //!
 //! Knows `repository` and the ground floor.
 
+mod cloud;
+pub mod credential;
+mod data_center;
+mod error;
+mod http;
+pub mod keyring;
+mod public_key;
+mod timestamp;
+
+#[cfg(test)]
+mod testing;
+
+use std::path::PathBuf;
+
 use jiff::Timestamp;
 
-use crate::repository::Repository;
+use crate::context::Context;
+use crate::repository::{Repository, Site, SiteKind};
+
+pub use error::Error;
+
+/// What git's configuration says about HTTP, for the URL of a site's API.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HttpSettings {
+    /// `http.proxy`, as git takes it. Empty: no proxy, whatever the environment says. `None`:
+    /// nothing was said, the usual variables count.
+    pub proxy: Option<String>,
+    /// `http.sslCAInfo`: a PEM file whose certificates are the roots. `None`: `SSL_CERT_FILE`,
+    /// else the system's roots.
+    pub ssl_ca_info: Option<PathBuf>,
+}
 
 /// The site's id of a key; never empty, so that `DELETE …/keys` without an id (which removes
 /// every key of the user on Data Center) cannot be said.
@@ -94,81 +122,50 @@ pub trait KeyRegistry {
     /// What the token sees of a repository. For [`Access::Write`] explicit permission is read;
     /// where it cannot be read this is the error.
     fn access(&self, repository: &Repository) -> Result<Access, Error>;
+
+    /// How the site's SSH is reached and which host key it has, read over the API's connection.
+    /// `None`: the site does not tell (Cloud: what is built in counts).
+    fn ssh_settings(&self) -> Result<Option<SshSettings>, Error> {
+        Ok(None)
+    }
 }
 
-/// Why a call did not work.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// 401: the token is not valid (expired, wrong address, no scopes).
-    #[error("the site does not accept the API token: {message}")]
-    TokenRefused {
-        /// The site's words, sanitised.
-        message: String,
-    },
-    /// 403 with the scopes that are required.
-    #[error("the API token lacks scopes: {}", required.join(" "))]
-    ScopeMissing {
-        /// As the site names them.
-        required: Vec<String>,
-        /// As the site names them.
-        granted: Vec<String>,
-    },
-    /// 403 otherwise.
-    #[error("the site refuses this: {message}")]
-    Forbidden {
-        /// The site's words, sanitised.
-        message: String,
-    },
-    /// 404.
-    #[error("not found: {message}")]
-    NotFound {
-        /// The site's words, sanitised.
-        message: String,
-    },
-    /// 400, 409 and other 4xx: the site does not take what was sent.
-    #[error("the site refuses the key: {message}")]
-    Refused {
-        /// The status.
-        status: u16,
-        /// The site's words with its field messages, sanitised.
-        message: String,
-    },
-    /// 429, after the retries.
-    #[error("the site asks to wait")]
-    RateLimited {
-        /// Seconds, from Retry-After where it was sent.
-        retry_after: Option<u64>,
-    },
-    /// 5xx.
-    #[error("the site failed with status {status}: {message}")]
-    Server {
-        /// The status.
-        status: u16,
-        /// The site's words, sanitised.
-        message: String,
-    },
-    /// No answer: name, connection, TLS, time-out, a body that is too long or cut.
-    #[error("cannot reach {host}: {why}")]
-    Unreachable {
-        /// The API's host.
-        host: String,
-        /// The words of the failing layer.
-        why: String,
-    },
-    /// An answer that is none: not JSON, a field missing.
-    #[error("{host} answers something that is no Bitbucket: {why}")]
-    Unexpected {
-        /// The API's host.
-        host: String,
-        /// What was wrong with it.
-        why: String,
-    },
-    /// A redirect or paging link to another origin; nothing was sent there.
-    #[error("{host} points to another place ({target}), where no token is sent")]
-    ElsewhereRefused {
-        /// The API's host.
-        host: String,
-        /// The origin it pointed to, sanitised.
-        target: String,
-    },
+/// A Data Center's SSH settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SshSettings {
+    /// Whether SSH is switched on.
+    pub enabled: bool,
+    /// Lower case. `None`: the site does not say; the web host counts.
+    pub host: Option<String>,
+    /// 7999 where the site does not say.
+    pub port: u16,
+    /// `SHA256:…` of the host key. `None`: not told, or not as SHA-256.
+    pub fingerprint: Option<String>,
+}
+
+/// The account's view of the site. Sends nothing yet.
+///
+/// # Errors
+///
+/// [`Error::Unreachable`] for an `apiUrl` that is no `https:` URL (plain `http:` only for a
+/// loopback address), a proxy that is none, or certificates that cannot be read.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the caller keeps no copy of the token"
+)]
+pub fn connect(
+    context: &Context,
+    site: &Site,
+    token: credential::Token,
+    http: HttpSettings,
+) -> Result<Box<dyn KeyRegistry>, Error> {
+    let authorization = match site.kind {
+        SiteKind::Cloud => http::Authorization::basic(&token.account, &token.secret),
+        SiteKind::DataCenter => data_center::authorization(&token),
+    };
+    let client = http::Client::new(context, &site.api_url, authorization, &http)?;
+    Ok(match site.kind {
+        SiteKind::Cloud => Box::new(cloud::Cloud::new(client)),
+        SiteKind::DataCenter => Box::new(data_center::DataCenter::new(client)),
+    })
 }

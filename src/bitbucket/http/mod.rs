@@ -1,0 +1,360 @@
+//! One API over HTTP: bounded in time and size, verified, and only ever to its own origin.
+//!
+//! The only file that imports the HTTP client and TLS. Reads no environment of the process, knows
+//! nothing of Bitbucket. Logs method, path, status and time, never headers, bodies or queries.
+
+mod address;
+mod patience;
+mod proxy;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use serde_json::Value;
+use ureq::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::{Agent, Body, Proxy, RequestExt as _};
+
+use super::{Error, HttpSettings};
+use crate::clock::Clock;
+use crate::context::Context;
+use crate::sanitise::sanitise;
+use crate::secret::Secret;
+
+pub(super) use address::{Address, segment};
+pub(super) use patience::Patience;
+
+const CONNECT: Duration = Duration::from_secs(10);
+const WHOLE_CALL: Duration = Duration::from_secs(30);
+const LONGEST_BODY: u64 = 8 * 1024 * 1024;
+const MOST_REDIRECTS: usize = 5;
+const USER_AGENT: &str = concat!("bitbucket-ssh/", env!("CARGO_PKG_VERSION"));
+
+/// The value of an `Authorization` header.
+#[derive(Debug)]
+pub(super) struct Authorization(Secret);
+
+impl Authorization {
+    /// RFC 7617.
+    pub(super) fn basic(account: &str, secret: &Secret) -> Self {
+        let pair = Secret::new(format!("{account}:{}", secret.reveal()));
+        Self(Secret::new(format!(
+            "Basic {}",
+            STANDARD.encode(pair.reveal())
+        )))
+    }
+
+    /// RFC 6750.
+    pub(super) fn bearer(secret: &Secret) -> Self {
+        Self(Secret::new(format!("Bearer {}", secret.reveal())))
+    }
+}
+
+/// What the API answered, whatever its status.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// The status; never 429.
+    pub status: u16,
+    body: Vec<u8>,
+    headers: HeaderMap,
+    host: String,
+    address: Address,
+}
+
+impl Answer {
+    /// The body. [`Error::Unexpected`] where it is not JSON.
+    pub(super) fn json(&self) -> Result<Value, Error> {
+        serde_json::from_slice(&self.body).map_err(|_| self.unexpected("no JSON"))
+    }
+
+    /// The header's text.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The status' name, where the body says nothing.
+    pub(super) fn reason(&self) -> String {
+        let status = StatusCode::from_u16(self.status).ok();
+        let reason = status.and_then(|status| status.canonical_reason());
+        format!("{} {}", self.status, reason.unwrap_or("(no reason)"))
+    }
+
+    /// An answer of Bitbucket's shape but for `why`.
+    pub(super) fn unexpected(&self, why: &str) -> Error {
+        Error::Unexpected {
+            host: self.host.clone(),
+            why: format!(
+                "{why} (status {}, {})",
+                self.status,
+                sanitise(self.address.path())
+            ),
+        }
+    }
+}
+
+/// One API with one token.
+pub(super) struct Client {
+    agent: Agent,
+    base: Address,
+    authorization: Authorization,
+    clock: Arc<dyn Clock>,
+    patience: Patience,
+}
+
+impl Client {
+    /// Opens nothing yet. Errors as [`super::connect`].
+    pub(super) fn new(
+        context: &Context,
+        api_url: &str,
+        authorization: Authorization,
+        settings: &HttpSettings,
+    ) -> Result<Self, Error> {
+        let unusable = |why: String| Error::Unreachable {
+            host: sanitise(api_url),
+            why,
+        };
+        let base = Address::parse(api_url)
+            .ok_or_else(|| unusable("this is no address of an API".to_owned()))?;
+        if !base.is_secure() && !base.is_loopback() {
+            return Err(unusable("a token is only sent over https".to_owned()));
+        }
+        let proxy = proxy::choose(&base, settings.proxy.as_deref(), &context.environment)
+            .map(|url| Proxy::new(&url).map_err(|_| unusable("the proxy's URL is none".to_owned())))
+            .transpose()?;
+        let roots = roots(context, settings).map_err(|(file, why)| {
+            unusable(format!("certificates of {}: {why}", file.display()))
+        })?;
+        let tls = TlsConfig::builder()
+            .root_certs(roots)
+            .unversioned_rustls_crypto_provider(Arc::new(
+                rustls::crypto::aws_lc_rs::default_provider(),
+            ))
+            .build();
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .proxy(proxy)
+            .tls_config(tls)
+            .timeout_resolve(Some(CONNECT))
+            .timeout_connect(Some(CONNECT))
+            .timeout_global(Some(WHOLE_CALL))
+            .user_agent(USER_AGENT)
+            .build()
+            .new_agent();
+        Ok(Self {
+            agent,
+            base,
+            authorization,
+            clock: Arc::clone(&context.clock),
+            patience: Patience::default(),
+        })
+    }
+
+    /// The API's host for messages, with its port where that is not the usual one.
+    pub(super) fn host(&self) -> String {
+        self.base.host_port()
+    }
+
+    /// The present moment, by the context's clock.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// GET of a path below the API's base. Redirects within the origin are followed.
+    pub(super) fn get(&self, path: &str) -> Result<Answer, Error> {
+        self.get_address(self.base.below(path))
+    }
+
+    /// GET of a link that an answer gave: within the origin, or [`Error::ElsewhereRefused`].
+    pub(super) fn follow(&self, answer: &Answer, link: &str) -> Result<Answer, Error> {
+        self.get_address(self.within(&answer.address, link)?)
+    }
+
+    /// POST of a JSON body; sent again only where the site asked to wait.
+    pub(super) fn post(&self, path: &str, body: &Value) -> Result<Answer, Error> {
+        self.change("POST", path, &body.to_string())
+    }
+
+    /// DELETE; sent again only where the site asked to wait.
+    pub(super) fn delete(&self, path: &str) -> Result<Answer, Error> {
+        self.change("DELETE", path, "")
+    }
+
+    fn get_address(&self, mut address: Address) -> Result<Answer, Error> {
+        for _ in 0..=MOST_REDIRECTS {
+            let answer = self.send("GET", &address, "")?;
+            match redirect(&answer) {
+                Some(location) => address = self.within(&address, location)?,
+                None => return Ok(answer),
+            }
+        }
+        Err(Error::Unexpected {
+            host: self.host(),
+            why: "redirects without end".to_owned(),
+        })
+    }
+
+    fn change(&self, method: &str, path: &str, body: &str) -> Result<Answer, Error> {
+        let address = self.base.below(path);
+        let answer = self.send(method, &address, body)?;
+        if let Some(location) = redirect(&answer) {
+            self.within(&address, location)?;
+            return Err(answer.unexpected(&format!("a redirect of a {method}")));
+        }
+        Ok(answer)
+    }
+
+    /// Where a link leads, if the token may go there.
+    fn within(&self, from: &Address, link: &str) -> Result<Address, Error> {
+        let target = from.join(link);
+        match target {
+            Some(target) if target.same_origin(&self.base) => Ok(target),
+            other => Err(Error::ElsewhereRefused {
+                host: self.host(),
+                target: sanitise(&other.map_or_else(|| link.to_owned(), |other| other.origin())),
+            }),
+        }
+    }
+
+    /// One call, with the tries that [`Patience`] allows.
+    fn send(&self, method: &str, address: &Address, body: &str) -> Result<Answer, Error> {
+        let mut waited = Duration::ZERO;
+        for tried in 1.. {
+            let answer = self.once(method, address, body)?;
+            let limited = answer.status == 429;
+            if !limited && (method != "GET" || answer.status < 500) {
+                return Ok(answer);
+            }
+            let wished = answer
+                .header("retry-after")
+                .and_then(|header| patience::retry_after(header, self.now()));
+            let Some(pause) = self.patience.pause(tried, waited, wished) else {
+                let retry_after = wished.map(|wait| wait.as_secs());
+                return if limited {
+                    Err(Error::RateLimited { retry_after })
+                } else {
+                    Ok(answer)
+                };
+            };
+            tracing::debug!(
+                "{} answers {}; again in {} ms",
+                self.host(),
+                answer.status,
+                pause.as_millis()
+            );
+            std::thread::sleep(pause);
+            waited += pause;
+        }
+        unreachable!("patience ends")
+    }
+
+    fn once(&self, method: &str, address: &Address, body: &str) -> Result<Answer, Error> {
+        let start = Instant::now();
+        let outcome = self
+            .call(method, address, body)
+            .and_then(|mut response| Ok((response.status(), read(&mut response)?, response)));
+        let path = sanitise(address.path());
+        let milliseconds = start.elapsed().as_millis();
+        match outcome {
+            Ok((status, body, response)) => {
+                tracing::debug!("{method} {path}: {}, {milliseconds} ms", status.as_u16());
+                Ok(Answer {
+                    status: status.as_u16(),
+                    body,
+                    headers: response.into_parts().0.headers,
+                    host: self.host(),
+                    address: address.clone(),
+                })
+            }
+            Err(error) => {
+                let why = words(&error);
+                tracing::debug!("{method} {path}: {why}, {milliseconds} ms");
+                Err(Error::Unreachable {
+                    host: self.host(),
+                    why,
+                })
+            }
+        }
+    }
+
+    fn call(
+        &self,
+        method: &str,
+        address: &Address,
+        body: &str,
+    ) -> Result<Response<Body>, ureq::Error> {
+        let mut authorization = HeaderValue::from_str(self.authorization.0.reveal())
+            .map_err(|error| ureq::Error::Http(error.into()))?;
+        authorization.set_sensitive(true);
+        let request = Request::builder()
+            .method(method)
+            .uri(address.url())
+            .header("accept", "application/json")
+            .header("authorization", authorization);
+        match method {
+            "GET" => request.body(())?.with_agent(&self.agent).run(),
+            "POST" => request
+                .header("content-type", "application/json")
+                .body(body.to_owned())?
+                .with_agent(&self.agent)
+                .run(),
+            // Without a length some front ends answer 411 (reference, section 2.1).
+            _ => request
+                .header("content-length", "0")
+                .body(())?
+                .with_agent(&self.agent)
+                .run(),
+        }
+    }
+}
+
+fn read(response: &mut Response<Body>) -> Result<Vec<u8>, ureq::Error> {
+    let body = response.body_mut().with_config();
+    body.limit(LONGEST_BODY).read_to_vec()
+}
+
+fn redirect(answer: &Answer) -> Option<&str> {
+    matches!(answer.status, 301 | 302 | 303 | 307 | 308).then(|| answer.header("location"))?
+}
+
+/// The failing layer's words.
+fn words(error: &ureq::Error) -> String {
+    sanitise(&match error {
+        ureq::Error::Io(error) => error.to_string(),
+        ureq::Error::HostNotFound => "the name does not resolve".to_owned(),
+        ureq::Error::Timeout(which) => format!("timed out ({which})"),
+        ureq::Error::BodyExceedsLimit(limit) => format!("the answer is longer than {limit} bytes"),
+        ureq::Error::Rustls(error) => error.to_string(),
+        other => other.to_string(),
+    })
+}
+
+/// `http.sslCAInfo`, else `SSL_CERT_FILE`, else the system's.
+fn roots(context: &Context, settings: &HttpSettings) -> Result<RootCerts, (PathBuf, String)> {
+    let variable = context
+        .environment
+        .raw("SSL_CERT_FILE")
+        .filter(|file| !file.is_empty());
+    let file = settings.ssl_ca_info.as_deref().or(variable.map(Path::new));
+    let Some(file) = file else {
+        return Ok(RootCerts::PlatformVerifier);
+    };
+    let failed = |why: String| (file.to_owned(), why);
+    let pem = std::fs::read(file).map_err(|error| failed(error.to_string()))?;
+    let certificates: Vec<Certificate<'static>> = parse_pem(&pem)
+        .filter_map(|item| match item {
+            Ok(PemItem::Certificate(certificate)) => Some(certificate),
+            _ => None,
+        })
+        .collect();
+    if certificates.is_empty() {
+        return Err(failed("no certificate in it".to_owned()));
+    }
+    Ok(RootCerts::new_with_certs(&certificates))
+}

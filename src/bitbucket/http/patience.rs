@@ -1,0 +1,111 @@
+//! How long and how often a call is tried again. Pure.
+//!
+//! Header: RFC 9110, section 10.2.3 (`Retry-After`: seconds, or an HTTP date).
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
+
+/// The limits of one call.
+#[derive(Debug, Clone)]
+pub(in crate::bitbucket) struct Patience {
+    /// How often it is sent at most.
+    pub tries: u32,
+    /// The pause before the second try where the server names none; doubled from then on.
+    pub first_pause: Duration,
+    /// What all pauses of one call may take together.
+    pub longest: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            tries: 3,
+            first_pause: Duration::from_millis(700),
+            longest: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Patience {
+    /// The pause after try number `tried` (from 1), with `waited` behind us. `None`: give up.
+    pub(super) fn pause(
+        &self,
+        tried: u32,
+        waited: Duration,
+        wished: Option<Duration>,
+    ) -> Option<Duration> {
+        if tried >= self.tries {
+            return None;
+        }
+        let pause = wished.unwrap_or(self.first_pause * 2u32.pow(tried - 1));
+        (waited + pause <= self.longest).then_some(pause)
+    }
+}
+
+/// The wait that a `Retry-After` asks for; a date that is over asks for none. `None`: it says
+/// nothing that can be understood.
+pub(super) fn retry_after(header: &str, now: Timestamp) -> Option<Duration> {
+    let header = header.trim();
+    if let Ok(seconds) = header.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = rfc2822::DateTimeParser::new()
+        .parse_timestamp(header)
+        .ok()?;
+    let seconds = date.as_second().saturating_sub(now.as_second());
+    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Patience, retry_after};
+
+    #[test]
+    fn seconds_and_dates_are_understood() {
+        let now = "1994-11-06T08:49:37Z".parse().unwrap();
+        for (header, seconds, why) in [
+            ("120", Some(120), "seconds"),
+            (" 0 ", Some(0), "none"),
+            ("Sun, 06 Nov 1994 08:50:37 GMT", Some(60), "a date ahead"),
+            (
+                "Sun, 06 Nov 1994 08:00:00 GMT",
+                Some(0),
+                "a date that is over",
+            ),
+            ("soon", None, "neither"),
+            ("-5", None, "no wait is negative"),
+            ("", None, "nothing"),
+        ] {
+            let wait = retry_after(header, now);
+            assert_eq!(wait, seconds.map(Duration::from_secs), "{why}");
+        }
+    }
+
+    #[test]
+    fn patience_has_an_end() {
+        let patience = Patience::default();
+        let seconds = Duration::from_secs;
+        assert_eq!(
+            patience.pause(1, seconds(0), Some(seconds(10))),
+            Some(seconds(10))
+        );
+        assert_eq!(
+            patience.pause(2, seconds(10), Some(seconds(25))),
+            None,
+            "too long together"
+        );
+        assert_eq!(
+            patience.pause(3, seconds(0), Some(seconds(0))),
+            None,
+            "tried often enough"
+        );
+        assert!(
+            patience.pause(2, seconds(0), None) > patience.pause(1, seconds(0), None),
+            "growing"
+        );
+    }
+}

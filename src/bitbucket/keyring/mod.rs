@@ -1,0 +1,136 @@
+//! The system's keyring: API tokens, and passphrases of key files.
+//!
+//! Secret Service, Keychain or Credential Manager; never kernel keys. Where there is none this is
+//! no error when something is read. Entries are `service` and `username`, as every tool of the
+//! platform shows them: `bitbucket-ssh:SITE-URL` with the account, `bitbucket-ssh:passphrase` with
+//! the key's fingerprint.
+
+#[cfg(any(target_os = "macos", windows))]
+#[path = "native.rs"]
+mod store;
+#[cfg(all(unix, not(target_os = "macos")))]
+#[path = "secret_service.rs"]
+mod store;
+#[cfg(all(test, unix, not(target_os = "macos")))]
+mod tests;
+
+use crate::context::Context;
+use crate::secret::Secret;
+
+/// Why the keyring does not give or take something.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// It is there, and locked; nobody unlocked it.
+    #[error("the system's keyring is locked")]
+    Locked,
+    /// There is none here: no session, no service, none that was answered by in time.
+    #[error("there is no keyring in this session")]
+    Unavailable,
+    /// It took a secret and does not give it back.
+    #[error("the system's keyring does not give back what it was given")]
+    NotKept,
+    /// It failed otherwise; its words.
+    #[error("the system's keyring failed: {0}")]
+    Failed(String),
+}
+
+/// One secret's place in the keyring.
+#[derive(Debug, Clone)]
+struct Entry {
+    service: String,
+    user_name: String,
+    /// What the platform's tools show.
+    label: String,
+}
+
+impl Entry {
+    fn token(site: &str, account: &str) -> Self {
+        Self {
+            service: format!("bitbucket-ssh:{site}"),
+            user_name: account.to_lowercase(),
+            label: format!("bitbucket-ssh: API token of {account} at {site}"),
+        }
+    }
+
+    fn passphrase(fingerprint: &str) -> Self {
+        Self {
+            service: "bitbucket-ssh:passphrase".to_owned(),
+            user_name: fingerprint.to_owned(),
+            label: format!("bitbucket-ssh: passphrase of the key {fingerprint}"),
+        }
+    }
+}
+
+/// Whether a keyring is there, locked or not. Starts none, asks nobody, waits at most some seconds.
+pub fn available(context: &Context) -> bool {
+    store::available(context)
+}
+
+/// The API token of an account. `None`: no keyring, or nothing in it.
+///
+/// # Errors
+///
+/// [`Error::Locked`] where the token is there and nobody unlocked the keyring.
+pub fn token(context: &Context, site: &str, account: &str) -> Result<Option<Secret>, Error> {
+    load(context, Entry::token(site, account))
+}
+
+/// Keeps an API token, in place of an earlier one, and reads it back.
+pub fn store_token(
+    context: &Context,
+    site: &str,
+    account: &str,
+    secret: &Secret,
+) -> Result<(), Error> {
+    keep(context, Entry::token(site, account), secret)
+}
+
+/// Takes an API token out. `false`: it was not there.
+pub fn forget_token(context: &Context, site: &str, account: &str) -> Result<bool, Error> {
+    remove(context, Entry::token(site, account))
+}
+
+/// The passphrase of a key, by its `SHA256:…`. `None`: no keyring, or nothing in it.
+///
+/// # Errors
+///
+/// [`Error::Locked`] where the passphrase is there and nobody unlocked the keyring.
+pub fn key_passphrase(context: &Context, fingerprint: &str) -> Result<Option<Secret>, Error> {
+    load(context, Entry::passphrase(fingerprint))
+}
+
+/// Keeps the passphrase of a key and reads it back.
+pub fn store_key_passphrase(
+    context: &Context,
+    fingerprint: &str,
+    secret: &Secret,
+) -> Result<(), Error> {
+    keep(context, Entry::passphrase(fingerprint), secret)
+}
+
+/// Takes the passphrase of a key out. `false`: it was not there.
+pub fn forget_key_passphrase(context: &Context, fingerprint: &str) -> Result<bool, Error> {
+    remove(context, Entry::passphrase(fingerprint))
+}
+
+fn load(context: &Context, entry: Entry) -> Result<Option<Secret>, Error> {
+    match store::load(context, entry) {
+        Err(Error::Unavailable) => Ok(None),
+        other => other,
+    }
+}
+
+fn keep(context: &Context, entry: Entry, secret: &Secret) -> Result<(), Error> {
+    store::store(context, entry.clone(), secret)?;
+    match store::load(context, entry)? {
+        Some(kept) if kept == *secret => Ok(()),
+        _ => Err(Error::NotKept),
+    }
+}
+
+fn remove(context: &Context, entry: Entry) -> Result<bool, Error> {
+    match store::forget(context, entry) {
+        Err(Error::Unavailable) => Ok(false),
+        other => other,
+    }
+}

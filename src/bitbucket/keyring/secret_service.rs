@@ -1,0 +1,193 @@
+//! The Secret Service on the session's bus (`https://specifications.freedesktop.org/secret-service/`).
+//!
+//! Its bus is the one of the captured environment; only a socket that is there is opened, only a
+//! service that runs already is spoken to: nothing is launched. An unlock dialog is shown only
+//! where there is a display and the caller did not forbid questions. Every wait has an end, also
+//! when the bus or the service hangs. The attributes are those of the `keyring` crate.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use secret_service::EncryptionType;
+use secret_service::blocking::{Collection, SecretService};
+use zbus::blocking::{Connection, connection, fdo::DBusProxy};
+
+use super::{Entry, Error};
+use crate::context::Context;
+use crate::secret::Secret;
+
+const SERVICE: &str = "org.freedesktop.secrets";
+/// Longer than any answer takes that needs no person.
+const ANSWER: Duration = Duration::from_secs(5);
+/// For a person in front of the unlock dialog.
+const PERSON: Duration = Duration::from_secs(60);
+
+/// Whether the service runs.
+pub(super) fn available(context: &Context) -> bool {
+    bounded(context, |session| session.connection().map(drop)).is_ok()
+}
+
+/// `None`: nothing there.
+pub(super) fn load(context: &Context, entry: Entry) -> Result<Option<Secret>, Error> {
+    bounded(context, move |session| {
+        let service = session.service()?;
+        let found = service.search_items(attributes(&entry)).map_err(told)?;
+        let item = match (found.unlocked.first(), found.locked.first()) {
+            (Some(item), _) => item,
+            (None, Some(item)) if session.may_ask => {
+                item.unlock().map_err(told)?;
+                item
+            }
+            (None, Some(_)) => return Err(Error::Locked),
+            (None, None) => return Ok(None),
+        };
+        let text = String::from_utf8(item.get_secret().map_err(told)?);
+        let text = text.map_err(|_| Error::Failed("a secret that is no text".to_owned()))?;
+        Ok(Some(Secret::new(text)))
+    })
+}
+
+/// In place of what was there.
+pub(super) fn store(context: &Context, entry: Entry, secret: &Secret) -> Result<(), Error> {
+    let secret = secret.clone();
+    bounded(context, move |session| {
+        let service = session.service()?;
+        let collection = default_collection(&service)?;
+        if collection.is_locked().map_err(told)? {
+            if !session.may_ask {
+                return Err(Error::Locked);
+            }
+            collection.unlock().map_err(told)?;
+        }
+        let text = secret.reveal().as_bytes();
+        let item =
+            collection.create_item(&entry.label, attributes(&entry), text, true, "text/plain");
+        item.map(|_| ()).map_err(told)
+    })
+}
+
+/// `false`: nothing was there.
+pub(super) fn forget(context: &Context, entry: Entry) -> Result<bool, Error> {
+    bounded(context, move |session| {
+        let service = session.service()?;
+        let found = service.search_items(attributes(&entry)).map_err(told)?;
+        if !found.locked.is_empty() && !session.may_ask {
+            return Err(Error::Locked);
+        }
+        for item in &found.locked {
+            item.unlock().map_err(told)?;
+        }
+        for item in found.unlocked.iter().chain(&found.locked) {
+            item.delete().map_err(told)?;
+        }
+        Ok(!found.unlocked.is_empty() || !found.locked.is_empty())
+    })
+}
+
+/// The bus, and whether a dialog may be shown.
+struct Session {
+    address: String,
+    may_ask: bool,
+}
+
+impl Session {
+    /// `None`: no bus whose socket is there.
+    fn of(context: &Context) -> Option<Self> {
+        let environment = &context.environment;
+        let addresses = match environment.text("DBUS_SESSION_BUS_ADDRESS") {
+            Some(list) => list.to_owned(),
+            None => format!("unix:path={}/bus", environment.text("XDG_RUNTIME_DIR")?),
+        };
+        let address = addresses.split(';').find(|address| is_there(address))?;
+        let display = environment
+            .text("WAYLAND_DISPLAY")
+            .or(environment.text("DISPLAY"));
+        let forbidden = environment.text("GIT_TERMINAL_PROMPT") == Some("0");
+        Some(Self {
+            address: address.to_owned(),
+            may_ask: display.is_some() && !forbidden,
+        })
+    }
+
+    /// Connects where the service has an owner; asking for it any other way would start it.
+    fn connection(&self) -> Result<Connection, Error> {
+        let connected = || -> zbus::Result<Option<Connection>> {
+            let connection = connection::Builder::address(self.address.as_str())?.build()?;
+            let owned = DBusProxy::new(&connection)?.name_has_owner(SERVICE.try_into()?)?;
+            Ok(owned.then_some(connection))
+        };
+        match connected() {
+            Ok(Some(connection)) => Ok(connection),
+            Ok(None) => Err(Error::Unavailable),
+            Err(error) => {
+                tracing::debug!("session bus: {error}");
+                Err(Error::Unavailable)
+            }
+        }
+    }
+
+    fn service(&self) -> Result<SecretService<'static>, Error> {
+        SecretService::connect_with_existing(EncryptionType::Dh, self.connection()?).map_err(told)
+    }
+}
+
+/// Only sockets: `autolaunch:` and `unixexec:` would start programs.
+fn is_there(address: &str) -> bool {
+    let Some(options) = address.strip_prefix("unix:") else {
+        return false;
+    };
+    options
+        .split(',')
+        .any(|option| match option.split_once('=') {
+            Some(("path", path)) => path.contains('%') || Path::new(path).exists(),
+            Some(("abstract", _)) => true,
+            _ => false,
+        })
+}
+
+/// Runs `work` beside this thread, so that nothing that hangs makes git wait.
+fn bounded<T: Send + 'static>(
+    context: &Context,
+    work: impl FnOnce(&Session) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let Some(session) = Session::of(context) else {
+        return Err(Error::Unavailable);
+    };
+    let limit = if session.may_ask { PERSON } else { ANSWER };
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let _ = sender.send(work(&session));
+    });
+    receiver.recv_timeout(limit).unwrap_or_else(|_| {
+        tracing::debug!("the keyring did not answer in {} s", limit.as_secs());
+        Err(Error::Unavailable)
+    })
+}
+
+fn default_collection<'a>(service: &'a SecretService<'static>) -> Result<Collection<'a>, Error> {
+    service
+        .get_default_collection()
+        .map_err(|error| match error {
+            secret_service::Error::NoResult => {
+                Error::Failed("it has no default collection".to_owned())
+            }
+            other => told(other),
+        })
+}
+
+fn attributes(entry: &Entry) -> HashMap<&str, &str> {
+    HashMap::from([
+        ("service", entry.service.as_str()),
+        ("username", entry.user_name.as_str()),
+    ])
+}
+
+fn told(error: secret_service::Error) -> Error {
+    match error {
+        secret_service::Error::Locked | secret_service::Error::Prompt => Error::Locked,
+        secret_service::Error::Unavailable => Error::Unavailable,
+        other => Error::Failed(other.to_string()),
+    }
+}
