@@ -31,6 +31,8 @@ pub mod bitbucket;
 
 pub mod provision;
 
+pub mod git_connection;
+
 pub mod prompt;
 
 pub mod diagnostics;

@@ -1,3 +1,28 @@
-//! Doorframe.
+//! Doorframe of `bitbucket-ssh`: argv, environment, working directory and clock go in, the exit
+//! status comes out. Nothing else reads the environment or exits.
 
-fn main() {}
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use bitbucket_ssh::clock::SystemClock;
+use bitbucket_ssh::context::{Context, Environment};
+use bitbucket_ssh::{git_connection, report};
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the doorframe captures the process once"
+)]
+fn main() -> ExitCode {
+    let context = Context {
+        environment: Environment::new(std::env::vars_os()),
+        directory: std::env::current_dir().unwrap_or_default(),
+        program: std::env::current_exe().unwrap_or_default(),
+        clock: Arc::new(SystemClock),
+    };
+    let arguments = std::env::args_os().skip(1).collect();
+    let status = match git_connection::run(arguments, &context) {
+        Ok(status) => status.0,
+        Err(failure) => report::connection::tell(&failure),
+    };
+    ExitCode::from(status)
+}

@@ -1,3 +1,32 @@
-//! Doorframe.
+//! Doorframe of `git bitbucket`: argv, environment, working directory, clock and the two streams
+//! go in, the exit status comes out. Nothing else reads the environment or exits.
 
-fn main() {}
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use bitbucket_ssh::clock::SystemClock;
+use bitbucket_ssh::commands::{self, House};
+use bitbucket_ssh::context::{Context, Environment};
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the doorframe captures the process once"
+)]
+fn main() -> ExitCode {
+    let context = Context {
+        environment: Environment::new(std::env::vars_os()),
+        directory: std::env::current_dir().unwrap_or_default(),
+        program: std::env::current_exe().unwrap_or_default(),
+        clock: Arc::new(SystemClock),
+    };
+    let arguments = std::env::args_os().skip(1).collect();
+    let mut output = std::io::stdout().lock();
+    let mut errors = std::io::stderr().lock();
+    ExitCode::from(commands::run(
+        arguments,
+        &context,
+        &House::new(&context),
+        &mut output,
+        &mut errors,
+    ))
+}

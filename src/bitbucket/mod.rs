@@ -163,7 +163,13 @@ pub fn connect(
         SiteKind::Cloud => http::Authorization::basic(&token.account, &token.secret),
         SiteKind::DataCenter => data_center::authorization(&token),
     };
-    let client = http::Client::new(context, &site.api_url, authorization, &http)?;
+    let client = http::Client::new(
+        context,
+        &site.api_url,
+        authorization,
+        &http,
+        http::Limits::default(),
+    )?;
     Ok(match site.kind {
         SiteKind::Cloud => Box::new(cloud::Cloud::new(client)),
         SiteKind::DataCenter => Box::new(data_center::DataCenter::new(client)),

@@ -183,7 +183,8 @@ fn site_hints(why: &bitbucket::Error, page: &str) -> Vec<String> {
         bitbucket::Error::Unreachable { .. } => {
             vec!["git config --get-regexp '^http\\.' shows proxy and certificates".to_owned()]
         }
-        bitbucket::Error::ScopeMissing { .. }
+        bitbucket::Error::Credential(_)
+        | bitbucket::Error::ScopeMissing { .. }
         | bitbucket::Error::Forbidden { .. }
         | bitbucket::Error::NotFound { .. }
         | bitbucket::Error::Refused { .. }

@@ -6,6 +6,7 @@ mod choose;
 mod error;
 mod git;
 pub mod hook;
+mod house;
 mod known;
 mod login;
 mod logout;
@@ -26,6 +27,7 @@ use arguments::{Reading, Verb};
 use call::Call;
 pub use error::Error;
 use hook::Verdict;
+pub use house::House;
 pub use known::Known;
 pub use rooms::Rooms;
 

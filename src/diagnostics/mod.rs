@@ -15,7 +15,7 @@ mod trace;
 use std::path::PathBuf;
 
 pub use level::Level;
-pub use timeline::mark;
+pub use timeline::{mark, timeline};
 
 use crate::context::Context;
 use sink::Sink;
@@ -47,10 +47,13 @@ pub enum Error {
     },
 }
 
-/// Starts telling, once for the process; a second call changes level and file only. Until then
-/// [`error`] and [`notice`] go to stderr, and nothing else is told.
+/// Starts telling, once for the process; of a second call only the level counts. Until then
+/// [`error`] and [`notice`] go to stderr, and nothing else is told. The only error is a file of
+/// `-E` that cannot be opened; a trace that cannot be opened is a warning, as for git.
 pub fn start(wish: &Wish, context: &Context) -> Result<(), Error> {
     timeline::begin();
+    // Before any file of ours is open: a descriptor that the variable names must be the caller's.
+    let trace = trace::open(context.environment.raw(trace::VARIABLE));
     if let Some(file) = &wish.log_file {
         sink::use_file(file).map_err(|error| Error::LogFile {
             file: file.clone(),
@@ -62,7 +65,11 @@ pub fn start(wish: &Wish, context: &Context) -> Result<(), Error> {
         wish.quiet,
         wish.log_level.as_deref(),
     ));
-    trace::start(context.environment.raw(trace::VARIABLE));
+    match trace {
+        Ok(Some(target)) => trace::start(target),
+        Err(warning) if level::shown(Level::Info) => Sink::current().line(&warning),
+        Ok(None) | Err(_) => {}
+    }
     // Somebody else's subscriber (a test's) may stand already: then that one listens.
     let _ = tracing::subscriber::set_global_default(Lines);
     Ok(())
@@ -83,13 +90,14 @@ pub fn notice(text: &str) {
     }
 }
 
-/// What went wrong, as it is to be read. Silenced by `-q` as ssh(1) silences its own errors.
+/// What ends the call, as it is to be read: shown at every level but QUIET (`-q`), as what is
+/// fatal to ssh(1). An empty text is nothing.
 pub fn error(text: &str) {
     if text.is_empty() {
         return;
     }
     trace::write(text);
-    if level::shown(Level::Error) {
+    if level::shown(Level::Fatal) {
         Sink::current().line(text);
     }
 }

@@ -34,9 +34,15 @@ impl Sink {
     }
 }
 
-/// Appends to the file from now on; it is made where it does not exist.
+/// Appends to the file from now on; it is made (0600, as ssh does) where it does not exist.
 pub(super) fn use_file(path: &Path) -> io::Result<()> {
-    let file = OpenOptions::new().append(true).create(true).open(path)?;
-    let _ = FILE.set(Mutex::new(file));
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    let _ = FILE.set(Mutex::new(options.open(path)?));
     Ok(())
 }

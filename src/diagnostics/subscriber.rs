@@ -1,6 +1,7 @@
 //! `tracing` events of this crate as lines; those of other crates are none of ours, since what
 //! they print was never looked at for secrets.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use tracing::field::{Field, Visit};
@@ -24,19 +25,44 @@ fn level_of(level: tracing::Level) -> Level {
     }
 }
 
+fn is_ours(metadata: &Metadata<'_>) -> bool {
+    // `enabled!` asks with a hint, which is no event.
+    !metadata.is_span() && metadata.target().starts_with("bitbucket_ssh")
+}
+
+/// Control characters as `\\ooo`, as OpenSSH writes them into its own log; whoever quotes a server
+/// has made its text fit before, and this is the second fence.
+fn visible(text: &str) -> Cow<'_, str> {
+    let unfit = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    if !text.contains(unfit) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        if unfit(character) {
+            let _ = write!(shown, "\\{:03o}", u32::from(character));
+        } else {
+            shown.push(character);
+        }
+    }
+    Cow::Owned(shown)
+}
+
 impl Subscriber for Lines {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event()
-            && metadata.target().starts_with("bitbucket_ssh")
-            && (trace::is_on() || level::shown(level_of(*metadata.level())))
+        is_ours(metadata) && (trace::is_on() || level::shown(level_of(*metadata.level())))
     }
 
     fn register_callsite(
         &self,
-        _metadata: &'static Metadata<'static>,
+        metadata: &'static Metadata<'static>,
     ) -> tracing::subscriber::Interest {
-        // The level may rise when ssh_config has been read, so that nothing is decided for good.
-        tracing::subscriber::Interest::sometimes()
+        if is_ours(metadata) {
+            // The level may rise when ssh_config has been read: nothing is decided for good.
+            tracing::subscriber::Interest::sometimes()
+        } else {
+            tracing::subscriber::Interest::never()
+        }
     }
 
     fn event(&self, event: &Event<'_>) {
@@ -49,7 +75,7 @@ impl Subscriber for Lines {
             Level::Debug3 => "debug3: ",
             _ => "",
         };
-        let line = format!("{prefix}{}", message.0);
+        let line = format!("{prefix}{}", visible(&message.0));
         trace::write(&line);
         if level::shown(level) {
             Sink::current().line(&line);
@@ -76,5 +102,49 @@ impl Visit for Message {
         if field.name() == "message" {
             let _ = write!(self.0, "{value:?}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_ours, visible};
+
+    #[test]
+    fn nothing_in_a_line_moves_the_cursor() {
+        for (text, shown, why) in [
+            ("plain größe", "plain größe", "as it is"),
+            ("a\n\tb", "a\n\tb", "OpenSSH's boxes have several lines"),
+            ("\u{1b}[2J\r", "\\033[2J\\015", "escape sequences"),
+        ] {
+            assert_eq!(visible(text), shown, "{why}");
+        }
+    }
+
+    #[test]
+    fn only_this_crate_speaks() {
+        struct Heard(std::sync::Mutex<Vec<String>>);
+        impl tracing::Subscriber for &'static Heard {
+            fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+                is_ours(metadata)
+            }
+            fn event(&self, event: &tracing::Event<'_>) {
+                let target = event.metadata().target().to_owned();
+                self.0.lock().expect("one thread").push(target);
+            }
+            fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::Id {
+                tracing::Id::from_u64(1)
+            }
+            fn record(&self, _: &tracing::Id, _: &tracing::span::Record<'_>) {}
+            fn record_follows_from(&self, _: &tracing::Id, _: &tracing::Id) {}
+            fn enter(&self, _: &tracing::Id) {}
+            fn exit(&self, _: &tracing::Id) {}
+        }
+        static HEARD: Heard = Heard(std::sync::Mutex::new(Vec::new()));
+        tracing::subscriber::with_default(&HEARD, || {
+            tracing::warn!("ours");
+            tracing::warn!(target: "russh::client", "theirs, which nobody has looked through");
+        });
+        let heard = HEARD.0.lock().expect("one thread").clone();
+        assert_eq!(heard, ["bitbucket_ssh::diagnostics::subscriber::tests"]);
     }
 }

@@ -1,20 +1,65 @@
-//! The timeline of a connection, in milliseconds since the start.
+//! The timeline of a call, in milliseconds since its start.
 
-use std::sync::OnceLock;
-use std::time::Instant;
+use std::fmt::Write as _;
+use std::sync::{Mutex, OnceLock};
+use std::time::{Duration, Instant};
 
 static BEGUN: OnceLock<Instant> = OnceLock::new();
+static MARKS: Mutex<Vec<(&'static str, Duration)>> = Mutex::new(Vec::new());
 
 /// The process begins; later calls change nothing.
 pub(super) fn begin() {
     BEGUN.get_or_init(Instant::now);
 }
 
-/// A phase is reached: lookup, tcp, banner, kex, auth, channel, first byte, close. Told at `-v`.
+/// A phase is reached: lookup, tcp, banner, kex, auth, channel, first byte, close. Told at `-v`,
+/// and kept for [`timeline`]; costs nothing otherwise.
 pub fn mark(phase: &'static str) {
-    let begun = BEGUN.get_or_init(Instant::now);
-    tracing::info!(
-        "timeline: {:>6.1} ms {phase}",
-        begun.elapsed().as_secs_f64() * 1e3
-    );
+    if !tracing::enabled!(tracing::Level::INFO) {
+        return;
+    }
+    let reached = BEGUN.get_or_init(Instant::now).elapsed();
+    tracing::info!("timeline: {:>6.1} ms {phase}", reached.as_secs_f64() * 1e3);
+    if let Ok(mut marks) = MARKS.lock() {
+        marks.push((phase, reached));
+    }
+}
+
+/// Tells all phases in one line at `-v`, and forgets them. Says nothing where none was reached.
+pub fn timeline() {
+    let marks = MARKS
+        .lock()
+        .map(|mut marks| std::mem::take(&mut *marks))
+        .unwrap_or_default();
+    if !marks.is_empty() {
+        tracing::info!("{}", summary(&marks));
+    }
+}
+
+fn summary(marks: &[(&'static str, Duration)]) -> String {
+    let mut line = "timeline in all:".to_owned();
+    for (number, (phase, reached)) in marks.iter().enumerate() {
+        let comma = if number == 0 { "" } else { "," };
+        let _ = write!(line, "{comma} {phase} {} ms", reached.as_millis());
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::summary;
+
+    #[test]
+    fn all_phases_stand_in_one_line() {
+        let marks = [
+            ("lookup", Duration::from_micros(1900)),
+            ("first byte", Duration::from_millis(250)),
+        ];
+        assert_eq!(
+            summary(&marks),
+            "timeline in all: lookup 1 ms, first byte 250 ms"
+        );
+    }
 }

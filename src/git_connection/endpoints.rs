@@ -18,7 +18,11 @@ pub fn of(site: &Site, host: &str, port: u16, remembered: Option<&SshHost>) -> V
     };
     let mut places = Vec::with_capacity(site.ssh_hosts.len() + 1);
     if means_the_list(site, &typed) {
-        places.extend(remembered.filter(|place| site.ssh_hosts.contains(place)).cloned());
+        places.extend(
+            remembered
+                .filter(|place| site.ssh_hosts.contains(place))
+                .cloned(),
+        );
     } else if site.ssh_hosts.contains(&typed) {
         places.push(typed);
     } else {
@@ -45,8 +49,7 @@ fn means_the_list(site: &Site, typed: &SshHost) -> bool {
 
 fn endpoint(site: &Site, address: SshHost) -> Endpoint {
     Endpoint {
-        published: site.kind == SiteKind::Cloud
-            && PUBLISHED_NAMES.contains(&address.host.as_str()),
+        published: site.kind == SiteKind::Cloud && PUBLISHED_NAMES.contains(&address.host.as_str()),
         address,
     }
 }
@@ -60,7 +63,10 @@ mod tests {
             kind: SiteKind::Cloud,
             url: "https://bitbucket.org".to_owned(),
             api_url: "https://api.bitbucket.org/2.0".to_owned(),
-            ssh_hosts: hosts.iter().map(|(host, port)| place(host, *port)).collect(),
+            ssh_hosts: hosts
+                .iter()
+                .map(|(host, port)| place(host, *port))
+                .collect(),
         }
     }
 
@@ -81,11 +87,36 @@ mod tests {
     fn the_order_follows_what_was_typed_and_what_worked() {
         let alt = place("altssh.bitbucket.org", 443);
         for (typed, remembered, expected, why) in [
-            (("bitbucket.org", 22), None, vec![0, 1, 2], "the plain name means the list"),
-            (("BitBucket.org", 22), None, vec![0, 1, 2], "names have no case"),
-            (("bitbucket.org", 22), Some(&alt), vec![2, 0, 1], "what worked goes first"),
-            (("altssh.bitbucket.org", 443), None, vec![2, 0, 1], "a typed entry goes first"),
-            (("ssh.bitbucket.org", 22), Some(&alt), vec![0, 1, 2], "also before a remembered one"),
+            (
+                ("bitbucket.org", 22),
+                None,
+                vec![0, 1, 2],
+                "the plain name means the list",
+            ),
+            (
+                ("BitBucket.org", 22),
+                None,
+                vec![0, 1, 2],
+                "names have no case",
+            ),
+            (
+                ("bitbucket.org", 22),
+                Some(&alt),
+                vec![2, 0, 1],
+                "what worked goes first",
+            ),
+            (
+                ("altssh.bitbucket.org", 443),
+                None,
+                vec![2, 0, 1],
+                "a typed entry goes first",
+            ),
+            (
+                ("ssh.bitbucket.org", 22),
+                Some(&alt),
+                vec![0, 1, 2],
+                "also before a remembered one",
+            ),
         ] {
             let found = of(&cloud(&BUILT_IN), typed.0, typed.1, remembered);
             let hosts: Vec<_> = found.iter().map(|e| e.address.host.as_str()).collect();
@@ -110,7 +141,12 @@ mod tests {
 
     #[test]
     fn a_remembered_place_that_is_no_longer_listed_is_forgotten() {
-        let found = of(&cloud(&BUILT_IN), "bitbucket.org", 22, Some(&place("old.example.com", 22)));
+        let found = of(
+            &cloud(&BUILT_IN),
+            "bitbucket.org",
+            22,
+            Some(&place("old.example.com", 22)),
+        );
         assert_eq!(found[0].address.host, "ssh.bitbucket.org");
         assert_eq!(found.len(), 3);
     }

@@ -1,7 +1,7 @@
 //! Which host-key algorithms are asked for, in which order: first those of the keys that are
 //! known for the name, so that a server with several keys shows the one we can check.
 
-use ssh_key::{Algorithm, EcdsaCurve, HashAlg};
+use ssh_key::{Algorithm, EcdsaCurve, HashAlg, PublicKey};
 
 use super::entry::Marker;
 use super::published;
@@ -27,21 +27,27 @@ const ALL: [Algorithm; 6] = [
     },
 ];
 
-/// The order for a name.
+/// The order for a name: the key types of its own lines first, else those that other names accept,
+/// else the published ones.
 pub fn preferred(question: &Question<'_>) -> Vec<Algorithm> {
-    let mut known: Vec<String> = lines_of(question, question.name);
+    let lines = question.known_hosts.about(question.name, question.also);
+    let types_of = |own: bool| -> Vec<&str> {
+        lines
+            .iter()
+            .filter(|spoken| spoken.own == own && spoken.entry.marker == Marker::None)
+            .map(|spoken| spoken.entry.algorithm)
+            .collect()
+    };
+    let published: Vec<_> = published::keys().iter().map(PublicKey::algorithm).collect();
+    let mut known = types_of(true);
     if known.is_empty() {
-        let also = question.also.iter();
-        known = also.flat_map(|name| lines_of(question, name)).collect();
+        known = types_of(false);
     }
     if known.is_empty() && question.published {
-        known = published::keys()
-            .iter()
-            .map(|key| key.algorithm().as_str().to_owned())
-            .collect();
+        known = published.iter().map(Algorithm::as_str).collect();
     }
     let mut order = ALL.to_vec();
-    order.sort_by_key(|algorithm| !known.iter().any(|name| *name == key_name(algorithm)));
+    order.sort_by_key(|algorithm| !known.contains(&key_name(algorithm)));
     order
 }
 
@@ -49,23 +55,15 @@ pub fn preferred(question: &Question<'_>) -> Vec<Algorithm> {
 pub fn wants_certificates(question: &Question<'_>) -> bool {
     question
         .known_hosts
-        .speaking_of(question.name)
-        .any(|(_, entry)| entry.marker == Marker::Authority)
-}
-
-fn lines_of(question: &Question<'_>, name: &str) -> Vec<String> {
-    question
-        .known_hosts
-        .speaking_of(name)
-        .filter(|(_, entry)| entry.marker == Marker::None)
-        .map(|(_, entry)| entry.algorithm.to_owned())
-        .collect()
+        .about(question.name, question.also)
+        .iter()
+        .any(|spoken| spoken.entry.marker == Marker::Authority)
 }
 
 /// The key's name in known_hosts: RSA has one for all its signatures.
-fn key_name(algorithm: &Algorithm) -> String {
+fn key_name(algorithm: &Algorithm) -> &str {
     match algorithm {
-        Algorithm::Rsa { .. } => "ssh-rsa".to_owned(),
-        other => other.as_str().to_owned(),
+        Algorithm::Rsa { .. } => "ssh-rsa",
+        other => other.as_str(),
     }
 }

@@ -11,12 +11,12 @@ use super::entry::hashed;
 /// Appends a line for `name`, hashed where that is wished. Makes the file (0600) and its folder
 /// (0700) where they do not exist; a file whose last line has no end gets one first. Links are
 /// followed. One write.
-///
-/// # Errors
-///
-/// The system's; nothing was written then.
+/// The errors are the system's; nothing was written then.
 pub fn append(file: &Path, name: &str, key: &PublicKey, hash: bool) -> io::Result<()> {
-    if let Some(folder) = file.parent() {
+    if let Some(folder) = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
         make_private_folder(folder)?;
     }
     let mut options = OpenOptions::new();
@@ -27,12 +27,13 @@ pub fn append(file: &Path, name: &str, key: &PublicKey, hash: bool) -> io::Resul
         options.mode(0o600);
     }
     let mut known = options.open(file)?;
+    let name = name.to_ascii_lowercase();
     let name = if hash {
         let mut salt = [0; 20];
         getrandom::fill(&mut salt).map_err(|error| io::Error::other(error.to_string()))?;
-        hashed(&salt, name)
+        hashed(&salt, &name)
     } else {
-        name.to_owned()
+        name
     };
     let bare = PublicKey::new(key.key_data().clone(), "");
     let key = bare
@@ -101,7 +102,7 @@ mod tests {
             );
             assert!(text.ends_with('\n'), "{why}");
             assert_eq!(text.contains("[h]"), !hash, "{why}");
-            let found = load(&[file]).speaking_of("[h]:2222").count();
+            let found = load(&[file]).about("[h]:2222", &[]).len();
             assert_eq!(found, 1, "{why}: {text}");
         }
     }

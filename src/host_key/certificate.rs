@@ -1,40 +1,51 @@
 //! Whether a host certificate holds for a name (OpenSSH's sshkey_cert_check_host).
 
-use ssh_key::Certificate;
 use ssh_key::certificate::CertType;
+use ssh_key::{Algorithm, Certificate, HashAlg};
 
-/// `name` without brackets and port, as principals are written. The error is one clause.
+use super::entry::matches;
+
+/// `name` as it is looked up; principals are written without brackets and port. That the
+/// authority is a known one is for the caller to see. The error is OpenSSH's clause.
 pub(super) fn check(certificate: &Certificate, name: &str, now: u64) -> Result<(), String> {
-    if certificate.cert_type() != CertType::Host {
-        return Err("it is no host certificate".to_owned());
-    }
-    let ca = certificate
-        .signature_key()
-        .fingerprint(ssh_key::HashAlg::Sha256);
-    certificate
-        .validate_at(now, [&ca])
-        .map_err(|_| "its signature or its time is not valid".to_owned())?;
-    if let Some((option, _)) = certificate.critical_options().iter().next() {
-        return Err(format!(
-            "it has the critical option {}",
-            crate::sanitise::sanitise(option)
-        ));
-    }
-    let principals = certificate.valid_principals();
-    let host = bare(name);
-    // An empty list is refused since OpenSSH 10; before, it meant every host.
-    if principals
-        .iter()
-        .any(|principal| principal.eq_ignore_ascii_case(host))
-    {
-        Ok(())
+    let clause = if certificate.cert_type() != CertType::Host {
+        "not a host certificate"
+    } else if now < certificate.valid_after() {
+        "not yet valid"
+    } else if now >= certificate.valid_before() {
+        "expired"
+    } else if certificate.valid_principals().is_empty() {
+        // Refused since OpenSSH 10; before, it meant every host.
+        "it lacks a principal list"
+    } else if !names(certificate, name) {
+        "name is not a listed principal"
+    } else if !certificate.critical_options().is_empty() {
+        "it contains unsupported critical options"
+    } else if certificate.signature().algorithm() == (Algorithm::Rsa { hash: None }) {
+        // SHA-1 is not among the defaults of CASignatureAlgorithms.
+        "it is signed with a disallowed algorithm"
+    } else if !is_signed(certificate, now) {
+        "its signature is wrong"
     } else {
-        Err(format!("it does not name {host}"))
-    }
+        return Ok(());
+    };
+    Err(clause.to_owned())
 }
 
-fn bare(name: &str) -> &str {
-    name.strip_prefix('[')
-        .and_then(|rest| rest.split_once(']'))
+/// Principals of host certificates may be patterns; they have case.
+fn names(certificate: &Certificate, name: &str) -> bool {
+    let host = name
+        .strip_prefix('[')
+        .and_then(|rest| rest.rsplit_once("]:"))
         .map_or(name, |(host, _)| host)
+        .to_ascii_lowercase();
+    certificate
+        .valid_principals()
+        .iter()
+        .any(|principal| matches(principal, &host, |byte| byte))
+}
+
+fn is_signed(certificate: &Certificate, now: u64) -> bool {
+    let authority = certificate.signature_key().fingerprint(HashAlg::Sha256);
+    certificate.validate_at(now, [&authority]).is_ok()
 }

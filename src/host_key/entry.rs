@@ -68,7 +68,7 @@ impl<'a> Entry<'a> {
                 Some(rest) => (true, rest),
                 None => (false, pattern),
             };
-            if matches(&pattern.to_ascii_lowercase(), name) {
+            if matches(pattern, name, |byte| byte.to_ascii_lowercase()) {
                 if negated {
                     return false;
                 }
@@ -111,8 +111,8 @@ pub(super) fn hashed(salt: &[u8; 20], name: &str) -> String {
     format!("|1|{}|{}", STANDARD.encode(salt), STANDARD.encode(hash))
 }
 
-/// OpenSSH's match_pattern: `*` any text, `?` one character.
-fn matches(pattern: &str, name: &str) -> bool {
+/// OpenSSH's match_pattern: `*` any text, `?` one byte. `fold` is done to the pattern's bytes.
+pub(super) fn matches(pattern: &str, name: &str, fold: fn(u8) -> u8) -> bool {
     let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
     let (mut p, mut n) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
@@ -122,7 +122,7 @@ fn matches(pattern: &str, name: &str) -> bool {
                 star = Some((p + 1, n));
                 p += 1;
             }
-            Some(&wanted) if wanted == b'?' || wanted == name[n] => {
+            Some(&wanted) if wanted == b'?' || fold(wanted) == name[n] => {
                 p += 1;
                 n += 1;
             }

@@ -5,6 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
+use ssh_key::PublicKey;
+
 use super::Line;
 use super::entry::Entry;
 
@@ -45,12 +47,68 @@ pub fn name(host: &str, port: u16) -> String {
     }
 }
 
+/// What is looked up for a connection: the name whose lines decide, and further names whose lines
+/// accept only. HostKeyAlias stands alone; else it is the host that is connected to. Off port 22
+/// a line for the host without its port accepts, as for ssh(1); for `ssh.bitbucket.org` (`published`:
+/// the endpoint is Bitbucket Cloud's) one for `bitbucket.org` does.
+pub fn names(alias: Option<&str>, host: &str, port: u16, published: bool) -> (String, Vec<String>) {
+    if let Some(alias) = alias {
+        return (alias.to_ascii_lowercase(), Vec::new());
+    }
+    let own = name(host, port);
+    let mut also = Vec::new();
+    if port != 22 {
+        also.push(host.to_ascii_lowercase());
+    }
+    if published && own == "ssh.bitbucket.org" {
+        also.push("bitbucket.org".to_owned());
+    }
+    (own, also)
+}
+
+/// A line that speaks of one of the names that were asked about.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Spoken<'a> {
+    file: &'a Path,
+    number: usize,
+    pub(super) entry: Entry<'a>,
+    /// It speaks of the name that decides.
+    pub(super) own: bool,
+}
+
+impl Spoken<'_> {
+    pub(super) fn line(&self) -> Line {
+        Line {
+            file: self.file.to_owned(),
+            number: self.number,
+        }
+    }
+
+    /// Whether it has this key.
+    pub(super) fn has(&self, key: &PublicKey) -> bool {
+        let known = self.entry.public_key();
+        known.is_some_and(|known| known.key_data() == key.key_data())
+    }
+}
+
 impl KnownHosts {
     /// A file's text that has been read already.
     pub fn of_text(file: &Path, text: &str) -> Self {
         Self {
             files: vec![(file.to_owned(), text.to_owned())],
         }
+    }
+
+    /// The keys that lines of `name` accept, with their lines.
+    pub fn keys_of(&self, name: &str) -> Vec<(PublicKey, super::KnownFrom)> {
+        self.about(name, &[])
+            .into_iter()
+            .filter(|spoken| spoken.entry.marker == super::entry::Marker::None)
+            .filter_map(|spoken| {
+                let key = spoken.entry.public_key()?;
+                Some((key, super::KnownFrom::Line(spoken.line())))
+            })
+            .collect()
     }
 
     /// Every line that says something.
@@ -62,17 +120,22 @@ impl KnownHosts {
         })
     }
 
-    /// Every line that speaks of `name`.
-    pub(super) fn speaking_of<'a>(
-        &'a self,
-        name: &'a str,
-    ) -> impl Iterator<Item = (Line, Entry<'a>)> {
+    /// Every line that speaks of `name` or of a further name ([`names`]), in their order; each
+    /// file is gone through once.
+    pub(super) fn about<'a>(&'a self, name: &str, also: &[String]) -> Vec<Spoken<'a>> {
+        let name = &name.to_ascii_lowercase();
         self.entries()
-            .filter(move |(_, _, entry)| entry.speaks_of(name))
-            .map(|(file, number, entry)| {
-                let file = file.to_owned();
-                (Line { file, number }, entry)
+            .filter_map(|(file, number, entry)| {
+                let own = entry.speaks_of(name);
+                let spoken = own || also.iter().any(|name| entry.speaks_of(name));
+                spoken.then_some(Spoken {
+                    file,
+                    number,
+                    entry,
+                    own,
+                })
             })
+            .collect()
     }
 }
 
@@ -153,8 +216,9 @@ mod tests {
             let known = load(std::slice::from_ref(&file));
             for name in names {
                 let ours: Vec<_> = known
-                    .speaking_of(name)
-                    .map(|(line, _)| line.number)
+                    .about(name, &[])
+                    .iter()
+                    .map(|spoken| spoken.number)
                     .collect();
                 assert_eq!(ours, keygen_finds(&file, name), "{name} in\n{text}");
             }
@@ -178,10 +242,57 @@ mod tests {
         let known = load(&[file]);
         for (host, port, expected) in [("Bitbucket.org", 22, 1), ("h", 443, 1), ("h", 22, 0)] {
             assert_eq!(
-                known.speaking_of(&name(host, port)).count(),
+                known.about(&name(host, port), &[]).len(),
                 expected,
                 "{host}:{port}"
             );
+        }
+    }
+
+    #[test]
+    fn an_alias_stands_alone_and_other_names_accept_only() {
+        for (alias, host, port, published, own, also, why) in [
+            (None, "H", 22, false, "h", &[][..], "names have no case"),
+            (
+                None,
+                "h",
+                7999,
+                false,
+                "[h]:7999",
+                &["h"],
+                "off port 22 the host without it",
+            ),
+            (
+                None,
+                "ssh.bitbucket.org",
+                22,
+                true,
+                "ssh.bitbucket.org",
+                &["bitbucket.org"],
+                "the old name",
+            ),
+            (
+                None,
+                "altssh.bitbucket.org",
+                443,
+                true,
+                "[altssh.bitbucket.org]:443",
+                &["altssh.bitbucket.org"],
+                "the other port",
+            ),
+            (
+                Some("Work"),
+                "ssh.bitbucket.org",
+                22,
+                true,
+                "work",
+                &[],
+                "an alias",
+            ),
+        ] {
+            let (name, others) = super::names(alias, host, port, published);
+            assert_eq!(name, own, "{why}");
+            assert_eq!(others, also, "{why}");
         }
     }
 
@@ -192,8 +303,9 @@ mod tests {
         let text = format!("\u{0}\u{1}\n\nbroken\nh {KEY}");
         let known = KnownHosts::of_text(Path::new("/k"), &text);
         let found: Vec<_> = known
-            .speaking_of("h")
-            .map(|(line, _)| line.number)
+            .about("h", &[])
+            .iter()
+            .map(|spoken| spoken.number)
             .collect();
         assert_eq!(found, [4], "no newline at the end, and broken lines before");
     }

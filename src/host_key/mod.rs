@@ -4,6 +4,8 @@
 //! has OpenSSH's texts. Asks nobody: the transport asks when the verdict says so. Knows the ground
 //! floor only.
 
+#[cfg(all(test, unix))]
+mod against_ssh;
 pub mod algorithms;
 mod append;
 mod certificate;
@@ -25,6 +27,12 @@ pub struct Line {
     pub number: usize,
 }
 
+impl std::fmt::Display for Line {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.file.display(), self.number)
+    }
+}
+
 /// Where an accepted key is known from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KnownFrom {
@@ -41,15 +49,8 @@ pub enum KnownFrom {
 impl std::fmt::Display for KnownFrom {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Line(line) => write!(f, "{}:{}", line.file.display(), line.number),
-            Self::Authority(line) => {
-                write!(
-                    f,
-                    "the authority of {}:{}",
-                    line.file.display(),
-                    line.number
-                )
-            }
+            Self::Line(line) => line.fmt(f),
+            Self::Authority(line) => write!(f, "the authority of {line}"),
             Self::Published => f.write_str("Bitbucket's published keys"),
             Self::Site => f.write_str("the site's SSH settings"),
         }
@@ -70,15 +71,15 @@ pub struct Offending {
 pub enum Verdict {
     /// Go on.
     Known(KnownFrom),
-    /// No line speaks of the name: StrictHostKeyChecking decides. `same_key` are lines of other
-    /// names with the same key (OpenSSH tells them in its question).
+    /// No line speaks of the name: StrictHostKeyChecking decides.
     Unknown {
-        /// Names (as far as readable) and lines that have this key.
+        /// Lines of other names that have this key, with their names as far as they can be read:
+        /// OpenSSH tells them in its question.
         same_key: Vec<(String, Line)>,
     },
     /// Lines for the name have other keys, of whatever type (as OpenSSH judges it).
     Changed {
-        /// Never empty.
+        /// In the order of the files; never empty.
         offending: Vec<Offending>,
     },
     /// Marked `@revoked`, in RevokedHostKeys, or withdrawn by Bitbucket in 2023.
@@ -90,6 +91,7 @@ pub enum Verdict {
     },
     /// One of Cloud's names answered with a key that is not among the published ones.
     NotPublished,
-    /// A host certificate that does not hold (CA, principal, time, type).
+    /// A known authority signed a host certificate that does not hold, and nobody knows its plain
+    /// key. One clause: OpenSSH's reason.
     BadCertificate(String),
 }

@@ -70,3 +70,53 @@ impl RevokedKeys {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::load;
+    use crate::host_key::published;
+
+    #[test]
+    fn a_list_that_cannot_be_read_refuses_every_key() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("revoked");
+        let [one, another, _] = published::keys() else {
+            panic!("three keys are published")
+        };
+        let listed = one.to_openssh().expect("a key");
+        let by_list = format!("revoked by file {}", file.display());
+        let unread = format!(
+            "RevokedHostKeys {} cannot be read: a binary revocation list cannot be read here",
+            file.display()
+        );
+        for (text, refused_one, refused_another, why) in [
+            ("# nothing\n\n".to_owned(), None, None, "an empty list"),
+            (
+                format!("# old\n\t{listed} a comment\n"),
+                Some(&by_list),
+                None,
+                "a plain list",
+            ),
+            (
+                "SSHKRL\n\0\u{1}".to_owned(),
+                Some(&unread),
+                Some(&unread),
+                "a KRL",
+            ),
+        ] {
+            std::fs::write(&file, text).expect("a file");
+            let list = load(&file);
+            let refuses = |key: &ssh_key::PublicKey| list.refuses(key.key_data());
+            assert_eq!(refuses(one).as_ref(), refused_one, "{why}");
+            assert_eq!(refuses(another).as_ref(), refused_another, "{why}");
+        }
+        std::fs::write(&file, "no key at all\n").expect("a file");
+        assert!(
+            load(&file).refuses(one.key_data()).is_some(),
+            "a broken line"
+        );
+        let missing = load(&folder.path().join("missing"));
+        let by = missing.refuses(one.key_data()).expect("refused");
+        assert!(by.ends_with("No such file or directory"), "{by}");
+    }
+}

@@ -3,17 +3,17 @@
 use ssh_key::{Certificate, HashAlg, PublicKey};
 
 use super::entry::Marker;
-use super::known_hosts::KnownHosts;
+use super::known_hosts::{KnownHosts, Spoken};
 use super::revoked::RevokedKeys;
 use super::{KnownFrom, Line, Offending, Verdict, certificate, published, wording};
 
 /// Whose key it should be, and everything that speaks about it.
 #[derive(Debug, Clone, Copy)]
 pub struct Question<'a> {
-    /// HostKeyAlias, else the name that is connected to ([`super::known_hosts::name`]). Its lines
+    /// HostKeyAlias, else the name that is connected to ([`super::known_hosts::names`]). Its lines
     /// decide.
     pub name: &'a str,
-    /// Further names whose lines count only where they accept.
+    /// Further names: their lines accept or revoke, and say nothing else.
     pub also: &'a [String],
     /// The published keys of Bitbucket Cloud speak for the endpoint.
     pub published: bool,
@@ -27,28 +27,49 @@ pub struct Question<'a> {
 
 /// Judges a plain key.
 pub fn verify(question: &Question<'_>, key: &PublicKey) -> Verdict {
-    if let Some(verdict) = revoked(question, key) {
+    judge(question, &spoken(question), key)
+}
+
+/// Judges a host certificate; `now` in seconds since 1970. One that no known authority signed
+/// is judged by its plain key, as ssh(1) does. So is one that does not hold; but where nobody
+/// knows its plain key, that it does not hold is the verdict, and nobody is asked.
+pub fn verify_certificate(question: &Question<'_>, host: &Certificate, now: u64) -> Verdict {
+    let lines = spoken(question);
+    let plain = PublicKey::from(host.public_key().clone());
+    let authority = PublicKey::from(host.signature_key().clone());
+    if let Some(verdict) = revoked(question, &lines, &authority) {
         return verdict;
     }
-    let mut offending = Vec::new();
-    for (line, entry) in question.known_hosts.speaking_of(question.name) {
-        if entry.marker != Marker::None {
-            continue;
+    let Some(line) = signed_by(&lines, &authority) else {
+        return judge(question, &lines, &plain);
+    };
+    match certificate::check(host, question.name, now) {
+        Ok(()) => {
+            revoked(question, &lines, &plain).unwrap_or(Verdict::Known(KnownFrom::Authority(line)))
         }
-        let Some(known) = entry.public_key() else {
-            continue;
-        };
-        if known.key_data() == key.key_data() {
-            return Verdict::Known(KnownFrom::Line(line));
-        }
-        let key_type = wording::key_type(&known);
-        offending.push(Offending { line, key_type });
+        Err(why) => match judge(question, &lines, &plain) {
+            Verdict::Unknown { .. } => Verdict::BadCertificate(why),
+            verdict => verdict,
+        },
     }
-    if !offending.is_empty() {
-        return Verdict::Changed { offending };
+}
+
+fn spoken<'a>(question: &Question<'a>) -> Vec<Spoken<'a>> {
+    question.known_hosts.about(question.name, question.also)
+}
+
+fn judge(question: &Question<'_>, lines: &[Spoken<'_>], key: &PublicKey) -> Verdict {
+    if let Some(verdict) = revoked(question, lines, key) {
+        return verdict;
     }
-    if let Some(line) = accepted_by_another_name(question, key) {
-        return Verdict::Known(KnownFrom::Line(line));
+    if let Some(verdict) = by_own_lines(lines, key) {
+        return verdict;
+    }
+    let another = lines
+        .iter()
+        .find(|spoken| !spoken.own && spoken.entry.marker == Marker::None && spoken.has(key));
+    if let Some(spoken) = another {
+        return Verdict::Known(KnownFrom::Line(spoken.line()));
     }
     if question.published {
         return if published::is_published(key) {
@@ -62,89 +83,75 @@ pub fn verify(question: &Question<'_>, key: &PublicKey) -> Verdict {
         return Verdict::Known(KnownFrom::Site);
     }
     Verdict::Unknown {
-        same_key: same_key(question.known_hosts, key),
+        same_key: same_key(question, key),
     }
 }
 
-/// Judges a host certificate; `now` in seconds since 1970. One that no known authority signed
-/// is judged by its plain key, as ssh(1) does.
-pub fn verify_certificate(question: &Question<'_>, host: &Certificate, now: u64) -> Verdict {
-    let plain = PublicKey::from(host.public_key().clone());
-    let authority = PublicKey::from(host.signature_key().clone());
-    if let Some(verdict) = revoked(question, &authority).or_else(|| revoked(question, &plain)) {
-        return verdict;
-    }
-    let signed = question
-        .known_hosts
-        .speaking_of(question.name)
-        .filter(|(_, entry)| entry.marker == Marker::Authority)
-        .find(|(_, entry)| {
-            let known = entry.public_key();
-            known.is_some_and(|known| known.key_data() == authority.key_data())
-        });
-    match signed {
-        Some((line, _)) => match certificate::check(host, question.name, now) {
-            Ok(()) => Verdict::Known(KnownFrom::Authority(line)),
-            Err(why) => Verdict::BadCertificate(why),
-        },
-        None => verify(question, &plain),
-    }
-}
-
-fn revoked(question: &Question<'_>, key: &PublicKey) -> Option<Verdict> {
-    let names = std::iter::once(question.name).chain(question.also.iter().map(String::as_str));
-    for name in names {
-        let marked = question
-            .known_hosts
-            .speaking_of(name)
-            .filter(|(_, entry)| entry.marker == Marker::Revoked)
-            .find(|(_, entry)| {
-                let known = entry.public_key();
-                known.is_some_and(|known| known.key_data() == key.key_data())
-            });
-        if let Some((line, _)) = marked {
-            let by = format!("marked @revoked in {}:{}", line.file.display(), line.number);
-            return Some(Verdict::Revoked {
-                line: Some(line),
-                by,
-            });
+/// `None`: no line has a key for the name.
+fn by_own_lines(lines: &[Spoken<'_>], key: &PublicKey) -> Option<Verdict> {
+    let mut offending = Vec::new();
+    for spoken in lines {
+        if !spoken.own || spoken.entry.marker != Marker::None {
+            continue;
         }
+        let Some(known) = spoken.entry.public_key() else {
+            tracing::debug!("{}: the key cannot be read", spoken.line());
+            continue;
+        };
+        if known.key_data() == key.key_data() {
+            return Some(Verdict::Known(KnownFrom::Line(spoken.line())));
+        }
+        offending.push(Offending {
+            line: spoken.line(),
+            key_type: wording::key_type(&known),
+        });
     }
-    if let Some(by) = question
-        .revoked
-        .and_then(|list| list.refuses(key.key_data()))
-    {
-        return Some(Verdict::Revoked { line: None, by });
-    }
-    published::is_withdrawn(key).then(|| Verdict::Revoked {
-        line: None,
-        by: "withdrawn by Bitbucket in 2023".to_owned(),
-    })
+    (!offending.is_empty()).then_some(Verdict::Changed { offending })
 }
 
-fn accepted_by_another_name(question: &Question<'_>, key: &PublicKey) -> Option<Line> {
-    question.also.iter().find_map(|name| {
-        question
-            .known_hosts
-            .speaking_of(name)
-            .filter(|(_, entry)| entry.marker == Marker::None)
-            .find(|(_, entry)| {
-                let known = entry.public_key();
-                known.is_some_and(|known| known.key_data() == key.key_data())
-            })
-            .map(|(line, _)| line)
-    })
+fn revoked(question: &Question<'_>, lines: &[Spoken<'_>], key: &PublicKey) -> Option<Verdict> {
+    let marked = lines
+        .iter()
+        .find(|spoken| spoken.entry.marker == Marker::Revoked && spoken.has(key));
+    if let Some(spoken) = marked {
+        let line = spoken.line();
+        return Some(Verdict::Revoked {
+            by: format!("marked @revoked in {line}"),
+            line: Some(line),
+        });
+    }
+    let by = match question.revoked {
+        Some(list) => list.refuses(key.key_data()),
+        None => None,
+    };
+    let withdrawn = || {
+        let by = "withdrawn by Bitbucket in 2023".to_owned();
+        published::is_withdrawn(key).then_some(by)
+    };
+    by.or_else(withdrawn)
+        .map(|by| Verdict::Revoked { line: None, by })
 }
 
-/// Lines of any name with this key: OpenSSH tells them when it asks.
-fn same_key(known_hosts: &KnownHosts, key: &PublicKey) -> Vec<(String, Line)> {
+fn signed_by(lines: &[Spoken<'_>], authority: &PublicKey) -> Option<Line> {
+    let signed =
+        |spoken: &&Spoken<'_>| spoken.entry.marker == Marker::Authority && spoken.has(authority);
+    lines.iter().find(signed).map(Spoken::line)
+}
+
+/// Lines of other names with this key: OpenSSH tells them when it asks.
+fn same_key(question: &Question<'_>, key: &PublicKey) -> Vec<(String, Line)> {
     let Ok(text) = PublicKey::new(key.key_data().clone(), "").to_openssh() else {
         return Vec::new();
     };
-    let encoded = text.split_whitespace().nth(1).unwrap_or_default();
-    known_hosts
+    let Some((algorithm, encoded)) = text.trim_end().split_once(' ') else {
+        return Vec::new();
+    };
+    let own = question.name.to_ascii_lowercase();
+    question
+        .known_hosts
         .entries()
-        .filter(|(_, _, entry)| entry.marker == Marker::None && entry.key == encoded)
+        .filter(|(_, _, entry)| entry.key == encoded && entry.algorithm == algorithm)
+        .filter(|(_, _, entry)| entry.marker == Marker::None && !entry.speaks_of(&own))
         .map(|(file, number, entry)| {
             let file = file.to_owned();
             (entry.shown_names().to_owned(), Line { file, number })

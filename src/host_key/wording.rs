@@ -1,6 +1,7 @@
 //! OpenSSH's texts about host keys (sshconnect.c), byte for byte: programs match on them and
 //! people know them. Text to show; what is done about it is decided elsewhere.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use ssh_key::{Algorithm, HashAlg, PublicKey};
@@ -24,6 +25,9 @@ fn fingerprint(key: &PublicKey) -> String {
     key.fingerprint(HashAlg::Sha256).to_string()
 }
 
+/// So many other names are listed in the question.
+const MOST_NAMES: usize = 8;
+
 /// The question about an unknown key. `address`: what was connected to, as `name` is written;
 /// `home`: files below it are shown with `~`.
 pub fn question(
@@ -43,9 +47,16 @@ pub fn question(
         text.push_str("This key is not known by any other names.\n");
     } else {
         text.push_str("This host key is known by the following other names/addresses:\n");
-        for (names, line) in same_key {
+        for (names, line) in same_key.iter().take(MOST_NAMES) {
             let file = shortened(&line.file, home);
-            text.push_str(&format!("    {file}:{}: {names}\n", line.number));
+            let _ = writeln!(text, "    {file}:{}: {names}", line.number);
+        }
+        if let Some(more) = same_key
+            .len()
+            .checked_sub(MOST_NAMES)
+            .filter(|more| *more > 0)
+        {
+            let _ = writeln!(text, "    ({more} additional names omitted)");
         }
     }
     text.push_str("Are you sure you want to continue connecting (yes/no/[fingerprint])? ");
@@ -71,7 +82,9 @@ pub fn unknown_and_strict(name: &str, key: &PublicKey) -> String {
     )
 }
 
-/// The box of a changed key. `user_file`: where the right key would be added.
+/// The box of a changed key. `user_file`: where the right key would be added. OpenSSH names the last
+/// offending line; here it is the last one of each file, since the command that is told beneath
+/// takes all lines of one file out.
 pub fn changed(name: &str, key: &PublicKey, offending: &[Offending], user_file: &Path) -> String {
     let mut text = format!(
         "@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@\n\
@@ -88,12 +101,17 @@ pub fn changed(name: &str, key: &PublicKey, offending: &[Offending], user_file: 
         fingerprint(key),
         user_file.display()
     );
-    for Offending { line, key_type } in offending {
+    for (number, Offending { line, key_type }) in offending.iter().enumerate() {
+        let next = offending.get(number + 1);
+        if next.is_some_and(|next| next.line.file == line.file) {
+            continue;
+        }
         let file = line.file.display();
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "\nOffending {key_type} key in {file}:{}\n  remove with:\n  ssh-keygen -f \"{file}\" -R \"{name}\"",
             line.number
-        ));
+        );
     }
     text
 }

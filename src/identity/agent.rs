@@ -226,7 +226,8 @@ fn grouped(held: Vec<AgentIdentity>) -> Vec<Identity> {
     found
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 #[expect(
     clippy::disallowed_methods,
     reason = "a real ssh-agent, started in a cleared environment"

@@ -156,6 +156,17 @@ impl Identity {
     }
 }
 
+impl std::fmt::Display for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (&self.file, self.fingerprint()) {
+            (Some(file), Some(fingerprint)) => write!(f, "{} {fingerprint}", file.display()),
+            (Some(file), None) => write!(f, "{}", file.display()),
+            (None, Some(fingerprint)) => write!(f, "agent {fingerprint}"),
+            (None, None) => f.write_str("a key"),
+        }
+    }
+}
+
 /// The rank of interface section 4 that put a candidate into the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
@@ -206,6 +217,26 @@ pub struct Candidate {
     pub offer: Offer,
     /// Why it is here.
     pub reason: Reason,
+}
+
+impl std::fmt::Display for Candidate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(account) = &self.account {
+            write!(f, "{account}: ")?;
+        }
+        match &self.offer {
+            Offer::NewKey => f.write_str("a new key")?,
+            Offer::Identities(identities) => {
+                for (number, identity) in identities.iter().enumerate() {
+                    if number > 0 {
+                        f.write_str(", ")?;
+                    }
+                    write!(f, "{identity}")?;
+                }
+            }
+        }
+        write!(f, " ({})", self.reason.text)
+    }
 }
 
 /// Something that was considered and left out.

@@ -15,6 +15,26 @@ use crate::secret::Secret;
 /// ssh(1), SSH_ASKPASS_PROMPT: which kind of question it is.
 const KIND: &str = "SSH_ASKPASS_PROMPT";
 
+/// Longer than any passphrase or token.
+const LONGEST: usize = 8 * 1024;
+
+/// Where packages put an askpass program that is asked without SSH_ASKPASS: Debian, Fedora, Arch
+/// and SUSE, OpenSSH's own default.
+const INSTALLED: [&str; 4] = [
+    "/usr/bin/ssh-askpass",
+    "/usr/libexec/openssh/ssh-askpass",
+    "/usr/lib/ssh/ssh-askpass",
+    "/usr/X11R6/bin/ssh-askpass",
+];
+
+/// The system's own askpass program. `None`: there is none.
+pub(super) fn installed() -> Option<OsString> {
+    let program = INSTALLED
+        .iter()
+        .find(|program| Path::new(program).exists())?;
+    Some(program.into())
+}
+
 /// An askpass program.
 pub(super) struct Askpass {
     context: Context,
@@ -58,8 +78,10 @@ fn read(child: &mut Child) -> Result<Zeroizing<String>, Error> {
     let mut output = child.stdout.take().expect("stdout was asked for as a pipe");
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        let mut answer = Zeroizing::new(String::new());
-        let read = output.by_ref().take(64 * 1024).read_to_string(&mut answer);
+        // Room from the start, so that nothing is copied about.
+        let mut answer = Zeroizing::new(String::with_capacity(LONGEST));
+        let most = u64::try_from(LONGEST - 1).expect("a small number");
+        let read = output.by_ref().take(most).read_to_string(&mut answer);
         let _ = sender.send(read.map(|_| answer));
     });
     loop {
@@ -107,7 +129,6 @@ impl Prompt for Askpass {
 
 #[cfg(all(test, unix))]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
     use std::sync::Arc;
 
     use super::{Askpass, Error, Prompt as _};
@@ -117,8 +138,15 @@ mod tests {
     fn askpass(script: &str) -> (tempfile::TempDir, Askpass) {
         let directory = tempfile::tempdir().expect("a folder");
         let program = directory.path().join("ask");
-        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).expect("a script");
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("mode");
+        // Written by another process: a file that is still open for writing in a child of some other
+        // test cannot be run.
+        #[expect(clippy::disallowed_methods, reason = "it writes a test's file")]
+        let written = std::process::Command::new("/bin/sh")
+            .args(["-c", r#"printf '%s' "$1" >"$2"; chmod 755 "$2""#, "sh"])
+            .arg(format!("#!/bin/sh\n{script}\n"))
+            .arg(&program)
+            .status();
+        assert!(written.expect("a shell").success());
         let variables = [
             ("PATH", "/usr/bin:/bin"),
             ("BITBUCKET_API_TOKEN", "ATATT-secret"),
@@ -157,6 +185,14 @@ mod tests {
             panic!("another error")
         };
         assert!(words.ends_with("ask: No such file or directory"), "{words}");
+    }
+
+    #[test]
+    fn what_it_says_behind_its_answer_or_leaves_running_does_no_harm() {
+        let (_directory, ask) = askpass("printf 'yes\\r\\n'; head -c 100000 /dev/zero");
+        assert!(ask.confirm("x").is_ok(), "more than is read");
+        let (_directory, ask) = askpass("echo a; exit 0; echo b");
+        assert_eq!(ask.line("x").expect("an answer"), "a");
     }
 
     #[test]

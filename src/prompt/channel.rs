@@ -15,32 +15,50 @@ pub(super) enum Channel {
     None,
 }
 
-/// `terminal`: whether there is one that may be read. `GIT_TERMINAL_PROMPT=0` counts as none.
-pub(super) fn choose(context: &Context, batch_mode: bool, terminal: bool) -> Channel {
+/// `terminal`: whether there is one that may be read; GIT_TERMINAL_PROMPT can take it away.
+/// `installed`: the system's own askpass program, asked for where SSH_ASKPASS is not set.
+pub(super) fn choose(
+    context: &Context,
+    batch_mode: bool,
+    terminal: bool,
+    installed: &dyn Fn() -> Option<OsString>,
+) -> Channel {
     let environment = &context.environment;
-    let askpass = || match environment
-        .raw("SSH_ASKPASS")
-        .filter(|program| !program.is_empty())
-    {
-        Some(program) => Channel::Askpass(program.to_owned()),
-        None => Channel::None,
-    };
-    let display =
-        environment.text("DISPLAY").is_some() || environment.text("WAYLAND_DISPLAY").is_some();
-    let terminal = terminal && environment.text("GIT_TERMINAL_PROMPT") != Some("0");
     if batch_mode {
         return Channel::None;
     }
-    match environment.text("SSH_ASKPASS_REQUIRE") {
-        Some("force") => askpass(),
-        Some("prefer") if display && askpass() != Channel::None => askpass(),
-        Some("never") if !terminal => Channel::None,
-        _ if terminal => Channel::Terminal,
-        // Without a display an askpass is asked only where it was demanded.
-        Some("never") | None if !display => Channel::None,
-        _ if display => askpass(),
-        _ => Channel::None,
+    let require = environment
+        .text("SSH_ASKPASS_REQUIRE")
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    let display =
+        environment.text("DISPLAY").is_some() || environment.text("WAYLAND_DISPLAY").is_some();
+    let allowed = require == "force" || (display && require != "never");
+    let wanted = allowed && matches!(require.as_str(), "force" | "prefer");
+    if terminal && !wanted && !git_forbids(context) {
+        return Channel::Terminal;
     }
+    if !allowed {
+        return Channel::None;
+    }
+    let program = match environment.raw("SSH_ASKPASS") {
+        Some(program) => Some(program.to_owned()),
+        None => installed(),
+    };
+    match program.filter(|program| !program.is_empty()) {
+        Some(program) => Channel::Askpass(program),
+        None => Channel::None,
+    }
+}
+
+/// GIT_TERMINAL_PROMPT is false, as git reads a boolean.
+fn git_forbids(context: &Context) -> bool {
+    let value = context.environment.text("GIT_TERMINAL_PROMPT");
+    value.is_some_and(|value| {
+        ["0", "false", "no", "off"]
+            .iter()
+            .any(|word| value.eq_ignore_ascii_case(word))
+    })
 }
 
 #[cfg(test)]
@@ -52,6 +70,7 @@ mod tests {
     use crate::context::{Context, Environment};
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn the_order_of_channels_is_openssh_s() {
         let ask = || Channel::Askpass("/bin/ask".into());
         for (variables, batch, terminal, expected, why) in [
@@ -130,6 +149,47 @@ mod tests {
                 "askpass is still allowed",
             ),
             (
+                vec![
+                    ("SSH_ASKPASS", "/bin/ask"),
+                    ("SSH_ASKPASS_REQUIRE", "FORCE"),
+                ],
+                false,
+                true,
+                ask(),
+                "its words have no case",
+            ),
+            (
+                vec![
+                    ("SSH_ASKPASS", "/bin/ask"),
+                    ("SSH_ASKPASS_REQUIRE", "prefer"),
+                ],
+                false,
+                true,
+                Channel::Terminal,
+                "prefer without a display",
+            ),
+            (
+                vec![("GIT_TERMINAL_PROMPT", "no")],
+                false,
+                true,
+                Channel::None,
+                "git's other words for no",
+            ),
+            (
+                vec![("GIT_TERMINAL_PROMPT", "1")],
+                false,
+                true,
+                Channel::Terminal,
+                "and its yes",
+            ),
+            (
+                vec![("SSH_ASKPASS", ""), ("DISPLAY", ":0")],
+                false,
+                false,
+                Channel::None,
+                "an empty program",
+            ),
+            (
                 vec![("SSH_ASKPASS_REQUIRE", "force")],
                 false,
                 true,
@@ -146,7 +206,22 @@ mod tests {
                 program: "/".into(),
                 clock: Arc::new(SystemClock),
             };
-            assert_eq!(choose(&context, batch, terminal), expected, "{why}");
+            let chosen = choose(&context, batch, terminal, &|| None);
+            assert_eq!(chosen, expected, "{why}");
         }
+    }
+    #[test]
+    fn the_system_s_askpass_stands_in_for_a_missing_variable() {
+        let variables = [("DISPLAY".into(), ":0".into())];
+        let context = Context {
+            environment: Environment::new(variables),
+            directory: "/".into(),
+            program: "/".into(),
+            clock: Arc::new(SystemClock),
+        };
+        let chosen = choose(&context, false, false, &|| {
+            Some("/usr/bin/ssh-askpass".into())
+        });
+        assert_eq!(chosen, Channel::Askpass("/usr/bin/ssh-askpass".into()));
     }
 }

@@ -50,7 +50,8 @@ pub trait Prompt {
 
 /// Who can be asked here, by OpenSSH's order of channels. `batch_mode`: nobody.
 pub fn of(context: &Context, batch_mode: bool) -> Box<dyn Prompt> {
-    match channel::choose(context, batch_mode, terminal_is_there()) {
+    let terminal = !batch_mode && terminal_is_there();
+    match channel::choose(context, batch_mode, terminal, &askpass::installed) {
         #[cfg(unix)]
         channel::Channel::Terminal => Box::new(terminal::Terminal),
         channel::Channel::Askpass(program) => Box::new(askpass::Askpass::new(context, &program)),
@@ -81,10 +82,18 @@ pub fn caller_gone() -> bool {
             tv_nsec: 0,
         };
         rustix::event::poll(&mut watched, Some(&at_once)).is_ok()
-            && watched[0].revents().contains(PollFlags::ERR)
+            && reader_gone(watched[0].revents())
     }
     #[cfg(not(unix))]
     false
+}
+
+/// What poll(2) says about the writing end of a pipe without reader: an error on Linux, a hang-up
+/// elsewhere and for sockets.
+#[cfg(unix)]
+fn reader_gone(happened: rustix::event::PollFlags) -> bool {
+    use rustix::event::PollFlags;
+    happened.intersects(PollFlags::ERR | PollFlags::HUP)
 }
 
 /// Nobody: every question is [`Error::Nobody`].

@@ -75,7 +75,7 @@ pub(super) fn keep(
 ) -> Result<(), Error> {
     match (passphrase.place, &passphrase.secret) {
         (PassphrasePlace::Keyring, Some(secret)) => {
-            Ok(keyring::store_passphrase(context, fingerprint, secret)?)
+            Ok(keyring::store_key_passphrase(context, fingerprint, secret)?)
         }
         _ => Ok(()),
     }

@@ -1,6 +1,12 @@
 //! Every error → what happened, hint lines, exit status; exhaustive, so that an error without
 //! its partner does not compile. The only place with words for failures.
 
+pub mod connection;
+mod not_served;
+mod provision;
+mod rest;
+mod session;
+
 /// What is printed about a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
@@ -11,3 +17,31 @@ pub struct Explanation {
     /// 255 for `bitbucket-ssh`; 1, 2 or 4 for `git bitbucket`.
     pub status: u8,
 }
+
+impl Explanation {
+    /// A failure of `bitbucket-ssh`: status 255.
+    fn new(what: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            hints: Vec::new(),
+            status: 255,
+        }
+    }
+
+    fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+}
+
+impl std::fmt::Display for Explanation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let what = Some(self.what.clone()).filter(|what| !what.is_empty());
+        let hints = self.hints.iter().map(|hint| format!("hint: {hint}"));
+        let lines: Vec<String> = what.into_iter().chain(hints).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+/// Where a person makes an API token, and with which scopes.
+pub(crate) const TOKEN_PAGE: &str = "https://id.atlassian.com/manage-profile/security/api-tokens";

@@ -1,11 +1,28 @@
 //! What is wished: git config, ssh_config and the environment, each value with its origin.
 //!
-//! Reads configuration, asks nobody, writes nothing. Knows `repository` and the ground floor.
+//! Reads configuration and asks nobody. Writes only what git and ssh told of themselves, into the
+//! state directory, so that they are asked once. Knows `repository`, `ssh_command` and the ground
+//! floor.
+
+mod error;
+pub mod git_config;
+pub mod keys;
+mod own;
+mod paths;
+mod resolve;
+mod sites;
+pub mod ssh_config;
+mod stamp;
+mod url_match;
+mod values;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::ssh_command::AddressFamily;
+
+pub use error::Error;
+pub use git_config::{GitConfig, HttpSettings};
 
 /// The file a value of git config may come from, lowest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -197,8 +214,11 @@ pub struct SshConfig {
     pub port: Option<u16>,
     /// `User`, `-l`, `user@`.
     pub user: Option<String>,
-    /// `IdentityFile` of a file or of `-o`/`-i`, tokens and `~` expanded, in order.
+    /// `IdentityFile` of ssh_config's files, tokens and `~` expanded, in order. The command line's
+    /// are not among them.
     pub identity_files: Vec<PathBuf>,
+    /// `-i` and `-o IdentityFile` (rank 1), expanded, in order. Empty: not given.
+    pub command_line_identity_files: Vec<PathBuf>,
     /// `IdentitiesOnly`.
     pub identities_only: Option<bool>,
     /// `IdentityAgent`: a path, `none`, or `$VARIABLE`; expanded. `None`: `SSH_AUTH_SOCK`.
@@ -223,7 +243,7 @@ pub struct SshConfig {
     pub strict_host_key_checking: Option<StrictHostKeyChecking>,
     /// `HashKnownHosts`.
     pub hash_known_hosts: Option<bool>,
-    /// `UpdateHostKeys` (`false`, `true`, `ask`).
+    /// `UpdateHostKeys` (`false`, `true`); `ask` is `false`, since no terminal is asked for.
     pub update_host_keys: Option<String>,
     /// `AddressFamily`, `-4`, `-6`. `None`: any.
     pub address_family: Option<AddressFamily>,

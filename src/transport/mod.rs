@@ -3,7 +3,21 @@
 //! Knows nothing of REST, provisioning or settings files: it gets values. Beside
 //! `identity::{agent, signer}` the only room that imports russh.
 
+pub mod native;
+pub mod refusal;
 pub mod system;
+
+mod algorithms;
+mod authenticate;
+mod channel;
+mod client;
+mod desk;
+mod endpoint;
+mod handshake;
+mod replay;
+mod server_key;
+mod shared;
+mod splice;
 
 use std::path::PathBuf;
 
@@ -12,6 +26,11 @@ use crate::identity::Identity;
 use crate::prompt::Prompt;
 use crate::repository::{Service, SshHost};
 use crate::settings::SshConfig;
+
+pub use algorithms::none_supported;
+pub use replay::replay;
+pub use server_key::known_hosts_files;
+pub use splice::Streams;
 
 /// Everything one connection needs.
 pub struct Session<'a> {
@@ -108,7 +127,7 @@ pub struct Refusal {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A name that does not resolve.
-    #[error("Could not resolve hostname {host}: {why}")]
+    #[error("ssh: Could not resolve hostname {host}: {why}")]
     Resolve {
         /// The name.
         host: String,
@@ -116,7 +135,7 @@ pub enum Error {
         why: String,
     },
     /// No endpoint could be reached; the last attempt's words.
-    #[error("connect to host {host} port {port}: {why}")]
+    #[error("ssh: connect to host {host} port {port}: {why}")]
     Connect {
         /// The last host.
         host: String,
@@ -152,10 +171,14 @@ pub enum Error {
         fingerprint: String,
         /// The algorithm.
         algorithm: String,
+        /// The key, for the texts of `host_key::wording`.
+        key: Box<ssh_key::PublicKey>,
         /// The judgement.
         verdict: Box<Verdict>,
         /// Where new keys would be written.
         user_file: Option<PathBuf>,
+        /// StrictHostKeyChecking is `yes`: an unknown key is refused without a question.
+        strict: bool,
     },
     /// The server said goodbye, or the connection was lost.
     #[error("Connection closed by {host} port {port}")]
@@ -185,3 +208,7 @@ pub enum Error {
     #[error("the calling program has ended")]
     CallerGone,
 }
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests;

@@ -45,13 +45,14 @@ mod tests {
     use crate::clock::SystemClock;
     use crate::context::{Context, Environment};
 
+    type Row = (
+        &'static [(&'static str, &'static str)],
+        Option<(&'static str, &'static str)>,
+        &'static str,
+    );
+
     #[test]
     fn two_variables_stand_for_an_account() {
-        type Row = (
-            &'static [(&'static str, &'static str)],
-            Option<(&'static str, &'static str)>,
-            &'static str,
-        );
         let rows: &[Row] = &[
             (
                 &[("BITBUCKET_EMAIL", "a@x"), ("BITBUCKET_API_TOKEN", "t")],

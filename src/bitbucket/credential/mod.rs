@@ -6,7 +6,7 @@
 mod environment;
 mod file;
 mod git;
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests;
 
 use std::path::PathBuf;

@@ -12,7 +12,7 @@ const DAY: i64 = 24 * 60 * 60;
 
 /// All keys of the caller.
 pub(super) fn list(site: &DataCenter) -> Result<Vec<RegisteredKey>, Error> {
-    let values = site.pages(&format!("{COLLECTION}?"))?;
+    let values = site.pages(COLLECTION)?;
     let keys = values.iter().filter_map(|value| {
         let key = read(value);
         if key.is_none() {

@@ -39,12 +39,13 @@ impl DataCenter {
         refusal::check(self.client.get(path)?)
     }
 
-    /// Every value of a paged list. `path` holds a query already.
+    /// Every value of a paged list.
     fn pages(&self, path: &str) -> Result<Vec<Value>, Error> {
         let mut values = Vec::new();
         let mut start = 0;
+        let join = if path.contains('?') { '&' } else { '?' };
         for _ in 0..MOST_PAGES {
-            let answer = self.get(&format!("{path}&limit=100&start={start}"))?;
+            let answer = self.get(&format!("{path}{join}limit=100&start={start}"))?;
             let mut page = answer.json()?;
             let Some(Value::Array(more)) = page.get_mut("values").map(Value::take) else {
                 return Err(answer.unexpected("a list without values"));

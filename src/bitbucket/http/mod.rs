@@ -4,7 +4,9 @@
 //! nothing of Bitbucket. Logs method, path, status and time, never headers, bodies or queries.
 
 mod address;
-mod patience;
+mod answer;
+mod authorization;
+mod limits;
 mod proxy;
 #[cfg(test)]
 mod tests;
@@ -13,11 +15,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::Value;
-use ureq::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use ureq::http::{HeaderMap, HeaderValue, Request, Response};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body, Proxy, RequestExt as _};
 
@@ -25,86 +25,24 @@ use super::{Error, HttpSettings};
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::sanitise::sanitise;
-use crate::secret::Secret;
 
 pub(super) use address::{Address, segment};
-pub(super) use patience::Patience;
+pub(super) use answer::Answer;
+pub(super) use authorization::Authorization;
+pub(super) use limits::Limits;
 
-const CONNECT: Duration = Duration::from_secs(10);
-const WHOLE_CALL: Duration = Duration::from_secs(30);
-const LONGEST_BODY: u64 = 8 * 1024 * 1024;
 const MOST_REDIRECTS: usize = 5;
 const USER_AGENT: &str = concat!("bitbucket-ssh/", env!("CARGO_PKG_VERSION"));
-
-/// The value of an `Authorization` header.
-#[derive(Debug)]
-pub(super) struct Authorization(Secret);
-
-impl Authorization {
-    /// RFC 7617.
-    pub(super) fn basic(account: &str, secret: &Secret) -> Self {
-        let pair = Secret::new(format!("{account}:{}", secret.reveal()));
-        Self(Secret::new(format!(
-            "Basic {}",
-            STANDARD.encode(pair.reveal())
-        )))
-    }
-
-    /// RFC 6750.
-    pub(super) fn bearer(secret: &Secret) -> Self {
-        Self(Secret::new(format!("Bearer {}", secret.reveal())))
-    }
-}
-
-/// What the API answered, whatever its status.
-#[derive(Debug)]
-pub(super) struct Answer {
-    /// The status; never 429.
-    pub status: u16,
-    body: Vec<u8>,
-    headers: HeaderMap,
-    host: String,
-    address: Address,
-}
-
-impl Answer {
-    /// The body. [`Error::Unexpected`] where it is not JSON.
-    pub(super) fn json(&self) -> Result<Value, Error> {
-        serde_json::from_slice(&self.body).map_err(|_| self.unexpected("no JSON"))
-    }
-
-    /// The header's text.
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
-    /// The status' name, where the body says nothing.
-    pub(super) fn reason(&self) -> String {
-        let status = StatusCode::from_u16(self.status).ok();
-        let reason = status.and_then(|status| status.canonical_reason());
-        format!("{} {}", self.status, reason.unwrap_or("(no reason)"))
-    }
-
-    /// An answer of Bitbucket's shape but for `why`.
-    pub(super) fn unexpected(&self, why: &str) -> Error {
-        Error::Unexpected {
-            host: self.host.clone(),
-            why: format!(
-                "{why} (status {}, {})",
-                self.status,
-                sanitise(self.address.path())
-            ),
-        }
-    }
-}
 
 /// One API with one token.
 pub(super) struct Client {
     agent: Agent,
     base: Address,
     authorization: Authorization,
+    /// Host and port, for messages.
+    proxy: Option<String>,
     clock: Arc<dyn Clock>,
-    patience: Patience,
+    limits: Limits,
 }
 
 impl Client {
@@ -114,9 +52,12 @@ impl Client {
         api_url: &str,
         authorization: Authorization,
         settings: &HttpSettings,
+        limits: Limits,
     ) -> Result<Self, Error> {
+        // What stands before an `@` may be a password.
+        let shown = api_url.rsplit('@').next().unwrap_or_default();
         let unusable = |why: String| Error::Unreachable {
-            host: sanitise(api_url),
+            host: sanitise(shown),
             why,
         };
         let base = Address::parse(api_url)
@@ -127,6 +68,9 @@ impl Client {
         let proxy = proxy::choose(&base, settings.proxy.as_deref(), &context.environment)
             .map(|url| Proxy::new(&url).map_err(|_| unusable("the proxy's URL is none".to_owned())))
             .transpose()?;
+        let proxy_host = proxy
+            .as_ref()
+            .map(|proxy| format!("{}:{}", proxy.host(), proxy.port()));
         let roots = roots(context, settings).map_err(|(file, why)| {
             unusable(format!("certificates of {}: {why}", file.display()))
         })?;
@@ -141,9 +85,9 @@ impl Client {
             .max_redirects(0)
             .proxy(proxy)
             .tls_config(tls)
-            .timeout_resolve(Some(CONNECT))
-            .timeout_connect(Some(CONNECT))
-            .timeout_global(Some(WHOLE_CALL))
+            .timeout_resolve(Some(limits.connect))
+            .timeout_connect(Some(limits.connect))
+            .timeout_global(Some(limits.call))
             .user_agent(USER_AGENT)
             .build()
             .new_agent();
@@ -151,8 +95,9 @@ impl Client {
             agent,
             base,
             authorization,
+            proxy: proxy_host,
             clock: Arc::clone(&context.clock),
-            patience: Patience::default(),
+            limits,
         })
     }
 
@@ -189,7 +134,7 @@ impl Client {
     fn get_address(&self, mut address: Address) -> Result<Answer, Error> {
         for _ in 0..=MOST_REDIRECTS {
             let answer = self.send("GET", &address, "")?;
-            match redirect(&answer) {
+            match answer.redirect() {
                 Some(location) => address = self.within(&address, location)?,
                 None => return Ok(answer),
             }
@@ -203,7 +148,7 @@ impl Client {
     fn change(&self, method: &str, path: &str, body: &str) -> Result<Answer, Error> {
         let address = self.base.below(path);
         let answer = self.send(method, &address, body)?;
-        if let Some(location) = redirect(&answer) {
+        if let Some(location) = answer.redirect() {
             self.within(&address, location)?;
             return Err(answer.unexpected(&format!("a redirect of a {method}")));
         }
@@ -222,7 +167,7 @@ impl Client {
         }
     }
 
-    /// One call, with the tries that [`Patience`] allows.
+    /// One call, with the tries that [`Limits`] allows.
     fn send(&self, method: &str, address: &Address, body: &str) -> Result<Answer, Error> {
         let mut waited = Duration::ZERO;
         for tried in 1.. {
@@ -233,8 +178,8 @@ impl Client {
             }
             let wished = answer
                 .header("retry-after")
-                .and_then(|header| patience::retry_after(header, self.now()));
-            let Some(pause) = self.patience.pause(tried, waited, wished) else {
+                .and_then(|header| limits::retry_after(header, self.now()));
+            let Some(pause) = self.limits.pause(tried, waited, wished) else {
                 let retry_after = wished.map(|wait| wait.as_secs());
                 return if limited {
                     Err(Error::RateLimited { retry_after })
@@ -251,14 +196,14 @@ impl Client {
             std::thread::sleep(pause);
             waited += pause;
         }
-        unreachable!("patience ends")
+        unreachable!("the tries end")
     }
 
     fn once(&self, method: &str, address: &Address, body: &str) -> Result<Answer, Error> {
         let start = Instant::now();
         let outcome = self
             .call(method, address, body)
-            .and_then(|mut response| Ok((response.status(), read(&mut response)?, response)));
+            .and_then(|mut response| Ok((response.status(), self.read(&mut response)?, response)));
         let path = sanitise(address.path());
         let milliseconds = start.elapsed().as_millis();
         match outcome {
@@ -267,13 +212,17 @@ impl Client {
                 Ok(Answer {
                     status: status.as_u16(),
                     body,
-                    headers: response.into_parts().0.headers,
+                    headers: texts(response.headers()),
                     host: self.host(),
                     address: address.clone(),
+                    reason: status.canonical_reason().unwrap_or("(no reason)"),
                 })
             }
             Err(error) => {
-                let why = words(&error);
+                let mut why = words(&error);
+                if let Some(proxy) = &self.proxy {
+                    why = format!("{why} (by the proxy {proxy})");
+                }
                 tracing::debug!("{method} {path}: {why}, {milliseconds} ms");
                 Err(Error::Unreachable {
                     host: self.host(),
@@ -283,13 +232,18 @@ impl Client {
         }
     }
 
+    fn read(&self, response: &mut Response<Body>) -> Result<Vec<u8>, ureq::Error> {
+        let body = response.body_mut().with_config();
+        body.limit(self.limits.body).read_to_vec()
+    }
+
     fn call(
         &self,
         method: &str,
         address: &Address,
         body: &str,
     ) -> Result<Response<Body>, ureq::Error> {
-        let mut authorization = HeaderValue::from_str(self.authorization.0.reveal())
+        let mut authorization = HeaderValue::from_str(self.authorization.reveal())
             .map_err(|error| ureq::Error::Http(error.into()))?;
         authorization.set_sensitive(true);
         let request = Request::builder()
@@ -314,13 +268,12 @@ impl Client {
     }
 }
 
-fn read(response: &mut Response<Body>) -> Result<Vec<u8>, ureq::Error> {
-    let body = response.body_mut().with_config();
-    body.limit(LONGEST_BODY).read_to_vec()
-}
-
-fn redirect(answer: &Answer) -> Option<&str> {
-    matches!(answer.status, 301 | 302 | 303 | 307 | 308).then(|| answer.header("location"))?
+fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
+    let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
+    headers
+        .iter()
+        .filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?)))
+        .collect()
 }
 
 /// The failing layer's words.

@@ -65,121 +65,84 @@ mod tests {
     use crate::bitbucket::http::address::Address;
     use crate::context::Environment;
 
+    const API: &str = "https://api.bitbucket.org/2.0";
+
+    fn chosen(url: &str, configured: Option<&str>, variables: &[(&str, &str)]) -> Option<String> {
+        let variables = variables
+            .iter()
+            .map(|(name, value)| ((*name).into(), (*value).into()));
+        let address = Address::parse(url).unwrap();
+        choose(&address, configured, &Environment::new(variables))
+    }
+
     #[test]
     fn git_decides_then_the_environment() {
-        let api = "https://api.bitbucket.org/2.0";
-        type Row = (
-            &'static str,
-            Option<&'static str>,
-            &'static [(&'static str, &'static str)],
-            Option<&'static str>,
-            &'static str,
-        );
-        let rows: &[Row] = &[
-            (api, None, &[], None, "nothing said"),
+        let http = ("HTTP_PROXY", "http://h:1");
+        let all = ("ALL_PROXY", "socks5h://s:1");
+        let lower = ("https_proxy", "http://l:1");
+        let upper = ("HTTPS_PROXY", "http://u:2");
+        let git = Some("http://p:1");
+        for (configured, variables, expected, why) in [
+            (None, &[][..], None, "nothing said"),
+            (git, &[upper][..], git, "git first"),
             (
-                api,
-                Some("http://p:1"),
-                &[("HTTPS_PROXY", "http://e:2")],
-                Some("http://p:1"),
-                "git first",
-            ),
-            (
-                api,
                 Some(""),
-                &[("HTTPS_PROXY", "http://e:2")],
+                &[upper][..],
                 None,
                 "an empty value switches it off",
             ),
             (
-                api,
                 None,
-                &[("https_proxy", "http://l:1"), ("HTTPS_PROXY", "http://u:2")],
+                &[lower, upper][..],
                 Some("http://l:1"),
                 "lower case first, as curl",
             ),
             (
-                api,
                 None,
-                &[("ALL_PROXY", "socks5h://s:1")],
-                Some("socks5h://s:1"),
-                "for all schemes",
+                &[all, upper][..],
+                Some("http://u:2"),
+                "the scheme's own first",
             ),
-            (
-                api,
-                None,
-                &[("HTTP_PROXY", "http://h:1")],
-                None,
-                "of another scheme",
-            ),
-            (
-                api,
-                Some("http://p:1"),
-                &[("NO_PROXY", "bitbucket.org")],
-                None,
-                "also for git's own",
-            ),
-            (
-                api,
-                None,
-                &[
-                    ("HTTPS_PROXY", "http://e:2"),
-                    ("no_proxy", "x.example, .bitbucket.org"),
-                ],
-                None,
-                "a leading dot",
-            ),
-            (
-                api,
-                None,
-                &[("HTTPS_PROXY", "http://e:2"), ("no_proxy", "*")],
-                None,
-                "everything",
-            ),
-            (
-                api,
-                None,
-                &[("HTTPS_PROXY", "http://e:2"), ("no_proxy", "bucket.org")],
-                Some("http://e:2"),
-                "whole labels only",
-            ),
-            (
-                api,
-                None,
-                &[
-                    ("HTTPS_PROXY", "http://e:2"),
-                    ("no_proxy", "api.bitbucket.org:8443"),
-                ],
-                Some("http://e:2"),
-                "another port",
-            ),
-            (
-                "https://h:8443/",
-                None,
-                &[("HTTPS_PROXY", "http://e:2"), ("no_proxy", "h:8443")],
-                None,
-                "that port",
-            ),
-            (
-                "http://127.0.0.1:8080/",
-                Some("http://p:1"),
-                &[("ALL_PROXY", "http://e:2")],
-                None,
-                "this machine is never behind a proxy",
-            ),
-        ];
-        for (url, configured, variables, expected, why) in rows {
-            let environment = Environment::new(
-                variables
-                    .iter()
-                    .map(|(name, value)| ((*name).into(), (*value).into())),
-            );
-            let address = Address::parse(url).unwrap();
+            (None, &[all][..], Some("socks5h://s:1"), "for all schemes"),
+            (None, &[http][..], None, "of another scheme"),
+        ] {
             assert_eq!(
-                choose(&address, *configured, &environment).as_deref(),
-                *expected,
+                chosen(API, configured, variables).as_deref(),
+                expected,
                 "{why}"
             );
+        }
+        let loopback = chosen("http://127.0.0.1:8080/", git, &[all]);
+        assert_eq!(loopback, None, "this machine is never behind a proxy");
+    }
+
+    #[test]
+    fn no_proxy_names_hosts_and_what_is_below_them() {
+        let api = "api.bitbucket.org";
+        for (url, list, exempt, why) in [
+            (API, "bitbucket.org", true, "below"),
+            (API, api, true, "itself"),
+            (
+                API,
+                "x.example, .bitbucket.org",
+                true,
+                "a leading dot, a blank",
+            ),
+            (API, "*.bitbucket.org", true, "a star in front"),
+            (API, "API.Bitbucket.org", true, "any case"),
+            (API, "*", true, "everything"),
+            (API, "bucket.org", false, "whole labels only"),
+            (API, "", false, "nothing"),
+            (API, ",.,", false, "nothing but separators"),
+            (API, "api.bitbucket.org:8443", false, "another port"),
+            ("https://h:8443/", "h:8443", true, "that port"),
+            ("https://[fd00::1]/", "fd00::1", true, "IPv6"),
+        ] {
+            for configured in [Some("http://p:1"), None] {
+                let variables = [("HTTPS_PROXY", "http://e:2"), ("NO_PROXY", list)];
+                let straight = chosen(url, configured, &variables).is_none();
+                assert_eq!(straight, exempt, "{why}");
+            }
         }
     }
 }

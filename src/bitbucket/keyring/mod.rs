@@ -11,7 +11,7 @@ mod store;
 #[cfg(all(unix, not(target_os = "macos")))]
 #[path = "secret_service.rs"]
 mod store;
-#[cfg(all(test, unix, not(target_os = "macos")))]
+#[cfg(test)]
 mod tests;
 
 use crate::context::Context;

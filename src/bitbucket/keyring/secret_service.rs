@@ -7,7 +7,8 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use secret_service::EncryptionType;
@@ -36,11 +37,10 @@ pub(super) fn load(context: &Context, entry: Entry) -> Result<Option<Secret>, Er
         let found = service.search_items(attributes(&entry)).map_err(told)?;
         let item = match (found.unlocked.first(), found.locked.first()) {
             (Some(item), _) => item,
-            (None, Some(item)) if session.may_ask => {
-                item.unlock().map_err(told)?;
+            (None, Some(item)) => {
+                session.unlock(|| item.unlock())?;
                 item
             }
-            (None, Some(_)) => return Err(Error::Locked),
             (None, None) => return Ok(None),
         };
         let text = String::from_utf8(item.get_secret().map_err(told)?);
@@ -56,10 +56,7 @@ pub(super) fn store(context: &Context, entry: Entry, secret: &Secret) -> Result<
         let service = session.service()?;
         let collection = default_collection(&service)?;
         if collection.is_locked().map_err(told)? {
-            if !session.may_ask {
-                return Err(Error::Locked);
-            }
-            collection.unlock().map_err(told)?;
+            session.unlock(|| collection.unlock())?;
         }
         let text = secret.reveal().as_bytes();
         let item =
@@ -73,11 +70,8 @@ pub(super) fn forget(context: &Context, entry: Entry) -> Result<bool, Error> {
     bounded(context, move |session| {
         let service = session.service()?;
         let found = service.search_items(attributes(&entry)).map_err(told)?;
-        if !found.locked.is_empty() && !session.may_ask {
-            return Err(Error::Locked);
-        }
         for item in &found.locked {
-            item.unlock().map_err(told)?;
+            session.unlock(|| item.unlock())?;
         }
         for item in found.unlocked.iter().chain(&found.locked) {
             item.delete().map_err(told)?;
@@ -90,6 +84,8 @@ pub(super) fn forget(context: &Context, entry: Entry) -> Result<bool, Error> {
 struct Session {
     address: String,
     may_ask: bool,
+    /// A dialog is being shown.
+    asking: Arc<AtomicBool>,
 }
 
 impl Session {
@@ -108,6 +104,7 @@ impl Session {
         Some(Self {
             address: address.to_owned(),
             may_ask: display.is_some() && !forbidden,
+            asking: Arc::default(),
         })
     }
 
@@ -126,6 +123,21 @@ impl Session {
                 Err(Error::Unavailable)
             }
         }
+    }
+
+    /// By a dialog of the service's, or not at all.
+    fn unlock(
+        &self,
+        dialog: impl FnOnce() -> Result<(), secret_service::Error>,
+    ) -> Result<(), Error> {
+        if !self.may_ask {
+            return Err(Error::Locked);
+        }
+        tracing::warn!("waiting for the keyring to be unlocked");
+        self.asking.store(true, Ordering::SeqCst);
+        let unlocked = dialog().map_err(told);
+        self.asking.store(false, Ordering::SeqCst);
+        unlocked
     }
 
     fn service(&self) -> Result<SecretService<'static>, Error> {
@@ -155,15 +167,19 @@ fn bounded<T: Send + 'static>(
     let Some(session) = Session::of(context) else {
         return Err(Error::Unavailable);
     };
-    let limit = if session.may_ask { PERSON } else { ANSWER };
+    let asking = Arc::clone(&session.asking);
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         let _ = sender.send(work(&session));
     });
-    receiver.recv_timeout(limit).unwrap_or_else(|_| {
-        tracing::debug!("the keyring did not answer in {} s", limit.as_secs());
-        Err(Error::Unavailable)
-    })
+    if let Ok(outcome) = receiver.recv_timeout(ANSWER) {
+        return outcome;
+    }
+    if asking.load(Ordering::SeqCst) {
+        return receiver.recv_timeout(PERSON).unwrap_or(Err(Error::Locked));
+    }
+    tracing::debug!("the keyring did not answer in {} s", ANSWER.as_secs());
+    Err(Error::Unavailable)
 }
 
 fn default_collection<'a>(service: &'a SecretService<'static>) -> Result<Collection<'a>, Error> {

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 pub use open::open;
 pub use place::{Lock, new_draft, place, place_public, sweep_drafts};
-pub use public_half::{certificate_beside, identity, public_beside};
+pub use public_half::{certificate, certificate_beside, identity, public_beside};
 
 /// Why a key file cannot be used or placed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

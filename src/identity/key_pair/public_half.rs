@@ -65,8 +65,12 @@ pub fn certificate_beside(path: &Path) -> Option<Certificate> {
         Some(extension) if extension == "pub" => path.with_extension(""),
         _ => path.to_owned(),
     };
-    let text = open::read(&beside(&private, "-cert.pub")).ok()?;
-    Certificate::from_openssh(text.trim()).ok()
+    certificate(&beside(&private, "-cert.pub"))
+}
+
+/// The certificate in a file (CertificateFile). `None`: no such file, or none that holds one.
+pub fn certificate(file: &Path) -> Option<Certificate> {
+    Certificate::from_openssh(open::read(file).ok()?.trim()).ok()
 }
 
 /// The file's name with something appended.

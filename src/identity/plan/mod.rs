@@ -60,10 +60,13 @@ impl Draft<'_, '_> {
     }
 
     fn pass_over(&mut self, what: impl Into<String>, why: impl Into<String>) {
-        self.plan.passed_over.push(PassedOver {
+        let passed_over = PassedOver {
             what: what.into(),
             why: why.into(),
-        });
+        };
+        if !self.plan.passed_over.contains(&passed_over) {
+            self.plan.passed_over.push(passed_over);
+        }
     }
 
     /// What an account stands for: its managed identity; else a key here that its list shows;

@@ -1,4 +1,4 @@
-//! How long and how often a call is tried again. Pure.
+//! How long a call may take, how much it may bring, and how often it is tried again. Pure.
 //!
 //! Header: RFC 9110, section 10.2.3 (`Retry-After`: seconds, or an HTTP date).
 
@@ -9,26 +9,35 @@ use jiff::fmt::rfc2822;
 
 /// The limits of one call.
 #[derive(Debug, Clone)]
-pub(in crate::bitbucket) struct Patience {
+pub(in crate::bitbucket) struct Limits {
+    /// For the name, and for the connection.
+    pub connect: Duration,
+    /// For one try, from the name to the last byte of the answer.
+    pub call: Duration,
+    /// The longest body, unpacked.
+    pub body: u64,
     /// How often it is sent at most.
     pub tries: u32,
     /// The pause before the second try where the server names none; doubled from then on.
     pub first_pause: Duration,
     /// What all pauses of one call may take together.
-    pub longest: Duration,
+    pub pauses: Duration,
 }
 
-impl Default for Patience {
+impl Default for Limits {
     fn default() -> Self {
         Self {
+            connect: Duration::from_secs(10),
+            call: Duration::from_secs(30),
+            body: 8 * 1024 * 1024,
             tries: 3,
             first_pause: Duration::from_millis(700),
-            longest: Duration::from_secs(30),
+            pauses: Duration::from_secs(30),
         }
     }
 }
 
-impl Patience {
+impl Limits {
     /// The pause after try number `tried` (from 1), with `waited` behind us. `None`: give up.
     pub(super) fn pause(
         &self,
@@ -40,7 +49,7 @@ impl Patience {
             return None;
         }
         let pause = wished.unwrap_or(self.first_pause * 2u32.pow(tried - 1));
-        (waited + pause <= self.longest).then_some(pause)
+        (waited.saturating_add(pause) <= self.pauses).then_some(pause)
     }
 }
 
@@ -62,7 +71,7 @@ pub(super) fn retry_after(header: &str, now: Timestamp) -> Option<Duration> {
 mod tests {
     use std::time::Duration;
 
-    use super::{Patience, retry_after};
+    use super::{Limits, retry_after};
 
     #[test]
     fn seconds_and_dates_are_understood() {
@@ -87,24 +96,31 @@ mod tests {
 
     #[test]
     fn patience_has_an_end() {
-        let patience = Patience::default();
+        let for_ever = Some(Duration::from_secs(u64::MAX));
+        let waited = Duration::from_millis(1_500);
+        assert_eq!(
+            Limits::default().pause(2, waited, for_ever),
+            None,
+            "no overflow"
+        );
+        let limits = Limits::default();
         let seconds = Duration::from_secs;
         assert_eq!(
-            patience.pause(1, seconds(0), Some(seconds(10))),
+            limits.pause(1, seconds(0), Some(seconds(10))),
             Some(seconds(10))
         );
         assert_eq!(
-            patience.pause(2, seconds(10), Some(seconds(25))),
+            limits.pause(2, seconds(10), Some(seconds(25))),
             None,
             "too long together"
         );
         assert_eq!(
-            patience.pause(3, seconds(0), Some(seconds(0))),
+            limits.pause(3, seconds(0), Some(seconds(0))),
             None,
             "tried often enough"
         );
         assert!(
-            patience.pause(2, seconds(0), None) > patience.pause(1, seconds(0), None),
+            limits.pause(2, seconds(0), None) > limits.pause(1, seconds(0), None),
             "growing"
         );
     }

@@ -3,21 +3,25 @@
 //! A secret is read without echo. The terminal's modes are put back before a signal takes effect,
 //! and a question ends when the program that called us has gone.
 
+mod signals;
+#[cfg(test)]
+mod tests;
+
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::AsFd as _;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::termios::{LocalModes, OptionalActions, Termios};
-use signal_hook::SigId;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use zeroize::Zeroizing;
 
 use super::{Error, Prompt};
 use crate::secret::Secret;
+use signals::Signals;
+
+/// Longer than any passphrase or token; what is typed behind it does not count.
+const LONGEST: usize = 1024;
 
 /// The controlling terminal.
 pub(super) struct Terminal;
@@ -35,32 +39,46 @@ fn in_foreground(terminal: &File) -> bool {
     rustix::termios::tcgetpgrp(terminal).is_ok_and(|group| group == rustix::process::getpgrp())
 }
 
+/// One question. It stands again where the person stopped us and came back.
 fn ask(text: &str, echo: bool) -> Result<Zeroizing<String>, Error> {
     let mut terminal = open().ok_or(Error::Nobody)?;
     if !in_foreground(&terminal) {
         return Err(Error::Nobody);
     }
-    let signals = Signals::caught()?;
+    loop {
+        let mut signals = Signals::caught().map_err(|error| broken(&error))?;
+        let answer = ask_once(&mut terminal, text, echo, &mut signals);
+        if !signals.take_effect() {
+            return answer;
+        }
+    }
+}
+
+fn ask_once(
+    terminal: &mut File,
+    text: &str,
+    echo: bool,
+    signals: &mut Signals,
+) -> Result<Zeroizing<String>, Error> {
     let quiet = if echo {
         None
     } else {
-        Some(Quiet::on(&terminal)?)
+        Some(Quiet::on(terminal)?)
     };
+    // At the beginning of the line, over what was typed before the echo went off, as ssh does.
     let answer = terminal
-        .write_all(text.as_bytes())
+        .write_all(format!("\r{text}").as_bytes())
         .map_err(|error| broken(&error))
-        .and_then(|()| read_line(&mut terminal, &signals));
+        .and_then(|()| read_line(terminal, signals));
     if quiet.is_some() || answer.is_err() {
         let _ = terminal.write_all(b"\n");
     }
-    drop(quiet);
-    signals.pass_on();
     answer
 }
 
-fn read_line(terminal: &mut File, signals: &Signals) -> Result<Zeroizing<String>, Error> {
-    // Longer than any passphrase; room from the start, so that nothing is copied about.
-    let mut line = Zeroizing::new(Vec::with_capacity(1024));
+fn read_line(terminal: &mut File, signals: &mut Signals) -> Result<Zeroizing<String>, Error> {
+    // Room from the start, so that nothing is copied about.
+    let mut line = Zeroizing::new(Vec::with_capacity(LONGEST));
     loop {
         wait(terminal, signals)?;
         let mut byte = [0];
@@ -68,7 +86,7 @@ fn read_line(terminal: &mut File, signals: &Signals) -> Result<Zeroizing<String>
             Ok(0) if line.is_empty() => return Err(Error::Cancelled),
             Ok(0) => break,
             Ok(_) if byte[0] == b'\n' => break,
-            Ok(_) if line.len() < line.capacity() => line.push(byte[0]),
+            Ok(_) if line.len() < LONGEST => line.push(byte[0]),
             Ok(_) => {}
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(error) => return Err(broken(&error)),
@@ -80,24 +98,31 @@ fn read_line(terminal: &mut File, signals: &Signals) -> Result<Zeroizing<String>
 }
 
 /// Until something was typed, a signal came, or the reader of our stdout has gone.
-fn wait(terminal: &File, signals: &Signals) -> Result<(), Error> {
+fn wait(terminal: &File, signals: &mut Signals) -> Result<(), Error> {
     let stdout = rustix::stdio::stdout();
+    let mut stdout_is_open = true;
     loop {
-        let mut watched = [
+        let mut watched = vec![
             PollFd::new(terminal, PollFlags::IN),
-            PollFd::from_borrowed_fd(stdout.as_fd(), PollFlags::empty()),
+            PollFd::new(signals.wake(), PollFlags::IN),
         ];
+        if stdout_is_open {
+            watched.push(PollFd::from_borrowed_fd(stdout.as_fd(), PollFlags::empty()));
+        }
         match rustix::event::poll(&mut watched, None) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(broken(&error.into())),
         }
-        if signals.arrived().is_some() {
+        let happened: Vec<_> = watched.iter().map(PollFd::revents).collect();
+        if signals.arrived() {
             return Err(Error::Cancelled);
         }
-        if watched[1].revents().contains(PollFlags::ERR) {
+        let of_stdout = happened.get(2).copied().unwrap_or(PollFlags::empty());
+        if super::reader_gone(of_stdout) {
             return Err(Error::CallerGone);
         }
-        if !watched[0].revents().is_empty() {
+        stdout_is_open &= of_stdout.is_empty();
+        if !happened[0].is_empty() {
             return Ok(());
         }
     }
@@ -125,49 +150,10 @@ impl Quiet {
 
 impl Drop for Quiet {
     fn drop(&mut self) {
-        let _ = rustix::termios::tcsetattr(&self.0, OptionalActions::Flush, &self.1);
-    }
-}
-
-/// The signals that end a process, noted while a question stands and passed on behind it.
-struct Signals {
-    last: Arc<AtomicUsize>,
-    registered: Vec<SigId>,
-}
-
-impl Signals {
-    fn caught() -> Result<Self, Error> {
-        let mut signals = Self {
-            last: Arc::new(AtomicUsize::new(0)),
-            registered: Vec::new(),
-        };
-        for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
-            let number = usize::try_from(signal).expect("signals are positive");
-            let id = signal_hook::flag::register_usize(signal, Arc::clone(&signals.last), number)
-                .map_err(|error| broken(&error))?;
-            signals.registered.push(id);
-        }
-        Ok(signals)
-    }
-
-    fn arrived(&self) -> Option<i32> {
-        i32::try_from(self.last.load(Ordering::Relaxed))
-            .ok()
-            .filter(|signal| *signal != 0)
-    }
-
-    /// What came takes effect now, with the terminal as it was.
-    fn pass_on(&self) {
-        if let Some(signal) = self.arrived() {
-            let _ = signal_hook::low_level::emulate_default_handler(signal);
-        }
-    }
-}
-
-impl Drop for Signals {
-    fn drop(&mut self) {
-        for id in self.registered.drain(..) {
-            signal_hook::low_level::unregister(id);
+        // Where the shell has the terminal back already, its modes are the shell's, and setting
+        // them would stop us.
+        if in_foreground(&self.0) {
+            let _ = rustix::termios::tcsetattr(&self.0, OptionalActions::Flush, &self.1);
         }
     }
 }

@@ -1,0 +1,261 @@
+//! The real rooms below, as commands see them.
+
+use std::ffi::OsString;
+
+use super::hook::Going;
+use super::status::{KnownHostKey, Lines, StatusReport};
+use super::{Error, Known, Rooms};
+use crate::bitbucket::{self, KeyRegistry, credential, keyring};
+use crate::context::Context;
+use crate::git_connection::keys::http_settings;
+use crate::git_connection::prospect::{self, Ours, Prospect};
+use crate::host_key::{KnownFrom, known_hosts, published};
+use crate::identity::{Account, AccountName, learned};
+use crate::provision::record::{self, Records};
+use crate::report;
+use crate::repository::{self, Direction, Site, SiteKind};
+use crate::secret::{Secret, TokenPlace};
+use crate::settings::{GitConfig, SshConfig};
+use crate::ssh_command::{self, Invocation};
+
+/// The rooms of this machine.
+pub struct House<'a> {
+    context: &'a Context,
+}
+
+impl<'a> House<'a> {
+    /// Opens nothing yet.
+    pub fn new(context: &'a Context) -> Self {
+        Self { context }
+    }
+
+    fn git_config(&self) -> Result<GitConfig, Error> {
+        GitConfig::open(self.context)
+            .map_err(|error| below(&report::connection::explain(&error.into())))
+    }
+
+    fn records(&self) -> Result<Records, Error> {
+        Records::open(self.context)
+            .map_err(|error| below(&report::connection::explain(&error.into())))
+    }
+
+    /// What a git command for this URL would meet. `None`: no host of ours.
+    fn prospect(
+        &self,
+        url: &str,
+        direction: Direction,
+    ) -> Result<Option<(SshConfig, Ours)>, Error> {
+        let git_config = self.git_config()?;
+        let Some(arguments) = call_for(&git_config.sites(), url, direction) else {
+            return Ok(None);
+        };
+        let explained = |failure| below(&report::connection::explain(&failure));
+        let request = match ssh_command::parse(arguments) {
+            Ok(Invocation::Native(request)) => request,
+            Ok(_) => return Ok(None),
+            Err(error) => return Err(explained(error.into())),
+        };
+        let found = prospect::look(self.context, &request, git_config).map_err(explained)?;
+        Ok(match found {
+            Some((
+                Prospect {
+                    config,
+                    ours: Some(ours),
+                },
+                _,
+            )) => Some((config, ours)),
+            _ => None,
+        })
+    }
+}
+
+impl Rooms for House<'_> {
+    fn known(&self) -> Result<Known, Error> {
+        let records = self.records()?;
+        let mut accounts = records.accounts().to_vec();
+        for identity in records.identities() {
+            if !accounts
+                .iter()
+                .any(|account| account.account == identity.account)
+            {
+                accounts.push(Account {
+                    account: identity.account.clone(),
+                    logged_in: false,
+                    user_name: None,
+                    id: None,
+                    key_fingerprints: Vec::new(),
+                    store: None,
+                    emails: Vec::new(),
+                });
+            }
+        }
+        Ok(Known {
+            sites: self.git_config()?.sites(),
+            accounts,
+        })
+    }
+
+    fn keyring(&self) -> bool {
+        keyring::available(self.context)
+    }
+
+    fn connect(
+        &self,
+        site: &Site,
+        account: &str,
+        secret: &Secret,
+    ) -> Result<Box<dyn KeyRegistry>, bitbucket::Error> {
+        let http = GitConfig::open(self.context).map(|config| http_settings(&config, site));
+        let token = credential::Token {
+            account: account.to_owned(),
+            secret: secret.clone(),
+            place: TokenPlace::Environment,
+        };
+        bitbucket::connect(self.context, site, token, http.unwrap_or_default())
+    }
+
+    fn store(
+        &self,
+        site: &Site,
+        account: &str,
+        secret: &Secret,
+        place: TokenPlace,
+    ) -> Result<(), Error> {
+        credential::store(self.context, site, account, secret, place)
+            .map_err(|error| of_credential(&error))
+    }
+
+    fn forget(&self, site: &Site, account: &str) -> Result<Vec<TokenPlace>, Error> {
+        credential::forget(self.context, site, account).map_err(|error| of_credential(&error))
+    }
+
+    fn record(&self, account: Account) -> Result<(), Error> {
+        record::update(self.context, |records| records.set_account(account))
+            .map_err(|error| below(&report::connection::explain(&error.into())))
+    }
+
+    fn erase(&self, account: &AccountName) -> Result<(), Error> {
+        learned::forget(self.context, &account.site, &account.name);
+        record::update(self.context, |records| records.forget_account(account))
+            .map(drop)
+            .map_err(|error| below(&report::connection::explain(&error.into())))
+    }
+
+    fn going(&self, url: &str, direction: Direction) -> Result<Option<Going>, Error> {
+        let Some((_, ours)) = self.prospect(url, direction)? else {
+            return Ok(None);
+        };
+        let first = ours.plan.candidates.first();
+        let account = first.and_then(|candidate| candidate.account.as_ref());
+        let account = account.and_then(|name| ours.records.account(name)).cloned();
+        Ok(match (ours.located.repository, account) {
+            (Some(repository), Some(account)) => Some(Going {
+                repository,
+                account,
+                check: ours.settings.author_check.value,
+            }),
+            _ => None,
+        })
+    }
+
+    fn status(&self, url: &str) -> Result<Option<StatusReport>, Error> {
+        let Some((config, ours)) = self.prospect(url, Direction::Fetch)? else {
+            return Ok(None);
+        };
+        let site = ours.located.site;
+        let accounts = ours.records.accounts().iter();
+        Ok(Some(StatusReport {
+            host_keys: host_keys(self.context, &config, &ours.endpoints),
+            endpoints: ours
+                .endpoints
+                .into_iter()
+                .map(|endpoint| endpoint.address)
+                .collect(),
+            lines: Lines::read(StatusReport::origins(&ours.settings, &ours.plan)),
+            accounts: accounts
+                .filter(|account| account.account.site == site.url)
+                .cloned()
+                .collect(),
+            home: self.context.home().map(Into::into),
+            repository: ours.located.repository,
+            user: ours.user,
+            settings: ours.settings,
+            ssh_config: config,
+            plan: ours.plan,
+            site,
+        }))
+    }
+}
+
+/// The keys by which the endpoints are known: lines of known_hosts, else the published keys.
+fn host_keys(
+    context: &Context,
+    config: &SshConfig,
+    endpoints: &[crate::transport::Endpoint],
+) -> Vec<KnownHostKey> {
+    let known = known_hosts::load(&crate::transport::known_hosts_files(config, context));
+    let mut keys = Vec::new();
+    for endpoint in endpoints {
+        let address = &endpoint.address;
+        let alias = config.host_key_alias.as_deref();
+        let (name, _) = known_hosts::names(alias, &address.host, address.port, endpoint.published);
+        let mut lines = known.keys_of(&name);
+        if lines.is_empty() && endpoint.published {
+            let published = published::keys().iter().cloned();
+            lines = published.map(|key| (key, KnownFrom::Published)).collect();
+        }
+        keys.extend(lines.into_iter().map(|(key, from)| KnownHostKey {
+            endpoint: address.clone(),
+            algorithm: key.algorithm().as_str().to_owned(),
+            fingerprint: key.fingerprint(ssh_key::HashAlg::Sha256).to_string(),
+            from,
+        }));
+    }
+    keys
+}
+
+/// The command line that git would call for a URL. `None`: a URL that does not go by SSH and is
+/// of no site of ours.
+fn call_for(sites: &[Site], url: &str, direction: Direction) -> Option<Vec<OsString>> {
+    let service = match direction {
+        Direction::Fetch => "git-upload-pack",
+        Direction::Push => "git-receive-pack",
+    };
+    let (place, path) = if let Some(rest) = url.strip_prefix("ssh://") {
+        let (authority, path) = rest.split_once('/')?;
+        (format!("ssh://{authority}"), format!("/{path}"))
+    } else if url.contains("://") {
+        let repository = repository::of_url(sites, url)?;
+        let site = sites.iter().find(|site| site.url == repository.site)?;
+        let host = match site.kind {
+            SiteKind::Cloud => "ssh://git@bitbucket.org".to_owned(),
+            SiteKind::DataCenter => {
+                let place = site.ssh_hosts.first()?;
+                format!("ssh://git@{}:{}", place.host, place.port)
+            }
+        };
+        (host, format!("/{repository}"))
+    } else if let Some((bracketed, path)) = url.split_once("]:") {
+        let (user, place) = bracketed.split_once('[')?;
+        (format!("ssh://{user}{place}"), path.to_owned())
+    } else {
+        let (place, path) = url.split_once(':')?;
+        (place.to_owned(), path.to_owned())
+    };
+    let quoted = path.replace('\'', "'\\''").replace('!', "'\\!'");
+    Some(vec![place.into(), format!("{service} '{quoted}'").into()])
+}
+
+fn below(told: &report::Explanation) -> Error {
+    Error::Below {
+        what: told.what.clone(),
+        hints: told.hints.clone(),
+    }
+}
+
+fn of_credential(error: &credential::Error) -> Error {
+    Error::Below {
+        what: error.to_string(),
+        hints: vec!["git bitbucket login --store file".to_owned()],
+    }
+}

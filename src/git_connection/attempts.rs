@@ -1,0 +1,266 @@
+//! The only loop of the program: for the next candidate of the plan, open, log in, run; stop at
+//! the first that is served.
+//!
+//! Decides what an outcome means for the next step; the session itself is `transport`'s, the
+//! making of a key `provision`'s.
+
+use std::time::{Duration, Instant};
+
+use crate::context::Context;
+use crate::diagnostics;
+use crate::git_connection::failure::{Failure, Tried};
+use crate::git_connection::keys::Keys;
+use crate::git_connection::survey::Subject;
+use crate::identity::{AccountName, Candidate, Identity, Managed, Offer, Plan, State};
+use crate::prompt::Prompt;
+use crate::ssh_command::Request;
+use crate::transport::{Endpoint, ExitStatus, Outcome, Session, native};
+
+/// How long a key that the site has taken may be unknown to its SSH servers (interface section 5).
+const PROPAGATION: Duration = Duration::from_secs(30);
+
+/// One git command on its way.
+pub struct Attempts<'a> {
+    /// The captured process surroundings.
+    pub context: &'a Context,
+    /// Whom the connection is for.
+    pub subject: Subject<'a>,
+    /// What git asked.
+    pub request: &'a Request,
+    /// Where to connect to, in order.
+    pub endpoints: Vec<Endpoint>,
+    /// Variables to send.
+    pub environment: Vec<(String, String)>,
+    /// Who can be asked.
+    pub prompt: &'a dyn Prompt,
+    /// Keys that are made, judged and recorded.
+    pub keys: Keys<'a>,
+}
+
+impl Attempts<'_> {
+    /// Goes through the plan. The status is the remote command's.
+    ///
+    /// # Errors
+    ///
+    /// Whatever ends the call at once (no connection, a host key, a managed identity that was
+    /// refused), or [`Failure::NotServed`] when the plan is at its end.
+    pub fn run(&self, plan: Plan) -> Result<ExitStatus, Failure> {
+        if let Some(missing) = plan.missing.into_iter().next() {
+            return Err(Failure::IdentityFileMissing(missing));
+        }
+        let mut tried = Tried::default();
+        for candidate in &plan.candidates {
+            if let Some(status) = self.try_candidate(candidate, &mut tried)? {
+                return Ok(status);
+            }
+        }
+        tried.passed_over = plan.passed_over;
+        tried.closed_by = plan.closed_by;
+        Err(Failure::NotServed(Box::new(tried)))
+    }
+
+    /// `None`: the next candidate, please.
+    fn try_candidate(
+        &self,
+        candidate: &Candidate,
+        tried: &mut Tried,
+    ) -> Result<Option<ExitStatus>, Failure> {
+        let mut made_now = false;
+        let mut identities = match (&candidate.offer, &candidate.account) {
+            (Offer::Identities(identities), _) => tried.without_let_in(identities),
+            (Offer::NewKey, Some(account)) => {
+                if tried.repository_was_refused() && !self.may_make_after_refusal(account, tried)? {
+                    return Ok(None);
+                }
+                made_now = true;
+                vec![self.keys.make(account, self.prompt)?]
+            }
+            (Offer::NewKey, None) => Vec::new(),
+        };
+        while !identities.is_empty() {
+            let outcome = if made_now {
+                self.open_new(&identities)?
+            } else {
+                self.open(&identities)?
+            };
+            match outcome {
+                Outcome::Served {
+                    status,
+                    identity,
+                    endpoint,
+                } => {
+                    self.keys.served(self.subject, &identity, &endpoint);
+                    tried.tell_detour(candidate, self.subject);
+                    return Ok(Some(status));
+                }
+                Outcome::NoAccess {
+                    identity,
+                    stderr,
+                    stdout,
+                    status,
+                    endpoint,
+                } => {
+                    self.keys.let_in(&identity, &endpoint);
+                    identities = after(&identities, &identity);
+                    tried.refused_repository(candidate, identity, stderr, stdout, status);
+                }
+                Outcome::NotLetIn(refusal) => {
+                    if let Some(record) = self.judged(&identities) {
+                        let replacement = self.judge(record, made_now)?;
+                        made_now = replacement.is_some() || made_now;
+                        match replacement {
+                            Some(identity) => identities = vec![identity],
+                            None => return self.wait_for_listed(&identities, candidate, tried),
+                        }
+                    } else {
+                        tried.not_let_in(candidate, &refusal);
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// A managed identity that alone was offered under `git`: only there a refusal is judged.
+    fn judged<'i>(&self, identities: &'i [Identity]) -> Option<&'i Managed> {
+        match identities {
+            [identity] if self.subject.user == "git" => identity
+                .managed
+                .as_ref()
+                .filter(|record| record.repository.is_none()),
+            _ => None,
+        }
+    }
+
+    /// What the account's key list says about a refused key: a replacement, or the end. `None`:
+    /// it is listed and was never proved, so that waiting may help.
+    fn judge(&self, record: &Managed, made_now: bool) -> Result<Option<Identity>, Failure> {
+        if made_now {
+            return Err(Failure::NewKeyNotAccepted(Box::new(record.clone())));
+        }
+        self.keys.judge(record, self.prompt)
+    }
+
+    fn wait_for_listed(
+        &self,
+        identities: &[Identity],
+        candidate: &Candidate,
+        tried: &mut Tried,
+    ) -> Result<Option<ExitStatus>, Failure> {
+        match self.open_new(identities)? {
+            Outcome::Served {
+                status,
+                identity,
+                endpoint,
+            } => {
+                self.keys.served(self.subject, &identity, &endpoint);
+                Ok(Some(status))
+            }
+            Outcome::NoAccess {
+                identity,
+                stderr,
+                stdout,
+                status,
+                endpoint,
+            } => {
+                self.keys.let_in(&identity, &endpoint);
+                tried.refused_repository(candidate, identity, stderr, stdout, status);
+                Ok(None)
+            }
+            Outcome::NotLetIn(_) => {
+                let record = identities
+                    .iter()
+                    .find_map(|identity| identity.managed.clone());
+                let record = record.expect("only managed identities are judged");
+                Err(Failure::ListedButRefused(Box::new(record)))
+            }
+        }
+    }
+
+    /// Opens a connection with a key that the site has just taken, waiting until its SSH servers
+    /// know it.
+    fn open_new(&self, identities: &[Identity]) -> Result<Outcome, Failure> {
+        let begun = Instant::now();
+        let mut pause = Duration::from_millis(500);
+        loop {
+            let outcome = self.open(identities)?;
+            let left = PROPAGATION.saturating_sub(begun.elapsed());
+            if !matches!(outcome, Outcome::NotLetIn(_)) || left.is_zero() {
+                return Ok(outcome);
+            }
+            if pause == Duration::from_millis(500) {
+                diagnostics::notice("waiting until the SSH servers know the new key");
+            }
+            if crate::prompt::caller_gone() {
+                return Err(Failure::Transport(crate::transport::Error::CallerGone));
+            }
+            std::thread::sleep(pause.min(left));
+            pause = (pause * 2).min(Duration::from_secs(4));
+        }
+    }
+
+    fn open(&self, identities: &[Identity]) -> Result<Outcome, Failure> {
+        let passphrase = |file: &std::path::Path| self.keys.passphrase(file);
+        let session = Session {
+            endpoints: self.endpoints.clone(),
+            user: self.subject.user.to_owned(),
+            typed_host: self.request.host.clone(),
+            config: self.subject.config,
+            identities: identities.to_vec(),
+            command: self.request.command.clone(),
+            service: self.subject.service,
+            environment: self.environment.clone(),
+            no_stdin: self.request.no_stdin,
+            prompt: self.prompt,
+            passphrase: &passphrase,
+            site_fingerprints: Vec::new(),
+            context: self.context,
+        };
+        native::run(session).map_err(Failure::Transport)
+    }
+
+    /// Somebody was let in and may not see the repository: a key for another account is made only
+    /// where that account's token sees it, or a person says so.
+    fn may_make_after_refusal(
+        &self,
+        account: &AccountName,
+        tried: &mut Tried,
+    ) -> Result<bool, Failure> {
+        let Some(repository) = self.subject.repository else {
+            return Ok(false);
+        };
+        let direction = self.subject.service.direction();
+        match self.keys.sees(account, repository, direction) {
+            Ok(true) => return Ok(true),
+            Ok(false) => tried.not_made(account, "its token does not see the repository"),
+            Err(error) if self.prompt.available() => {
+                tracing::info!("{account}: {error}");
+                let question = format!(
+                    "Make a key for {account}, whose access to {repository} is not known? [y/N] "
+                );
+                match self.prompt.confirm(&question) {
+                    Ok(true) => return Ok(true),
+                    Ok(false) => tried.not_made(account, "no key was wanted"),
+                    Err(error) => return Err(Failure::Prompt(error)),
+                }
+            }
+            Err(error) => tried.not_made(account, &error.to_string()),
+        }
+        Ok(false)
+    }
+}
+
+/// The identities that were not offered yet when this one was let in.
+fn after(identities: &[Identity], let_in: &Identity) -> Vec<Identity> {
+    let fingerprint = let_in.fingerprint();
+    let position = identities
+        .iter()
+        .position(|identity| identity.fingerprint() == fingerprint && fingerprint.is_some());
+    position.map_or_else(Vec::new, |at| identities[at + 1..].to_vec())
+}
+
+/// Whether the record was never let in.
+pub(super) fn unproved(record: &Managed) -> bool {
+    matches!(record.state, State::Registered | State::Pending)
+}

@@ -1,0 +1,247 @@
+//! Keys on the way: one that is to be made, one that was refused, one that served.
+//!
+//! Brings `provision`, `bitbucket` and what is remembered together for [`super::attempts`].
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+
+use crate::bitbucket::{
+    self, Access, HttpSettings, KeyRegistry, RegisteredKey, credential, keyring,
+};
+use crate::context::Context;
+use crate::git_connection::failure::Failure;
+use crate::git_connection::survey::{Subject, identity_of};
+use crate::identity::learned::{self, Lesson};
+use crate::identity::{AccountName, Identity, Managed, PassphrasePlace, State};
+use crate::prompt::Prompt;
+use crate::provision::record::Records;
+use crate::provision::{self, ensure, judge};
+use crate::repository::{Direction, Repository, Site};
+use crate::secret::Secret;
+use crate::settings::{GitConfig, Settings};
+use crate::transport::Endpoint;
+
+/// What the loop needs to know about keys.
+pub struct Keys<'a> {
+    /// The captured process surroundings.
+    pub context: &'a Context,
+    /// The site.
+    pub site: &'a Site,
+    /// Key type, lifetime, passphrase, and whether a key may be made.
+    pub settings: &'a Settings,
+    /// For proxies and certificates of the REST calls.
+    pub git_config: &'a GitConfig,
+    /// What a person has chosen for a new key's file in this run.
+    chosen: RefCell<Option<(PathBuf, Secret)>>,
+}
+
+impl<'a> Keys<'a> {
+    /// For one git command at one site.
+    pub fn new(
+        context: &'a Context,
+        site: &'a Site,
+        settings: &'a Settings,
+        git_config: &'a GitConfig,
+    ) -> Self {
+        Self {
+            context,
+            site,
+            settings,
+            git_config,
+            chosen: RefCell::new(None),
+        }
+    }
+
+    /// Makes (or finishes, or finds) the account's key pair and registers it.
+    pub fn make(&self, account: &AccountName, prompt: &dyn Prompt) -> Result<Identity, Failure> {
+        self.ensure(account, prompt, None)
+    }
+
+    fn ensure(
+        &self,
+        account: &AccountName,
+        prompt: &dyn Prompt,
+        replaces: Option<&Managed>,
+    ) -> Result<Identity, Failure> {
+        let made = ensure::ensure(&ensure::Order {
+            context: self.context,
+            site: self.site,
+            account,
+            settings: self.settings,
+            prompt,
+            replaces,
+            registry: &|| self.registry(account),
+        })?;
+        if let Some(passphrase) = made.passphrase {
+            self.chosen
+                .replace(Some((made.record.file.clone(), passphrase)));
+        }
+        Ok(identity_of(&made.record))
+    }
+
+    /// A managed identity was refused on a connection that stayed open: only the account's key
+    /// list says what that means (interface section 4). `None`: listed, and never proved.
+    pub fn judge(
+        &self,
+        record: &Managed,
+        prompt: &dyn Prompt,
+    ) -> Result<Option<Identity>, Failure> {
+        let not_judged = |why| Failure::NotJudged {
+            record: Box::new(record.clone()),
+            why,
+        };
+        let keys = match self.listed(&record.account) {
+            Ok(Some(keys)) => keys,
+            Ok(None) => return Err(not_judged(None)),
+            Err(error) => return Err(not_judged(Some(error))),
+        };
+        match judge::judge(record, &keys, self.context.clock.now()) {
+            judge::Judgement::Listed if super::attempts::unproved(record) => Ok(None),
+            judge::Judgement::Listed => Err(Failure::ListedButRefused(Box::new(record.clone()))),
+            judge::Judgement::Expired => {
+                self.ensure(&record.account, prompt, Some(record)).map(Some)
+            }
+            judge::Judgement::Gone => {
+                let removed = || Failure::Removed(Box::new(record.clone()));
+                if !prompt.terminal() {
+                    return Err(removed());
+                }
+                let question = format!(
+                    "The key {} is no longer on {}'s account. Make a new one? [y/N] ",
+                    record.file.display(),
+                    record.account
+                );
+                match prompt.confirm(&question) {
+                    Ok(true) => self.ensure(&record.account, prompt, Some(record)).map(Some),
+                    Ok(false) | Err(_) => Err(removed()),
+                }
+            }
+        }
+    }
+
+    /// The account's key list. `None`: there is no token.
+    fn listed(
+        &self,
+        account: &AccountName,
+    ) -> Result<Option<Vec<RegisteredKey>>, provision::Error> {
+        let Some(registry) = self.registry(account)? else {
+            return Ok(None);
+        };
+        let keys = registry.user().and_then(|user| registry.keys(&user));
+        let keys = keys.map_err(|error| provision::Error::Site {
+            account: account.clone(),
+            error,
+        })?;
+        Ok(Some(keys))
+    }
+
+    /// Whether the account's token sees the repository (for a push: may write to it).
+    pub fn sees(
+        &self,
+        account: &AccountName,
+        repository: &Repository,
+        direction: Direction,
+    ) -> Result<bool, provision::Error> {
+        let Some(registry) = self.registry(account)? else {
+            return Ok(false);
+        };
+        let access = registry
+            .access(repository)
+            .map_err(|error| provision::Error::Site {
+                account: account.clone(),
+                error,
+            })?;
+        Ok(match direction {
+            Direction::Fetch => access != Access::None,
+            Direction::Push => access == Access::Write,
+        })
+    }
+
+    /// The passphrase of a managed key, where the keyring has it. `None`: a person must be asked.
+    pub fn passphrase(&self, file: &Path) -> Option<Secret> {
+        if let Some((chosen, passphrase)) = &*self.chosen.borrow()
+            && chosen == file
+        {
+            return Some(passphrase.clone());
+        }
+        let records = Records::open(self.context).ok()?;
+        let record = records
+            .identities()
+            .iter()
+            .find(|record| record.file == file)?;
+        if record.passphrase != PassphrasePlace::Keyring {
+            return None;
+        }
+        match keyring::key_passphrase(self.context, &record.fingerprint) {
+            Ok(passphrase) => passphrase,
+            Err(error) => {
+                tracing::warn!("{error}");
+                None
+            }
+        }
+    }
+
+    /// An identity was let in: a new one is proved by that, and the endpoint is remembered.
+    pub fn let_in(&self, identity: &Identity, endpoint: &Endpoint) {
+        self.prove(identity);
+        learned::remember(self.context, &[self.worked(endpoint)]);
+    }
+
+    /// An identity served the repository: that is remembered for the next time.
+    pub fn served(&self, subject: Subject<'_>, identity: &Identity, endpoint: &Endpoint) {
+        self.prove(identity);
+        let mut lessons = vec![self.worked(endpoint)];
+        if let Some(repository) = subject.repository {
+            lessons.push(Lesson::Served {
+                repository: repository.clone(),
+                direction: subject.service.direction(),
+                account: identity.managed.as_ref().map(|m| m.account.name.clone()),
+                fingerprint: identity.fingerprint(),
+            });
+        }
+        learned::remember(self.context, &lessons);
+    }
+
+    fn prove(&self, identity: &Identity) {
+        if let Some(record) = &identity.managed
+            && record.state == State::Registered
+            && let Err(error) = ensure::proved(self.context, record)
+        {
+            tracing::warn!("{error}");
+        }
+    }
+
+    fn worked(&self, endpoint: &Endpoint) -> Lesson {
+        Lesson::Endpoint {
+            site: self.site.url.clone(),
+            address: endpoint.address.clone(),
+        }
+    }
+
+    fn registry(
+        &self,
+        account: &AccountName,
+    ) -> Result<Option<Box<dyn KeyRegistry>>, provision::Error> {
+        let Some(token) = credential::find(self.context, self.site, &account.name)? else {
+            return Ok(None);
+        };
+        let http = http_settings(self.git_config, self.site);
+        let registry = bitbucket::connect(self.context, self.site, token, http);
+        registry.map(Some).map_err(|error| provision::Error::Site {
+            account: account.clone(),
+            error,
+        })
+    }
+}
+
+/// git's `http.*` for the site's REST calls.
+pub fn http_settings(git_config: &GitConfig, site: &Site) -> HttpSettings {
+    let said = git_config.http(&site.api_url);
+    for ignored in &said.ignored {
+        tracing::info!("{} ignored: {}", ignored.value, ignored.why);
+    }
+    HttpSettings {
+        proxy: said.proxy,
+        ssl_ca_info: said.ssl_ca_info,
+    }
+}

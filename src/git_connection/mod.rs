@@ -1,0 +1,156 @@
+//! The corridor: what git asked → which repository → what is wished → who may go → the session.
+//!
+//! Calls each room once, in this order; no room calls back. `prospect` is the way to the plan,
+//! `attempts` the only loop behind it.
+
+mod attempts;
+pub mod endpoints;
+pub mod failure;
+pub mod keys;
+mod other_host;
+mod probe;
+pub mod prospect;
+pub mod survey;
+mod variables;
+
+use std::ffi::OsString;
+
+use crate::context::Context;
+use crate::diagnostics;
+use crate::prompt;
+use crate::settings::{GitConfig, OtherHosts, SshConfig};
+use crate::ssh_command::{self, Invocation, Request};
+use crate::transport::{ExitStatus, none_supported, system};
+use attempts::Attempts;
+use failure::Failure;
+use keys::Keys;
+use prospect::{Ours, Prospect};
+
+/// What programs that look at `ssh -V` read: they match its beginning.
+const VERSION: &str = concat!(
+    "OpenSSH_9.9p1 compatible, bitbucket-ssh ",
+    env!("CARGO_PKG_VERSION")
+);
+
+/// One call of `bitbucket-ssh`, with git's `-G` probe answered before anything is opened. The exit
+/// status is the remote command's.
+///
+/// # Errors
+///
+/// Every failure of our own; the doorframe has `report` word it.
+pub fn run(arguments: Vec<OsString>, context: &Context) -> Result<ExitStatus, Failure> {
+    let (request, system_only) = match ssh_command::parse(arguments)? {
+        Invocation::Probe(_) if probe::stdout_is_null() => return Ok(ExitStatus(0)),
+        Invocation::Probe(request) => return hand_over(context, &request, "-G"),
+        Invocation::Version => {
+            diagnostics::say(VERSION);
+            return Ok(ExitStatus(0));
+        }
+        Invocation::Native(request) => (request, None),
+        Invocation::System { request, because } => (request, Some(because)),
+    };
+    diagnostics::start(&told(&request), context)?;
+    if let Some(because) = system_only.as_deref().filter(|_| request.host.is_empty()) {
+        return hand_over(context, &request, because);
+    }
+    let git_config = GitConfig::open(context)?;
+    let Some((prospect, git_config)) = prospect::look(context, &request, git_config)? else {
+        return hand_over(context, &request, "an error in ssh_config");
+    };
+    let Prospect { config, ours } = prospect;
+    if let Some(level) = &config.log_level {
+        diagnostics::log_level(level);
+    }
+    for directive in &config.ignored {
+        tracing::debug!("ssh_config: {directive} is ignored");
+    }
+    let because = system_only
+        .as_deref()
+        .or(config.needs_system_ssh.as_deref())
+        .or_else(|| none_supported(&config));
+    match (ours, because) {
+        (Some(ours), None) => at_site(context, &request, &git_config, &config, ours),
+        (None, None) if goes_natively(context, &git_config) => {
+            other_host::run(context, &request, &config)
+        }
+        (None, None) => hand_over(context, &request, "a host that is no Bitbucket"),
+        (_, Some(because)) => hand_over(context, &request, because),
+    }
+}
+
+/// A host of a site: the plan is made, somebody goes.
+fn at_site(
+    context: &Context,
+    request: &Request,
+    git_config: &GitConfig,
+    config: &SshConfig,
+    mut ours: Ours,
+) -> Result<ExitStatus, Failure> {
+    tell(&ours);
+    let prompt = prompt::of(context, config.batch_mode == Some(true));
+    let plan = std::mem::take(&mut ours.plan);
+    let attempts = Attempts {
+        context,
+        subject: ours.subject(config),
+        request,
+        endpoints: ours.endpoints.clone(),
+        environment: variables::to_send(config, &context.environment),
+        prompt: prompt.as_ref(),
+        keys: Keys::new(context, &ours.located.site, &ours.settings, git_config),
+    };
+    let status = attempts.run(plan);
+    diagnostics::timeline();
+    status
+}
+
+/// `bitbucket.otherHosts`; without a system's ssh there is no other way.
+fn goes_natively(context: &Context, git_config: &GitConfig) -> bool {
+    git_config.other_hosts().value == OtherHosts::Native || system::find(context).is_none()
+}
+
+/// The system's ssh takes over the process.
+fn hand_over(context: &Context, request: &Request, because: &str) -> Result<ExitStatus, Failure> {
+    let Some(ssh) = system::find(context) else {
+        return Err(Failure::NoSystemSsh {
+            because: because.to_owned(),
+        });
+    };
+    tracing::info!("handing over to {} ({because})", ssh.display());
+    system::hand_over(context, &ssh, &request.argv).map_err(|error| Failure::HandOver {
+        ssh,
+        why: diagnostics::system_words(&error),
+    })
+}
+
+fn told(request: &Request) -> diagnostics::Wish {
+    let mut options = request.options.iter();
+    diagnostics::Wish {
+        verbosity: request.verbosity,
+        quiet: request.quiet,
+        log_level: options
+            .find(|(key, _)| key == "loglevel")
+            .map(|(_, value)| value.clone()),
+        log_file: request.log_file.as_ref().map(Into::into),
+    }
+}
+
+/// One line for each decision.
+fn tell(ours: &Ours) {
+    tracing::info!("site {}", ours.located.site.url);
+    if let Some(repository) = &ours.located.repository {
+        let name = repository.to_string();
+        tracing::info!("repository {}", crate::sanitise::sanitise(&name));
+    }
+    for ignored in &ours.settings.ignored {
+        tracing::info!("{} ignored: {}", ignored.value, ignored.why);
+    }
+    for (number, candidate) in ours.plan.candidates.iter().enumerate() {
+        tracing::info!("plan {}: {candidate}", number + 1);
+    }
+    for passed_over in &ours.plan.passed_over {
+        tracing::info!("passed over: {}: {}", passed_over.what, passed_over.why);
+    }
+    if ours.plan.candidates.is_empty() {
+        tracing::info!("plan: nobody may go");
+    }
+}

@@ -1,0 +1,223 @@
+//! Gathers what the plan is made from: key files, the agent, records, what was learned.
+//!
+//! Reads; asks nobody and writes nothing. `git bitbucket status` uses it as the corridor does, so
+//! that both speak of the same plan.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::bitbucket::credential;
+use crate::context::Context;
+use crate::identity::key_pair::KeyFileError;
+use crate::identity::learned::Learned;
+use crate::identity::survey::{NamedFile, Survey};
+use crate::identity::{Holder, Identity, Managed, agent, key_pair};
+use crate::provision::record::Records;
+use crate::repository::{Repository, Service, Site};
+use crate::settings::{Settings, Sourced, SshConfig};
+
+/// The key files that ssh(1) offers unasked (ssh_config(5), IdentityFile), without `sk` ones,
+/// which are the agent's matter.
+const DEFAULT_FILES: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
+
+/// Whom a connection is for, before anything of this machine's keys is known.
+#[derive(Clone, Copy)]
+pub struct Subject<'a> {
+    /// The site that is connected to.
+    pub site: &'a Site,
+    /// `None`: no repository is meant.
+    pub repository: Option<&'a Repository>,
+    /// What is asked.
+    pub service: Service,
+    /// The user to log in as.
+    pub user: &'a str,
+    /// `--account`, else `BITBUCKET_ACCOUNT`.
+    pub account: Option<&'a Sourced<String>>,
+    /// git config's wishes.
+    pub settings: &'a Settings,
+    /// ssh_config's and the command line's wishes.
+    pub config: &'a SshConfig,
+}
+
+/// Everything on this machine that speaks about who may go.
+pub fn gather<'a>(
+    context: &Context,
+    subject: Subject<'a>,
+    records: &'a Records,
+    learned: &Learned,
+) -> Survey<'a> {
+    let config = subject.config;
+    let direction = subject.service.direction();
+    let (managed, lost) = managed_of(subject.site, records);
+    let mut files = Files::new(context, config, &managed);
+    let command_line_files = (!config.command_line_identity_files.is_empty())
+        .then(|| files.existing(&config.command_line_identity_files, true));
+    let statements = [
+        &subject.settings.own,
+        &subject.settings.by_url,
+        &subject.settings.plain,
+    ];
+    let named_files = statements
+        .iter()
+        .flat_map(|statement| &statement.identity_files)
+        .map(|file| (file.value.clone(), files.named(&file.value)))
+        .collect::<BTreeMap<_, _>>();
+    let ssh_config_files = files.existing(&config.identity_files, false);
+    let default_files = files.default_files();
+    let agent = std::mem::take(&mut files.agent);
+    Survey {
+        site: subject.site,
+        repository: subject.repository,
+        direction,
+        user: subject.user,
+        command_line_files,
+        command_line_account: subject.account.cloned(),
+        settings: subject.settings,
+        named_files,
+        ssh_config_files,
+        identities_only: config.identities_only == Some(true),
+        alias: config.is_alias,
+        served_repository: subject
+            .repository
+            .and_then(|repository| learned.repository(repository, direction)),
+        served_workspace: subject
+            .repository
+            .and_then(|repository| learned.workspace(repository, direction)),
+        environment_account: credential::environment(context)
+            .filter(|(site, _)| *site == subject.site.url)
+            .map(|(_, token)| token.account),
+        accounts: records.accounts(),
+        managed,
+        lost,
+        agent,
+        default_files,
+    }
+}
+
+/// Managed identities of the site, newest first; those whose file is here, and the others.
+fn managed_of(site: &Site, records: &Records) -> (Vec<Identity>, Vec<Managed>) {
+    let mut here = Vec::new();
+    let mut lost = Vec::new();
+    let mut recorded: Vec<&Managed> = records
+        .identities()
+        .iter()
+        .filter(|record| record.account.site == site.url)
+        .collect();
+    recorded.sort_by_key(|record| std::cmp::Reverse(record.created));
+    for record in recorded {
+        if record.file.exists() {
+            here.push(identity_of(record));
+        } else {
+            lost.push(record.clone());
+        }
+    }
+    (here, lost)
+}
+
+/// A managed identity as it is offered: its public half stands in the record.
+pub(super) fn identity_of(record: &Managed) -> Identity {
+    Identity {
+        holder: Holder::File(record.file.clone()),
+        public_key: ssh_key::PublicKey::from_openssh(&record.public_key).ok(),
+        certificates: Vec::new(),
+        file: Some(record.file.clone()),
+        managed: Some(record.clone()),
+    }
+}
+
+fn agent_keys(config: &SshConfig, context: &Context) -> Vec<Identity> {
+    let Some(socket) = agent::socket(config, context) else {
+        return Vec::new();
+    };
+    match agent::identities(&socket) {
+        Ok(keys) => {
+            tracing::debug!("agent at {} holds {} keys", socket.display(), keys.len());
+            keys
+        }
+        Err(error) => {
+            tracing::info!("agent at {}: {error}", socket.display());
+            Vec::new()
+        }
+    }
+}
+
+/// Key files, as far as they can be offered with what the agent and the records hold.
+pub(super) struct Files<'a> {
+    context: &'a Context,
+    managed: &'a [Identity],
+    pub(super) agent: Vec<Identity>,
+}
+
+impl<'a> Files<'a> {
+    /// Asks the agent for its keys.
+    pub(super) fn new(context: &'a Context, config: &SshConfig, managed: &'a [Identity]) -> Self {
+        Self {
+            context,
+            managed,
+            agent: agent_keys(config, context),
+        }
+    }
+
+    /// `~/.ssh/id_*`, those that exist.
+    pub(super) fn default_files(&self) -> Vec<Identity> {
+        let Some(directory) = self.context.ssh_directory() else {
+            return Vec::new();
+        };
+        let paths = DEFAULT_FILES.map(|name| directory.join(name));
+        self.existing(&paths, false)
+    }
+
+    /// Those that can be offered. `warn`: the others are told as ssh(1) tells them.
+    pub(super) fn existing(&self, paths: &[PathBuf], warn: bool) -> Vec<Identity> {
+        let mut found: Vec<Identity> = Vec::new();
+        for path in paths {
+            match self.named(path) {
+                NamedFile::Usable(identity) => found.push(*identity),
+                NamedFile::Missing if warn => tracing::warn!(
+                    "Warning: Identity file {} not accessible: No such file or directory.",
+                    path.display()
+                ),
+                NamedFile::Missing => {}
+                NamedFile::Unusable(why) if warn => {
+                    tracing::warn!("Load key \"{}\": {why}", path.display());
+                }
+                NamedFile::Unusable(why) => {
+                    tracing::debug!("Load key \"{}\": {why}", path.display());
+                }
+            }
+        }
+        found
+    }
+
+    /// One file that somebody named: a managed identity's, a private key, or the public half of
+    /// a key that the agent holds.
+    fn named(&self, path: &Path) -> NamedFile {
+        let path = &self.context.directory.join(path);
+        let of_record = |identity: &&Identity| identity.file.as_deref() == Some(path);
+        if let Some(identity) = self.managed.iter().find(of_record) {
+            return NamedFile::Usable(Box::new(identity.clone()));
+        }
+        match key_pair::identity(path) {
+            Ok(identity) => self.with_holder(identity),
+            Err(KeyFileError::Missing { .. }) => NamedFile::Missing,
+            Err(error) => NamedFile::Unusable(error.to_string()),
+        }
+    }
+
+    /// A `.pub` file names a key that the agent must hold.
+    fn with_holder(&self, identity: Identity) -> NamedFile {
+        if matches!(identity.holder, Holder::File(_)) {
+            return NamedFile::Usable(Box::new(identity));
+        }
+        let fingerprint = identity.fingerprint();
+        if self
+            .agent
+            .iter()
+            .any(|key| key.fingerprint() == fingerprint)
+        {
+            NamedFile::Usable(Box::new(identity))
+        } else {
+            NamedFile::Unusable("the agent does not hold this key".to_owned())
+        }
+    }
+}

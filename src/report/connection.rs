@@ -1,0 +1,81 @@
+//! Words for a git command that was not served.
+
+use super::{Explanation, not_served, provision, session};
+use crate::diagnostics;
+use crate::git_connection::failure::Failure;
+use crate::identity::Managed;
+use crate::settings::Origin;
+use crate::transport;
+
+/// Writes what happened to stderr and gives the exit status. A repository's refusal is given as
+/// it came, on the streams on which it came.
+pub fn tell(failure: &Failure) -> u8 {
+    if let Failure::NotServed(tried) = failure
+        && let Some(first) = tried.refused.first()
+    {
+        transport::replay(&first.stdout, &first.stderr);
+    }
+    let told = explain(failure);
+    diagnostics::error(&told.to_string());
+    told.status
+}
+
+/// What happened, the next steps, and the exit status.
+pub fn explain(failure: &Failure) -> Explanation {
+    match failure {
+        Failure::Command(error) => Explanation::new(error.to_string()),
+        Failure::Repository(error) => Explanation::new(format!("bitbucket-ssh: {error}")),
+        Failure::Settings(error) => Explanation::new(error.to_string()),
+        Failure::Transport(error) => session::explain(error),
+        Failure::Provision(error) => provision::explain(error),
+        Failure::Prompt(error) => Explanation::new(format!("bitbucket-ssh: {error}")),
+        Failure::Diagnostics(error) => Explanation::new(error.to_string()),
+        Failure::NoSystemSsh { because } => Explanation::new(format!(
+            "bitbucket-ssh: {because} needs the system's ssh, and none is installed"
+        ))
+        .hint("git config --global bitbucket.otherHosts native"),
+        Failure::HandOver { ssh, why } => {
+            Explanation::new(format!("{}: {why}", ssh.display())).hint("ssh -V")
+        }
+        Failure::IdentityFileMissing(file) => {
+            let path = file.value.display();
+            let told = Explanation::new(format!("no such identity: {path}: No such file or directory"))
+                .hint(format!("git bitbucket key new --file '{path}'"));
+            match &file.origin {
+                Origin::GitConfig { file: Some(config), key, .. } => told.hint(format!(
+                    "it is named by {key} in {}: git config --file '{}' --unset '{key}'",
+                    config.display(),
+                    config.display()
+                )),
+                _ => told,
+            }
+        }
+        Failure::ListedButRefused(record) => refused(record)
+            .hint("the account lists this key, and Bitbucket's SSH servers refuse it: is the account active, and may it use SSH here?")
+            .hint("https://bitbucket.org/account/settings/ssh-keys/"),
+        Failure::NewKeyNotAccepted(record) => refused(record)
+            .hint("Bitbucket has taken the key and its SSH servers do not know it yet: repeat the command in a minute"),
+        Failure::Removed(record) => refused(record)
+            .hint("the key is no longer on the account: somebody has removed it there")
+            .hint(format!("git bitbucket key new --account {}", record.account)),
+        Failure::NotJudged { record, why } => {
+            let told = refused(record);
+            let told = match why {
+                Some(error) => told.hint(format!("whether it is still on the account could not be asked: {error}")),
+                None => told.hint("whether it is still on the account cannot be asked without an API token"),
+            };
+            told.hint(format!("git bitbucket login {}", record.account))
+        }
+        Failure::NotServed(tried) => not_served::explain(tried),
+    }
+}
+
+/// A managed identity that the server refused.
+fn refused(record: &Managed) -> Explanation {
+    Explanation::new("Permission denied (publickey).").hint(format!(
+        "refused: {} of {} ({})",
+        record.file.display(),
+        record.account,
+        record.fingerprint
+    ))
+}

@@ -1,0 +1,135 @@
+//! Words for a plan that is at its end: who was tried, and what the server said to each.
+
+use super::{Explanation, TOKEN_PAGE};
+use crate::git_connection::failure::{Tried, named};
+use crate::identity::Rank;
+use crate::sanitise::sanitise;
+use crate::transport::Refusal;
+
+pub(super) fn explain(tried: &Tried) -> Explanation {
+    match (tried.refused.first(), tried.not_let_in.first()) {
+        (Some(_), _) => repository_refused(tried),
+        (None, Some((_, refusal))) => login_refused(tried, refusal),
+        (None, None) => nobody_to_go(tried),
+    }
+}
+
+/// The first refusal's text has been given as it came; each identity is named here.
+fn repository_refused(tried: &Tried) -> Explanation {
+    let mut hints = Vec::new();
+    for refused in &tried.refused {
+        let said = String::from_utf8_lossy(if refused.stderr.is_empty() {
+            &refused.stdout
+        } else {
+            &refused.stderr
+        });
+        hints.push(format!(
+            "{} was let in; the server said: {}",
+            identity(
+                named(refused.account.as_ref(), &refused.identity),
+                refused.identity.fingerprint()
+            ),
+            sanitise(said.trim())
+        ));
+    }
+    hints.extend(refused_logins(tried));
+    for (account, why) in &tried.not_made {
+        hints.push(format!("no key was made for {account}: {why}"));
+        hints.push(format!("git bitbucket key new --account {account}"));
+    }
+    if tried.not_made.is_empty() {
+        hints.push(
+            "another account: git bitbucket login, then git bitbucket use ACCOUNT".to_owned(),
+        );
+    }
+    let status = tried
+        .refused
+        .first()
+        .map_or(255, |refused| refused.status.0);
+    Explanation {
+        what: String::new(),
+        hints,
+        status,
+    }
+}
+
+fn login_refused(tried: &Tried, refusal: &Refusal) -> Explanation {
+    let methods = if refusal.methods.is_empty() {
+        "publickey".to_owned()
+    } else {
+        refusal.methods.join(",")
+    };
+    let host = &refusal.endpoint.address.host;
+    let mut told = Explanation::new(format!(
+        "{}@{host}: Permission denied ({methods}).",
+        refusal.user
+    ));
+    told.hints = refused_logins(tried);
+    for (_, refusal) in &tried.not_let_in {
+        told.hints.extend(refusal.unusable.iter().cloned());
+    }
+    how_to_log_in(told, tried)
+}
+
+fn nobody_to_go(tried: &Tried) -> Explanation {
+    let what = match tried.closed_by {
+        Some(Rank::CommandLine) => {
+            "Permission denied (publickey): no identity file of the command line can be used."
+        }
+        _ => "Permission denied (publickey): there is no key for this repository here.",
+    };
+    let mut told = Explanation::new(what);
+    // Where somebody was named, the reason why nobody goes is about that one.
+    if tried.closed_by.is_some() {
+        for passed_over in &tried.passed_over {
+            told = told.hint(format!("{} {}", passed_over.what, passed_over.why));
+        }
+    }
+    how_to_log_in(told, tried)
+}
+
+/// Which keys were refused, one line for each login.
+fn refused_logins(tried: &Tried) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (account, refusal) in &tried.not_let_in {
+        let keys: Vec<_> = refusal
+            .offered
+            .iter()
+            .map(|(fingerprint, file)| {
+                let file = file.as_ref().map(|file| file.display().to_string());
+                identity(
+                    file.unwrap_or_else(|| "a key of the agent".to_owned()),
+                    fingerprint.clone(),
+                )
+            })
+            .collect();
+        let whose = account
+            .as_ref()
+            .map_or_else(String::new, |account| format!(" of {account}"));
+        if !keys.is_empty() {
+            lines.push(format!("refused{whose}: {}", keys.join(", ")));
+        }
+    }
+    lines
+}
+
+fn identity(name: String, fingerprint: Option<String>) -> String {
+    match fingerprint {
+        Some(fingerprint) if fingerprint != name => format!("{name} ({fingerprint})"),
+        _ => name,
+    }
+}
+
+/// Only where no account was named or known: two lines that can be followed.
+fn how_to_log_in(told: Explanation, tried: &Tried) -> Explanation {
+    if matches!(
+        tried.closed_by,
+        Some(Rank::CommandLine | Rank::SshConfigOnly)
+    ) {
+        return told;
+    }
+    told.hint(format!(
+        "git bitbucket login   (API token with the scopes read:user, read:ssh-key, write:ssh-key: {TOKEN_PAGE})"
+    ))
+    .hint("or set BITBUCKET_EMAIL and BITBUCKET_API_TOKEN, and repeat the command")
+}

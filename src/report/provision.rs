@@ -1,0 +1,47 @@
+//! Words for a key that could not be made.
+
+use super::{Explanation, TOKEN_PAGE, rest};
+use crate::provision::Error;
+
+pub(super) fn explain(error: &Error) -> Explanation {
+    let told = Explanation::new(format!("bitbucket-ssh: {error}"));
+    match error {
+        Error::NoHome => told.hint("export HOME=/home/YOU"),
+        Error::ForeignOwner { path } => told.hint(format!(
+            "nothing was made; run git as the owner of {}, or set HOME",
+            path.display()
+        )),
+        Error::Records { path, .. } => told.hint(format!(
+            "nothing was changed; mend the file, or set it aside: mv '{0}' '{0}.broken'",
+            path.display()
+        )),
+        Error::Unwritable { .. } | Error::KeyFile(_) => {
+            told.hint("nothing was lost; the same command goes on where this one ended")
+        }
+        Error::NotAllowed { account } => told
+            .hint("git config --global bitbucket.provision auto")
+            .hint(format!("or name a key that {account} has registered: git config --global bitbucket.identityFile ~/.ssh/FILE")),
+        Error::Declined { .. } => told.hint("git bitbucket status"),
+        // The three lines of a machine without a token.
+        Error::NoToken { account } => Explanation::new(format!(
+            "Permission denied (publickey): {account} has no key here, and there is no API token to register one."
+        ))
+        .hint(format!(
+            "git bitbucket login {account}   (token with the scopes read:user, read:ssh-key, write:ssh-key: {TOKEN_PAGE})"
+        ))
+        .hint("or set BITBUCKET_EMAIL and BITBUCKET_API_TOKEN, and repeat the command"),
+        Error::Site { account, error } => rest::explain(error, &account.name),
+        Error::Credential(_) | Error::Keyring(_) => told
+            .hint("unlock the keyring and repeat the command")
+            .hint("or without it: export BITBUCKET_EMAIL=… BITBUCKET_API_TOKEN=…"),
+        Error::AlwaysTaken { .. } => {
+            told.hint("a deleted key may stay known for 30 days; try again later")
+        }
+        Error::Generate(_) => told,
+        Error::Locked { holder } => match holder {
+            Some(pid) => told.hint(format!("what is it doing? ps -fp {pid}")),
+            None => told,
+        },
+        Error::Prompt(_) => told.hint("git config --global bitbucket.provision auto"),
+    }
+}

@@ -1,0 +1,38 @@
+//! Words for what the REST API answered.
+
+use super::{Explanation, TOKEN_PAGE};
+use crate::bitbucket::Error;
+
+/// `account`: whose token it was.
+pub(super) fn explain(error: &Error, account: &str) -> Explanation {
+    let told = Explanation::new(format!("bitbucket-ssh: {account}: {error}"));
+    match error {
+        Error::Credential(_) => told
+            .hint("or give the token in the environment: BITBUCKET_EMAIL and BITBUCKET_API_TOKEN"),
+        Error::TokenRefused { .. } => told
+            .hint("the token may have expired, or be one without scopes; make a new one with scopes, app Bitbucket:")
+            .hint(TOKEN_PAGE)
+            .hint(format!("git bitbucket login {account}")),
+        Error::ScopeMissing { required, .. } => told
+            .hint(format!("make a token that also has: {}", required.join(" ")))
+            .hint(TOKEN_PAGE)
+            .hint(format!("git bitbucket login {account}")),
+        Error::Forbidden { .. } => told
+            .hint("this kind of token may not do that; an API token with scopes may:")
+            .hint(TOKEN_PAGE),
+        Error::NotFound { .. } => told.hint("git bitbucket status"),
+        Error::Refused { .. } => told
+            .hint("add the public key by hand: https://bitbucket.org/account/settings/ssh-keys/"),
+        Error::RateLimited { retry_after } => match retry_after {
+            Some(seconds) => told.hint(format!("try again in {seconds} seconds")),
+            None => told.hint("try again in some minutes"),
+        },
+        Error::Server { .. } => told.hint("nothing was lost; the same command goes on where this one ended"),
+        Error::Unreachable { .. } => told
+            .hint("nothing was lost; the same command goes on where this one ended")
+            .hint("behind a proxy: git config --global http.proxy http://HOST:PORT"),
+        Error::Unexpected { .. } | Error::ElsewhereRefused { .. } => {
+            told.hint("is this the right address? git config --show-origin --get-regexp 'bitbucket\\..*\\.apiurl'")
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Words for a session that did not come about, or was lost. OpenSSH's phrases come first:
+//! programs match on them.
+
+use super::Explanation;
+use crate::host_key::{Verdict, wording};
+use crate::transport::Error;
+
+pub(super) fn explain(error: &Error) -> Explanation {
+    let told = Explanation::new(error.to_string());
+    match error {
+        Error::Resolve { .. } => told.hint("is there a network, and is the host spelt right?"),
+        Error::Connect { .. } | Error::Timeout { .. } => told.hint(
+            "a network that blocks port 22 may let this through: ssh://git@altssh.bitbucket.org:443/WORKSPACE/REPOSITORY.git",
+        ),
+        Error::Identification { .. } => {
+            told.hint("the server ended the connection at once: try again in a moment")
+        }
+        Error::Negotiate { .. } => told
+            .hint("what is offered is narrowed by Ciphers, KexAlgorithms, MACs or HostKeyAlgorithms in ssh_config")
+            .hint("git config --global bitbucket.transport openssh"),
+        Error::HostKey { .. } => host_key(error, told),
+        Error::Closed { authenticated: false, .. } => {
+            told.hint("nothing was sent yet: the same command can be repeated")
+        }
+        Error::Closed { .. } | Error::Channel(_) | Error::Local(_) | Error::CallerGone => told,
+    }
+}
+
+/// OpenSSH's boxes, and its last line.
+fn host_key(error: &Error, told: Explanation) -> Explanation {
+    let Error::HostKey {
+        name,
+        key,
+        verdict,
+        user_file,
+        strict,
+        ..
+    } = error
+    else {
+        return told;
+    };
+    let in_front = |text: String| Explanation::new(format!("{text}\n{error}"));
+    match &**verdict {
+        Verdict::Changed { offending } => {
+            let file = user_file.clone().unwrap_or_default();
+            let told = in_front(format!(
+                "{}\n{}",
+                wording::changed(name, key, offending, &file),
+                wording::changed_and_strict(name)
+            ));
+            offending.iter().fold(told, |told, offending| {
+                told.hint(format!(
+                    "if the change is announced: ssh-keygen -f '{}' -R '{name}'",
+                    offending.line.file.display()
+                ))
+            })
+        }
+        Verdict::NotPublished => {
+            let algorithm = wording::key_type(key);
+            in_front(format!(
+                "The {algorithm} host key of {name} is none of those that Bitbucket publishes."
+            ))
+            .hint("somebody may be listening in; what Bitbucket publishes:")
+            .hint("https://support.atlassian.com/bitbucket-cloud/docs/configure-ssh-and-two-step-verification/")
+        }
+        Verdict::Unknown { .. } => {
+            let told = if *strict {
+                in_front(wording::unknown_and_strict(name, key))
+            } else {
+                told
+            };
+            match user_file {
+                Some(file) => told.hint(format!(
+                    "compare {} with what the server's administrator says, then: echo '{name} {}' >> '{}'",
+                    key.fingerprint(ssh_key::HashAlg::Sha256),
+                    key.to_openssh().unwrap_or_default().trim_end(),
+                    file.display()
+                )),
+                None => told,
+            }
+        }
+        Verdict::Revoked { line: Some(_), .. } => in_front(wording::revoked(name, key)),
+        Verdict::Revoked { line: None, by } => in_front(wording::revoked_by(key, by)),
+        Verdict::BadCertificate(why) => in_front(format!("Certificate invalid: {why}")),
+        Verdict::Known(_) => told,
+    }
+}

@@ -1,0 +1,283 @@
+//! git config, in process: which files, in which order, with which includes. The only folder that
+//! imports gix.
+//!
+//! Reads; the one process it may start asks git where the machine's file lies, once for each git.
+
+mod discover;
+mod entry;
+mod files;
+#[cfg(test)]
+pub(super) mod fixture;
+mod include;
+mod remotes;
+
+use std::path::{Path, PathBuf};
+
+use crate::context::Context;
+use crate::repository::{Repository as Wanted, Site};
+use crate::settings::{Error, Ignored, OtherHosts, Scope, Settings, Sourced};
+use crate::settings::{resolve, sites, url_match};
+
+pub use discover::{Repository as WorkingCopy, is_the_users};
+pub use entry::Entry;
+
+use discover::Repository;
+use include::Reader;
+use remotes::Alias;
+
+/// git config as it is from the working directory: the machine's, the user's, and the
+/// repository's own where git would trust it.
+#[derive(Clone)]
+pub struct GitConfig {
+    context: Context,
+    entries: Vec<Entry>,
+    repository: Option<Repository>,
+    untrusted: Option<PathBuf>,
+    alias: Option<Alias>,
+}
+
+/// What git config says about REST calls to one URL, from system and global configuration.
+#[derive(Clone, Default)]
+pub struct HttpSettings {
+    /// `http.proxy`, which may hold a password. `None`: the usual variables decide. Empty: no
+    /// proxy, whatever they say.
+    pub proxy: Option<String>,
+    /// `http.sslCAInfo`, `~` resolved.
+    pub ssl_ca_info: Option<PathBuf>,
+    /// `http.sslVerify = false`, which does not count: nothing is sent over an unverified
+    /// connection.
+    pub ignored: Vec<Ignored>,
+}
+
+impl GitConfig {
+    /// Reads everything that git would read from the working directory.
+    ///
+    /// # Errors
+    ///
+    /// A file that git would not read either: it names file and line.
+    pub fn open(context: &Context) -> Result<Self, Error> {
+        let outside = files::outside_repositories(context);
+        let found = Repository::discover(context);
+        let trusted = match &found {
+            Some(repository) => repository.is_trusted(context, || {
+                let mut reader = Reader::new(context, None, None);
+                for (scope, file) in &outside {
+                    reader.read(file, *scope)?;
+                }
+                Ok::<_, Error>(reader.entries)
+            })?,
+            None => false,
+        };
+        let (repository, untrusted) = match found {
+            Some(repository) if trusted => (Some(repository), None),
+            found => (
+                None,
+                found.map(|repository| repository.common_directory.join("config")),
+            ),
+        };
+        let entries = read(context, &outside, repository.as_ref())?;
+        Ok(Self {
+            context: context.clone(),
+            entries,
+            repository,
+            untrusted,
+            alias: None,
+        })
+    }
+
+    /// The same, knowing that ssh_config gives the host name `typed` another one: remotes that
+    /// use it are compared by the host they lead to.
+    #[must_use]
+    pub fn with_alias(mut self, typed: &str, host: &str, port: u16) -> Self {
+        self.alias = Alias::new(typed, host, port);
+        self
+    }
+
+    /// Cloud first, then the configured sites in the order in which they are named; from system
+    /// and global configuration only.
+    pub fn sites(&self) -> Vec<Site> {
+        sites::sites(&self.entries).0
+    }
+
+    /// What is wished for one repository of `site` (or for the site, where none is meant), with
+    /// everything that was found and does not count.
+    pub fn settings(&self, sites: &[Site], site: &Site, repository: Option<&Wanted>) -> Settings {
+        let known = repository.is_some_and(|wanted| self.is_a_remote(sites, wanted));
+        let mut settings = resolve::settings(&resolve::Wish {
+            context: &self.context,
+            entries: &self.entries,
+            sites,
+            site,
+            repository,
+            own_counts: known,
+            directory: self.repository.as_ref(),
+        });
+        settings.ignored.extend(sites::sites(&self.entries).1);
+        if let Some(file) = self.untrusted().filter(|file| speaks_of_us(file)) {
+            settings.ignored.push(Ignored {
+                origin: crate::settings::Origin::GitConfig {
+                    scope: Scope::Local,
+                    file: Some(file.to_owned()),
+                    key: "bitbucket.*".to_owned(),
+                },
+                value: String::new(),
+                why: "git does not trust this repository (safe.directory)".to_owned(),
+            });
+        }
+        settings
+    }
+
+    /// Whether `sshHost` is configured for the site. If not, its SSH hosts are the usual ones, and
+    /// what `login` found on a Data Center may take their place.
+    pub fn names_ssh_hosts(&self, site: &Site) -> bool {
+        sites::names_ssh_hosts(&self.entries, &site.url)
+    }
+
+    /// `bitbucket.otherHosts`, from system and global configuration.
+    pub fn other_hosts(&self) -> Sourced<OtherHosts> {
+        resolve::other_hosts(&self.entries)
+    }
+
+    /// `user.email`, as git would take it here.
+    pub fn user_email(&self) -> Option<String> {
+        let last = self
+            .entries
+            .iter()
+            .rfind(|entry| entry.is("user", "email") && entry.subsection.is_none());
+        last.map(|entry| entry.value.clone())
+            .filter(|email| !email.is_empty())
+    }
+
+    /// What git's `http.*` says for `url` (matched as git does), from system and global
+    /// configuration: a repository's own has no say in where a token goes.
+    pub fn http(&self, url: &str) -> HttpSettings {
+        let value = |name: &str| {
+            let outside = self
+                .entries
+                .iter()
+                .filter(|entry| !entry.is_own() && !entry.by_remote);
+            url_match::most_specific(outside.filter(|entry| entry.is("http", name)), url)
+        };
+        let path =
+            |entry: &Entry| include::interpolated(entry.value.as_str().into(), &self.context);
+        let unverified = value("sslVerify").filter(|entry| {
+            matches!(
+                entry.value.to_ascii_lowercase().as_str(),
+                "false" | "no" | "off" | "0"
+            )
+        });
+        HttpSettings {
+            proxy: value("proxy").map(|entry| entry.value.clone()),
+            ssl_ca_info: value("sslCAInfo").and_then(path),
+            ignored: unverified
+                .map(|entry| Ignored {
+                    origin: entry.origin(),
+                    value: entry.value.clone(),
+                    why: "nothing is sent over an unverified connection".to_owned(),
+                })
+                .into_iter()
+                .collect(),
+        }
+    }
+
+    /// The current repository's remotes: name and URL after `insteadOf`, in git's order; a remote
+    /// with several URLs, or with others for pushing, comes several times.
+    pub fn remotes(&self) -> Vec<(String, String)> {
+        remotes::remotes(&self.entries)
+    }
+
+    /// The current repository's own config file, where git does not trust it. `None`: no
+    /// repository here, or a trusted one.
+    pub fn untrusted(&self) -> Option<&Path> {
+        self.untrusted.as_deref()
+    }
+
+    /// The current repository's git directory (the shared one of linked worktrees). `None`: none
+    /// here, or one that git does not trust.
+    pub fn git_directory(&self) -> Option<&Path> {
+        let repository = self.repository.as_ref()?;
+        Some(&repository.common_directory)
+    }
+
+    /// Whether one of the current repository's remotes is `wanted`, compared as repositories.
+    fn is_a_remote(&self, sites: &[Site], wanted: &Wanted) -> bool {
+        self.repository.is_some()
+            && self.remotes().iter().any(|(_, url)| {
+                let url = self
+                    .alias
+                    .as_ref()
+                    .map_or_else(|| url.clone(), |alias| alias.resolve(url));
+                crate::repository::of_url(sites, &url).as_ref() == Some(wanted)
+            })
+    }
+}
+
+impl std::fmt::Debug for GitConfig {
+    /// Without values: a proxy's may hold a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GitConfig")
+            .field("entries", &self.entries.len())
+            .field("repository", &self.repository)
+            .field("untrusted", &self.untrusted)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether there is something in a file of an untrusted repository that could have counted.
+fn speaks_of_us(file: &Path) -> bool {
+    let text = std::fs::read(file).unwrap_or_default().to_ascii_lowercase();
+    text.windows(10).any(|bytes| bytes == b"[bitbucket")
+}
+
+/// Every file with its includes; a second time where an include hangs on the remotes' URLs.
+fn read(
+    context: &Context,
+    outside: &[(Scope, PathBuf)],
+    repository: Option<&Repository>,
+) -> Result<Vec<Entry>, Error> {
+    let first = read_once(context, outside, repository, None)?;
+    if !first.has_config_condition {
+        return Ok(first.entries);
+    }
+    let urls: Vec<String> = first
+        .entries
+        .iter()
+        .filter(|entry| entry.is("remote", "url") && entry.subsection.is_some())
+        .map(|entry| entry.value.clone())
+        .collect();
+    Ok(read_once(context, outside, repository, Some(&urls))?.entries)
+}
+
+fn read_once<'a>(
+    context: &'a Context,
+    outside: &[(Scope, PathBuf)],
+    repository: Option<&'a Repository>,
+    remote_urls: Option<&'a [String]>,
+) -> Result<Reader<'a>, Error> {
+    let mut reader = Reader::new(context, repository, remote_urls);
+    for (scope, file) in outside {
+        reader.read(file, *scope)?;
+    }
+    if let Some(repository) = repository {
+        let local = repository.common_directory.join("config");
+        reader.read(&local, Scope::Local)?;
+        let of_worktrees = reader
+            .entries
+            .iter()
+            .rfind(|entry| entry.is("extensions", "worktreeConfig") && *entry.file == *local);
+        let of_worktrees = of_worktrees.is_some_and(|entry| {
+            !matches!(
+                entry.value.to_ascii_lowercase().as_str(),
+                "false" | "no" | "off" | "0"
+            )
+        });
+        if of_worktrees {
+            let file = repository.git_directory.join("config.worktree");
+            reader.read(&file, Scope::Worktree)?;
+        }
+    }
+    Ok(reader)
+}
+
+#[cfg(test)]
+mod tests;

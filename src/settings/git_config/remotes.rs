@@ -1,0 +1,180 @@
+//! The remotes of the current repository, with the URLs that git would use. Pure.
+
+use super::entry::Entry;
+
+/// Name and URL of every remote, after `insteadOf`; further URLs for pushing behind those for
+/// fetching (git-config(1), `url.<base>.insteadOf`, `pushInsteadOf`).
+pub fn remotes(entries: &[Entry]) -> Vec<(String, String)> {
+    let mut names: Vec<&str> = Vec::new();
+    for entry in entries {
+        if let (true, Some(name)) = (entry.section == "remote", &entry.subsection)
+            && !names.contains(&name.as_str())
+        {
+            names.push(name);
+        }
+    }
+    let mut remotes = Vec::new();
+    for name in names {
+        let urls = values(entries, name, "url");
+        let push_urls = values(entries, name, "pushurl");
+        let mut all: Vec<String> = urls.iter().map(|url| rewritten(entries, url)).collect();
+        if push_urls.is_empty() {
+            let for_push = urls
+                .iter()
+                .filter_map(|url| substituted(entries, url, "pushInsteadOf"));
+            all.extend(for_push);
+        } else {
+            all.extend(push_urls.iter().map(|url| rewritten(entries, url)));
+        }
+        let mut seen: Vec<String> = Vec::new();
+        for url in all {
+            if !seen.contains(&url) {
+                seen.push(url);
+            }
+        }
+        remotes.extend(seen.into_iter().map(|url| (name.to_owned(), url)));
+    }
+    remotes
+}
+
+/// An empty value forgets those before it (git 2.46). Files that are included for a remote's URL
+/// may not add remotes (git-config(1), `hasconfig`).
+fn values<'e>(entries: &'e [Entry], remote: &str, variable: &str) -> Vec<&'e str> {
+    let mut values = Vec::new();
+    for entry in entries {
+        if entry.is("remote", variable)
+            && entry.subsection.as_deref() == Some(remote)
+            && !entry.by_remote
+        {
+            if entry.value.is_empty() {
+                values.clear();
+            } else {
+                values.push(entry.value.as_str());
+            }
+        }
+    }
+    values
+}
+
+fn rewritten(entries: &[Entry], url: &str) -> String {
+    substituted(entries, url, "insteadOf").unwrap_or_else(|| url.to_owned())
+}
+
+/// The longest prefix that matches, the first of equal ones. `None`: none does.
+fn substituted(entries: &[Entry], url: &str, variable: &str) -> Option<String> {
+    let mut best: Option<(&str, &str)> = None;
+    for entry in entries.iter().filter(|entry| entry.is("url", variable)) {
+        if let Some(base) = &entry.subsection
+            && url.starts_with(&entry.value)
+            && best.is_none_or(|(_, prefix)| prefix.len() < entry.value.len())
+        {
+            best = Some((base, &entry.value));
+        }
+    }
+    let (base, prefix) = best?;
+    Some(format!("{base}{}", &url[prefix.len()..]))
+}
+
+/// A host name that ssh_config gives another one.
+#[derive(Debug, Clone)]
+pub struct Alias {
+    typed: String,
+    host: String,
+    port: u16,
+}
+
+impl Alias {
+    /// `None`: the names are the same.
+    pub fn new(typed: &str, host: &str, port: u16) -> Option<Self> {
+        let differs = !typed.eq_ignore_ascii_case(host);
+        differs.then(|| Self {
+            typed: typed.to_owned(),
+            host: host.to_owned(),
+            port,
+        })
+    }
+
+    /// The URL with the host that the alias leads to, as `ssh://`; another host's as it is.
+    pub fn resolve(&self, url: &str) -> String {
+        let (authority, path, port) = if let Some(rest) = url.strip_prefix("ssh://") {
+            let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+            match authority.rsplit_once(':') {
+                Some((authority, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
+                    (authority, path, port.parse().unwrap_or(self.port))
+                }
+                _ => (authority, path, self.port),
+            }
+        } else if let Some((authority, path)) = url.split_once(':') {
+            (authority, path, self.port)
+        } else {
+            return url.to_owned();
+        };
+        let (user, host) = match authority.rsplit_once('@') {
+            Some((user, host)) => (format!("{user}@"), host),
+            None => (String::new(), authority),
+        };
+        if !host.eq_ignore_ascii_case(&self.typed) {
+            return url.to_owned();
+        }
+        let path = path.trim_start_matches('/');
+        if self.host.contains(':') {
+            format!("ssh://{user}[{}]:{port}/{path}", self.host)
+        } else {
+            format!("ssh://{user}{}:{port}/{path}", self.host)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Alias;
+
+    #[test]
+    fn an_alias_is_seen_through_in_every_shape_of_url() {
+        let alias = Alias::new("bb-work", "bitbucket.org", 22).unwrap();
+        for (url, resolved, why) in [
+            (
+                "git@bb-work:acme/site.git",
+                "ssh://git@bitbucket.org:22/acme/site.git",
+                "scp form",
+            ),
+            (
+                "bb-work:acme/site",
+                "ssh://bitbucket.org:22/acme/site",
+                "without a user",
+            ),
+            (
+                "git@BB-Work:/acme/site",
+                "ssh://git@bitbucket.org:22/acme/site",
+                "no case, leading slash",
+            ),
+            (
+                "ssh://git@bb-work/acme/site",
+                "ssh://git@bitbucket.org:22/acme/site",
+                "URL form",
+            ),
+            (
+                "ssh://git@bb-work:7999/acme/site",
+                "ssh://git@bitbucket.org:7999/acme/site",
+                "its own port",
+            ),
+            (
+                "git@bitbucket.org:acme/site",
+                "git@bitbucket.org:acme/site",
+                "another host",
+            ),
+            (
+                "https://bb-work/acme/site",
+                "https://bb-work/acme/site",
+                "aliases are ssh's",
+            ),
+            ("/srv/acme/site", "/srv/acme/site", "a path"),
+        ] {
+            assert_eq!(alias.resolve(url), resolved, "{why}");
+        }
+        assert!(
+            Alias::new("Bitbucket.org", "bitbucket.org", 22).is_none(),
+            "no alias"
+        );
+    }
+}

@@ -1,0 +1,252 @@
+//! From the entries of git config to what is wished for one repository: which file may say what,
+//! which URL speaks, which value wins, and what is ignored and why.
+
+mod choice;
+
+use crate::context::Context;
+use crate::repository::{Repository, Site, SiteKind};
+use crate::settings::git_config::{Entry, WorkingCopy};
+use crate::settings::keys::{self, Form, Key};
+use crate::settings::url_match::{Pattern, Specificity, Subject};
+use crate::settings::{
+    AuthorCheck, Carrier, Ignored, KeyType, Origin, OtherHosts, PassphraseStore, Provision,
+    Settings, Sourced, own, values,
+};
+
+use choice::Scalar;
+
+/// Everything that decides.
+pub struct Wish<'a> {
+    /// For `~` and `CI`.
+    pub context: &'a Context,
+    /// In git's order.
+    pub entries: &'a [Entry],
+    /// Every site.
+    pub sites: &'a [Site],
+    /// The site that is meant.
+    pub site: &'a Site,
+    /// The repository that is requested.
+    pub repository: Option<&'a Repository>,
+    /// The current repository has the requested one as a remote.
+    pub own_counts: bool,
+    /// The current repository.
+    pub directory: Option<&'a WorkingCopy>,
+}
+
+/// An entry that counts for the repository.
+struct Said<'a> {
+    key: &'static Key,
+    entry: &'a Entry,
+    /// Greater wins: own before others, URLs before plain ones, closer URLs before others.
+    weight: (bool, Option<Specificity>),
+}
+
+/// What is wished.
+pub fn settings(wish: &Wish<'_>) -> Settings {
+    let mut resolution = Resolution {
+        said: Vec::new(),
+        ignored: Vec::new(),
+    };
+    for entry in wish
+        .entries
+        .iter()
+        .filter(|entry| entry.section == "bitbucket")
+    {
+        resolution.take(wish, entry);
+    }
+    resolution.finish(wish)
+}
+
+/// `bitbucket.otherHosts`: it concerns no repository.
+pub fn other_hosts(entries: &[Entry]) -> Sourced<OtherHosts> {
+    let said = entries.iter().filter(|entry| {
+        entry.is("bitbucket", "otherHosts")
+            && entry.subsection.is_none()
+            && !entry.is_own()
+            && !entry.by_remote
+    });
+    for entry in said.rev().take_while(|entry| !entry.value.is_empty()) {
+        if let Ok(value) = values::other_hosts(&entry.value) {
+            return Sourced::new(value, entry.origin());
+        }
+    }
+    Sourced::new(OtherHosts::System, Origin::Default)
+}
+
+/// Name and URL of an entry: `hooks.author` has its first half in the subsection.
+fn name_and_url(entry: &Entry) -> (String, Option<&str>) {
+    let name = entry.name.as_str();
+    match entry.subsection.as_deref() {
+        Some(subsection) if subsection.eq_ignore_ascii_case("hooks") || subsection == "hook" => {
+            (format!("{subsection}.{name}"), None)
+        }
+        Some(subsection) if name.eq_ignore_ascii_case("author") => {
+            match subsection.strip_suffix(".hooks") {
+                Some(url) => (format!("hooks.{name}"), Some(url)),
+                None => (name.to_owned(), Some(subsection)),
+            }
+        }
+        subsection => (name.to_owned(), subsection),
+    }
+}
+
+struct Resolution<'a> {
+    said: Vec<Said<'a>>,
+    ignored: Vec<Ignored>,
+}
+
+impl<'a> Resolution<'a> {
+    fn ignore(&mut self, entry: &Entry, why: impl Into<String>) {
+        self.ignored.push(Ignored {
+            origin: entry.origin(),
+            value: entry.value.clone(),
+            why: why.into(),
+        });
+    }
+
+    /// One entry: taken, passed over since it is about something else, or ignored.
+    fn take(&mut self, wish: &Wish<'_>, entry: &'a Entry) {
+        if entry.by_remote && !wish.own_counts {
+            return;
+        }
+        let (name, url) = name_and_url(entry);
+        let Some(key) = keys::find(&name) else {
+            let why = match keys::meant(&name) {
+                Some(key) => format!("no such setting; did you mean {}?", key.name),
+                None => "no such setting".to_owned(),
+            };
+            return self.ignore(entry, why);
+        };
+        if entry.is_own()
+            && let Some(why) = own::objection(wish, key, entry)
+        {
+            return self.ignore(entry, why);
+        }
+        match (key.form, url) {
+            (Form::Site, None) => {
+                let why = format!("needs the URL of a site: bitbucket.<url>.{}", key.name);
+                return self.ignore(entry, why);
+            }
+            // Judged where sites are made, otherwise by its owner.
+            (Form::Site, Some(_)) => return,
+            (Form::Plain, Some(_)) => return self.ignore(entry, "has no form with a URL"),
+            (Form::Plain, None) => {
+                if let Err(why) = values::other_hosts(&entry.value)
+                    && !entry.value.is_empty()
+                {
+                    self.ignore(entry, why);
+                }
+                return;
+            }
+            (Form::PlainOrUrl, _) => {}
+        }
+        let url = match url {
+            None => None,
+            Some(text) => match self.judge_url(wish, entry, text) {
+                Some(specificity) => Some(specificity),
+                None => return,
+            },
+        };
+        if key.name == "identityFile" && !entry.value.is_empty() {
+            let path = wish.context.expand_home(&entry.value);
+            if !path.is_absolute() {
+                return self.ignore(entry, "neither absolute nor ~/…");
+            }
+        }
+        self.said.push(Said {
+            key,
+            entry,
+            weight: (entry.is_own(), url),
+        });
+    }
+
+    /// `None`: it speaks for something else (then it is no matter of ours), or for nothing.
+    fn judge_url(&mut self, wish: &Wish<'_>, entry: &Entry, text: &str) -> Option<Specificity> {
+        let Some(pattern) = Pattern::parse(text) else {
+            self.ignore(entry, "not a URL");
+            return None;
+        };
+        let subject = Subject::new(wish.site, wish.repository)?;
+        let specificity = subject.matched_by(&pattern);
+        if specificity.is_none() {
+            if pattern.user.is_some()
+                && !(pattern.scheme == "ssh" && pattern.user.as_deref() == Some("git"))
+            {
+                self.ignore(entry, "a repository's URL has no user");
+            } else if !wish
+                .sites
+                .iter()
+                .any(|site| Subject::may_be_meant(site, &pattern))
+            {
+                self.ignore(entry, "the URL is of no site");
+            }
+        }
+        specificity
+    }
+
+    fn finish(mut self, wish: &Wish<'_>) -> Settings {
+        for said in &self.said {
+            let (entry, file) = (said.entry, said.entry.file.display());
+            let value = crate::sanitise::sanitise(&entry.value);
+            tracing::debug!("{} = {value} ({file})", entry.key());
+        }
+        let provision = self.scalar("provision", true, values::provision);
+        let key_type = self.scalar("keyType", true, values::key_type);
+        let key_lifetime = self.scalar("keyLifetime", true, values::lifetime);
+        let passphrase = self.scalar("passphrase", true, values::passphrase);
+        let transport = self.scalar("transport", false, values::carrier);
+        let author_check = self.scalar("hooks.author", false, values::author_check);
+        // Making a key that was wished otherwise, in a way that cannot be told, is worse than
+        // making none.
+        let obstacle = [
+            provision.obstacle(),
+            key_type.obstacle(),
+            key_lifetime.obstacle(),
+            passphrase.obstacle(),
+        ]
+        .into_iter()
+        .flatten()
+        .next();
+        let ci = in_ci(wish.context);
+        let lifetime = match (&provision, key_lifetime) {
+            (Scalar::Said(said), _) if ci && said.value == Provision::Auto => {
+                Some(Sourced::new(1, Origin::Environment("CI")))
+            }
+            (_, Scalar::Said(said)) => Some(said),
+            _ => None,
+        };
+        let by_default = match wish.site.kind {
+            _ if ci => Sourced::new(Provision::Never, Origin::Environment("CI")),
+            SiteKind::Cloud => Sourced::new(Provision::Auto, Origin::Default),
+            SiteKind::DataCenter => Sourced::new(Provision::Ask, Origin::Default),
+        };
+        let mut own = self.statement(wish, true, true);
+        if own.is_empty() {
+            own = self.statement(wish, true, false);
+        }
+        Settings {
+            own,
+            by_url: self.statement(wish, false, true),
+            plain: self.statement(wish, false, false),
+            provision: match obstacle {
+                Some(origin) => Sourced::new(Provision::Never, origin),
+                None => provision.or(by_default),
+            },
+            key_type: key_type.or(Sourced::new(KeyType::Ed25519, Origin::Default)),
+            key_lifetime: lifetime,
+            passphrase: passphrase.or(Sourced::new(PassphraseStore::Auto, Origin::Default)),
+            transport: transport.or(Sourced::new(Carrier::Native, Origin::Default)),
+            author_check: author_check.or(Sourced::new(AuthorCheck::Warn, Origin::Default)),
+            ignored: self.ignored,
+        }
+    }
+}
+
+/// `CI` is set, and to none of the words that turn it off.
+fn in_ci(context: &Context) -> bool {
+    let value = context.environment.text("CI").map(str::to_ascii_lowercase);
+    value.is_some_and(|value| !matches!(value.as_str(), "false" | "0" | "no" | "off"))
+}
+
+#[cfg(test)]
+mod tests;

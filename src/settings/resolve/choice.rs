@@ -1,0 +1,120 @@
+//! Which of several values wins: the closest URL, the highest scope, what was cleared.
+
+use super::{Resolution, Said, Wish};
+use crate::settings::{Origin, Sourced, Statement};
+
+impl<'a> Resolution<'a> {
+    /// The identity statement of the entries that `of` chooses: of the closest URL that has a
+    /// value, the highest scope alone; an empty value clears.
+    pub(super) fn statement(&self, wish: &Wish<'_>, own: bool, with_url: bool) -> Statement {
+        let mut closest_first: Vec<&Said<'_>> = self
+            .said
+            .iter()
+            .filter(|said| matches!(said.key.name, "account" | "identityFile"))
+            .filter(|said| said.weight.0 == own && said.weight.1.is_some() == with_url)
+            .collect();
+        closest_first.sort_by_key(|said| std::cmp::Reverse(said.weight));
+        for of_one_url in closest_first.chunk_by(|a, b| a.weight == b.weight) {
+            let mut left: Vec<&Said<'_>> = Vec::new();
+            for said in of_one_url {
+                if said.entry.value.is_empty() {
+                    left.retain(|before| before.key != said.key);
+                } else {
+                    left.push(said);
+                }
+            }
+            let highest = left.iter().map(|said| said.entry.scope).max();
+            let mut statement = Statement::default();
+            for said in left.iter().filter(|said| Some(said.entry.scope) == highest) {
+                let (value, origin) = (&said.entry.value, said.entry.origin());
+                if said.key.name == "account" {
+                    statement.accounts.push(Sourced::new(value.clone(), origin));
+                } else {
+                    let path = wish.context.expand_home(value);
+                    statement.identity_files.push(Sourced::new(path, origin));
+                }
+            }
+            if !statement.is_empty() {
+                return statement;
+            }
+        }
+        Statement::default()
+    }
+
+    /// The value that counts, closest first, the last of equals; an empty one clears those of its
+    /// URL that stand before it. A value that is not understood is ignored, or, where `strict`,
+    /// ends the search with [`Scalar::NotUnderstood`].
+    pub(super) fn scalar<T>(
+        &mut self,
+        name: &str,
+        strict: bool,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Scalar<T> {
+        let mut closest_first: Vec<(usize, &Said<'a>)> = self
+            .said
+            .iter()
+            .enumerate()
+            .filter(|(_, said)| said.key.name == name)
+            .collect();
+        closest_first.sort_by_key(|(at, said)| std::cmp::Reverse((said.weight, *at)));
+        let mut cleared = None;
+        let mut faults = Vec::new();
+        let mut found = Scalar::NotSaid;
+        for (_, said) in closest_first {
+            if cleared == Some(said.weight) {
+                continue;
+            }
+            if said.entry.value.is_empty() {
+                cleared = Some(said.weight);
+                continue;
+            }
+            match parse(&said.entry.value) {
+                Ok(value) => {
+                    found = Scalar::Said(Sourced::new(value, said.entry.origin()));
+                    break;
+                }
+                Err(why) if strict => {
+                    faults.push((
+                        said.entry,
+                        format!("{why}: no key is made until it is put right"),
+                    ));
+                    found = Scalar::NotUnderstood(said.entry.origin());
+                    break;
+                }
+                Err(why) => faults.push((said.entry, why)),
+            }
+        }
+        for (entry, why) in faults {
+            self.ignore(entry, why);
+        }
+        found
+    }
+}
+
+/// What became of a setting that has one value.
+pub(super) enum Scalar<T> {
+    /// The value that counts.
+    Said(Sourced<T>),
+    /// Nobody said anything.
+    NotSaid,
+    /// The closest value is none of the setting's.
+    NotUnderstood(Origin),
+}
+
+impl<T> Scalar<T> {
+    /// The value, or the default.
+    pub(super) fn or(self, default: Sourced<T>) -> Sourced<T> {
+        match self {
+            Self::Said(said) => said,
+            Self::NotSaid | Self::NotUnderstood(_) => default,
+        }
+    }
+
+    /// Where the value stands that is not understood.
+    pub(super) fn obstacle(&self) -> Option<Origin> {
+        match self {
+            Self::NotUnderstood(origin) => Some(origin.clone()),
+            Self::Said(_) | Self::NotSaid => None,
+        }
+    }
+}

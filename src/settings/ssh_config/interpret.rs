@@ -1,0 +1,246 @@
+//! From what was said to typed wishes. Pure but for the tokens' names.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::said::Said;
+use super::tokens::Tokens;
+use crate::context::Context;
+use crate::settings::{SshConfig, StrictHostKeyChecking};
+use crate::ssh_command::{AddressFamily, Request};
+
+/// Directives that are honoured, or that `ssh -G` prints for every host; all others that were
+/// said are named as ignored.
+const HONOURED: [&str; 44] = [
+    "addkeystoagent",
+    "addressfamily",
+    "batchmode",
+    "bindaddress",
+    "canonicalizehostname",
+    "certificatefile",
+    "ciphers",
+    "compression",
+    "connectionattempts",
+    "connecttimeout",
+    "globalknownhostsfile",
+    "hashknownhosts",
+    "host",
+    "hostkeyalgorithms",
+    "hostkeyalias",
+    "hostname",
+    "identitiesonly",
+    "identityagent",
+    "identityfile",
+    "ignoreunknown",
+    "kbdinteractiveauthentication",
+    "kexalgorithms",
+    "knownhostscommand",
+    "loglevel",
+    "macs",
+    "numberofpasswordprompts",
+    "passwordauthentication",
+    "pkcs11provider",
+    "port",
+    "preferredauthentications",
+    "proxycommand",
+    "proxyjump",
+    "proxyusefdpass",
+    "pubkeyacceptedalgorithms",
+    "pubkeyauthentication",
+    "rekeylimit",
+    "revokedhostkeys",
+    "securitykeyprovider",
+    "sendenv",
+    "serveralivecountmax",
+    "serveraliveinterval",
+    "setenv",
+    "stricthostkeychecking",
+    "user",
+];
+
+/// Also honoured; longer names would not fit the table's rhythm.
+const ALSO_HONOURED: [&str; 2] = ["updatehostkeys", "userknownhostsfile"];
+
+/// Typed wishes for the host of `request`.
+pub fn config(said: &Said, request: &Request, context: &Context) -> SshConfig {
+    let typed = request.host.as_str();
+    let names_host = request.options.iter().any(|(key, _)| key == "hostname");
+    let host_name = said
+        .one("hostname")
+        .filter(|name| names_host || !name.eq_ignore_ascii_case(typed))
+        .map(str::to_owned);
+    let port = said.one("port").and_then(|port| port.parse().ok());
+    let alias = said.some("hostkeyalias").map(str::to_owned);
+    let user = said.one("user").map(str::to_owned);
+    let tokens = Tokens {
+        context,
+        host: host_name
+            .clone()
+            .unwrap_or_else(|| typed.to_ascii_lowercase()),
+        typed: typed.to_owned(),
+        port: port.unwrap_or(22),
+        user: user.clone(),
+        alias: alias.clone(),
+        jump: said.some("proxyjump").unwrap_or_default().to_owned(),
+    };
+    let flag = |key: &str| said.one(key).map(|value| matches!(value, "yes" | "true"));
+    let number = |key: &str| said.one(key).and_then(|value| value.parse::<u32>().ok());
+    let seconds = |key: &str| number(key).map(|seconds| Duration::from_secs(seconds.into()));
+    let list = |key: &str| {
+        let value = said.some(key)?;
+        Some(value.split(',').map(str::to_owned).collect::<Vec<_>>())
+    };
+    let files = |key: &str| said.one(key).map(|value| paths(value, &tokens));
+    let text = |key: &str| said.some(key).map(str::to_owned);
+    let identity_files = said
+        .all("identityfile")
+        .iter()
+        .filter(|file| !matches!(file.as_str(), "/dev/null" | "none"))
+        .map(|file| tokens.path(file))
+        .collect();
+    SshConfig {
+        is_alias: host_name.is_some() && !names_host,
+        port,
+        identity_files,
+        command_line_identity_files: command_line_files(request, &tokens),
+        identities_only: flag("identitiesonly"),
+        identity_agent: said.one("identityagent").map(|value| agent(value, &tokens)),
+        certificate_files: said
+            .all("certificatefile")
+            .iter()
+            .map(|file| tokens.path(file))
+            .collect(),
+        add_keys_to_agent: text("addkeystoagent"),
+        proxy_command: text("proxycommand"),
+        proxy_jump: text("proxyjump"),
+        user_known_hosts: files("userknownhostsfile"),
+        global_known_hosts: files("globalknownhostsfile"),
+        revoked_host_keys: said.some("revokedhostkeys").map(|file| tokens.path(file)),
+        strict_host_key_checking: said.one("stricthostkeychecking").and_then(strict),
+        hash_known_hosts: flag("hashknownhosts"),
+        update_host_keys: text("updatehostkeys"),
+        address_family: match said.one("addressfamily") {
+            Some("inet") => Some(AddressFamily::Inet),
+            Some("inet6") => Some(AddressFamily::Inet6),
+            _ => None,
+        },
+        bind_address: text("bindaddress"),
+        connect_timeout: seconds("connecttimeout"),
+        connection_attempts: number("connectionattempts"),
+        server_alive_interval: seconds("serveraliveinterval"),
+        server_alive_count_max: number("serveralivecountmax"),
+        rekey_limit: said.one("rekeylimit").and_then(rekey_limit),
+        compression: flag("compression"),
+        ciphers: list("ciphers"),
+        kex_algorithms: list("kexalgorithms"),
+        macs: list("macs"),
+        host_key_algorithms: list("hostkeyalgorithms"),
+        pubkey_accepted_algorithms: list("pubkeyacceptedalgorithms"),
+        pubkey_authentication: said
+            .one("pubkeyauthentication")
+            .map(|value| !matches!(value, "false" | "no")),
+        password_authentication: flag("passwordauthentication"),
+        keyboard_interactive_authentication: flag("kbdinteractiveauthentication"),
+        preferred_authentications: list("preferredauthentications"),
+        number_of_password_prompts: number("numberofpasswordprompts"),
+        send_env: said.all("sendenv").to_vec(),
+        set_env: said
+            .all("setenv")
+            .iter()
+            .filter_map(|pair| pair.split_once('='))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
+        log_level: said.one("loglevel").map(log_level),
+        batch_mode: flag("batchmode"),
+        needs_system_ssh: needs_system_ssh(said),
+        ignored: said
+            .keys()
+            .filter(|key| !HONOURED.contains(key) && !ALSO_HONOURED.contains(key))
+            .map(str::to_owned)
+            .collect(),
+        unread_file: None,
+        host_key_alias: alias,
+        host_name,
+        user,
+    }
+}
+
+fn command_line_files(request: &Request, tokens: &Tokens<'_>) -> Vec<PathBuf> {
+    let files = request.identity_files.iter();
+    files.map(|file| tokens.path(file)).collect()
+}
+
+/// Several paths in one line, which `ssh -G` prints without quotes: one ends where another begins.
+fn paths(value: &str, tokens: &Tokens<'_>) -> Vec<PathBuf> {
+    if value.eq_ignore_ascii_case("none") {
+        return Vec::new();
+    }
+    let mut paths: Vec<String> = Vec::new();
+    for word in value.split(' ') {
+        match paths.last_mut() {
+            Some(last) if !word.starts_with(['/', '~', '$', '%', '.']) => {
+                last.push(' ');
+                last.push_str(word);
+            }
+            _ => paths.push(word.to_owned()),
+        }
+    }
+    paths.iter().map(|path| tokens.path(path)).collect()
+}
+
+/// `none`, `SSH_AUTH_SOCK`, `$VARIABLE`, or a path.
+fn agent(value: &str, tokens: &Tokens<'_>) -> String {
+    let is_variable = value.starts_with('$') && !value.starts_with("${");
+    if is_variable || matches!(value, "none" | "SSH_AUTH_SOCK") {
+        return value.to_owned();
+    }
+    tokens.path(value).to_string_lossy().into_owned()
+}
+
+/// `ssh -G` prints old names for two levels.
+fn log_level(value: &str) -> String {
+    match value {
+        "SILENT" => "QUIET",
+        "DEBUG1" => "DEBUG",
+        value => value,
+    }
+    .to_owned()
+}
+
+fn strict(value: &str) -> Option<StrictHostKeyChecking> {
+    Some(match value {
+        "true" | "yes" => StrictHostKeyChecking::Yes,
+        "false" | "no" | "off" => StrictHostKeyChecking::Off,
+        "accept-new" => StrictHostKeyChecking::AcceptNew,
+        "ask" => StrictHostKeyChecking::Ask,
+        _ => return None,
+    })
+}
+
+fn rekey_limit(value: &str) -> Option<(u64, Duration)> {
+    let (bytes, seconds) = value.split_once(' ')?;
+    Some((
+        bytes.parse().ok()?,
+        Duration::from_secs(seconds.parse().ok()?),
+    ))
+}
+
+/// The first directive of interface 2.1 that only the system's ssh carries.
+fn needs_system_ssh(said: &Said) -> Option<String> {
+    let set = |key: &str, harmless: &[&str]| {
+        said.one(key).is_some_and(|value| {
+            !value.is_empty() && !harmless.contains(&value.to_ascii_lowercase().as_str())
+        })
+    };
+    let directives: [(&str, &[&str]); 5] = [
+        ("PKCS11Provider", &["none"]),
+        ("SecurityKeyProvider", &["internal"]),
+        ("KnownHostsCommand", &["none"]),
+        ("CanonicalizeHostname", &["no", "false"]),
+        ("ProxyUseFdpass", &["no", "false"]),
+    ];
+    let found = directives
+        .iter()
+        .find(|(name, harmless)| set(&name.to_ascii_lowercase(), harmless));
+    found.map(|(name, _)| (*name).to_owned())
+}

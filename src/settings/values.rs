@@ -1,0 +1,171 @@
+//! The values of single settings, from text. Pure. Errors are one clause without a full stop.
+
+use super::{AuthorCheck, Carrier, KeyType, OtherHosts, PassphraseStore, Provision};
+use crate::repository::SiteKind;
+
+/// The smallest RSA key that Bitbucket takes and OpenSSH does not complain about.
+const SMALLEST_RSA: u32 = 2048;
+
+/// The largest RSA key that OpenSSH reads (`OPENSSL_RSA_MAX_MODULUS_BITS`).
+const LARGEST_RSA: u32 = 16384;
+
+/// The longest lifetime in days: a hundred years keep every date within four digits.
+const LONGEST_LIFE: u32 = 36525;
+
+/// `auto`, `ask`, `never`.
+pub fn provision(text: &str) -> Result<Provision, String> {
+    one_of(
+        text,
+        &[
+            ("auto", Provision::Auto),
+            ("ask", Provision::Ask),
+            ("never", Provision::Never),
+        ],
+    )
+}
+
+/// `keyring`, `ask`, `none`, `auto`.
+pub fn passphrase(text: &str) -> Result<PassphraseStore, String> {
+    one_of(
+        text,
+        &[
+            ("auto", PassphraseStore::Auto),
+            ("keyring", PassphraseStore::Keyring),
+            ("ask", PassphraseStore::Ask),
+            ("none", PassphraseStore::None),
+        ],
+    )
+}
+
+/// `native`, `openssh`.
+pub fn carrier(text: &str) -> Result<Carrier, String> {
+    one_of(
+        text,
+        &[("native", Carrier::Native), ("openssh", Carrier::OpenSsh)],
+    )
+}
+
+/// `system`, `native`.
+pub fn other_hosts(text: &str) -> Result<OtherHosts, String> {
+    one_of(
+        text,
+        &[
+            ("system", OtherHosts::System),
+            ("native", OtherHosts::Native),
+        ],
+    )
+}
+
+/// `warn`, `refuse`, `off`.
+pub fn author_check(text: &str) -> Result<AuthorCheck, String> {
+    one_of(
+        text,
+        &[
+            ("warn", AuthorCheck::Warn),
+            ("refuse", AuthorCheck::Refuse),
+            ("off", AuthorCheck::Off),
+        ],
+    )
+}
+
+/// `cloud`, `datacenter`.
+pub fn site_kind(text: &str) -> Result<SiteKind, String> {
+    one_of(
+        text,
+        &[
+            ("cloud", SiteKind::Cloud),
+            ("datacenter", SiteKind::DataCenter),
+        ],
+    )
+}
+
+/// `ed25519`, `ecdsa`, `rsa`, `rsa-BITS`.
+pub fn key_type(text: &str) -> Result<KeyType, String> {
+    let text = text.to_ascii_lowercase();
+    match text.as_str() {
+        "ed25519" => Ok(KeyType::Ed25519),
+        "ecdsa" => Ok(KeyType::Ecdsa),
+        "rsa" => Ok(KeyType::Rsa(4096)),
+        _ => {
+            let bits = text.strip_prefix("rsa-").and_then(|bits| bits.parse().ok());
+            match bits {
+                Some(bits) if bits < SMALLEST_RSA => {
+                    Err(format!("RSA keys have at least {SMALLEST_RSA} bits"))
+                }
+                Some(bits) if bits > LARGEST_RSA => {
+                    Err(format!("RSA keys have at most {LARGEST_RSA} bits"))
+                }
+                Some(bits) => Ok(KeyType::Rsa(bits)),
+                None => Err("not one of ed25519, ecdsa, rsa, rsa-BITS".to_owned()),
+            }
+        }
+    }
+}
+
+/// `90d`, `12w`, `1y` (of 365 days), in days.
+pub fn lifetime(text: &str) -> Result<u32, String> {
+    let wrong = || "not a number of days, weeks or years like 90d, 12w, 1y".to_owned();
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let days_of_one = match unit.to_ascii_lowercase() {
+        'd' => 1,
+        'w' => 7,
+        'y' => 365,
+        _ => return Err(wrong()),
+    };
+    let number: u32 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
+    match number.checked_mul(days_of_one) {
+        Some(0) => Err("a key that expires at once is of no use".to_owned()),
+        Some(days) if days <= LONGEST_LIFE => Ok(days),
+        _ => Err("longer than a hundred years".to_owned()),
+    }
+}
+
+fn one_of<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, String> {
+    let found = words
+        .iter()
+        .find(|(word, _)| word.eq_ignore_ascii_case(text));
+    found.map(|(_, value)| *value).ok_or_else(|| {
+        let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+        format!("not one of {}", words.join(", "))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn key_types_and_lifetimes() {
+        for (text, value, why) in [
+            ("ed25519", Ok(KeyType::Ed25519), "the default"),
+            ("RSA", Ok(KeyType::Rsa(4096)), "words have no case"),
+            ("rsa-3072", Ok(KeyType::Rsa(3072)), "bits"),
+            ("rsa-2048", Ok(KeyType::Rsa(2048)), "the smallest"),
+            ("rsa-1024", Err(()), "too small"),
+            ("rsa-999999", Err(()), "nobody reads it"),
+            ("rsa-", Err(()), "no number"),
+            ("dsa", Err(()), "no such type"),
+        ] {
+            assert_eq!(key_type(text).map_err(|_| ()), value, "{why}");
+        }
+        for (text, days, why) in [
+            ("90d", Some(90), "days"),
+            ("12w", Some(84), "weeks"),
+            ("1y", Some(365), "years"),
+            ("1Y", Some(365), "no case"),
+            ("0d", None, "at once"),
+            ("90", None, "no unit"),
+            ("", None, "nothing"),
+            ("d", None, "no number"),
+            ("-1d", None, "the past"),
+            ("4000000000y", None, "too long to count"),
+            ("9é", None, "not ASCII"),
+        ] {
+            assert_eq!(lifetime(text).ok(), days, "{why}");
+        }
+        assert_eq!(
+            provision("nver").unwrap_err(),
+            "not one of auto, ask, never"
+        );
+    }
+}

@@ -1,0 +1,296 @@
+//! Logging in: the identities in their order, each offered before anything secret is opened.
+//!
+//! `none` is never asked (a round trip). A lost connection is never a refusal.
+
+mod agent_key;
+mod signing;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use russh::client::{AuthResult, Handle};
+use russh::{MethodKind, MethodSet};
+use ssh_key::{Algorithm, Certificate, HashAlg, PublicKey};
+use tokio::time::timeout;
+
+use crate::identity::{Holder, Identity};
+use crate::transport::client::Client;
+use crate::transport::native::Order;
+use crate::transport::shared::{Ending, Shared};
+use crate::transport::{Endpoint, Error, Refusal};
+use signing::{NotSigned, Signing};
+
+/// How it went.
+#[derive(Debug)]
+pub(super) enum Login {
+    /// Let in, with this one.
+    In(Box<Identity>),
+    /// Everybody was refused, on a connection that was still open.
+    Refused(Refusal),
+}
+
+/// The server at the other end.
+pub(super) struct Door<'a> {
+    pub handle: &'a mut Handle<Client>,
+    pub shared: &'a Arc<Shared>,
+    pub endpoint: &'a Endpoint,
+    /// `SSH-2.0-…`.
+    pub version: &'a str,
+    pub order: &'a Arc<Order>,
+}
+
+/// Offers the identities until one is let in.
+pub(super) async fn authenticate(mut door: Door<'_>) -> Result<Login, Error> {
+    let order = Arc::clone(door.order);
+    let mut refusal = Refusal {
+        offered: Vec::new(),
+        methods: Vec::new(),
+        unusable: Vec::new(),
+        endpoint: door.endpoint.clone(),
+        user: order.user.clone(),
+    };
+    if order.config.pubkey_authentication == Some(false) {
+        refusal
+            .unusable
+            .push("PubkeyAuthentication is off".to_owned());
+        return Ok(Login::Refused(refusal));
+    }
+    for identity in &order.identities {
+        match door.offer(identity, &mut refusal).await? {
+            Answer::In => return Ok(Login::In(Box::new(identity.clone()))),
+            Answer::Next => {}
+            Answer::NoMore => break,
+        }
+    }
+    Ok(Login::Refused(refusal))
+}
+
+enum Answer {
+    In,
+    Next,
+    /// The server takes no (more) public keys.
+    NoMore,
+}
+
+impl Door<'_> {
+    /// One identity: its certificates, then its key.
+    async fn offer(&mut self, identity: &Identity, refusal: &mut Refusal) -> Result<Answer, Error> {
+        let order = Arc::clone(self.order);
+        let mut signing = Signing::new(&order, identity);
+        let key = match &identity.public_key {
+            Some(key) => key.clone(),
+            // Only the secret half shows the public one: ssh(1) has to ask now as well.
+            None => match signing.open().await {
+                Ok(key) => key.public_key().clone(),
+                Err(NotSigned::CallerGone) => return Err(Error::CallerGone),
+                Err(error) => {
+                    refusal.unusable.push(error.to_string());
+                    return Ok(Answer::Next);
+                }
+            },
+        };
+        let hash = match self.rsa_hash(&key).await {
+            Ok(hash) => hash,
+            Err(why) => {
+                refusal.unusable.push(format!("{}: {why}", name(identity)));
+                return Ok(Answer::Next);
+            }
+        };
+        let mut certificates = identity.certificates.clone();
+        certificates.extend(order.certificates_of(&key));
+        let credentials = certificates.into_iter().map(Some).chain([None]);
+        let mut offered = false;
+        for certificate in credentials {
+            if !order.accepts(&key, hash, certificate.is_some()) {
+                tracing::info!(
+                    "Skipping {}: not in PubkeyAcceptedAlgorithms",
+                    name(identity)
+                );
+                continue;
+            }
+            if !offered {
+                offered = true;
+                let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
+                refusal
+                    .offered
+                    .push((Some(fingerprint), identity.file.clone()));
+            }
+            let answer = self
+                .present(&mut signing, &key, certificate, hash, refusal)
+                .await?;
+            if !matches!(answer, Answer::Next) {
+                return Ok(answer);
+            }
+        }
+        Ok(Answer::Next)
+    }
+
+    /// One key, or one certificate for it.
+    async fn present(
+        &mut self,
+        signing: &mut Signing<'_>,
+        key: &PublicKey,
+        certificate: Option<Certificate>,
+        hash: Option<HashAlg>,
+        refusal: &mut Refusal,
+    ) -> Result<Answer, Error> {
+        let identity = signing.identity();
+        tracing::info!(
+            "Offering {}: {} {} {}",
+            if certificate.is_some() {
+                "certificate"
+            } else {
+                "public key"
+            },
+            name(identity),
+            key.algorithm(),
+            key.fingerprint(HashAlg::Sha256)
+        );
+        signing.begin(key, certificate.as_ref());
+        let user = self.order.user.clone();
+        let result = match certificate {
+            Some(certificate) => {
+                self.handle
+                    .authenticate_certificate_with(user, certificate, hash, signing)
+                    .await
+            }
+            None => {
+                self.handle
+                    .authenticate_publickey_with(user, key.clone(), hash, signing)
+                    .await
+            }
+        };
+        match result {
+            Ok(AuthResult::Success) => {
+                tracing::info!("Authenticated using \"publickey\": {}", name(identity));
+                signing.give_to_agent().await;
+                Ok(Answer::In)
+            }
+            Ok(AuthResult::Failure {
+                remaining_methods,
+                partial_success,
+            }) => {
+                self.still_open(remaining_methods.is_empty()).await?;
+                refusal.methods = names(&remaining_methods);
+                tracing::info!(
+                    "Authentications that can continue: {}",
+                    refusal.methods.join(",")
+                );
+                if partial_success {
+                    refusal.unusable.push(format!(
+                        "{}: accepted, but the server wants more: {}",
+                        name(identity),
+                        refusal.methods.join(",")
+                    ));
+                }
+                if remaining_methods.contains(&MethodKind::PublicKey) {
+                    Ok(Answer::Next)
+                } else {
+                    Ok(Answer::NoMore)
+                }
+            }
+            Err(NotSigned::CallerGone) => Err(Error::CallerGone),
+            Err(NotSigned::Lost) => {
+                self.still_open(true).await?;
+                Ok(Answer::NoMore)
+            }
+            Err(error) => {
+                self.still_open(false).await?;
+                tracing::warn!("sign_and_send_pubkey: signing failed for {error}");
+                refusal.unusable.push(error.to_string());
+                Ok(Answer::Next)
+            }
+        }
+    }
+
+    /// A connection that was lost comes as a refusal without methods: tells the two apart.
+    /// `perhaps`: the answer looks like it.
+    async fn still_open(&mut self, perhaps: bool) -> Result<(), Error> {
+        if !perhaps && !self.handle.is_closed() {
+            return Ok(());
+        }
+        // russh's task is about to end, or has; only then it is known why.
+        let _ = timeout(Duration::from_secs(2), &mut *self.handle).await;
+        let why = match self.shared.take_ending() {
+            Some(Ending::NoMethods) => return Ok(()),
+            Some(Ending::Goodbye(text) | Ending::Lost(text)) => text,
+            Some(Ending::Silent) | None => String::new(),
+        };
+        Err(Error::Closed {
+            host: self.endpoint.address.host.clone(),
+            port: self.endpoint.address.port,
+            why,
+            authenticated: false,
+        })
+    }
+
+    /// The hash for RSA signatures; `None` for other keys. Errors: the server takes only SHA-1.
+    async fn rsa_hash(&self, key: &PublicKey) -> Result<Option<HashAlg>, &'static str> {
+        if !matches!(key.algorithm(), Algorithm::Rsa { .. }) {
+            return Ok(None);
+        }
+        if speaks_sha2(self.version) {
+            // PubkeyAcceptedAlgorithms may want the shorter one.
+            let wanted = [HashAlg::Sha512, HashAlg::Sha256]
+                .into_iter()
+                .find(|hash| self.order.accepts(key, Some(*hash), false));
+            return Ok(wanted.or(Some(HashAlg::Sha512)));
+        }
+        // Waits up to a second where the server does not say.
+        match self.handle.best_supported_rsa_hash().await {
+            Ok(Some(Some(hash))) => Ok(Some(hash)),
+            Ok(Some(None)) => Err("no mutual signature algorithm"),
+            Ok(None) | Err(_) => Ok(Some(HashAlg::Sha512)),
+        }
+    }
+}
+
+/// OpenSSH has RSA with SHA-2 since 7.2 (RFC 8332), so its EXT_INFO need not be waited for.
+fn speaks_sha2(version: &str) -> bool {
+    let Some(number) = version.strip_prefix("SSH-2.0-OpenSSH_") else {
+        return false;
+    };
+    let mut parts = number.split(|c: char| !c.is_ascii_digit());
+    let mut part = || parts.next().and_then(|text| text.parse::<u32>().ok());
+    let (major, minor) = (part().unwrap_or(0), part().unwrap_or(0));
+    (major, minor) >= (7, 2)
+}
+
+fn names(methods: &MethodSet) -> Vec<String> {
+    methods.iter().map(String::from).collect()
+}
+
+/// What an identity is called in a message: its file, else the agent's comment.
+fn name(identity: &Identity) -> String {
+    let from = match identity.holder {
+        Holder::Agent => " agent",
+        Holder::File(_) => "",
+    };
+    match (&identity.file, &identity.public_key) {
+        (Some(file), _) => format!("{}{from}", file.display()),
+        (None, Some(key)) => {
+            let comment = key.comment().to_string();
+            format!("{}{from}", crate::sanitise::sanitise(&comment))
+        }
+        (None, None) => "a key".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::speaks_sha2;
+
+    #[test]
+    fn openssh_since_7_2_is_known_to_take_sha2() {
+        for (version, expected) in [
+            ("SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3", true),
+            ("SSH-2.0-OpenSSH_7.2", true),
+            ("SSH-2.0-OpenSSH_10.0", true),
+            ("SSH-2.0-OpenSSH_7.1p2", false),
+            ("SSH-2.0-OpenSSH_", false),
+            ("SSH-2.0-conker_20260806-85ca5cadcf", false),
+        ] {
+            assert_eq!(speaks_sha2(version), expected, "{version}");
+        }
+    }
+}

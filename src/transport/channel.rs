@@ -1,0 +1,210 @@
+//! The channel: opened, the command sent, git's bytes pumped both ways until the server closes it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use russh::Disconnect;
+use russh::client::{Handle, Msg};
+use russh::{ChannelWriteHalf, Error as SshError};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::diagnostics;
+use crate::transport::client::Client;
+use crate::transport::refusal::{End, Held};
+use crate::transport::shared::{Ending, Event, Shared};
+use crate::transport::splice::{Input, Output};
+use crate::transport::{Endpoint, Error, ExitStatus};
+
+/// How a channel ended.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// git was served; its bytes are written.
+    Served(ExitStatus),
+    /// The repository was refused; git has seen nothing.
+    NoAccess(ExitStatus, Held),
+}
+
+/// One authenticated connection.
+pub(super) struct Line<'a> {
+    pub handle: Handle<Client>,
+    pub shared: Arc<Shared>,
+    pub events: mpsc::UnboundedReceiver<Event>,
+    pub endpoint: &'a Endpoint,
+    pub output: Output,
+    pub errors: Output,
+}
+
+/// git may close its end when it has all it wants, and still look at the status; so the end is
+/// waited for, but not for long: a git that died reads no status.
+const STATUS_GRACE: Duration = Duration::from_secs(1);
+
+/// ssh(1)'s status for whatever has none: a signal, a lost connection.
+const NO_STATUS: u32 = 255;
+
+impl Line<'_> {
+    /// Runs the command (the handler sends it) and copies until the end.
+    pub(super) async fn run(mut self, input: Input) -> Result<Ended, Error> {
+        let write_half = match self.handle.channel_open_session().await {
+            // The reading half is dropped: output comes through the handler.
+            Ok(channel) => channel.split().1,
+            Err(SshError::ChannelOpenFailure(_)) => return Err(self.not_opened()),
+            Err(_) => return Err(self.lost().await),
+        };
+        diagnostics::mark("channel");
+        let (serving, gate) = oneshot::channel();
+        let mut serving = Some(serving);
+        if self.shared.is_serving()
+            && let Some(serving) = serving.take()
+        {
+            let _ = serving.send(());
+        }
+        let pump = tokio::spawn(pump(gate, input, write_half));
+        let mut status = None;
+        let mut closed = false;
+        let mut refused = false;
+        let mut deadline = None;
+        loop {
+            let event = match deadline {
+                None => self.events.recv().await,
+                Some(deadline) => timeout_at(deadline, self.events.recv())
+                    .await
+                    .ok()
+                    .flatten(),
+            };
+            let Some(event) = event else {
+                break;
+            };
+            match event {
+                Event::Serving => {
+                    if let Some(serving) = serving.take() {
+                        let _ = serving.send(());
+                    }
+                }
+                Event::Status(number) => status = Some(number),
+                Event::Signal(text) => {
+                    tracing::info!("the remote command was killed: {text}");
+                    status = Some(NO_STATUS);
+                }
+                Event::Refused => {
+                    refused = true;
+                    break;
+                }
+                Event::NotOpened(_) => {}
+                Event::ReaderGone => deadline = Some(Instant::now() + STATUS_GRACE),
+                Event::Closed => {
+                    closed = true;
+                    break;
+                }
+            }
+        }
+        pump.abort();
+        let result = if refused {
+            Err(Error::Channel(
+                "exec request failed on channel 0".to_owned(),
+            ))
+        } else {
+            self.end(status, closed).await
+        };
+        self.say_goodbye().await;
+        result
+    }
+
+    /// The verdict, and the last bytes to git.
+    async fn end(&mut self, status: Option<u32>, closed: bool) -> Result<Ended, Error> {
+        let number = status.unwrap_or(NO_STATUS);
+        // exit(3) keeps eight bits; a status that was given is passed on whatever follows.
+        let exit = ExitStatus(u8::try_from(number & 0xff).unwrap_or(u8::MAX));
+        match self.shared.take_hold().end() {
+            End::Refused(held) => return Ok(Ended::NoAccess(exit, held)),
+            End::Release(held) => {
+                let _ = self.errors.write(&held.stderr).await;
+                let _ = self.output.write(&held.stdout).await;
+            }
+            End::Served => {}
+        }
+        let _ = self.errors.flush().await;
+        let read = self.output.flush().await;
+        if status.is_some() || (closed && read.is_ok()) {
+            return Ok(Ended::Served(exit));
+        }
+        if read.is_err() {
+            return Err(Error::CallerGone);
+        }
+        Err(self.lost().await)
+    }
+
+    fn not_opened(&mut self) -> Error {
+        let mut words = "refused".to_owned();
+        while let Ok(event) = self.events.try_recv() {
+            if let Event::NotOpened(text) = event {
+                words = text;
+            }
+        }
+        Error::Channel(format!("channel 0: open failed: {words}"))
+    }
+
+    /// Why the connection is gone.
+    async fn lost(&mut self) -> Error {
+        // russh's task may have one step left in which it says why.
+        let _ = timeout(Duration::from_secs(2), &mut self.handle).await;
+        // A refused open whose words came first.
+        while let Ok(event) = self.events.try_recv() {
+            if let Event::NotOpened(text) = event {
+                return Error::Channel(format!("channel 0: open failed: {text}"));
+            }
+        }
+        let why = match self.shared.take_ending() {
+            Some(Ending::Silent) => {
+                return Error::Timeout {
+                    host: self.endpoint.address.host.clone(),
+                };
+            }
+            Some(Ending::Goodbye(text) | Ending::Lost(text)) => text,
+            Some(Ending::NoMethods) | None => String::new(),
+        };
+        Error::Closed {
+            host: self.endpoint.address.host.clone(),
+            port: self.endpoint.address.port,
+            why,
+            authenticated: true,
+        }
+    }
+
+    /// A word of parting, if it can be written at once: git waits for our exit.
+    async fn say_goodbye(&mut self) {
+        if self.handle.is_closed() {
+            return;
+        }
+        let goodbye = self
+            .handle
+            .disconnect(Disconnect::ByApplication, "disconnected by user", "");
+        if goodbye.await.is_ok() {
+            let _ = timeout(Duration::from_millis(100), &mut self.handle).await;
+        }
+    }
+}
+
+/// git's bytes to the server, once the repository is served. In a task of its own: a write that is
+/// dropped midway would lose window.
+async fn pump(gate: oneshot::Receiver<()>, mut input: Input, channel: ChannelWriteHalf<Msg>) {
+    if gate.await.is_err() {
+        return;
+    }
+    loop {
+        match input.read().await {
+            Ok(bytes) if bytes.is_empty() => break,
+            Ok(bytes) => {
+                if channel.data_bytes(bytes).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                tracing::info!("read from stdin: {error}");
+                break;
+            }
+        }
+    }
+    tracing::debug!("channel 0: send eof");
+    let _ = channel.eof().await;
+}

@@ -1,0 +1,285 @@
+//! russh's side of a session: what the server says, as it comes.
+//!
+//! Runs in russh's task. Output goes straight to git's descriptors; everything else becomes an
+//! [`Event`] for the conversation.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use russh::client::{DisconnectReason, Handler, Session};
+use russh::keys::PublicKeyOrCertificate;
+use russh::keys::ssh_encoding::Decode as _;
+use russh::{ChannelId, ChannelOpenFailure, Names, Sig};
+use ssh_key::PublicKey;
+use tokio::sync::mpsc;
+
+use crate::diagnostics;
+use crate::sanitise::sanitise;
+use crate::transport::refusal::Held;
+use crate::transport::server_key::ServerKey;
+use crate::transport::shared::{Ending, Event, Fault, Shared};
+use crate::transport::splice::{Gone, Output};
+
+/// The handler of one connection.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub server_key: ServerKey,
+    /// `None`: a shell.
+    pub command: Option<Vec<u8>>,
+    pub environment: Vec<(String, String)>,
+    pub shared: Arc<Shared>,
+    pub events: mpsc::UnboundedSender<Event>,
+    pub output: Output,
+    pub errors: Output,
+    /// Nobody reads stdout any more: what comes is dropped, the status is still waited for.
+    pub reader_gone: bool,
+    /// Rekeys do not judge the host again.
+    pub exchanged: bool,
+}
+
+impl Client {
+    /// Sends the variables and the command, once.
+    fn send_command(&mut self, id: ChannelId, session: &mut Session) -> Result<(), russh::Error> {
+        if self.shared.sent.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        for (name, value) in &self.environment {
+            tracing::debug!("channel 0: setting env {name}");
+            session.set_env(id, false, name, value)?;
+        }
+        match &self.command {
+            Some(command) => {
+                let text = String::from_utf8_lossy(command);
+                tracing::info!("Sending command: {}", sanitise(&text));
+                session.exec(id, true, command)
+            }
+            None => session.request_shell(true, id),
+        }
+    }
+
+    fn tell(&self, event: Event) {
+        // The conversation may have ended first; then nobody needs to know.
+        let _ = self.events.send(event);
+    }
+
+    async fn pass_on(&mut self, held: Held) {
+        self.tell(Event::Serving);
+        self.complain(&held.stderr).await;
+        self.serve(&held.stdout).await;
+    }
+
+    /// To git.
+    async fn serve(&mut self, bytes: &[u8]) {
+        if !self.reader_gone && self.output.write(bytes).await == Err(Gone) {
+            self.reader_gone = true;
+            self.tell(Event::ReaderGone);
+        }
+    }
+
+    /// To stderr. Whoever closed it may still want stdout.
+    async fn complain(&self, bytes: &[u8]) {
+        let _ = self.errors.write(bytes).await;
+    }
+}
+
+/// The number russh gives its first channel.
+fn first_channel() -> Option<ChannelId> {
+    ChannelId::decode(&mut &2u32.to_be_bytes()[..]).ok()
+}
+
+impl Handler for Client {
+    type Error = Fault;
+
+    async fn auth_banner(&mut self, banner: &str, _session: &mut Session) -> Result<(), Fault> {
+        for line in banner.lines() {
+            tracing::warn!("{}", sanitise(line.trim_end()));
+        }
+        Ok(())
+    }
+
+    async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, Fault> {
+        match self.server_key.check(key).await {
+            Ok(()) => Ok(true),
+            Err(error) => Err(Fault::Refused(Box::new(error))),
+        }
+    }
+
+    async fn kex_done(
+        &mut self,
+        _secret: Option<&[u8]>,
+        names: &Names,
+        _session: &mut Session,
+    ) -> Result<(), Fault> {
+        let again = if self.exchanged { "re" } else { "" };
+        self.exchanged = true;
+        tracing::debug!(
+            "{again}kex: algorithm: {}, host key {}, cipher {}, MAC {}{}",
+            names.kex.as_ref(),
+            names.key,
+            names.cipher.as_ref(),
+            names.server_mac.as_ref(),
+            if names.strict_kex() { ", strict" } else { "" }
+        );
+        Ok(())
+    }
+
+    /// The open is on its way and the server is known to count channels from 0: the command goes
+    /// right behind it and saves a round trip.
+    async fn openssh_ext_host_keys_announced(
+        &mut self,
+        _keys: Vec<PublicKey>,
+        session: &mut Session,
+    ) -> Result<(), Fault> {
+        let Some(first) = first_channel() else {
+            return Ok(());
+        };
+        let opening = session.sender_window_size(first) > 0;
+        if opening && session.remote_sshid().starts_with(b"SSH-2.0-OpenSSH_") {
+            tracing::debug!("sending the command behind the channel's open");
+            self.send_command(first, session)?;
+        }
+        Ok(())
+    }
+
+    async fn channel_open_confirmation(
+        &mut self,
+        id: ChannelId,
+        _max_packet_size: u32,
+        _window_size: u32,
+        session: &mut Session,
+    ) -> Result<(), Fault> {
+        Ok(self.send_command(id, session)?)
+    }
+
+    async fn channel_open_failure(
+        &mut self,
+        _channel: ChannelId,
+        reason: ChannelOpenFailure,
+        description: &str,
+        _language: &str,
+        _session: &mut Session,
+    ) -> Result<(), Fault> {
+        // RFC 4254 section 5.1, in ssh(1)'s words.
+        let reason = match reason {
+            ChannelOpenFailure::AdministrativelyProhibited => "administratively prohibited",
+            ChannelOpenFailure::ConnectFailed => "connect failed",
+            ChannelOpenFailure::UnknownChannelType => "unknown channel type",
+            ChannelOpenFailure::ResourceShortage => "resource shortage",
+            ChannelOpenFailure::Other { .. } => "unknown reason",
+        };
+        let description = sanitise(description);
+        self.tell(Event::NotOpened(format!("{reason}: {description}")));
+        Ok(())
+    }
+
+    async fn channel_failure(
+        &mut self,
+        _channel: ChannelId,
+        _session: &mut Session,
+    ) -> Result<(), Fault> {
+        self.tell(Event::Refused);
+        Ok(())
+    }
+
+    async fn data(
+        &mut self,
+        _channel: ChannelId,
+        data: &[u8],
+        _session: &mut Session,
+    ) -> Result<(), Fault> {
+        if !self.shared.answered.swap(true, Ordering::Relaxed) {
+            diagnostics::mark("first byte");
+        }
+        if self.shared.is_serving() {
+            self.serve(data).await;
+        } else if let Some(held) = self.shared.hold(|hold| hold.stdout(data)) {
+            self.pass_on(held).await;
+        }
+        Ok(())
+    }
+
+    async fn extended_data(
+        &mut self,
+        _channel: ChannelId,
+        kind: u32,
+        data: &[u8],
+        _session: &mut Session,
+    ) -> Result<(), Fault> {
+        // SSH_EXTENDED_DATA_STDERR, the only one there is (RFC 4254 section 5.2).
+        if kind != 1 {
+            return Ok(());
+        }
+        if self.shared.is_serving() {
+            self.complain(data).await;
+        } else if let Some(held) = self.shared.hold(|hold| hold.stderr(data)) {
+            self.pass_on(held).await;
+        }
+        Ok(())
+    }
+
+    async fn channel_eof(
+        &mut self,
+        _channel: ChannelId,
+        _session: &mut Session,
+    ) -> Result<(), Fault> {
+        tracing::debug!("channel 0: rcvd eof");
+        if self.shared.is_serving() {
+            self.output.end();
+        }
+        Ok(())
+    }
+
+    async fn exit_status(
+        &mut self,
+        _channel: ChannelId,
+        status: u32,
+        _session: &mut Session,
+    ) -> Result<(), Fault> {
+        tracing::debug!("channel 0: exit-status {status}");
+        self.tell(Event::Status(status));
+        Ok(())
+    }
+
+    async fn exit_signal(
+        &mut self,
+        _channel: ChannelId,
+        signal: Sig,
+        _core_dumped: bool,
+        message: &str,
+        _language: &str,
+        _session: &mut Session,
+    ) -> Result<(), Fault> {
+        let text = sanitise(&format!("{signal:?} {message}"));
+        self.tell(Event::Signal(text));
+        Ok(())
+    }
+
+    async fn channel_close(
+        &mut self,
+        _channel: ChannelId,
+        _session: &mut Session,
+    ) -> Result<(), Fault> {
+        diagnostics::mark("close");
+        self.tell(Event::Closed);
+        Ok(())
+    }
+
+    async fn disconnected(&mut self, reason: DisconnectReason<Fault>) -> Result<(), Fault> {
+        let ending = match &reason {
+            DisconnectReason::ReceivedDisconnect(info) => Ending::Goodbye(sanitise(&info.message)),
+            DisconnectReason::Error(Fault::Refused(error)) => Ending::Lost(error.to_string()),
+            DisconnectReason::Error(Fault::Ssh(error)) => match error {
+                russh::Error::KeepaliveTimeout => Ending::Silent,
+                russh::Error::NoAuthMethod => Ending::NoMethods,
+                russh::Error::IO(error) => Ending::Lost(diagnostics::system_words(error)),
+                error => Ending::Lost(error.to_string()),
+            },
+        };
+        tracing::debug!("disconnected: {ending:?}");
+        self.shared.set_ending(ending);
+        match reason {
+            DisconnectReason::ReceivedDisconnect(_) => Ok(()),
+            DisconnectReason::Error(fault) => Err(fault),
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! One endpoint by TCP: all addresses of its name, the two families raced (RFC 8305).
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::diagnostics;
+use crate::settings::SshConfig;
+use crate::ssh_command::AddressFamily;
+use crate::transport::endpoint::stream::{Carrier, Stream};
+use crate::transport::endpoint::{Connected, Road, identification, patience};
+use crate::transport::{Endpoint, Error};
+
+/// How long an address may be silent before the next one is tried beside it (RFC 8305 section 5).
+const STAGGER: Duration = Duration::from_millis(250);
+
+/// Connects to one endpoint and reads its version line. ConnectTimeout counts for each address,
+/// ConnectionAttempts for the list of them.
+pub(super) async fn connect(road: &Road, endpoint: Endpoint) -> Result<Connected, Error> {
+    let (host, port) = (&endpoint.address.host, endpoint.address.port);
+    let addresses = resolve(host, port, road.config.address_family).await?;
+    let local = match &road.config.bind_address {
+        Some(name) => Some(resolve(name, 0, road.config.address_family).await?),
+        None => None,
+    };
+    diagnostics::mark("lookup");
+    tracing::info!("Connecting to {host} port {port}.");
+    let mut last = Error::Connect {
+        host: host.clone(),
+        port,
+        why: "no address".to_owned(),
+    };
+    for attempt in 0..road.config.connection_attempts.unwrap_or(1).max(1) {
+        if attempt > 0 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        match once(&road.config, &endpoint, addresses.clone(), local.as_ref()).await {
+            Ok(connected) => return Ok(connected),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+async fn once(
+    config: &SshConfig,
+    endpoint: &Endpoint,
+    mut waiting: VecDeque<SocketAddr>,
+    local: Option<&VecDeque<SocketAddr>>,
+) -> Result<Connected, Error> {
+    let (host, port) = (&endpoint.address.host, endpoint.address.port);
+    let mut last = None;
+    loop {
+        let (stream, address) = match race(config, &mut waiting, local).await {
+            Ok(connected) => connected,
+            Err(Some(error)) => {
+                return Err(Error::Connect {
+                    host: host.clone(),
+                    port,
+                    why: words(&error),
+                });
+            }
+            Err(None) => break,
+        };
+        diagnostics::mark("tcp");
+        tracing::info!("Connection established with {address}.");
+        let mut stream = Stream::new(Carrier::Tcp(stream));
+        match timeout(patience(config), identification::read(&mut stream)).await {
+            Ok(Ok((version, bytes))) => {
+                stream.put_back(bytes);
+                return Ok(Connected {
+                    endpoint: endpoint.clone(),
+                    stream,
+                    version,
+                    address: Some(address),
+                });
+            }
+            Ok(Err(why)) => last = Some(why),
+            Err(_) => last = Some("Connection timed out during banner exchange".to_owned()),
+        }
+    }
+    Err(Error::Identification {
+        why: last.unwrap_or_else(|| "no address".to_owned()),
+        endpoint: endpoint.clone(),
+    })
+}
+
+/// The first address that takes a TCP connection; it leaves `waiting`, as do those that failed.
+/// `Err(None)`: none was left to try.
+async fn race(
+    config: &SshConfig,
+    waiting: &mut VecDeque<SocketAddr>,
+    local: Option<&VecDeque<SocketAddr>>,
+) -> Result<(TcpStream, SocketAddr), Option<io::Error>> {
+    let mut attempts = JoinSet::new();
+    let mut running: Vec<SocketAddr> = Vec::new();
+    let mut failed = None;
+    loop {
+        match waiting.pop_front() {
+            Some(address) => {
+                running.push(address);
+                let local = local.cloned();
+                let limit = config.connect_timeout;
+                attempts.spawn(async move { (address, dial(address, local, limit).await) });
+            }
+            None if attempts.is_empty() => return Err(failed),
+            None => {}
+        }
+        tokio::select! {
+            Some(done) = attempts.join_next() => {
+                let (address, result) = done.map_err(|panicked| Some(io::Error::other(panicked)))?;
+                running.retain(|other| *other != address);
+                match result {
+                    Ok(stream) => {
+                        for other in running.into_iter().rev() {
+                            waiting.push_front(other);
+                        }
+                        return Ok((stream, address));
+                    }
+                    Err(error) => {
+                        tracing::info!("connect to address {address}: {}", words(&error));
+                        failed = Some(error);
+                    }
+                }
+            }
+            () = tokio::time::sleep(STAGGER), if !waiting.is_empty() => {}
+        }
+    }
+}
+
+async fn dial(
+    address: SocketAddr,
+    local: Option<VecDeque<SocketAddr>>,
+    limit: Option<Duration>,
+) -> io::Result<TcpStream> {
+    let socket = if address.is_ipv6() {
+        TcpSocket::new_v6()?
+    } else {
+        TcpSocket::new_v4()?
+    };
+    // Nagle's algorithm costs several round trips; a peer that vanished is found by keep-alives.
+    socket.set_nodelay(true)?;
+    socket.set_keepalive(true)?;
+    if let Some(local) = local {
+        let own = local
+            .into_iter()
+            .find(|own| own.is_ipv6() == address.is_ipv6())
+            .ok_or(io::ErrorKind::AddrNotAvailable)?;
+        socket.bind(own)?;
+    }
+    match limit {
+        Some(limit) => timeout(limit, socket.connect(address))
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
+        None => socket.connect(address).await,
+    }
+}
+
+/// The addresses of a name, the families in turn, the resolver's first one first.
+async fn resolve(
+    host: &str,
+    port: u16,
+    family: Option<AddressFamily>,
+) -> Result<VecDeque<SocketAddr>, Error> {
+    let failed = |why: String| Error::Resolve {
+        host: host.to_owned(),
+        why,
+    };
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let found: Vec<SocketAddr> = match bare.parse::<IpAddr>() {
+        Ok(address) => vec![SocketAddr::new(address, port)],
+        Err(_) => lookup_host((bare, port))
+            .await
+            .map_err(|error| failed(words(&error)))?
+            .collect(),
+    };
+    let wanted = |address: &SocketAddr| match family {
+        Some(AddressFamily::Inet) => address.is_ipv4(),
+        Some(AddressFamily::Inet6) => address.is_ipv6(),
+        None => true,
+    };
+    let found = alternating(found.into_iter().filter(wanted).collect());
+    if found.is_empty() {
+        return Err(failed(
+            "Address family for hostname not supported".to_owned(),
+        ));
+    }
+    Ok(found)
+}
+
+fn alternating(found: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
+    let first_is_six = found.first().is_some_and(SocketAddr::is_ipv6);
+    let (one, other): (Vec<_>, Vec<_>) = found
+        .into_iter()
+        .partition(|address| address.is_ipv6() == first_is_six);
+    let (mut one, mut other) = (one.into_iter(), other.into_iter());
+    let mut ordered = VecDeque::new();
+    loop {
+        let pair = (one.next(), other.next());
+        ordered.extend(pair.0);
+        ordered.extend(pair.1);
+        if pair == (None, None) {
+            return ordered;
+        }
+    }
+}
+
+/// The system's words as ssh(1) prints them.
+pub(super) fn words(error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::TimedOut {
+        return "Connection timed out".to_owned();
+    }
+    let text = diagnostics::system_words(error);
+    match text.strip_prefix("failed to lookup address information: ") {
+        Some(words) => words.to_owned(),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_take_turns() {
+        let of = |texts: &[&str]| -> Vec<SocketAddr> {
+            texts.iter().map(|text| text.parse().unwrap()).collect()
+        };
+        for (found, expected, why) in [
+            (
+                &["[::1]:1", "[::2]:1", "1.1.1.1:1"][..],
+                &["[::1]:1", "1.1.1.1:1", "[::2]:1"][..],
+                "IPv6 first, as the resolver says",
+            ),
+            (
+                &["1.1.1.1:1", "[::1]:1", "[::2]:1"],
+                &["1.1.1.1:1", "[::1]:1", "[::2]:1"],
+                "IPv4 first",
+            ),
+            (
+                &["1.1.1.1:1", "2.2.2.2:1"],
+                &["1.1.1.1:1", "2.2.2.2:1"],
+                "one family",
+            ),
+            (&[], &[], "none"),
+        ] {
+            assert_eq!(alternating(of(found)), of(expected), "{why}");
+        }
+    }
+
+    #[test]
+    fn errors_read_as_ssh_writes_them() {
+        for (error, expected) in [
+            (io::Error::from_raw_os_error(111), "Connection refused"),
+            (
+                io::Error::from_raw_os_error(104),
+                "Connection reset by peer",
+            ),
+            (io::Error::from_raw_os_error(110), "Connection timed out"),
+            (io::ErrorKind::TimedOut.into(), "Connection timed out"),
+            (
+                io::Error::other("failed to lookup address information: Name or service not known"),
+                "Name or service not known",
+            ),
+        ] {
+            assert_eq!(words(&error), expected);
+        }
+    }
+}

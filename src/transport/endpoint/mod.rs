@@ -1,0 +1,137 @@
+//! From a list of endpoints to one that has said its SSH version.
+//!
+//! The next endpoint starts when one has failed (name, TCP, reset, no version line), or has shown
+//! no version line for two seconds; the first that shows one wins. Behind a proxy they are tried
+//! one after the other.
+
+mod address;
+mod identification;
+mod proxy;
+mod stream;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use crate::context::Context;
+use crate::settings::SshConfig;
+use crate::transport::{Endpoint, Error};
+pub(super) use stream::Stream;
+
+/// How long an endpoint may be silent before the next one is tried beside it.
+const STAGGER: Duration = Duration::from_secs(2);
+
+/// How long a version line is waited for where ConnectTimeout says nothing.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where to, and how.
+#[derive(Debug)]
+pub(super) struct Road {
+    /// Tried in order. Never empty.
+    pub endpoints: Vec<Endpoint>,
+    /// For `%r` of a proxy command.
+    pub user: String,
+    /// For `%n` of a proxy command.
+    pub typed_host: String,
+    pub config: Arc<SshConfig>,
+    pub context: Context,
+}
+
+/// A server that has said its version.
+#[derive(Debug)]
+pub(super) struct Connected {
+    pub endpoint: Endpoint,
+    /// The next byte read is the first of the version line.
+    pub stream: Stream,
+    /// `SSH-2.0-…`, without line end.
+    pub version: String,
+    /// The peer's address; `None` behind a proxy.
+    pub address: Option<std::net::SocketAddr>,
+}
+
+/// Why no endpoint was reached.
+#[derive(Debug)]
+pub(super) struct Unreached {
+    /// The words of the last one.
+    pub error: Error,
+    /// Some endpoint took the connection and ended it: a burst, or a server that starts.
+    pub ended_early: bool,
+}
+
+/// Tries the whole list once.
+pub(super) async fn connect(road: &Arc<Road>) -> Result<Connected, Unreached> {
+    if road.config.proxy_command.is_some() || road.config.proxy_jump.is_some() {
+        return through_proxy(road).await;
+    }
+    let mut attempts = JoinSet::new();
+    let mut remaining = road.endpoints.iter().cloned();
+    let mut failed: Option<Unreached> = None;
+    loop {
+        if attempts.is_empty() && start_next(road, &mut remaining, &mut attempts).is_none() {
+            return Err(failed.unwrap_or_else(|| Unreached {
+                error: Error::Local("no endpoint to connect to".to_owned()),
+                ended_early: false,
+            }));
+        }
+        let more = remaining.len() > 0;
+        tokio::select! {
+            Some(done) = attempts.join_next() => match done {
+                Ok(Ok(connected)) => return Ok(connected),
+                Ok(Err(error)) => {
+                    tracing::info!("{error}");
+                    let ended_early = matches!(error, Error::Identification { .. })
+                        || failed.is_some_and(|before| before.ended_early);
+                    failed = Some(Unreached { error, ended_early });
+                    start_next(road, &mut remaining, &mut attempts);
+                }
+                Err(panicked) => return Err(Unreached {
+                    error: Error::Local(panicked.to_string()),
+                    ended_early: false,
+                }),
+            },
+            () = tokio::time::sleep(STAGGER), if more => {
+                start_next(road, &mut remaining, &mut attempts);
+            }
+        }
+    }
+}
+
+fn start_next(
+    road: &Arc<Road>,
+    remaining: &mut impl Iterator<Item = Endpoint>,
+    attempts: &mut JoinSet<Result<Connected, Error>>,
+) -> Option<()> {
+    let endpoint = remaining.next()?;
+    let road = Arc::clone(road);
+    attempts.spawn(async move { address::connect(&road, endpoint).await });
+    Some(())
+}
+
+/// One after the other; a command that does not name the host runs once.
+async fn through_proxy(road: &Road) -> Result<Connected, Unreached> {
+    let mut failed = Unreached {
+        error: Error::Local("no endpoint to connect to".to_owned()),
+        ended_early: false,
+    };
+    let command = proxy::Command::of(&road.config);
+    for endpoint in &road.endpoints {
+        match proxy::connect(road, &command, endpoint).await {
+            Ok(connected) => return Ok(connected),
+            Err(error) => {
+                tracing::info!("{error}");
+                failed.ended_early |= matches!(error, Error::Identification { .. });
+                failed.error = error;
+            }
+        }
+        if !command.names_the_host() {
+            break;
+        }
+    }
+    Err(failed)
+}
+
+/// How long one address may take for TCP, and again for its version line.
+fn patience(config: &SshConfig) -> Duration {
+    config.connect_timeout.unwrap_or(PATIENCE)
+}

@@ -1,0 +1,213 @@
+//! Endpoints behind ProxyCommand or ProxyJump: a child with pipes of its own carries the bytes.
+
+use std::process::Stdio;
+
+use tokio::time::timeout;
+
+use crate::settings::SshConfig;
+use crate::ssh_command::AddressFamily;
+use crate::transport::endpoint::stream::{Carrier, Stream};
+use crate::transport::endpoint::{Connected, Road, identification, patience};
+use crate::transport::{Endpoint, Error};
+
+/// What is run.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Command {
+    /// ProxyCommand, tokens not expanded: through the shell.
+    Shell(String),
+    /// ProxyJump: the system's ssh with these arguments.
+    Jump(Vec<String>),
+}
+
+impl Command {
+    /// ProxyJump wins, as it does in ssh(1) where both were said (readconf.c takes the first; `ssh
+    /// -G` prints only the one that holds).
+    pub(super) fn of(config: &SshConfig) -> Self {
+        match (&config.proxy_jump, &config.proxy_command) {
+            (Some(jump), _) => Self::Jump(jump_arguments(jump, config.address_family)),
+            (None, command) => Self::Shell(command.clone().unwrap_or_default()),
+        }
+    }
+
+    /// Whether another endpoint would be another connection.
+    pub(super) fn names_the_host(&self) -> bool {
+        match self {
+            Self::Shell(command) => command.replace("%%", "").contains("%h"),
+            Self::Jump(_) => true,
+        }
+    }
+}
+
+/// `ssh -W` through the last host of the list, the hosts before it as its own jumps (ssh.c).
+fn jump_arguments(jump: &str, family: Option<AddressFamily>) -> Vec<String> {
+    let (before, last) = match jump.rsplit_once(',') {
+        Some((before, last)) => (Some(before), last),
+        None => (None, jump),
+    };
+    let mut arguments = Vec::new();
+    arguments.extend(family.map(|family| match family {
+        AddressFamily::Inet => "-4".to_owned(),
+        AddressFamily::Inet6 => "-6".to_owned(),
+    }));
+    arguments.extend(before.map(|before| format!("-oProxyJump={before}")));
+    arguments.extend(["-W".to_owned(), "[%h]:%p".to_owned(), "--".to_owned()]);
+    // ssh takes `ssh://[user@]host[:port]` as a destination, so a port needs no option.
+    arguments.push(if last.contains("://") {
+        last.to_owned()
+    } else {
+        format!("ssh://{last}")
+    });
+    arguments
+}
+
+/// Starts the child for one endpoint and reads the server's version line through it.
+pub(super) async fn connect(
+    road: &Road,
+    command: &Command,
+    endpoint: &Endpoint,
+) -> Result<Connected, Error> {
+    let failed = |error: std::io::Error| Error::Local(format!("cannot start the proxy: {error}"));
+    let mut child = match command {
+        Command::Shell(text) => {
+            let expanded = expand(text, road, endpoint)?;
+            tracing::info!("Executing proxy command: exec {expanded}");
+            shell(road, &expanded)
+        }
+        Command::Jump(arguments) => {
+            let ssh = crate::transport::system::find(&road.context).ok_or_else(|| {
+                Error::Local("ProxyJump needs the system's ssh, which is not installed".to_owned())
+            })?;
+            let mut child = road.context.command(ssh);
+            for argument in arguments {
+                child.arg(match argument.as_str() {
+                    "[%h]:%p" => format!("[{}]:{}", endpoint.address.host, endpoint.address.port),
+                    other => other.to_owned(),
+                });
+            }
+            child
+        }
+    };
+    child.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = tokio::process::Command::from(child)
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(failed)?;
+    let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+        return Err(Error::Local("the proxy has no pipes".to_owned()));
+    };
+    let mut stream = Stream::new(Carrier::Proxy {
+        _child: Box::new(child),
+        input,
+        output,
+    });
+    let identified = timeout(patience(&road.config), identification::read(&mut stream)).await;
+    let why = match identified {
+        Ok(Ok((version, bytes))) => {
+            stream.put_back(bytes);
+            return Ok(Connected {
+                endpoint: endpoint.clone(),
+                stream,
+                version,
+                address: None,
+            });
+        }
+        Ok(Err(why)) => why,
+        Err(_) => "Connection timed out during banner exchange".to_owned(),
+    };
+    Err(Error::Identification {
+        why,
+        endpoint: endpoint.clone(),
+    })
+}
+
+/// The user's shell, as ssh(1) runs it.
+#[cfg(unix)]
+fn shell(road: &Road, command: &str) -> std::process::Command {
+    let shell = road.context.environment.text("SHELL").unwrap_or("/bin/sh");
+    let mut child = road.context.command(shell);
+    child.arg("-c").arg(format!("exec {command}"));
+    child
+}
+
+#[cfg(windows)]
+fn shell(road: &Road, command: &str) -> std::process::Command {
+    use std::os::windows::process::CommandExt as _;
+    let shell = road
+        .context
+        .environment
+        .text("COMSPEC")
+        .unwrap_or("cmd.exe");
+    let mut child = road.context.command(shell);
+    child.raw_arg("/c ").raw_arg(command);
+    child
+}
+
+/// ssh_config(5) TOKENS of ProxyCommand: `%%`, `%h`, `%n`, `%p`, `%r`. Names were held to OpenSSH's
+/// rule for the command line before, so no shell reads anything else into them.
+fn expand(command: &str, road: &Road, endpoint: &Endpoint) -> Result<String, Error> {
+    let mut expanded = String::with_capacity(command.len() + 32);
+    let mut rest = command.chars();
+    while let Some(character) = rest.next() {
+        if character != '%' {
+            expanded.push(character);
+            continue;
+        }
+        match rest.next() {
+            Some('%') => expanded.push('%'),
+            Some('h') => expanded.push_str(&endpoint.address.host),
+            Some('n') => expanded.push_str(&road.typed_host),
+            Some('p') => expanded.push_str(&endpoint.address.port.to_string()),
+            Some('r') => expanded.push_str(&road.user),
+            other => {
+                let token = other.map(String::from).unwrap_or_default();
+                return Err(Error::Local(format!(
+                    "ProxyCommand: the token %{token} is not supported"
+                )));
+            }
+        }
+    }
+    Ok(expanded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_jump_is_ssh_with_w_through_the_last_host() {
+        for (jump, expected, why) in [
+            (
+                "jump",
+                &["-W", "[%h]:%p", "--", "ssh://jump"][..],
+                "one host",
+            ),
+            (
+                "me@jump:2200",
+                &["-W", "[%h]:%p", "--", "ssh://me@jump:2200"],
+                "user and port stay with it",
+            ),
+            (
+                "a,b,ssh://c:1",
+                &["-oProxyJump=a,b", "-W", "[%h]:%p", "--", "ssh://c:1"],
+                "hosts before the last are its own jumps",
+            ),
+        ] {
+            assert_eq!(jump_arguments(jump, None), expected, "{why}");
+        }
+    }
+
+    #[test]
+    fn only_a_command_that_names_the_host_is_tried_for_each_endpoint() {
+        for (command, expected, why) in [
+            ("nc %h %p", true, "names it"),
+            ("cat socket", false, "always the same"),
+            ("echo %%h", false, "a literal per cent sign"),
+        ] {
+            assert_eq!(
+                Command::Shell(command.to_owned()).names_the_host(),
+                expected,
+                "{why}"
+            );
+        }
+    }
+}

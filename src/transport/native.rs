@@ -1,0 +1,290 @@
+//! A session by russh: the walk through the rooms of this folder.
+//!
+//! An endpoint is reached, keys are exchanged and the host's judged, an identity is let in, the
+//! command runs. One thread; the work is done in tasks, since the future that blocks on them is
+//! polled too seldom, and answers the questions that only the caller can answer.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use ssh_key::{Algorithm, Certificate, HashAlg, PublicKey};
+use tokio::sync::mpsc;
+
+use crate::context::Context;
+use crate::diagnostics;
+use crate::identity::{Identity, agent, key_pair};
+use crate::repository::Service;
+use crate::settings::SshConfig;
+use crate::transport::authenticate::{Door, Login, authenticate};
+use crate::transport::channel::{Ended, Line};
+use crate::transport::client::Client;
+use crate::transport::desk::{Asker, Desk};
+use crate::transport::endpoint::{self, Road};
+use crate::transport::handshake::handshake;
+use crate::transport::server_key::ServerKey;
+use crate::transport::shared::Shared;
+use crate::transport::splice::{Input, Output, Streams};
+use crate::transport::{Error, Outcome, Session};
+
+/// Waited before the whole list of endpoints is tried again, after a connection that ended before
+/// authentication began: a burst of connections is dropped like that.
+const PAUSES: [Duration; 3] = [
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+];
+
+/// Runs one session between the process's own standard streams and the server.
+///
+/// On [`Outcome::NotLetIn`] and [`Outcome::NoAccess`] nothing was read from stdin and nothing
+/// written to stdout or (the channel's) stderr, so another session may follow. Asks by
+/// `session.prompt`: about an unknown host key, and for a passphrase once the server has accepted
+/// the public key. Writes a learned host key to known_hosts.
+pub fn run(session: Session<'_>) -> Result<Outcome, Error> {
+    let streams = Streams::standard(session.no_stdin)
+        .map_err(|error| local("cannot use the standard streams", &error))?;
+    run_between(session, streams)
+}
+
+/// [`run`] between other streams.
+pub fn run_between(session: Session<'_>, streams: Streams) -> Result<Outcome, Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| local("cannot start the runtime", &error))?;
+    let outcome = runtime.block_on(conversation(session, streams));
+    // A resolver or a read of stdin may be pending; nobody waits for it.
+    runtime.shutdown_background();
+    outcome
+}
+
+fn local(what: &str, error: &std::io::Error) -> Error {
+    Error::Local(format!("{what}: {}", diagnostics::system_words(error)))
+}
+
+async fn conversation(session: Session<'_>, streams: Streams) -> Result<Outcome, Error> {
+    let (mut desk, asker) = Desk::new(session.prompt, session.passphrase);
+    let mut watched = session.service != Service::Other;
+    let ends = Ends::new(streams).map_err(|error| local("cannot use the streams", &error))?;
+    let (output, errors) = (ends.output.clone(), ends.errors.clone());
+    let order = Arc::new(Order::of(session, asker));
+    let answered = Arc::clone(&ends.answered);
+    let mut talk = tokio::spawn(order.talk(ends));
+    let outcome = loop {
+        tokio::select! {
+            done = &mut talk => {
+                break done.unwrap_or_else(|error| Err(Error::Local(error.to_string())));
+            }
+            () = desk.serve() => {}
+            // A git that died tells its child nothing, but its end of stdout does. Once git has
+            // heard something it may close that end and still want the status.
+            () = output.gone(), if watched => {
+                if !answered.load(Ordering::Relaxed) {
+                    break Err(Error::CallerGone);
+                }
+                watched = false;
+            }
+        }
+    };
+    output.release();
+    errors.release();
+    outcome
+}
+
+/// The three streams, ready for use.
+struct Ends {
+    input: Input,
+    output: Output,
+    errors: Output,
+    /// A byte of the channel's stdout has come.
+    answered: Arc<AtomicBool>,
+}
+
+impl Ends {
+    fn new(streams: Streams) -> std::io::Result<Self> {
+        Ok(Self {
+            input: Input::new(streams.input),
+            output: Output::new(streams.output, streams.standard)?,
+            errors: Output::new(streams.errors, false)?,
+            answered: Arc::default(),
+        })
+    }
+}
+
+/// A failure, and whether another try makes sense.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// The connection ended before authentication began.
+    BeforeAuthentication(Error),
+    /// Another try would end the same way.
+    Final(Error),
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::Final(error)
+    }
+}
+
+/// A [`Session`] that tasks can own.
+#[derive(Debug)]
+pub(super) struct Order {
+    pub user: String,
+    pub config: Arc<SshConfig>,
+    pub identities: Vec<Identity>,
+    /// The agent's socket, where there is one.
+    pub agent: Option<PathBuf>,
+    pub asker: Asker,
+    command: Option<Vec<u8>>,
+    service: Service,
+    environment: Vec<(String, String)>,
+    site_fingerprints: Vec<String>,
+    road: Arc<Road>,
+    context: Context,
+}
+
+impl Order {
+    fn of(session: Session<'_>, asker: Asker) -> Self {
+        let config = Arc::new(session.config.clone());
+        Self {
+            road: Arc::new(Road {
+                endpoints: session.endpoints,
+                user: session.user.clone(),
+                typed_host: session.typed_host,
+                config: Arc::clone(&config),
+                context: session.context.clone(),
+            }),
+            agent: agent::socket(&config, session.context),
+            user: session.user,
+            config,
+            identities: session.identities,
+            asker,
+            command: session.command,
+            service: session.service,
+            environment: session.environment,
+            site_fingerprints: session.site_fingerprints,
+            context: session.context.clone(),
+        }
+    }
+
+    /// CertificateFile's certificates for a key.
+    pub(super) fn certificates_of(&self, key: &PublicKey) -> Vec<Certificate> {
+        self.config
+            .certificate_files
+            .iter()
+            .filter_map(|file| key_pair::certificate(file))
+            .filter(|certificate| certificate.public_key() == key.key_data())
+            .collect()
+    }
+
+    /// Whether PubkeyAcceptedAlgorithms lets a key be offered.
+    pub(super) fn accepts(&self, key: &PublicKey, hash: Option<HashAlg>, certified: bool) -> bool {
+        let Some(accepted) = &self.config.pubkey_accepted_algorithms else {
+            return true;
+        };
+        let algorithm = match key.algorithm() {
+            Algorithm::Rsa { .. } => Algorithm::Rsa { hash },
+            other => other,
+        };
+        let name = if certified {
+            algorithm.to_certificate_type()
+        } else {
+            algorithm.as_str().to_owned()
+        };
+        accepted.contains(&name)
+    }
+
+    async fn talk(self: Arc<Self>, mut ends: Ends) -> Result<Outcome, Error> {
+        let mut pauses = PAUSES.iter();
+        loop {
+            match self.once(&mut ends).await {
+                Ok(outcome) => return Ok(outcome),
+                Err(Failed::Final(error)) => return Err(error),
+                Err(Failed::BeforeAuthentication(error)) => {
+                    let Some(pause) = pauses.next() else {
+                        return Err(error);
+                    };
+                    tracing::info!("{error}; trying again in {} ms", pause.as_millis());
+                    tokio::time::sleep(*pause).await;
+                }
+            }
+        }
+    }
+
+    async fn once(self: &Arc<Self>, ends: &mut Ends) -> Result<Outcome, Failed> {
+        let connected = endpoint::connect(&self.road).await.map_err(|unreached| {
+            if unreached.ended_early {
+                Failed::BeforeAuthentication(unreached.error)
+            } else {
+                Failed::Final(unreached.error)
+            }
+        })?;
+        diagnostics::mark("banner");
+        tracing::info!(
+            "Remote protocol version: {}",
+            crate::sanitise::sanitise(&connected.version)
+        );
+        let server_key = ServerKey::new(
+            &connected,
+            &self.config,
+            &self.site_fingerprints,
+            &self.context,
+            self.asker.clone(),
+        );
+        let endpoint = connected.endpoint;
+        let version = connected.version;
+        let shared = Shared::new(self.service.can_be_retried(), Arc::clone(&ends.answered));
+        let (events, received) = mpsc::unbounded_channel();
+        let client = Client {
+            server_key,
+            command: self.command.clone(),
+            environment: self.environment.clone(),
+            shared: Arc::clone(&shared),
+            events,
+            output: ends.output.clone(),
+            errors: ends.errors.clone(),
+            reader_gone: false,
+            exchanged: false,
+        };
+        let mut handle = handshake(connected.stream, &endpoint, client, &self.config).await?;
+        diagnostics::mark("kex");
+        let login = authenticate(Door {
+            handle: &mut handle,
+            shared: &shared,
+            endpoint: &endpoint,
+            version: &version,
+            order: self,
+        })
+        .await?;
+        let identity = match login {
+            Login::In(identity) => *identity,
+            Login::Refused(refusal) => return Ok(Outcome::NotLetIn(refusal)),
+        };
+        diagnostics::mark("auth");
+        let line = Line {
+            handle,
+            shared,
+            events: received,
+            endpoint: &endpoint,
+            output: ends.output.clone(),
+            errors: ends.errors.clone(),
+        };
+        let input = std::mem::replace(&mut ends.input, Input::new(None));
+        Ok(match line.run(input).await? {
+            Ended::Served(status) => Outcome::Served {
+                status,
+                identity,
+                endpoint,
+            },
+            Ended::NoAccess(status, held) => Outcome::NoAccess {
+                identity,
+                stderr: held.stderr,
+                stdout: held.stdout,
+                status,
+                endpoint,
+            },
+        })
+    }
+}

@@ -1,0 +1,232 @@
+//! The server's key on this connection: the verdict, and what StrictHostKeyChecking makes of it.
+
+use std::path::PathBuf;
+
+use russh::keys::PublicKeyOrCertificate;
+use ssh_key::{Algorithm, HashAlg, PublicKey};
+
+use crate::context::Context;
+use crate::host_key::known_hosts::{self, KnownHosts};
+use crate::host_key::revoked::{self, RevokedKeys};
+use crate::host_key::verify::{Question, verify, verify_certificate};
+use crate::host_key::{Verdict, algorithms, wording};
+use crate::prompt;
+use crate::settings::{SshConfig, StrictHostKeyChecking};
+use crate::transport::desk::Asker;
+use crate::transport::endpoint::Connected;
+use crate::transport::{Endpoint, Error};
+
+/// Everything that judges one server's key.
+#[derive(Debug)]
+pub(super) struct ServerKey {
+    endpoint: Endpoint,
+    name: String,
+    also: Vec<String>,
+    site_fingerprints: Vec<String>,
+    known_hosts: KnownHosts,
+    revoked: Option<RevokedKeys>,
+    strict: StrictHostKeyChecking,
+    /// Where a new key is written.
+    user_file: Option<PathBuf>,
+    hash: bool,
+    /// The peer's address, for the question.
+    address: String,
+    context: Context,
+    asker: Asker,
+}
+
+impl ServerKey {
+    /// Reads the files that speak about host keys.
+    pub(super) fn new(
+        connected: &Connected,
+        config: &SshConfig,
+        site_fingerprints: &[String],
+        context: &Context,
+        asker: Asker,
+    ) -> Self {
+        let endpoint = connected.endpoint.clone();
+        let (host, port) = (&endpoint.address.host, endpoint.address.port);
+        let alias = config.host_key_alias.as_deref();
+        let (name, also) = known_hosts::names(alias, host, port, endpoint.published);
+        let users = user_files(config, context);
+        let files = known_hosts_files(config, context);
+        Self {
+            also,
+            name,
+            site_fingerprints: site_fingerprints.to_vec(),
+            known_hosts: known_hosts::load(&files),
+            revoked: config
+                .revoked_host_keys
+                .as_deref()
+                .filter(|file| file.as_os_str() != "none")
+                .map(revoked::load),
+            strict: config
+                .strict_host_key_checking
+                .unwrap_or(StrictHostKeyChecking::Ask),
+            user_file: users
+                .into_iter()
+                .next()
+                .filter(|file| file.as_os_str() != "none"),
+            hash: config.hash_known_hosts.unwrap_or(false),
+            address: match connected.address {
+                Some(address) => known_hosts::name(&address.ip().to_string(), address.port()),
+                None => "<no hostip for proxy command>".to_owned(),
+            },
+            endpoint,
+            context: context.clone(),
+            asker,
+        }
+    }
+
+    /// The algorithms to ask for, in order, and whether certificates are of use.
+    pub(super) fn algorithms(&self) -> (Vec<Algorithm>, bool) {
+        let question = self.question();
+        (
+            algorithms::preferred(&question),
+            algorithms::wants_certificates(&question),
+        )
+    }
+
+    fn question(&self) -> Question<'_> {
+        Question {
+            name: &self.name,
+            also: &self.also,
+            published: self.endpoint.published,
+            site_fingerprints: &self.site_fingerprints,
+            known_hosts: &self.known_hosts,
+            revoked: self.revoked.as_ref(),
+        }
+    }
+
+    /// Judges the key that the server has proved to hold. Asks where StrictHostKeyChecking says so;
+    /// learns a new key. Every refusal is [`Error::HostKey`].
+    pub(super) async fn check(&self, shown: &PublicKeyOrCertificate) -> Result<(), Error> {
+        let key = shown.public_key();
+        let verdict = match shown.certificate() {
+            Some(certificate) => {
+                let now = self.context.clock.now().as_second();
+                let now = u64::try_from(now).unwrap_or_default();
+                verify_certificate(&self.question(), certificate, now)
+            }
+            None => verify(&self.question(), &key),
+        };
+        tracing::info!(
+            "Server host key: {} {}",
+            key.algorithm(),
+            key.fingerprint(HashAlg::Sha256)
+        );
+        match &verdict {
+            Verdict::Known(from) => {
+                tracing::info!("Host '{}' is known: {from}", self.name);
+                return Ok(());
+            }
+            Verdict::Unknown { same_key } => match self.strict {
+                StrictHostKeyChecking::Yes => {}
+                StrictHostKeyChecking::AcceptNew | StrictHostKeyChecking::Off => {
+                    self.learn(&key);
+                    return Ok(());
+                }
+                StrictHostKeyChecking::Ask => {
+                    let home = self.context.home();
+                    let text = wording::question(&self.name, &self.address, &key, same_key, home);
+                    if self.ask(text, &key).await? {
+                        self.learn(&key);
+                        return Ok(());
+                    }
+                }
+            },
+            Verdict::Changed { offending }
+                if self.strict == StrictHostKeyChecking::Off && !self.endpoint.published =>
+            {
+                let file = self.user_file.clone().unwrap_or_default();
+                let text = wording::changed(&self.name, &key, offending, &file);
+                for line in text.lines() {
+                    tracing::warn!("{line}");
+                }
+                return Ok(());
+            }
+            _ => {}
+        }
+        Err(Error::HostKey {
+            name: self.name.clone(),
+            fingerprint: key.fingerprint(HashAlg::Sha256).to_string(),
+            algorithm: key.algorithm().to_string(),
+            key: Box::new(key),
+            verdict: Box::new(verdict),
+            user_file: self.user_file.clone(),
+            strict: self.strict == StrictHostKeyChecking::Yes,
+        })
+    }
+
+    /// `yes`, `no`, or the fingerprint typed in.
+    async fn ask(&self, text: String, key: &PublicKey) -> Result<bool, Error> {
+        let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
+        let mut again = Some(text);
+        loop {
+            let text = again
+                .take()
+                .unwrap_or_else(|| wording::ASK_AGAIN.to_owned());
+            match self.asker.line(text).await {
+                Ok(answer) => match answer.trim() {
+                    "" | "no" | "NO" | "No" => return Ok(false),
+                    "yes" | "YES" | "Yes" => return Ok(true),
+                    typed if typed == fingerprint => return Ok(true),
+                    _ => {}
+                },
+                Err(prompt::Error::CallerGone) => return Err(Error::CallerGone),
+                Err(error) => {
+                    tracing::info!("{error}");
+                    return Ok(false);
+                }
+            }
+        }
+    }
+
+    fn learn(&self, key: &PublicKey) {
+        let Some(file) = &self.user_file else {
+            return;
+        };
+        match known_hosts::append(file, &self.name, key, self.hash) {
+            Ok(()) => tracing::warn!("{}", wording::added(&self.name, key)),
+            Err(error) => {
+                tracing::debug!("{}: {error}", file.display());
+                tracing::warn!(
+                    "Failed to add the host to the list of known hosts ({}).",
+                    file.display()
+                );
+            }
+        }
+    }
+}
+
+/// The known_hosts files that are asked, the user's first.
+pub fn known_hosts_files(config: &SshConfig, context: &Context) -> Vec<PathBuf> {
+    let system = config.global_known_hosts.clone();
+    let mut files = user_files(config, context);
+    files.extend(system.unwrap_or_else(system_files));
+    files.retain(|file| file.as_os_str() != "none");
+    files
+}
+
+/// UserKnownHostsFile; its default is the home's.
+fn user_files(config: &SshConfig, context: &Context) -> Vec<PathBuf> {
+    config.user_known_hosts.clone().unwrap_or_else(|| {
+        context.ssh_directory().map_or_else(Vec::new, |folder| {
+            vec![folder.join("known_hosts"), folder.join("known_hosts2")]
+        })
+    })
+}
+
+/// GlobalKnownHostsFile's default.
+fn system_files() -> Vec<PathBuf> {
+    let folder = if cfg!(windows) {
+        r"C:\ProgramData\ssh"
+    } else {
+        "/etc/ssh"
+    };
+    let folder = PathBuf::from(folder);
+    vec![
+        folder.join("ssh_known_hosts"),
+        folder.join("ssh_known_hosts2"),
+    ]
+}

@@ -1,0 +1,109 @@
+//! What russh's task and the conversation tell each other.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::transport::Error;
+use crate::transport::refusal::Hold;
+
+/// Something the conversation must know.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// The repository is served: git's input may be read.
+    Serving,
+    /// The remote command ended.
+    Status(u32),
+    /// The remote command was killed.
+    Signal(String),
+    /// The server does not run the command.
+    Refused,
+    /// The server does not open a channel; its words.
+    NotOpened(String),
+    /// git no longer reads what the server says.
+    ReaderGone,
+    /// The channel is closed: all has been said.
+    Closed,
+}
+
+/// Why a connection ended.
+#[derive(Debug)]
+pub(super) enum Ending {
+    /// The server said goodbye; its words, sanitised.
+    Goodbye(String),
+    /// It was lost; the system's words.
+    Lost(String),
+    /// The server no longer answers.
+    Silent,
+    /// The server takes no further method of authentication.
+    NoMethods,
+}
+
+/// What the handler ends a connection with.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// russh's own.
+    Ssh(russh::Error),
+    /// The host key was refused, or asking about it failed.
+    Refused(Box<Error>),
+}
+
+impl From<russh::Error> for Fault {
+    fn from(error: russh::Error) -> Self {
+        Self::Ssh(error)
+    }
+}
+
+/// What both the handler and the conversation see.
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// The command has been sent.
+    pub sent: AtomicBool,
+    /// A byte of the channel's stdout has come.
+    pub answered: Arc<AtomicBool>,
+    hold: Mutex<Hold>,
+    ending: Mutex<Option<Ending>>,
+}
+
+impl Shared {
+    /// `retriable`: a refusal of the repository is held back. `answered` is set with the first
+    /// byte of stdout.
+    pub(super) fn new(retriable: bool, answered: Arc<AtomicBool>) -> Arc<Self> {
+        Arc::new(Self {
+            sent: AtomicBool::new(false),
+            answered,
+            hold: Mutex::new(Hold::new(retriable)),
+            ending: Mutex::new(None),
+        })
+    }
+
+    /// Acts on the hold.
+    pub(super) fn hold<T>(&self, act: impl FnOnce(&mut Hold) -> T) -> T {
+        act(&mut self.hold.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes the hold out, for its verdict at the end.
+    pub(super) fn take_hold(&self) -> Hold {
+        self.hold(|hold| std::mem::replace(hold, Hold::new(false)))
+    }
+
+    /// Whether git is being served.
+    pub(super) fn is_serving(&self) -> bool {
+        self.hold(|hold| hold.is_open())
+    }
+
+    /// Why the connection ended; `None`: it has not, or nobody said.
+    pub(super) fn take_ending(&self) -> Option<Ending> {
+        self.ending
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+
+    /// The first reason counts.
+    pub(super) fn set_ending(&self, ending: Ending) {
+        self.ending
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert(ending);
+    }
+}
