@@ -3,6 +3,12 @@
 //!
 //! Each measured command runs in a process of its own (this program again, with `measure` as its
 //! first argument), so that CPU time and peak memory are that command's alone.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    clippy::cast_precision_loss,
+    reason = "a program of its own: it starts processes and prints a table of milliseconds"
+)]
 
 use std::fs;
 use std::io::{Read as _, Write as _};

@@ -97,6 +97,18 @@ impl Context {
         Some(base.join("bitbucket-ssh"))
     }
 
+    /// Where temporary files go: `TMPDIR`, else `/tmp` (on Windows `TEMP`).
+    pub fn temporary_directory(&self) -> PathBuf {
+        let (variable, otherwise) = if cfg!(windows) {
+            ("TEMP", r"C:\Windows\Temp")
+        } else {
+            ("TMPDIR", "/tmp")
+        };
+        let named = self.environment.raw(variable).map(Path::new);
+        let named = named.filter(|path| path.is_absolute());
+        named.unwrap_or(Path::new(otherwise)).to_owned()
+    }
+
     /// `~` and `~/…` resolved against `$HOME`; every other text as it is.
     pub fn expand_home(&self, path: &str) -> PathBuf {
         match (path.strip_prefix('~'), self.home()) {

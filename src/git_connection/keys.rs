@@ -1,6 +1,6 @@
 //! Keys on the way: one that is to be made, one that was refused, one that served.
 //!
-//! Brings `provision`, `bitbucket` and what is remembered together for [`super::attempts`].
+//! Brings `provision`, `bitbucket` and what is remembered together for the loop.
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};

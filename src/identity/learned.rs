@@ -199,21 +199,21 @@ fn change(context: &Context, apply: impl FnOnce(&mut Learned)) {
     if after == before {
         return;
     }
-    if let Err(error) = write(&path, &before, after) {
+    if let Err(error) = write(&path, &before, &after) {
         tracing::debug!("{}: {error}", path.display());
     }
 }
 
 /// Under a lock, so that two processes do not write at once; the loser's lesson is learned next
 /// time.
-fn write(path: &Path, before: &Learned, after: Learned) -> io::Result<()> {
+fn write(path: &Path, before: &Learned, after: &Learned) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     make_private(folder)?;
     let lock = File::create(folder.join("learned.lock"))?;
     if lock.try_lock().is_err() || read(path) != *before {
         return Ok(());
     }
-    let text = serde_json::to_vec(&after)?;
+    let text = serde_json::to_vec(after)?;
     let mut draft = tempfile::NamedTempFile::new_in(folder)?;
     draft.write_all(&text)?;
     draft.persist(path).map_err(|error| error.error)?;

@@ -206,13 +206,11 @@ impl Desk<'_> {
                 key_pair::place_public(&record.file, &public, &record.label)?;
             }
             diagnostics::notice(&format!("going on with the key {}", record.file.display()));
-            match self.register(record)? {
-                Ok(record) => return Ok(Some(made(record))),
-                Err(_) => {
-                    let taken = record.fingerprint.clone();
-                    record::update(context, |records| records.forget_identity(&taken))?;
-                }
+            if let Ok(record) = self.register(record)? {
+                return Ok(Some(made(record)));
             }
+            let taken = record.fingerprint.clone();
+            record::update(context, |records| records.forget_identity(&taken))?;
         }
         Ok(None)
     }
@@ -347,20 +345,19 @@ impl Desk<'_> {
     /// On the account's list, and recorded so. The inner error: the site knows the key from
     /// elsewhere, in its words.
     fn register(&self, record: &Managed) -> Result<Result<Managed, String>, Error> {
-        let registration = match self.listed(&record.fingerprint) {
-            Some(listed) => Registration::Listed(listed.clone()),
-            None => {
-                let key = NewKey {
-                    public_key: record.public_key.clone(),
-                    label: record.label.clone(),
-                    expires: record.expires.filter(|end| *end > self.now()),
-                };
-                let registered = register(self.registry, &self.user, &key, &record.fingerprint);
-                registered.map_err(|error| Error::Site {
-                    account: self.order.account.clone(),
-                    error,
-                })?
-            }
+        let registration = if let Some(listed) = self.listed(&record.fingerprint) {
+            Registration::Listed(listed.clone())
+        } else {
+            let key = NewKey {
+                public_key: record.public_key.clone(),
+                label: record.label.clone(),
+                expires: record.expires.filter(|end| *end > self.now()),
+            };
+            let registered = register(self.registry, &self.user, &key, &record.fingerprint);
+            registered.map_err(|error| Error::Site {
+                account: self.order.account.clone(),
+                error,
+            })?
         };
         let listed = match registration {
             Registration::Listed(listed) => listed,

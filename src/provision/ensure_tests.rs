@@ -317,25 +317,25 @@ fn child_process() {
 fn a_bare_machine_gets_one_key() {
     use std::os::unix::fs::PermissionsExt as _;
     let machine = Machine::new();
-    let made = machine.ensure(Fault::None).expect("a key").record;
+    let first = machine.ensure(Fault::None).expect("a key").record;
     machine.is_in_order("the first key");
     assert_eq!(
-        made.file,
+        first.file,
         machine.ssh().join("bitbucket_you@example.com_ed25519")
     );
-    assert_eq!(made.state, State::Registered);
+    assert_eq!(first.state, State::Registered);
     let mode = |path: &Path| {
         let metadata = fs::metadata(path).expect("there");
         metadata.permissions().mode() & 0o777
     };
-    assert_eq!(mode(&made.file), 0o600);
+    assert_eq!(mode(&first.file), 0o600);
     assert_eq!(mode(&machine.ssh()), 0o700);
     assert_eq!(mode(&machine.ssh().join("bitbucket-ssh")), 0o700);
     assert_eq!(
         mode(&record::file(&machine.context()).expect("a home")),
         0o600
     );
-    let label = &made.label;
+    let label = &first.label;
     assert!(
         label.starts_with("bitbucket-ssh ") && label.len() < 100,
         "{label}"
@@ -343,7 +343,7 @@ fn a_bare_machine_gets_one_key() {
 
     let again = machine.ensure(Fault::None).expect("the same key").record;
     assert_eq!(
-        again.fingerprint, made.fingerprint,
+        again.fingerprint, first.fingerprint,
         "the second call makes nothing"
     );
     proved(&machine.context(), &again).expect("recorded");

@@ -6,4 +6,5 @@
 )]
 
 mod environment;
+mod rooms;
 mod support;

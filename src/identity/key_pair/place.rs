@@ -270,19 +270,18 @@ mod tests {
                 found.fingerprint().unwrap(),
                 key.fingerprint(HashAlg::Sha256).to_string()
             );
-            match lock {
-                None => assert!(open(&path, None).is_ok()),
-                Some(_) => {
-                    assert!(matches!(
-                        open(&path, None),
-                        Err(KeyFileError::Encrypted { .. })
-                    ));
-                    assert!(matches!(
-                        open(&path, Some(&Secret::new("wrong".to_owned()))),
-                        Err(KeyFileError::WrongPassphrase { .. })
-                    ));
-                    assert!(open(&path, Some(&passphrase)).is_ok());
-                }
+            if lock.is_none() {
+                assert!(open(&path, None).is_ok());
+            } else {
+                assert!(matches!(
+                    open(&path, None),
+                    Err(KeyFileError::Encrypted { .. })
+                ));
+                assert!(matches!(
+                    open(&path, Some(&Secret::new("wrong".to_owned()))),
+                    Err(KeyFileError::WrongPassphrase { .. })
+                ));
+                assert!(open(&path, Some(&passphrase)).is_ok());
             }
 
             let before = std::fs::read(&path).unwrap();

@@ -47,10 +47,11 @@ pub fn relocated(context: &Context, files: &Files) -> Result<Option<Relocated>, 
             user.chain(system).collect()
         }
     };
-    let directory = tempfile::tempdir().map_err(|why| Error::Unreadable {
-        file: std::env::temp_dir(),
-        why,
-    })?;
+    let directory =
+        tempfile::tempdir_in(context.temporary_directory()).map_err(|why| Error::Unreadable {
+            file: context.temporary_directory(),
+            why,
+        })?;
     let mut relocated = Relocated {
         directory,
         home: home.to_owned(),
