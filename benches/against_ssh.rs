@@ -151,7 +151,11 @@ impl Stage {
         stage.wait();
         fs::write(
             stage.home().join(".ssh/config"),
-            "Host *\n  StrictHostKeyChecking no\n  UserKnownHostsFile /dev/null\n  LogLevel ERROR\n",
+            format!(
+                "Host *\n  StrictHostKeyChecking no\n  UserKnownHostsFile /dev/null\n  \
+                 LogLevel ERROR\n  IdentityFile {}\n",
+                key.display()
+            ),
         )
         .expect("a file");
         fs::write(

@@ -6,5 +6,6 @@
 )]
 
 mod environment;
+mod first_light;
 mod rooms;
 mod support;
