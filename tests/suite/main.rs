@@ -6,6 +6,7 @@
 )]
 
 mod environment;
+mod faults;
 mod first_light;
 mod rooms;
 mod support;

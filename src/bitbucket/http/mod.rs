@@ -45,6 +45,13 @@ pub(super) struct Client {
     limits: Limits,
 }
 
+/// A call without an answer.
+struct Lost {
+    error: Error,
+    /// The connection was there and ended.
+    in_mid_air: bool,
+}
+
 impl Client {
     /// Opens nothing yet. Errors as [`super::connect`].
     pub(super) fn new(
@@ -171,7 +178,12 @@ impl Client {
     fn send(&self, method: &str, address: &Address, body: &str) -> Result<Answer, Error> {
         let mut waited = Duration::ZERO;
         for tried in 1.. {
-            let answer = self.once(method, address, body)?;
+            let answer = match self.once(method, address, body) {
+                Ok(answer) => answer,
+                // A question may be repeated once; whatever changes something may not.
+                Err(lost) if lost.in_mid_air && method == "GET" && tried == 1 => continue,
+                Err(lost) => return Err(lost.error),
+            };
             let limited = answer.status == 429;
             if !limited && (method != "GET" || answer.status < 500) {
                 return Ok(answer);
@@ -199,7 +211,7 @@ impl Client {
         unreachable!("the tries end")
     }
 
-    fn once(&self, method: &str, address: &Address, body: &str) -> Result<Answer, Error> {
+    fn once(&self, method: &str, address: &Address, body: &str) -> Result<Answer, Lost> {
         let start = Instant::now();
         let outcome = self
             .call(method, address, body)
@@ -219,14 +231,16 @@ impl Client {
                 })
             }
             Err(error) => {
+                let in_mid_air = is_loss(&error);
                 let mut why = words(&error);
                 if let Some(proxy) = &self.proxy {
                     why = format!("{why} (by the proxy {proxy})");
                 }
                 tracing::debug!("{method} {path}: {why}, {milliseconds} ms");
-                Err(Error::Unreachable {
-                    host: self.host(),
-                    why,
+                let host = self.host();
+                Err(Lost {
+                    error: Error::Unreachable { host, why },
+                    in_mid_air,
                 })
             }
         }
@@ -277,6 +291,15 @@ fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
 }
 
 /// The failing layer's words.
+/// Whether the connection was there and ended before the answer did.
+fn is_loss(error: &ureq::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(error, ureq::Error::Io(error) if matches!(
+        error.kind(),
+        BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof
+    ))
+}
+
 fn words(error: &ureq::Error) -> String {
     sanitise(&match error {
         ureq::Error::Io(error) => error.to_string(),

@@ -58,6 +58,13 @@ async fn once(
     loop {
         let (stream, address) = match race(config, &mut waiting, local).await {
             Ok(connected) => connected,
+            // Taken and ended before we could see it: a burst that the server turns away.
+            Err(Some(error)) if error.kind() == io::ErrorKind::ConnectionReset => {
+                return Err(Error::Identification {
+                    why: format!("read: {}", words(&error)),
+                    endpoint: endpoint.clone(),
+                });
+            }
             Err(Some(error)) => {
                 return Err(Error::Connect {
                     host: host.clone(),
