@@ -8,5 +8,7 @@
 mod environment;
 mod faults;
 mod first_light;
+mod kills;
 mod rooms;
+mod secrets;
 mod support;

@@ -290,7 +290,6 @@ fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The failing layer's words.
 /// Whether the connection was there and ended before the answer did.
 fn is_loss(error: &ureq::Error) -> bool {
     use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
@@ -300,6 +299,7 @@ fn is_loss(error: &ureq::Error) -> bool {
     ))
 }
 
+/// The failing layer's words.
 fn words(error: &ureq::Error) -> String {
     sanitise(&match error {
         ureq::Error::Io(error) => error.to_string(),

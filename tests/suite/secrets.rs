@@ -1,0 +1,176 @@
+//! No token, no private key and no passphrase is ever shown, whatever is asked to be shown.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use sandbox::RestFault;
+
+use crate::support::{ALICE, World, run};
+
+const URL: &str = "git@bitbucket.org:acme/site.git";
+
+/// The lines of a private key file that nobody may see: its body without the public half.
+fn private_lines(world: &World) -> Vec<String> {
+    let file = world.path("home/.ssh/bitbucket_alice@example.com_ed25519");
+    let text = std::fs::read_to_string(file).unwrap();
+    let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+    // The first two lines of the body are header and public key, which may be seen.
+    lines[3..lines.len() - 1].to_vec()
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn no_output_at_any_level_and_no_file_holds_a_secret() {
+    let mut world = World::new();
+    let token = world.sandbox.add_token(ALICE, sandbox::SCOPES_MINIMUM);
+    world.set("BITBUCKET_API_TOKEN", &token);
+    let trace = world.path("tmp/trace");
+    world.set("BITBUCKET_SSH_TRACE", &trace);
+    world.set("GIT_TRACE", &world.path("tmp/git-trace"));
+    world.set("GIT_TRACE2_EVENT", &world.path("tmp/git-trace2"));
+    let log = world.path("tmp/log").to_string_lossy().into_owned();
+    let mut outputs = Vec::new();
+    for (level, fault) in [
+        ("-vvv", None),
+        ("-vv", Some(RestFault::Unauthorized)),
+        ("-v", Some(RestFault::DropAfter)),
+        ("-q", Some(RestFault::ErrorAfter)),
+    ] {
+        for file in world.ssh_files() {
+            if file.starts_with("bitbucket_") {
+                std::fs::remove_file(world.path("home/.ssh").join(file)).unwrap();
+            }
+        }
+        let _ = std::fs::remove_dir_all(world.path("home/.ssh/bitbucket-ssh"));
+        world.sandbox.remove_keys(ALICE, None);
+        world.sandbox.faults().clear();
+        if let Some(fault) = fault {
+            world.sandbox.faults().rest("", "", fault, 2);
+        }
+        world.set("GIT_SSH_COMMAND", &format!("bitbucket-ssh {level}"));
+        outputs.push(world.git(&["ls-remote", URL]));
+        world.set(
+            "GIT_SSH_COMMAND",
+            &format!("bitbucket-ssh {level} -E {log}"),
+        );
+        outputs.push(world.git(&["ls-remote", URL]));
+        outputs.push(world.git_bitbucket(&["status", URL]));
+        outputs.push(world.git_bitbucket(&["status", "--json", URL]));
+    }
+    world.sandbox.faults().clear();
+    world.git(&["ls-remote", "-q", URL]).succeeds();
+    let mut secrets = private_lines(&world);
+    assert!(
+        !secrets.is_empty() && secrets.iter().all(|line| line.len() > 8),
+        "{secrets:?}"
+    );
+    secrets.push(token.clone());
+    secrets.push(basic(&token));
+
+    for output in &outputs {
+        for secret in &secrets {
+            // The name of a failing command holds the environment; its streams must not.
+            assert!(
+                !output.stdout().contains(secret),
+                "stdout of {:?}",
+                output.status
+            );
+            assert!(
+                !output.stderr().contains(secret),
+                "stderr of {:?}",
+                output.status
+            );
+        }
+    }
+    assert!(
+        std::fs::metadata(&trace).unwrap().len() > 1000,
+        "the trace was written"
+    );
+    let mut looked_at = 0;
+    for file in files_below(&world.path("")) {
+        let is_key = file.ends_with("bitbucket_alice@example.com_ed25519");
+        if file.starts_with(world.sandbox.folder()) || is_key {
+            continue;
+        }
+        looked_at += 1;
+        let text = String::from_utf8_lossy(&std::fs::read(&file).unwrap()).into_owned();
+        for secret in &secrets {
+            assert!(!text.contains(secret), "{} holds a secret", file.display());
+        }
+    }
+    assert!(looked_at >= 6, "{looked_at} files");
+}
+
+/// The token as it goes over the wire.
+fn basic(token: &str) -> String {
+    let mut encode = std::process::Command::new("base64");
+    encode.arg("-w0");
+    let running = crate::support::Running::start(encode, format!("{ALICE}:{token}").into_bytes());
+    running.wait().succeeds().stdout().trim().to_owned()
+}
+
+#[test]
+fn no_child_gets_the_token() {
+    let mut world = World::new();
+    let bin = world.path("tmp/bin");
+    std::fs::create_dir(&bin).unwrap();
+    let seen = world.path("tmp/seen");
+    // Every program that may be started on the way tells its arguments and its environment.
+    for program in ["ssh", "ssh-askpass", "git-credential-spy"] {
+        let script = format!(
+            "#!/bin/sh\n{{ echo \"$0 $*\"; env; }} >> '{}'\n[ \"${{0##*/}}\" = ssh ] && exec /usr/bin/ssh \"$@\"\nexit 1\n",
+            seen.display()
+        );
+        std::fs::write(bin.join(program), script).unwrap();
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(bin.join(program), mode).unwrap();
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let programs = Path::new(env!("CARGO_BIN_EXE_bitbucket-ssh"))
+        .parent()
+        .unwrap();
+    let folders = [bin, programs.to_owned()]
+        .into_iter()
+        .chain(std::env::split_paths(&path));
+    world.set("PATH", &std::env::join_paths(folders).unwrap());
+    world.configure("credential.helper", "spy");
+    let token = world.sandbox.add_token(ALICE, sandbox::SCOPES_MINIMUM);
+    world.set("BITBUCKET_API_TOKEN", &token);
+    // ssh_config is asked of ssh, another account's token of git's helpers, a proxy is started.
+    std::fs::write(world.path("home/.ssh/config"), "Host *\n  SendEnv *\n").unwrap();
+    world.git(&["ls-remote", "-q", URL]).succeeds();
+    let mut other = world.command(env!("CARGO_BIN_EXE_bitbucket-ssh"));
+    other.args(["--account", "bob@example.com"]);
+    other.args(["git@bitbucket.org", "git-upload-pack 'acme/site.git'"]);
+    assert_eq!(run(other).status, Some(255));
+    let told = std::fs::read_to_string(&seen).unwrap();
+    assert!(
+        told.contains("/ssh ") && told.contains("git-credential-spy get"),
+        "{told}"
+    );
+    // git itself starts `ssh-command` with its own environment: only our children count.
+    for line in told.lines() {
+        assert!(!line.contains(&token), "{line}");
+    }
+    let sent = world.sandbox.connections();
+    let sent = sent.iter().flat_map(|connection| &connection.environment);
+    assert!(sent.clone().count() > 0, "SendEnv * sends something");
+    for (name, value) in sent {
+        assert!(!value.contains(&token), "{name} was sent to the server");
+    }
+}
