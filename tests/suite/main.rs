@@ -11,4 +11,5 @@ mod first_light;
 mod kills;
 mod rooms;
 mod secrets;
+mod sessions;
 mod support;
