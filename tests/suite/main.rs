@@ -9,6 +9,7 @@ mod environment;
 mod faults;
 mod first_light;
 mod kills;
+mod people;
 mod rooms;
 mod secrets;
 mod sessions;

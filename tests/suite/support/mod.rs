@@ -10,6 +10,6 @@ mod sshd;
 mod world;
 
 pub use agent::Agent;
-pub use process::{Running, run};
+pub use process::{Output, Running, run};
 pub use sshd::Sshd;
 pub use world::{ALICE, World};
