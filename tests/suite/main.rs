@@ -8,6 +8,7 @@
 mod environment;
 mod faults;
 mod first_light;
+mod hostile;
 mod kills;
 mod people;
 mod rooms;
