@@ -10,6 +10,7 @@ mod error;
 mod http;
 pub mod keyring;
 mod public_key;
+mod reach;
 mod timestamp;
 
 #[cfg(test)]
@@ -23,6 +24,7 @@ use crate::context::Context;
 use crate::repository::{Repository, Site, SiteKind};
 
 pub use error::Error;
+pub use reach::{Reached, published_host_keys, reach};
 
 /// What git's configuration says about HTTP, for the URL of a site's API.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -94,6 +96,17 @@ pub struct NewKey {
     pub expires: Option<Timestamp>,
 }
 
+/// A repository that is to be made.
+#[derive(Debug, Clone)]
+pub struct NewRepository {
+    /// Where.
+    pub repository: Repository,
+    /// Key of the project it belongs to; on Data Center the workspace is the project.
+    pub project: Option<String>,
+    /// Whether everybody may read it.
+    pub public: bool,
+}
+
 /// What a token sees of a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -122,6 +135,13 @@ pub trait KeyRegistry {
     /// What the token sees of a repository. For [`Access::Write`] explicit permission is read;
     /// where it cannot be read this is the error.
     fn access(&self, repository: &Repository) -> Result<Access, Error>;
+
+    /// Makes a repository. The result is its SSH URL as the site gives it; `None`: it gives none.
+    fn create_repository(&self, new: &NewRepository) -> Result<Option<String>, Error> {
+        Err(Error::NotFound {
+            message: format!("no repository {} can be made here", new.repository),
+        })
+    }
 
     /// How the site's SSH is reached and which host key it has, read over the API's connection.
     /// `None`: the site does not tell (Cloud: what is built in counts).
@@ -174,4 +194,14 @@ pub fn connect(
         SiteKind::Cloud => Box::new(cloud::Cloud::new(client)),
         SiteKind::DataCenter => Box::new(data_center::DataCenter::new(client)),
     })
+}
+
+/// The SSH URL among a repository's clone links.
+fn ssh_link(links: &serde_json::Value) -> Option<String> {
+    let link = links
+        .as_array()?
+        .iter()
+        .find(|link| link["name"] == "ssh")?;
+    let url = link["href"].as_str()?;
+    Some(crate::sanitise::sanitise(url))
 }

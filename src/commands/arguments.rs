@@ -38,6 +38,8 @@ pub(super) enum Verb {
     Use(Use),
     /// Show the account, the identities in their order, and what the next fetch would do
     Status(Status),
+    /// Look for everything that keeps git from Bitbucket, with the next step for each finding
+    Doctor(Doctor),
     /// What the git hooks call
     #[command(hide = true)]
     Hook(Hook),
@@ -150,6 +152,28 @@ pub(super) struct Status {
     /// As JSON
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// `doctor`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
+pub(super) struct Doctor {
+    /// A remote or a URL; without it the current branch's remote, else `origin`, else Cloud
+    #[arg(value_name = "REMOTE | URL")]
+    pub(super) target: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Touch no network
+    #[arg(long)]
+    pub(super) offline: bool,
+    /// Do the steps that are safe, asking before each: permissions, a missing .pub, revoked or new
+    /// host keys, leftovers
+    #[arg(long)]
+    pub(super) fix: bool,
+    /// Do not ask
+    #[arg(long, requires = "fix")]
+    pub(super) yes: bool,
 }
 
 /// `hook`.

@@ -3,8 +3,10 @@
 use std::ffi::OsString;
 
 use super::hook::Going;
+use super::rooms::Examined;
 use super::status::{KnownHostKey, Lines, StatusReport};
 use super::{Error, Known, Rooms};
+use crate::bitbucket::credential::Token;
 use crate::bitbucket::{self, KeyRegistry, credential, keyring};
 use crate::context::Context;
 use crate::git_connection::keys::http_settings;
@@ -46,9 +48,18 @@ impl<'a> House<'a> {
         direction: Direction,
     ) -> Result<Option<(SshConfig, Ours)>, Error> {
         let git_config = self.git_config()?;
-        let Some(arguments) = call_for(&git_config.sites(), url, direction) else {
-            return Ok(None);
-        };
+        match call_for(&git_config.sites(), url, direction) {
+            Some(arguments) => self.ahead(arguments, git_config),
+            None => Ok(None),
+        }
+    }
+
+    /// What a command line of ours would meet. `None`: no host of ours.
+    fn ahead(
+        &self,
+        arguments: Vec<OsString>,
+        git_config: GitConfig,
+    ) -> Result<Option<(SshConfig, Ours)>, Error> {
         let explained = |failure| below(&report::connection::explain(&failure));
         let request = match ssh_command::parse(arguments) {
             Ok(Invocation::Native(request)) => request,
@@ -106,7 +117,7 @@ impl Rooms for House<'_> {
         secret: &Secret,
     ) -> Result<Box<dyn KeyRegistry>, bitbucket::Error> {
         let http = GitConfig::open(self.context).map(|config| http_settings(&config, site));
-        let token = credential::Token {
+        let token = Token {
             account: account.to_owned(),
             secret: secret.clone(),
             place: TokenPlace::Environment,
@@ -185,6 +196,23 @@ impl Rooms for House<'_> {
             site,
         }))
     }
+
+    fn examine(&self, url: Option<&str>) -> Result<Option<Examined>, Error> {
+        let found = match url {
+            Some(url) => self.prospect(url, Direction::Fetch)?,
+            None => self.ahead(plain_call(), self.git_config()?)?,
+        };
+        Ok(found.map(|(config, ours)| Examined { config, ours }))
+    }
+
+    fn token(&self, site: &Site, account: &str) -> Result<Option<Token>, Error> {
+        credential::find(self.context, site, account).map_err(|error| of_credential(&error))
+    }
+}
+
+/// `ssh git@bitbucket.org`.
+fn plain_call() -> Vec<OsString> {
+    vec!["git@bitbucket.org".into()]
 }
 
 /// The keys by which the endpoints are known: lines of known_hosts, else the published keys.

@@ -3,6 +3,7 @@
 mod arguments;
 mod call;
 mod choose;
+mod doctor;
 mod error;
 mod git;
 pub mod hook;
@@ -13,6 +14,7 @@ mod logout;
 mod owner;
 mod rooms;
 mod setup;
+mod ssh_blocks;
 pub mod status;
 #[cfg(test)]
 #[cfg(unix)]
@@ -75,6 +77,11 @@ fn perform(call: &mut Call<'_>, verb: &Verb) -> u8 {
         Verb::Logout(options) => logout::logout(call, options),
         Verb::Use(options) => choose::choose(call, options),
         Verb::Status(options) => status::status(call, options),
+        Verb::Doctor(options) => match doctor::doctor(call, options) {
+            Ok(true) => Ok(()),
+            Ok(false) => return 1,
+            Err(error) => Err(error),
+        },
         Verb::Hook(options) => {
             return match hook::hook(call, options) {
                 Verdict::Pass => 0,

@@ -6,10 +6,21 @@ use super::Error;
 use super::hook::Going;
 use super::known::Known;
 use super::status::StatusReport;
+use crate::bitbucket::credential::Token;
 use crate::bitbucket::{self, KeyRegistry};
+use crate::git_connection::prospect::Ours;
 use crate::identity::{Account, AccountName};
 use crate::repository::{Direction, Site};
 use crate::secret::{Secret, TokenPlace};
+use crate::settings::SshConfig;
+
+/// A call to a site before it is made.
+pub struct Examined {
+    /// What the user's ssh_config says.
+    pub config: SshConfig,
+    /// Site, settings, endpoints, plan and records.
+    pub ours: Ours,
+}
 
 /// The rooms below, as commands see them.
 pub trait Rooms {
@@ -52,4 +63,11 @@ pub trait Rooms {
 
     /// What `status` shows of a URL. `None`: it belongs to no site of ours. Touches no network.
     fn status(&self, url: &str) -> Result<Option<StatusReport>, Error>;
+
+    /// What a git command for a URL would meet; without a URL, what `ssh git@bitbucket.org` would.
+    /// `None`: it belongs to no site of ours. Touches no network.
+    fn examine(&self, url: Option<&str>) -> Result<Option<Examined>, Error>;
+
+    /// The account's token, where any source has one. Asks nobody.
+    fn token(&self, site: &Site, account: &str) -> Result<Option<Token>, Error>;
 }

@@ -11,8 +11,10 @@ use tempfile::TempDir;
 use super::call::Call;
 use super::hook::Going;
 use super::known::Known;
+use super::rooms::Examined;
 use super::status::StatusReport;
-use super::{Error as Failure, Rooms};
+use super::{Error as Failure, House, Rooms};
+use crate::bitbucket::credential::Token;
 use crate::bitbucket::{self, Access, KeyId, KeyRegistry, NewKey, RegisteredKey, User};
 use crate::clock::SystemClock;
 use crate::context::{Context, Environment};
@@ -147,24 +149,34 @@ impl Machine {
 
     /// Runs a command's function with this standard input; nobody can be asked.
     pub(super) fn call<T>(&self, input: &str, act: impl FnOnce(&mut Call<'_>) -> T) -> Said<T> {
-        self.perform(input, &Silent, act)
+        self.perform(input, &Silent, &self.rooms, act)
+    }
+
+    /// As [`Machine::ask`], with the real rooms of this machine.
+    pub(super) fn really<T>(
+        &self,
+        who: &dyn Prompt,
+        act: impl FnOnce(&mut Call<'_>) -> T,
+    ) -> Said<T> {
+        self.perform("", who, &House::new(&self.context), act)
     }
 
     /// Runs a command's function for a person with these answers.
     pub(super) fn ask<T>(&self, who: &Answers, act: impl FnOnce(&mut Call<'_>) -> T) -> Said<T> {
-        self.perform("", who, act)
+        self.perform("", who, &self.rooms, act)
     }
 
     fn perform<T>(
         &self,
         input: &str,
         prompt: &dyn Prompt,
+        rooms: &dyn Rooms,
         act: impl FnOnce(&mut Call<'_>) -> T,
     ) -> Said<T> {
         let (mut output, mut errors) = (Vec::new(), Vec::new());
         let result = act(&mut Call {
             context: &self.context,
-            rooms: &self.rooms,
+            rooms,
             colour: false,
             prompt,
             input: &mut input.as_bytes(),
@@ -335,6 +347,22 @@ impl Rooms for Sandbox {
 
     fn status(&self, _url: &str) -> Result<Option<StatusReport>, Failure> {
         Ok(None)
+    }
+
+    fn examine(&self, _url: Option<&str>) -> Result<Option<Examined>, Failure> {
+        Ok(None)
+    }
+
+    fn token(&self, site: &Site, account: &str) -> Result<Option<Token>, Failure> {
+        let tokens = self.tokens.borrow();
+        let mut found = tokens
+            .iter()
+            .filter(|token| (&token.0, token.1.as_str()) == (&site.url, account));
+        Ok(found.next().map(|(_, account, secret, place)| Token {
+            account: account.clone(),
+            secret: Secret::new(secret.clone()),
+            place: *place,
+        }))
     }
 }
 

@@ -5,7 +5,8 @@ use crate::transport::Endpoint;
 
 /// The host names that the published keys of Bitbucket Cloud speak for
 /// (<https://bitbucket.org/site/ssh>).
-const PUBLISHED_NAMES: [&str; 3] = ["ssh.bitbucket.org", "bitbucket.org", "altssh.bitbucket.org"];
+pub const PUBLISHED_NAMES: [&str; 3] =
+    ["ssh.bitbucket.org", "bitbucket.org", "altssh.bitbucket.org"];
 
 /// The endpoints for `host:port` as they are connected to (after ssh_config's HostName and Port).
 ///

@@ -5,6 +5,7 @@
     reason = "test code: it starts processes, in an environment of their own"
 )]
 
+mod doctor;
 mod environment;
 mod faults;
 mod first_light;

@@ -4,6 +4,7 @@
 //! apart by status and structure, never by text: texts may be localised.
 
 mod access;
+mod create;
 mod keys;
 mod refusal;
 #[cfg(test)]
@@ -15,7 +16,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::http::{Answer, Client};
-use super::{Access, Error, KeyId, KeyRegistry, NewKey, RegisteredKey, User};
+use super::{Access, Error, KeyId, KeyRegistry, NewKey, NewRepository, RegisteredKey, User};
 use crate::repository::Repository;
 
 /// More pages than any account has keys; a server that never ends is left.
@@ -74,6 +75,10 @@ impl KeyRegistry for Cloud {
 
     fn remove(&self, user: &User, id: &KeyId) -> Result<(), Error> {
         keys::remove(self, user, id)
+    }
+
+    fn create_repository(&self, new: &NewRepository) -> Result<Option<String>, Error> {
+        create::create(self, new)
     }
 
     fn access(&self, repository: &Repository) -> Result<Access, Error> {

@@ -4,6 +4,7 @@
 //! Keys are those of the caller: no call names a user.
 
 mod access;
+mod create;
 mod keys;
 mod refusal;
 mod ssh;
@@ -17,7 +18,9 @@ use serde_json::Value;
 
 use super::credential::Token;
 use super::http::{Answer, Authorization, Client};
-use super::{Access, Error, KeyId, KeyRegistry, NewKey, RegisteredKey, SshSettings, User};
+use super::{
+    Access, Error, KeyId, KeyRegistry, NewKey, NewRepository, RegisteredKey, SshSettings, User,
+};
 use crate::repository::Repository;
 
 /// More pages than any account has keys; a server that never ends is left.
@@ -102,6 +105,10 @@ impl KeyRegistry for DataCenter {
 
     fn remove(&self, _user: &User, id: &KeyId) -> Result<(), Error> {
         keys::remove(self, id)
+    }
+
+    fn create_repository(&self, new: &NewRepository) -> Result<Option<String>, Error> {
+        create::create(self, new)
     }
 
     fn access(&self, repository: &Repository) -> Result<Access, Error> {

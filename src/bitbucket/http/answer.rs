@@ -28,6 +28,11 @@ impl Answer {
         serde_json::from_slice(&self.body).map_err(|_| self.unexpected("no JSON"))
     }
 
+    /// The body as text, where it is UTF-8.
+    pub(in crate::bitbucket) fn text(&self) -> Option<&str> {
+        std::str::from_utf8(&self.body).ok()
+    }
+
     /// The header's text; `name` in lower case.
     pub(in crate::bitbucket) fn header(&self, name: &str) -> Option<&str> {
         let mut found = self.headers.iter().filter(|(key, _)| key == name);

@@ -257,14 +257,16 @@ impl Client {
         address: &Address,
         body: &str,
     ) -> Result<Response<Body>, ureq::Error> {
-        let mut authorization = HeaderValue::from_str(self.authorization.reveal())
-            .map_err(|error| ureq::Error::Http(error.into()))?;
-        authorization.set_sensitive(true);
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(address.url())
-            .header("accept", "application/json")
-            .header("authorization", authorization);
+            .header("accept", "application/json");
+        if let Some(text) = self.authorization.reveal() {
+            let mut authorization =
+                HeaderValue::from_str(text).map_err(|error| ureq::Error::Http(error.into()))?;
+            authorization.set_sensitive(true);
+            request = request.header("authorization", authorization);
+        }
         match method {
             "GET" => request.body(())?.with_agent(&self.agent).run(),
             "POST" => request

@@ -5,16 +5,16 @@ use crate::bitbucket::{self, KeyRegistry, RegisteredKey, User};
 
 /// What a token showed.
 #[derive(Debug, Clone)]
-pub(super) struct Seen {
+pub(in crate::commands) struct Seen {
     /// Whose it is.
-    pub(super) user: User,
+    pub(in crate::commands) user: User,
     /// The account's keys.
-    pub(super) keys: Vec<RegisteredKey>,
+    pub(in crate::commands) keys: Vec<RegisteredKey>,
 }
 
 /// Why a token is of no use.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(in crate::commands) enum Refusal {
     /// It lacks these scopes, as far as the site tells: all that are missing where it names those
     /// that were granted, else those of the call that failed.
     Scopes(Vec<String>),
@@ -23,7 +23,7 @@ pub(super) enum Refusal {
 }
 
 /// Reads user and keys.
-pub(super) fn check(registry: &dyn KeyRegistry) -> Result<Seen, Refusal> {
+pub(in crate::commands) fn check(registry: &dyn KeyRegistry) -> Result<Seen, Refusal> {
     let user = registry.user().map_err(refusal)?;
     let keys = registry.keys(&user).map_err(refusal)?;
     Ok(Seen { user, keys })

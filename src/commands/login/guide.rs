@@ -12,7 +12,7 @@ pub(super) const SCOPES: [&str; 3] = [
 ];
 
 /// The page on which a token is made.
-pub(super) fn token_page(site: &Site) -> String {
+pub(in crate::commands) fn token_page(site: &Site) -> String {
     match site.kind {
         SiteKind::Cloud => "https://id.atlassian.com/manage-profile/security/api-tokens".to_owned(),
         SiteKind::DataCenter => format!("{}/account", site.url),

@@ -16,8 +16,9 @@ use crate::repository::{Site, SiteKind};
 use crate::sanitise::sanitise;
 use crate::secret::{Secret, TokenPlace};
 use ask::ask;
-use check::{Refusal, Seen, check};
-use guide::token_page;
+use check::Seen;
+pub(super) use check::{Refusal, check};
+pub(super) use guide::token_page;
 
 /// Logs in: the token is checked, then stored, then the account is recorded, then everything is
 /// said. Asks only where no token comes from standard input.

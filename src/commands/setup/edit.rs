@@ -123,7 +123,7 @@ fn literally(text: &str) -> String {
 /// How to get the bytes of before from the bytes of after: only the part that differs is kept,
 /// not a copy of the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Splice {
+pub(in crate::commands) struct Splice {
     /// Bytes from the start that are the same.
     at: usize,
     /// How many bytes of after are not in before.
@@ -134,7 +134,7 @@ pub(super) struct Splice {
 
 impl Splice {
     /// The difference between two contents.
-    pub(super) fn between(before: &[u8], after: &[u8]) -> Self {
+    pub(in crate::commands) fn between(before: &[u8], after: &[u8]) -> Self {
         let at = before.iter().zip(after).take_while(|(a, b)| a == b).count();
         let (old, new) = (&before[at..], &after[at..]);
         let end = old
@@ -152,7 +152,7 @@ impl Splice {
 
     /// The bytes of before. `None`: `after` is not what this was made from (too short, or the
     /// record is damaged).
-    pub(super) fn undo(&self, after: &[u8]) -> Option<Vec<u8>> {
+    pub(in crate::commands) fn undo(&self, after: &[u8]) -> Option<Vec<u8>> {
         let removed = STANDARD.decode(&self.removed).ok()?;
         let head = after.get(..self.at)?;
         let tail = after.get(self.at.checked_add(self.inserted)?..)?;
@@ -161,7 +161,7 @@ impl Splice {
 }
 
 /// The content's SHA-256, in hexadecimal.
-pub(super) fn digest(content: &[u8]) -> String {
+pub(in crate::commands) fn digest(content: &[u8]) -> String {
     use std::fmt::Write as _;
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, content);
     digest
@@ -174,7 +174,7 @@ pub(super) fn digest(content: &[u8]) -> String {
 }
 
 /// The content of a file; `None` where there is none.
-pub(super) fn read(file: &Path) -> Result<Option<Vec<u8>>, Error> {
+pub(in crate::commands) fn read(file: &Path) -> Result<Option<Vec<u8>>, Error> {
     match fs::read(file) {
         Ok(content) => Ok(Some(content)),
         Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -185,7 +185,7 @@ pub(super) fn read(file: &Path) -> Result<Option<Vec<u8>>, Error> {
 /// Puts content into a file as git does: `FILE.lock` made new, synced and renamed over it; mode
 /// and symbolic link of the file stay. `None` removes the file. Fails where the lock is there, or
 /// where the file no longer holds `expected`.
-pub(super) fn replace(
+pub(in crate::commands) fn replace(
     file: &Path,
     expected: Option<&[u8]>,
     content: Option<&[u8]>,

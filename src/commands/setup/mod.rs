@@ -2,7 +2,7 @@
 //!
 //! The way back is written before anything is changed. Knows the commands' ground.
 
-mod edit;
+pub(super) mod edit;
 mod overrides;
 mod pages;
 mod record;

@@ -10,7 +10,7 @@ mod public_half;
 use std::path::PathBuf;
 
 pub use open::open;
-pub use place::{Lock, new_draft, place, place_public, sweep_drafts};
+pub use place::{DRAFT, Lock, new_draft, place, place_public, sweep_drafts};
 pub use public_half::{certificate, certificate_beside, identity, public_beside};
 
 /// Why a key file cannot be used or placed.

@@ -135,7 +135,7 @@ fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KeyFileError> {
 }
 
 /// What the name of an unfinished file begins with.
-const DRAFT: &str = ".bitbucket-ssh-";
+pub const DRAFT: &str = ".bitbucket-ssh-";
 
 /// A new file (0600) without its final name. It is locked, so that [`sweep_drafts`] of another
 /// process tells it from one that a killed process has left.

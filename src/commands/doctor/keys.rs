@@ -1,0 +1,278 @@
+//! Key files: present, permissions, format, size, passphrase, `.pub` beside it.
+
+use std::path::{Path, PathBuf};
+
+use ssh_key::PublicKey;
+use ssh_key::public::KeyData;
+
+use super::finding::{Finding, Fix};
+use super::patient::{Patient, word};
+use crate::bitbucket::keyring;
+use crate::identity::key_pair::{self, KeyFileError};
+use crate::identity::{Holder, Managed, Offer, PassphrasePlace, State};
+
+/// The files ssh(1) takes by itself.
+const DEFAULT_FILES: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
+
+/// Every check of every file that may be offered, and of the folders they lie in.
+pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
+    let mut findings = folders(patient);
+    let records = match &patient.examined {
+        Ok(examined) => {
+            findings.extend(missing(patient, &examined.ours.plan.missing));
+            examined.ours.records.identities()
+        }
+        Err(_) => &[],
+    };
+    for record in records {
+        if record.state != State::Pending && !record.file.exists() {
+            let account = word(&record.account.name);
+            findings.push(
+                Finding::fail("key-present", "recorded, and the file is gone")
+                    .about(patient.shown(&record.file))
+                    .next(format!("git bitbucket key new --account {account}")),
+            );
+        }
+    }
+    let files = files(patient);
+    if files.is_empty() && findings.is_empty() {
+        return vec![
+            Finding::warn(
+                "key-present",
+                "no key file is here; the next fetch makes one where an account is logged in",
+            )
+            .next("git bitbucket login"),
+        ];
+    }
+    for file in files {
+        let record = records.iter().find(|record| record.file == file);
+        for finding in of_file(patient, &file, record) {
+            findings.push(finding.about(patient.shown(&file)));
+        }
+    }
+    findings
+}
+
+/// Files that exist: of the plan, the records, ssh_config, and the default ones.
+fn files(patient: &Patient<'_>) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = Vec::new();
+    if let Ok(examined) = &patient.examined {
+        for candidate in &examined.ours.plan.candidates {
+            if let Offer::Identities(identities) = &candidate.offer {
+                files.extend(identities.iter().filter_map(|one| match &one.holder {
+                    Holder::File(file) => Some(file.clone()),
+                    Holder::Agent => None,
+                }));
+            }
+        }
+        let records = examined.ours.records.identities();
+        files.extend(records.iter().map(|record| record.file.clone()));
+        files.extend(examined.config.identity_files.iter().cloned());
+    }
+    let ssh = patient.context.ssh_directory();
+    files.extend(
+        DEFAULT_FILES
+            .iter()
+            .filter_map(|name| Some(ssh.as_ref()?.join(name))),
+    );
+    files.retain(|file| file.is_file());
+    let mut seen = Vec::new();
+    files.retain(|file| {
+        let new = !seen.contains(file);
+        seen.push(file.clone());
+        new
+    });
+    files
+}
+
+fn missing(patient: &Patient<'_>, missing: &[crate::settings::Sourced<PathBuf>]) -> Vec<Finding> {
+    let finding = |file: &crate::settings::Sourced<PathBuf>| {
+        let shown = patient.shown(&file.value);
+        Finding::fail("key-present", "named by the configuration, and not there")
+            .next(format!("git bitbucket key new --file {}", word(&shown)))
+            .about(shown)
+    };
+    missing.iter().map(finding).collect()
+}
+
+fn of_file(patient: &Patient<'_>, file: &Path, record: Option<&Managed>) -> Vec<Finding> {
+    let shown = word(&patient.shown(file));
+    let mut findings = vec![Finding::ok("key-present", "there")];
+    let permissions = permissions(file, &shown);
+    let open_to_others = permissions.verdict != super::Verdict::Ok;
+    findings.push(permissions);
+    if open_to_others {
+        let text = "ssh does not open a key that others may read";
+        findings.push(Finding::skip("key-format", text));
+        return findings;
+    }
+    let public = match key_pair::identity(file) {
+        Ok(identity) => {
+            findings.push(Finding::ok("key-format", "can be read"));
+            identity.public_key
+        }
+        Err(error) => {
+            let next = match &error {
+                KeyFileError::Putty { .. } => {
+                    format!("puttygen {shown} -O private-openssh -o {shown}.openssh")
+                }
+                _ => format!("ssh-keygen -y -f {shown}"),
+            };
+            findings.push(Finding::fail("key-format", error.to_string()).next(next));
+            return findings;
+        }
+    };
+    if let Some(public) = &public {
+        findings.push(size(public));
+    }
+    findings.push(passphrase(patient, file, &shown, record));
+    findings.push(beside(file, &shown, public.as_ref()));
+    findings
+}
+
+#[cfg(unix)]
+fn mode(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::PermissionsExt as _;
+    Some(std::fs::metadata(path).ok()?.permissions().mode() & 0o7777)
+}
+
+/// Windows has other rights.
+#[cfg(not(unix))]
+fn mode(_path: &Path) -> Option<u32> {
+    None
+}
+
+/// Whether anybody but the owner may do anything.
+fn is_open(mode: u32) -> bool {
+    mode & 0o077 != 0
+}
+
+fn permissions(file: &Path, shown: &str) -> Finding {
+    let check = "key-permissions";
+    match mode(file) {
+        None => Finding::skip(check, "this system has no such permissions"),
+        Some(mode) if !is_open(mode) => Finding::ok(check, format!("0{mode:03o}")),
+        Some(mode) => Finding::fail(
+            check,
+            format!("0{mode:03o}: others may read the private key"),
+        )
+        .next(format!("chmod 600 {shown}"))
+        .fix(Fix::Mode(file.to_owned(), 0o600)),
+    }
+}
+
+/// `~/.ssh`, the records' folder, and what in it holds secrets.
+fn folders(patient: &Patient<'_>) -> Vec<Finding> {
+    let ssh = patient.context.ssh_directory();
+    let records = patient.context.records_directory();
+    let tokens = records.as_ref().map(|folder| folder.join("tokens.json"));
+    let watched = [
+        (ssh, 0o022, 0o700),
+        (records, 0o077, 0o700),
+        (tokens, 0o077, 0o600),
+    ];
+    let mut findings = Vec::new();
+    for (path, forbidden, wanted) in watched {
+        let Some((path, mode)) = path.and_then(|path| Some((path.clone(), mode(&path)?))) else {
+            continue;
+        };
+        if mode & forbidden != 0 {
+            let shown = patient.shown(&path);
+            findings.push(
+                Finding::fail("key-permissions", format!("0{mode:03o} is too open"))
+                    .next(format!("chmod {wanted:o} {}", word(&shown)))
+                    .about(shown)
+                    .fix(Fix::Mode(path, wanted)),
+            );
+        }
+    }
+    findings
+}
+
+/// What Bitbucket takes (RSA of 2048 bits and more, no DSA), and what lasts.
+fn size(public: &PublicKey) -> Finding {
+    let check = "key-size";
+    let algorithm = public.algorithm();
+    let renew = "git bitbucket key new --type ed25519";
+    match public.key_data() {
+        KeyData::Rsa(rsa) => {
+            let bits = rsa.key_size();
+            match bits {
+                0..2048 => {
+                    Finding::fail(check, format!("RSA of {bits} bits is refused by the site"))
+                        .next(renew)
+                }
+                2048..3072 => Finding::warn(
+                    check,
+                    format!("RSA of {bits} bits; 3072 or Ed25519 is today's measure"),
+                )
+                .next(renew),
+                _ => Finding::ok(check, format!("RSA of {bits} bits")),
+            }
+        }
+        KeyData::Dsa(_) => Finding::fail(check, "DSA is no longer taken by anybody").next(renew),
+        _ => Finding::ok(check, algorithm.as_str()),
+    }
+}
+
+fn passphrase(
+    patient: &Patient<'_>,
+    file: &Path,
+    shown: &str,
+    record: Option<&Managed>,
+) -> Finding {
+    let check = "key-passphrase";
+    let place = record.map(|record| record.passphrase);
+    let encrypted = match key_pair::open(file, None) {
+        Ok(_) => false,
+        Err(KeyFileError::Encrypted { .. }) => true,
+        Err(error) => {
+            return Finding::fail(check, error.to_string())
+                .next(format!("ssh-keygen -y -f {shown}"));
+        }
+    };
+    match (encrypted, place) {
+        (false, _) => Finding::ok(check, "none: the file alone lets in")
+            .next(format!("ssh-keygen -p -f {shown}")),
+        (true, Some(PassphrasePlace::Keyring)) => {
+            let fingerprint = record.map_or("", |record| record.fingerprint.as_str());
+            match keyring::key_passphrase(patient.context, fingerprint) {
+                Ok(Some(_)) => Finding::ok(check, "in the system's keyring"),
+                Ok(None) => Finding::fail(check, "the system's keyring does not have it")
+                    .next("git bitbucket key rotate"),
+                Err(error) => Finding::fail(check, error.to_string())
+                    .next("unlock the keyring, then: git bitbucket doctor"),
+            }
+        }
+        (true, _) => Finding::ok(check, "asked for, unless the agent holds the key")
+            .next(format!("ssh-add {shown}")),
+    }
+}
+
+fn beside(file: &Path, shown: &str, public: Option<&PublicKey>) -> Finding {
+    let check = "key-public";
+    let mut name = file.as_os_str().to_owned();
+    name.push(".pub");
+    let exists = Path::new(&name).exists();
+    match (public, key_pair::public_beside(file)) {
+        (Some(public), Some(found)) if found.key_data() == public.key_data() => {
+            Finding::ok(check, "the .pub beside it matches")
+        }
+        (_, Some(_)) if public.is_none() => Finding::skip(
+            check,
+            "the private key shows its public half only when opened",
+        ),
+        (_, Some(_)) => Finding::fail(check, "the .pub beside it is of another key")
+            .next(format!("ssh-keygen -y -f {shown} >{shown}.pub")),
+        (_, None) if exists => Finding::fail(check, "the .pub beside it holds no key")
+            .next(format!("ssh-keygen -y -f {shown} >{shown}.pub")),
+        (Some(public), None) => Finding::warn(check, "no .pub beside it")
+            .next(format!("ssh-keygen -y -f {shown} >{shown}.pub"))
+            .fix(Fix::Public(file.to_owned(), Box::new(public.clone()))),
+        (None, None) => Finding::warn(
+            check,
+            "no .pub beside it, and only its passphrase shows the public half",
+        )
+        .next(format!("ssh-keygen -y -f {shown} >{shown}.pub")),
+    }
+}

@@ -1,0 +1,180 @@
+//! A real session: connect, log in, ask for the repository's refs and hang up.
+//!
+//! Makes no key and writes nothing on the site; the identities are tried in the plan's order.
+
+use std::io::{Read as _, Seek as _, Write as _};
+use std::time::Instant;
+
+use super::finding::Finding;
+use super::patient::Patient;
+use crate::commands::rooms::Examined;
+use crate::git_connection::keys::Keys;
+use crate::identity::{Candidate, Identity, Offer};
+use crate::prompt::Prompt;
+use crate::report;
+use crate::repository::Service;
+use crate::sanitise::sanitise;
+use crate::transport::native::run_between;
+use crate::transport::{Error, Outcome, Session, Streams};
+
+/// The first candidate that is served ends it.
+pub(super) fn check(patient: &Patient<'_>, prompt: &dyn Prompt) -> Vec<Finding> {
+    let check = "session";
+    if patient.offline {
+        return vec![Finding::skip(check, "--offline").next("git bitbucket doctor")];
+    }
+    let Ok(examined) = &patient.examined else {
+        return vec![Finding::skip(check, "the settings cannot be read")];
+    };
+    let mut findings = Vec::new();
+    let mut new_key = false;
+    for candidate in &examined.ours.plan.candidates {
+        let Offer::Identities(identities) = &candidate.offer else {
+            new_key = true;
+            continue;
+        };
+        let begun = Instant::now();
+        let (finding, done) = one(patient, examined, candidate, identities, prompt);
+        findings.push(finding.took(begun.elapsed()));
+        if done {
+            return findings;
+        }
+    }
+    if new_key {
+        let text = "nobody here has a key that is served; the next fetch makes one";
+        findings.push(Finding::warn(check, text).next("git fetch"));
+    } else if findings.is_empty() {
+        let text = "there is no key to log in with";
+        findings.push(Finding::fail(check, text).next("git bitbucket login"));
+    }
+    findings
+}
+
+/// One candidate's connection, and whether it ends the search.
+fn one(
+    patient: &Patient<'_>,
+    examined: &Examined,
+    candidate: &Candidate,
+    identities: &[Identity],
+    prompt: &dyn Prompt,
+) -> (Finding, bool) {
+    let check = "session";
+    let who = candidate.account.as_ref().map_or_else(
+        || "a key of no known account".to_owned(),
+        ToString::to_string,
+    );
+    let ours = &examined.ours;
+    let what = match &ours.located.repository {
+        Some(repository) => repository.to_string(),
+        None => ours.located.site.url.clone(),
+    };
+    match talk(patient, examined, identities, prompt) {
+        Ok(Outcome::Served {
+            identity, endpoint, ..
+        }) => {
+            let text = format!(
+                "{who} is served {what} with {identity} by {}",
+                endpoint.address.host
+            );
+            (Finding::ok(check, text), true)
+        }
+        Ok(Outcome::NoAccess { stderr, .. }) => {
+            let said = sanitise(String::from_utf8_lossy(&stderr).trim());
+            let text = format!("{who} is let in and may not see {what}: {said}");
+            (
+                Finding::fail(check, text).next("git bitbucket status"),
+                false,
+            )
+        }
+        Ok(Outcome::NotLetIn(refusal)) => {
+            let text = format!("{who} is not let in as {}: Permission denied", refusal.user);
+            let next = match &candidate.account {
+                Some(account) => format!(
+                    "git bitbucket key new --account {}",
+                    super::patient::word(&account.name)
+                ),
+                None => "git bitbucket login".to_owned(),
+            };
+            (Finding::fail(check, text).next(next), false)
+        }
+        Err(error) => {
+            let told = report::connection::explain(&error.into());
+            let mut finding = Finding::fail(check, told.what.lines().last().unwrap_or_default());
+            finding.next = told
+                .hints
+                .first()
+                .cloned()
+                .or_else(|| Some("git bitbucket doctor --offline".to_owned()));
+            (finding, true)
+        }
+    }
+}
+
+/// `git-upload-pack` with a flush packet: the refs come, nothing is wanted. Without a repository
+/// the site's greeting.
+fn talk(
+    patient: &Patient<'_>,
+    examined: &Examined,
+    identities: &[Identity],
+    prompt: &dyn Prompt,
+) -> Result<Outcome, Error> {
+    let local = |error: std::io::Error| Error::Local(error.to_string());
+    let mut flush = tempfile::tempfile_in(patient.context.temporary_directory()).map_err(local)?;
+    let ours = &examined.ours;
+    let (command, service) = match &ours.located.repository {
+        Some(repository) => {
+            flush.write_all(b"0000").map_err(local)?;
+            flush.rewind().map_err(local)?;
+            let path = match ours.located.site.kind {
+                crate::repository::SiteKind::Cloud => format!("{repository}.git"),
+                crate::repository::SiteKind::DataCenter => format!("/{repository}.git"),
+            };
+            (
+                Some(format!("git-upload-pack '{path}'").into_bytes()),
+                Service::UploadPack,
+            )
+        }
+        None => (None, Service::Other),
+    };
+    let folder = patient.context.temporary_directory();
+    let output = tempfile::tempfile_in(&folder).map_err(local)?;
+    let mut errors = tempfile::tempfile_in(&folder).map_err(local)?;
+    let Ok(git_config) = &patient.git_config else {
+        return Err(Error::Local(
+            "git's configuration cannot be read".to_owned(),
+        ));
+    };
+    let keys = Keys::new(
+        patient.context,
+        &ours.located.site,
+        &ours.settings,
+        git_config,
+    );
+    let passphrase = |file: &std::path::Path| keys.passphrase(file);
+    let session = Session {
+        endpoints: ours.endpoints.clone(),
+        user: ours.user.clone(),
+        typed_host: ours
+            .endpoints
+            .first()
+            .map_or_else(String::new, |first| first.address.host.clone()),
+        config: &examined.config,
+        identities: identities.to_vec(),
+        command,
+        service,
+        environment: Vec::new(),
+        no_stdin: false,
+        prompt,
+        passphrase: &passphrase,
+        site_fingerprints: Vec::new(),
+        context: patient.context,
+    };
+    let streams = Streams::of(Some(flush), output, errors.try_clone().map_err(local)?);
+    let outcome = run_between(session, streams)?;
+    let mut said = String::new();
+    let _ = errors
+        .rewind()
+        .and_then(|()| errors.read_to_string(&mut said));
+    tracing::debug!("session: {}", sanitise(said.trim()));
+    Ok(outcome)
+}

@@ -1,0 +1,65 @@
+//! Settings that do not count: misspelt, or standing where they may not.
+
+use super::finding::Finding;
+use super::patient::{Patient, word};
+use crate::sanitise::sanitise;
+use crate::settings::Origin;
+
+/// One WARN for each setting that is ignored.
+pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
+    let check = "settings";
+    let examined = match &patient.examined {
+        Ok(examined) => examined,
+        Err((why, hints)) => {
+            let mut finding = Finding::fail(check, format!("they cannot be read: {why}"));
+            finding.next = hints.first().cloned();
+            return vec![finding];
+        }
+    };
+    let mut findings: Vec<_> = examined
+        .ours
+        .settings
+        .ignored
+        .iter()
+        .map(|ignored| {
+            let (key, next) = match &ignored.origin {
+                Origin::GitConfig { file, key, .. } => {
+                    (sanitise(key), unset(patient, file.as_deref(), key))
+                }
+                Origin::Environment(name) => ((*name).to_owned(), Some(format!("unset {name}"))),
+                Origin::CommandLine(_) | Origin::SshConfig | Origin::Default => {
+                    (String::new(), None)
+                }
+            };
+            let mut finding = Finding::warn(
+                check,
+                format!(
+                    "{} is ignored: {}",
+                    sanitise(&ignored.value),
+                    sanitise(&ignored.why)
+                ),
+            )
+            .about(key);
+            finding.next = next;
+            finding
+        })
+        .collect();
+    if findings.is_empty() {
+        findings.push(Finding::ok(check, "none is misspelt or ignored"));
+    }
+    findings
+}
+
+fn unset(patient: &Patient<'_>, file: Option<&std::path::Path>, key: &str) -> Option<String> {
+    let file = file?;
+    if key.ends_with('*') {
+        let folder = file.parent()?.parent()?;
+        let folder = word(&patient.shown(folder));
+        return Some(format!("git config --global --add safe.directory {folder}"));
+    }
+    let file = word(&patient.shown(file));
+    Some(format!(
+        "git config --file {file} --unset-all {}",
+        word(key)
+    ))
+}
