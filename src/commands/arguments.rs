@@ -40,6 +40,13 @@ pub(super) enum Verb {
     Status(Status),
     /// Look for everything that keeps git from Bitbucket, with the next step for each finding
     Doctor(Doctor),
+    /// Create a repository, or clone one by its name
+    #[command(subcommand)]
+    Repo(Repo),
+    /// Print a shell's completions, also for `git bitbucket`
+    Completions(Completions),
+    /// Print the man page, or write all of them into a directory
+    Man(Man),
     /// What the git hooks call
     #[command(hide = true)]
     Hook(Hook),
@@ -176,6 +183,66 @@ pub(super) struct Doctor {
     pub(super) yes: bool,
 }
 
+/// `repo`.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub(super) enum Repo {
+    /// Create a repository on the site and add it as a remote of the current one
+    Create(RepoCreate),
+    /// Clone by the site's SSH URL
+    Clone(RepoClone),
+}
+
+/// `repo create`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub(super) struct RepoCreate {
+    /// Workspace (on Data Center: project key or ~user) and slug
+    #[arg(value_name = "WORKSPACE/SLUG")]
+    pub(super) name: String,
+    /// The project it belongs to (Cloud)
+    #[arg(long, value_name = "KEY")]
+    pub(super) project: Option<String>,
+    /// Everybody may read it
+    #[arg(long)]
+    pub(super) public: bool,
+    /// The remote's name
+    #[arg(long, value_name = "NAME", default_value = "origin")]
+    pub(super) remote: String,
+    /// The site's web address
+    #[arg(long, value_name = "URL")]
+    pub(super) site: Option<String>,
+}
+
+/// `repo clone`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub(super) struct RepoClone {
+    /// Workspace (on Data Center: project key or ~user) and slug
+    #[arg(value_name = "WORKSPACE/SLUG")]
+    pub(super) name: String,
+    /// Where to; without it a directory with the slug's name
+    pub(super) directory: Option<PathBuf>,
+    /// The site's web address
+    #[arg(long, value_name = "URL")]
+    pub(super) site: Option<String>,
+    /// Options for git clone
+    #[arg(last = true, value_name = "GIT OPTIONS")]
+    pub(super) git_options: Vec<OsString>,
+}
+
+/// `completions`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(super) struct Completions {
+    /// Which shell
+    pub(super) shell: clap_complete::Shell,
+}
+
+/// `man`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub(super) struct Man {
+    /// Where the pages are written; without it git-bitbucket.1 goes to standard output
+    #[arg(value_name = "DIR")]
+    pub(super) directory: Option<PathBuf>,
+}
+
 /// `hook`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub(super) struct Hook {
@@ -216,46 +283,10 @@ pub(super) fn read(arguments: Vec<OsString>) -> Reading {
     }
 }
 
-/// The man pages by file name: `git-bitbucket.1`, and one for each command that is shown.
-pub(super) fn man_pages() -> std::io::Result<Vec<(String, Vec<u8>)>> {
-    let mut root = Arguments::command().disable_help_subcommand(true);
-    root.build();
-    let shown = root.get_subcommands().filter(|verb| !verb.is_hide_set());
-    std::iter::once(&root)
-        .chain(shown)
-        .map(|command| {
-            let page = clap_mangen::Man::new(command.clone())
-                .source(concat!("git-bitbucket ", env!("CARGO_PKG_VERSION")));
-            let mut text = Vec::new();
-            page.render(&mut text)?;
-            Ok((page.get_filename(), text))
-        })
-        .collect()
+/// The whole command line, for man pages and completions.
+pub(super) fn command() -> clap::Command {
+    Arguments::command()
 }
-
-/// bash's completion of `git-bitbucket`, and of `git bitbucket` through git's own completion, which
-/// loads the file `git-bitbucket` and calls `_git_bitbucket` with the words of the whole line.
-pub(super) fn bash_completion() -> Vec<u8> {
-    let mut command = Arguments::command().bin_name("git-bitbucket");
-    let mut text = Vec::new();
-    clap_complete::generate(
-        clap_complete::Shell::Bash,
-        &mut command,
-        "git-bitbucket",
-        &mut text,
-    );
-    text.extend_from_slice(GIT_COMPLETION.as_bytes());
-    text
-}
-
-/// `__git_cmd_idx` is where git's completion (2.31 and later) found `bitbucket` on the line.
-const GIT_COMPLETION: &str = r#"
-_git_bitbucket() {
-    local at=${__git_cmd_idx:-1} line=("${COMP_WORDS[@]}") place=$COMP_CWORD
-    local COMP_WORDS=(git-bitbucket "${line[@]:at+1}") COMP_CWORD=$((place - at))
-    _git__bitbucket git-bitbucket "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"
-}
-"#;
 
 #[cfg(test)]
 mod tests {
@@ -287,15 +318,5 @@ mod tests {
             let reading = format!("{:?}", read(words(line)));
             assert!(reading.starts_with(expected), "{line}: {why}: {reading}");
         }
-    }
-
-    #[test]
-    fn pages_are_made_for_what_is_shown() {
-        let pages = man_pages().unwrap();
-        let names: Vec<_> = pages.iter().map(|(name, _)| name.as_str()).collect();
-        assert!(names.contains(&"git-bitbucket.1") && names.contains(&"git-bitbucket-setup.1"));
-        assert!(!names.contains(&"git-bitbucket-hook.1"), "hidden");
-        let text = String::from_utf8(pages[0].1.clone()).unwrap();
-        assert!(text.contains("git\\-bitbucket"), "{text}");
     }
 }

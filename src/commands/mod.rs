@@ -11,7 +11,9 @@ mod house;
 mod known;
 mod login;
 mod logout;
+mod manual;
 mod owner;
+mod repo;
 mod rooms;
 mod setup;
 mod ssh_blocks;
@@ -25,7 +27,7 @@ use std::io::{IsTerminal as _, Read, Write};
 
 use crate::context::Context;
 use crate::prompt;
-use arguments::{Reading, Verb};
+use arguments::{Reading, Repo, Verb};
 use call::Call;
 pub use error::Error;
 use hook::Verdict;
@@ -82,6 +84,16 @@ fn perform(call: &mut Call<'_>, verb: &Verb) -> u8 {
             Ok(false) => return 1,
             Err(error) => Err(error),
         },
+        Verb::Repo(Repo::Create(options)) => repo::create(call, options),
+        Verb::Repo(Repo::Clone(options)) => match repo::clone(call, options) {
+            Ok(status) => return status,
+            Err(error) => Err(error),
+        },
+        Verb::Completions(options) => {
+            manual::completions(call, options);
+            Ok(())
+        }
+        Verb::Man(options) => manual::man(call, options),
         Verb::Hook(options) => {
             return match hook::hook(call, options) {
                 Verdict::Pass => 0,

@@ -12,6 +12,7 @@ mod first_light;
 mod hostile;
 mod kills;
 mod people;
+mod repo;
 mod rooms;
 mod secrets;
 mod sessions;

@@ -6,14 +6,14 @@ use std::process::Stdio;
 
 use super::record::Changes;
 use crate::commands::call::Call;
-use crate::commands::{Error, arguments};
+use crate::commands::{Error, manual};
 use crate::context::Context;
 
 /// Writes them; files of others that are there are left alone.
 pub(super) fn install(call: &mut Call<'_>, changes: &mut Changes) -> Result<(), Error> {
     let data = data_home(call.context)?;
     let manual = data.join("man/man1");
-    let pages = arguments::man_pages().map_err(|why| Error::file(&manual, why))?;
+    let pages = manual::man_pages().map_err(|why| Error::file(&manual, why))?;
     let completions = match call.context.environment.raw("BASH_COMPLETION_USER_DIR") {
         Some(directory) if !directory.is_empty() => call.context.directory.join(directory),
         _ => data.join("bash-completion"),
@@ -23,7 +23,7 @@ pub(super) fn install(call: &mut Call<'_>, changes: &mut Changes) -> Result<(), 
     let files = pages
         .into_iter()
         .map(|(name, text)| (manual.join(name), text))
-        .chain([(completions.clone(), arguments::bash_completion())]);
+        .chain([(completions.clone(), manual::bash_completion())]);
     for (path, text) in files {
         if !changes.write_page(&path, &text)? {
             call.warn(format!(

@@ -1,0 +1,207 @@
+//! `repo create` and `repo clone`: a repository by workspace and slug.
+//!
+//! Creating goes by REST, everything else by git. Knows `bitbucket`, `repository`.
+
+use std::process::Stdio;
+
+use super::arguments::{RepoClone, RepoCreate};
+use super::call::Call;
+use super::login::token_page;
+use super::{Error, git};
+use crate::bitbucket::{self, KeyRegistry, NewRepository};
+use crate::context::API_TOKEN;
+use crate::repository::{self, Repository, Site, SiteKind};
+
+/// Makes the repository, private unless it is wished otherwise, and adds its SSH URL as a remote
+/// of the current one. Nothing is made where a remote of that name is there already.
+pub(super) fn create(call: &mut Call<'_>, options: &RepoCreate) -> Result<(), Error> {
+    let (site, repository) = meant(call, &options.name, options.site.as_deref())?;
+    let inside = matches!(
+        git::line(call.context, &["rev-parse", "--git-dir"]),
+        Ok(Some(_))
+    );
+    if inside {
+        let key = format!("remote.{}.url", options.remote);
+        if let Some(url) = git::line(call.context, &["config", "--get", &key])? {
+            return Err(Error::Usage {
+                what: format!("there is a remote {} already: {url}", options.remote),
+                hint: format!("git bitbucket repo create {repository} --remote NAME"),
+            });
+        }
+    }
+    let registry = registry(call, &site, &repository)?;
+    let new = NewRepository {
+        repository: repository.clone(),
+        project: options.project.clone(),
+        public: options.public,
+    };
+    let link = registry
+        .create_repository(&new)
+        .map_err(|why| refused(why, &site))?;
+    let url = match link {
+        Some(link)
+            if site.kind == SiteKind::DataCenter && leads_there(&site, &link, &repository) =>
+        {
+            link
+        }
+        _ => ssh_url(&site, &repository),
+    };
+    call.say(format!("made {}", repository.web_url()));
+    if !inside {
+        call.say(format!("SSH: {url}"));
+        call.warn(format!("hint: git bitbucket repo clone {repository}"));
+        return Ok(());
+    }
+    git::run(
+        call.context,
+        &["remote", "add", "--", &options.remote, &url],
+    )?;
+    call.say(format!("remote {}: {url}", options.remote));
+    Ok(())
+}
+
+/// `git clone` with the site's SSH URL, between the caller's own streams. The result is git's exit
+/// status.
+pub(super) fn clone(call: &Call<'_>, options: &RepoClone) -> Result<u8, Error> {
+    let (site, repository) = meant(call, &options.name, options.site.as_deref())?;
+    let mut clone = call.context.command("git");
+    clone
+        .arg("clone")
+        .args(&options.git_options)
+        .args(["--", &ssh_url(&site, &repository)])
+        .args(&options.directory)
+        .current_dir(&call.context.directory)
+        .stdin(Stdio::inherit())
+        .stdout(Stdio::inherit());
+    // This git is the one that its caller would have typed: bitbucket-ssh below it may need the
+    // token, and takes it out of the environment of its own children.
+    if let Some(token) = call.context.environment.raw(API_TOKEN) {
+        clone.env(API_TOKEN, token);
+    }
+    let status = clone.status().map_err(Error::GitNotRun)?;
+    Ok(status
+        .code()
+        .and_then(|code| u8::try_from(code).ok())
+        .unwrap_or(1))
+}
+
+/// Site and repository of `WORKSPACE/SLUG`.
+fn meant(call: &Call<'_>, name: &str, site: Option<&str>) -> Result<(Site, Repository), Error> {
+    let known = call.rooms.known()?;
+    let site = known.site(site, None)?;
+    let part = |text: &str| {
+        let plain = |c: char| c.is_alphanumeric() || "._~-".contains(c);
+        !text.is_empty() && !text.starts_with(['-', '.']) && text.chars().all(plain)
+    };
+    let name = name.strip_suffix(".git").unwrap_or(name);
+    match name.split_once('/') {
+        Some((workspace, slug)) if part(workspace) && part(slug) => Ok((
+            site.clone(),
+            Repository {
+                site: site.url.clone(),
+                workspace: workspace.to_owned(),
+                slug: slug.to_owned(),
+            },
+        )),
+        _ => Err(Error::Usage {
+            what: format!("{} is not WORKSPACE/SLUG", crate::sanitise::sanitise(name)),
+            hint: "git bitbucket repo clone acme/site".to_owned(),
+        }),
+    }
+}
+
+/// By the first SSH host of the site.
+fn ssh_url(site: &Site, repository: &Repository) -> String {
+    match site.ssh_hosts.first() {
+        Some(place) if place.port != 22 => {
+            let host = if place.host.contains(':') {
+                format!("[{}]", place.host)
+            } else {
+                place.host.clone()
+            };
+            format!("ssh://git@{host}:{}/{repository}.git", place.port)
+        }
+        Some(place) => format!("git@{}:{repository}.git", place.host),
+        None => format!("{}.git", repository.web_url()),
+    }
+}
+
+/// Whether an SSH URL is of this repository, on a host of the site that is known here.
+fn leads_there(site: &Site, url: &str, repository: &Repository) -> bool {
+    url.starts_with("ssh://")
+        && repository::of_url(std::slice::from_ref(site), url).as_ref() == Some(repository)
+}
+
+/// The site as the first account of the plan sees it that has a token.
+fn registry(
+    call: &Call<'_>,
+    site: &Site,
+    repository: &Repository,
+) -> Result<Box<dyn KeyRegistry>, Error> {
+    let mut names: Vec<String> = Vec::new();
+    if let Some(examined) = call.rooms.examine(Some(&ssh_url(site, repository)))? {
+        let candidates = examined.ours.plan.candidates.into_iter();
+        names.extend(candidates.filter_map(|one| Some(one.account?.name)));
+        let recorded = examined.ours.records.accounts().iter();
+        let recorded = recorded.filter(|account| account.account.site == site.url);
+        names.extend(recorded.map(|account| account.account.name.clone()));
+    }
+    for name in names {
+        if let Some(token) = call.rooms.token(site, &name)? {
+            return call
+                .rooms
+                .connect(site, &token.account, &token.secret)
+                .map_err(|why| refused(why, site));
+        }
+    }
+    Err(Error::NotLoggedIn(format!(
+        "nobody is logged in on {}",
+        site.url
+    )))
+}
+
+fn refused(why: bitbucket::Error, site: &Site) -> Error {
+    let page = token_page(site);
+    match why {
+        bitbucket::Error::ScopeMissing { required, granted } => Error::Scopes {
+            missing: required
+                .into_iter()
+                .filter(|scope| !granted.contains(scope))
+                .collect(),
+            page,
+        },
+        why => Error::Site { why, page },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::known::tests::{CENTER, CLOUD, site};
+
+    #[test]
+    fn the_first_host_of_the_site_makes_the_url() {
+        let repository = |site: &Site| Repository {
+            site: site.url.clone(),
+            workspace: "acme".to_owned(),
+            slug: "site".to_owned(),
+        };
+        let cloud = site(CLOUD);
+        assert_eq!(
+            ssh_url(&cloud, &repository(&cloud)),
+            "git@bitbucket.org:acme/site.git"
+        );
+        let center = site(CENTER);
+        let url = ssh_url(&center, &repository(&center));
+        assert!(
+            url.starts_with("ssh://git@") && url.ends_with(":7999/acme/site.git"),
+            "{url}"
+        );
+        assert!(leads_there(&center, &url, &repository(&center)));
+        assert!(!leads_there(
+            &center,
+            "ssh://git@evil.example:7999/acme/site.git",
+            &repository(&center)
+        ));
+    }
+}
