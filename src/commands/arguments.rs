@@ -43,6 +43,8 @@ pub(super) enum Verb {
     /// Create a repository, or clone one by its name
     #[command(subcommand)]
     Repo(Repo),
+    /// Print the ssh_config block that makes plain ssh use the same identities, or keep it in a file
+    SshConfig(SshConfig),
     /// Print a shell's completions, also for `git bitbucket`
     Completions(Completions),
     /// Print the man page, or write all of them into a directory
@@ -226,6 +228,18 @@ pub(super) struct RepoClone {
     /// Options for git clone
     #[arg(last = true, value_name = "GIT OPTIONS")]
     pub(super) git_options: Vec<OsString>,
+}
+
+/// `ssh-config`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Args)]
+#[group(multiple = false)]
+pub(super) struct SshConfig {
+    /// Keep it in ~/.ssh/bitbucket-ssh/ssh_config, included from ~/.ssh/config
+    #[arg(long)]
+    pub(super) write: bool,
+    /// Take both away again
+    #[arg(long)]
+    pub(super) remove: bool,
 }
 
 /// `completions`.

@@ -17,6 +17,7 @@ mod repo;
 mod rooms;
 mod setup;
 mod ssh_blocks;
+mod ssh_config;
 pub mod status;
 #[cfg(test)]
 #[cfg(unix)]
@@ -89,6 +90,7 @@ fn perform(call: &mut Call<'_>, verb: &Verb) -> u8 {
             Ok(status) => return status,
             Err(error) => Err(error),
         },
+        Verb::SshConfig(options) => ssh_config::ssh_config(call, *options),
         Verb::Completions(options) => {
             manual::completions(call, options);
             Ok(())

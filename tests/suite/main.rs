@@ -16,4 +16,5 @@ mod repo;
 mod rooms;
 mod secrets;
 mod sessions;
+mod ssh_config;
 mod support;

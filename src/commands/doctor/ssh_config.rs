@@ -153,10 +153,6 @@ fn forgotten(patient: &Patient<'_>, read: &[(&str, SshConfig)]) -> Vec<Finding> 
             check,
             format!("says something else for {first} than for {others}"),
         )
-        .next(format!(
-            "diff <(ssh -G {}) <(ssh -G {})",
-            word(first),
-            word(differing[0])
-        )),
+        .next("git bitbucket ssh-config --write"),
     ]
 }

@@ -1,0 +1,228 @@
+//! `ssh-config`: the Host blocks with which plain ssh and other tools use the same identities.
+//!
+//! Kept in a file of ours that one `Include` line at the top of `~/.ssh/config` names; nothing else
+//! of that file is touched. Knows `identity`'s plan and `repository`.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::arguments::SshConfig;
+use super::call::Call;
+use super::setup::edit;
+use super::{Error, owner};
+use crate::identity::{Holder, Offer, Rank};
+use crate::repository::{self, Site, SiteKind, SshHost};
+
+/// The first line of our file.
+const HEAD: &str = "# Written by `git bitbucket ssh-config --write`; `git bitbucket ssh-config --remove` takes it away.\n";
+/// The second, where `~/.ssh/config` was made for the `Include` line.
+const MADE: &str = "# ~/.ssh/config was not there before.\n";
+
+/// Prints the blocks, or writes or removes them.
+pub(super) fn ssh_config(call: &mut Call<'_>, options: SshConfig) -> Result<(), Error> {
+    if options.remove {
+        return remove(call);
+    }
+    let text = blocks(call)?;
+    if options.write {
+        return write(call, &text);
+    }
+    let _ = call.output.write_all(text.as_bytes());
+    Ok(())
+}
+
+/// Our file and the user's.
+fn files(call: &Call<'_>) -> Result<(PathBuf, PathBuf), Error> {
+    let own = call.context.records_directory().ok_or(Error::NoHome)?;
+    let ssh = call.context.ssh_directory().ok_or(Error::NoHome)?;
+    Ok((own.join("ssh_config"), ssh.join("config")))
+}
+
+fn include_line(own: &Path) -> String {
+    format!("Include {}\n", quoted(own))
+}
+
+/// Writes our file, then the line that names it. A second call changes nothing but our file.
+fn write(call: &mut Call<'_>, blocks: &str) -> Result<(), Error> {
+    owner::check_home(call.context)?;
+    let (own, config) = files(call)?;
+    let folder = own.parent().unwrap_or(&own);
+    private_folder(folder).map_err(|why| Error::file(folder, why))?;
+    let line = include_line(&own);
+    let before = edit::read(&config)?;
+    let earlier = edit::read(&own)?;
+    let earlier_text = String::from_utf8_lossy(earlier.as_deref().unwrap_or_default()).into_owned();
+    let included = before.as_deref().is_some_and(|text| has_line(text, &line));
+    let made = if included {
+        earlier_text.contains(MADE)
+    } else {
+        before.is_none()
+    };
+    let text = format!("{HEAD}{}{blocks}", if made { MADE } else { "" });
+    if earlier.as_deref() != Some(text.as_bytes()) {
+        edit::replace(&own, earlier.as_deref(), Some(text.as_bytes()))?;
+        private_file(&own).map_err(|why| Error::file(&own, why))?;
+    }
+    call.say(format!("{}: written", call.shown(&own)));
+    if included {
+        call.say(format!("{}: includes it already", call.shown(&config)));
+    } else {
+        let mut after = line.clone().into_bytes();
+        after.extend_from_slice(before.as_deref().unwrap_or_default());
+        edit::replace(&config, before.as_deref(), Some(&after))?;
+        if before.is_none() {
+            private_file(&config).map_err(|why| Error::file(&config, why))?;
+        }
+        call.say(format!("{}: + {}", call.shown(&config), line.trim_end()));
+    }
+    call.say("undo: git bitbucket ssh-config --remove");
+    Ok(())
+}
+
+/// Takes the line out (what was changed around it stays), then our file.
+fn remove(call: &mut Call<'_>) -> Result<(), Error> {
+    let (own, config) = files(call)?;
+    let line = include_line(&own);
+    let ours = edit::read(&own)?;
+    let before = edit::read(&config)?;
+    if let Some(text) = before.as_deref().filter(|text| has_line(text, &line)) {
+        let after = without_line(text, &line);
+        let made = String::from_utf8_lossy(ours.as_deref().unwrap_or_default()).contains(MADE);
+        let content = if made && after.is_empty() {
+            None
+        } else {
+            Some(after.as_slice())
+        };
+        edit::replace(&config, before.as_deref(), content)?;
+        call.say(format!("{}: - {}", call.shown(&config), line.trim_end()));
+    }
+    if ours.is_some() {
+        edit::replace(&own, ours.as_deref(), None)?;
+        call.say(format!("{}: removed", call.shown(&own)));
+    } else {
+        call.say("there is nothing to remove");
+    }
+    Ok(())
+}
+
+fn has_line(text: &[u8], line: &str) -> bool {
+    text.split_inclusive(|byte| *byte == b'\n')
+        .any(|one| one == line.as_bytes())
+}
+
+fn without_line(text: &[u8], line: &str) -> Vec<u8> {
+    text.split_inclusive(|byte| *byte == b'\n')
+        .filter(|one| *one != line.as_bytes())
+        .collect::<Vec<_>>()
+        .concat()
+}
+
+/// One block for each site and port, of the identities that go without a repository being meant.
+fn blocks(call: &Call<'_>) -> Result<String, Error> {
+    let mut text = String::new();
+    for site in call.rooms.known()?.sites {
+        let files = identity_files(call, &site)?;
+        if files.is_empty() {
+            continue;
+        }
+        for (port, hosts) in by_port(&site) {
+            let _ = writeln!(text, "Host {}", hosts.join(" "));
+            if port != 22 {
+                let _ = writeln!(text, "  Port {port}");
+            }
+            text.push_str("  User git\n");
+            for file in &files {
+                let _ = writeln!(text, "  IdentityFile {}", quoted(file));
+            }
+            text.push_str("  IdentitiesOnly yes\n");
+        }
+    }
+    if text.is_empty() {
+        return Err(Error::Below {
+            what: "there is no identity here yet that ssh could use".to_owned(),
+            hints: vec!["git bitbucket key new".to_owned()],
+        });
+    }
+    Ok(text)
+}
+
+/// In the plan's order. Keys that nobody chose (rank 8) are ssh's own anyway.
+fn identity_files(call: &Call<'_>, site: &Site) -> Result<Vec<PathBuf>, Error> {
+    let url = site
+        .ssh_hosts
+        .first()
+        .map(|place| format!("ssh://git@{}:{}/-", place.host, place.port));
+    let url = url.filter(|_| site.kind == SiteKind::DataCenter);
+    let Some(examined) = call.rooms.examine(url.as_deref())? else {
+        return Ok(Vec::new());
+    };
+    let mut files = Vec::new();
+    for candidate in examined.ours.plan.candidates {
+        let Offer::Identities(identities) = candidate.offer else {
+            continue;
+        };
+        if candidate.reason.rank == Rank::Rest {
+            continue;
+        }
+        for identity in identities {
+            let file = match identity.holder {
+                Holder::File(file) => Some(file),
+                Holder::Agent => identity.file,
+            };
+            files.extend(file.filter(|file| !files.contains(file)));
+        }
+    }
+    Ok(files)
+}
+
+/// The site's hosts and, for Cloud, its own names also where others are configured.
+fn by_port(site: &Site) -> Vec<(u16, Vec<String>)> {
+    let mut places: Vec<SshHost> = site.ssh_hosts.clone();
+    if site.kind == SiteKind::Cloud {
+        places.extend(repository::cloud().ssh_hosts);
+    }
+    let mut found: Vec<(u16, Vec<String>)> = Vec::new();
+    for place in places {
+        match found.iter_mut().find(|(port, _)| *port == place.port) {
+            Some((_, hosts)) if hosts.contains(&place.host) => {}
+            Some((_, hosts)) => hosts.push(place.host),
+            None => found.push((place.port, vec![place.host])),
+        }
+    }
+    found
+}
+
+/// As ssh_config reads a path: in quotes where it has a space, `%` doubled.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string().replace('%', "%%");
+    if text.contains(char::is_whitespace) {
+        format!("\"{text}\"")
+    } else {
+        text
+    }
+}
+
+#[cfg(unix)]
+fn private_folder(folder: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(folder)
+}
+
+#[cfg(not(unix))]
+fn private_folder(folder: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(folder)
+}
+
+/// ssh refuses a configuration that others may write (readconf.c, `SSHCONF_CHECKPERM`).
+#[cfg(unix)]
+fn private_file(file: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(file, fs::Permissions::from_mode(0o600))
+}
+
+#[cfg(not(unix))]
+fn private_file(_file: &Path) -> std::io::Result<()> {
+    Ok(())
+}
