@@ -6,6 +6,7 @@
 )]
 
 mod doctor;
+mod choice;
 mod environment;
 mod faults;
 mod first_light;

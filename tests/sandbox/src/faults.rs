@@ -49,6 +49,8 @@ pub enum SshFault {
     Silent,
     /// The connection ends at the first offered key.
     DisconnectAtAuthentication,
+    /// An offered key is refused, whatever is registered; the connection goes on.
+    RefuseKey,
     /// Host keys that were never shown before.
     OtherHostKey,
     /// The connection ends after this many bytes of a command's standard output.

@@ -150,7 +150,9 @@ impl Handler for Session {
             return Err(russh::Error::Disconnect);
         }
         let fingerprint = key::fingerprint(offer.public_key);
-        let accepted = self.shared.model().guest(user, &fingerprint).is_some();
+        let refusing = |fault: &SshFault| *fault == SshFault::RefuseKey;
+        let accepted = self.shared.faults.take_ssh(refusing).is_none()
+            && self.shared.model().guest(user, &fingerprint).is_some();
         self.note(|connection| {
             connection.offers.push(Offer {
                 user: user.to_owned(),

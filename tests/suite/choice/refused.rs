@@ -1,0 +1,136 @@
+//! A managed identity that is refused, and keys that end: what the account's key list says counts.
+
+use jiff::{Timestamp, ToSpan};
+use sandbox::{RestFault, SshFault};
+
+use super::{SITE, advertise, ask};
+use crate::support::{ALICE, World};
+
+/// A machine whose account has its managed key.
+fn served() -> World {
+    let world = World::new();
+    world.configure("bitbucket.passphrase", "none");
+    world.git(&["ls-remote", SITE]).succeeds();
+    assert_eq!(world.sandbox.keys(ALICE).len(), 1);
+    world
+}
+
+#[test]
+fn an_expired_key_is_replaced_within_the_same_command() {
+    let world = served();
+    let old = world.sandbox.keys(ALICE).remove(0);
+    world
+        .sandbox
+        .set_expiry(ALICE, Some(Timestamp::now() - 1.hour()));
+    world.git(&["clone", "-q", SITE, "site"]).succeeds();
+    let keys = world.sandbox.keys(ALICE);
+    let new: Vec<_> = keys
+        .iter()
+        .filter(|key| key.fingerprint != old.fingerprint)
+        .collect();
+    assert_eq!(new.len(), 1);
+    let before = world.sandbox.requests().len();
+    world.git(&["-C", "site", "fetch", "-q"]).succeeds();
+    assert_eq!(world.sandbox.requests().len(), before, "and stays");
+}
+
+#[test]
+fn an_expired_key_is_not_replaced_where_none_may_be_made() {
+    let world = served();
+    world
+        .sandbox
+        .set_expiry(ALICE, Some(Timestamp::now() - 1.hour()));
+    world.configure("bitbucket.provision", "never");
+    ask(&world, &["git@bitbucket.org", &advertise(SITE)]).fails_with(255);
+    assert_eq!(world.sandbox.keys(ALICE).len(), 1);
+}
+
+#[test]
+fn a_removed_key_is_never_made_anew_unasked() {
+    let world = served();
+    world.sandbox.remove_keys(ALICE, None);
+    ask(&world, &["git@bitbucket.org", &advertise(SITE)])
+        .fails_with(255)
+        .says("Permission denied (publickey)")
+        .says(&format!("hint: git bitbucket key new --account {ALICE}"));
+    assert!(world.sandbox.keys(ALICE).is_empty());
+}
+
+#[test]
+fn a_listed_key_that_is_refused_is_an_error_that_says_so() {
+    let world = served();
+    world.sandbox.faults().ssh(SshFault::RefuseKey, 1);
+    ask(&world, &["git@bitbucket.org", &advertise(SITE)])
+        .fails_with(255)
+        .says("the account lists this key");
+    assert_eq!(world.sandbox.keys(ALICE).len(), 1);
+}
+
+#[test]
+fn without_the_list_nothing_is_judged() {
+    let mut world = served();
+    world.sandbox.remove_keys(ALICE, None);
+    world
+        .sandbox
+        .faults()
+        .rest("GET", "", RestFault::DropBefore, 100);
+    let hint = format!("hint: git bitbucket login {ALICE}");
+    ask(&world, &["git@bitbucket.org", &advertise(SITE)])
+        .fails_with(255)
+        .says("Permission denied (publickey)")
+        .says(&hint);
+    world.sandbox.faults().clear();
+    world.unset("BITBUCKET_API_TOKEN");
+    world.unset("BITBUCKET_EMAIL");
+    ask(&world, &["git@bitbucket.org", &advertise(SITE)])
+        .fails_with(255)
+        .says(&hint);
+    assert!(world.sandbox.keys(ALICE).is_empty());
+}
+
+#[test]
+fn a_lost_connection_never_makes_a_key() {
+    let world = served();
+    world
+        .sandbox
+        .set_expiry(ALICE, Some(Timestamp::now() - 1.hour()));
+    for fault in [
+        SshFault::DisconnectAtAuthentication,
+        SshFault::ResetBeforeBanner,
+    ] {
+        world.sandbox.faults().ssh(fault, 100);
+        ask(&world, &["git@bitbucket.org", &advertise(SITE)]).fails_with(255);
+        world.sandbox.faults().clear();
+        assert_eq!(world.sandbox.keys(ALICE).len(), 1);
+    }
+}
+
+#[test]
+fn a_lifetime_is_given_to_the_site() {
+    let world = World::new();
+    world.configure("bitbucket.passphrase", "none");
+    world.configure("bitbucket.keyLifetime", "12w");
+    let begun = Timestamp::now();
+    world.git(&["ls-remote", SITE]).succeeds();
+    let ended = Timestamp::now();
+    let life = (12 * 7 * 24).hours();
+    let expires = world.sandbox.keys(ALICE)[0].expires_on.unwrap();
+    assert!(
+        begun + life - 1.second() <= expires && expires <= ended + life,
+        "{expires}"
+    );
+}
+
+#[test]
+fn ci_makes_no_key_and_an_explicit_auto_one_for_a_day() {
+    let mut world = World::new();
+    world.configure("bitbucket.passphrase", "none");
+    world.set("CI", "true");
+    ask(&world, &["git@bitbucket.org", &advertise(SITE)]).fails_with(255);
+    assert!(world.sandbox.keys(ALICE).is_empty());
+    world.configure("bitbucket.provision", "auto");
+    world.configure("bitbucket.keyLifetime", "90d");
+    ask(&world, &["git@bitbucket.org", &advertise(SITE)]).succeeds();
+    let expires = world.sandbox.keys(ALICE)[0].expires_on.unwrap();
+    assert!(expires <= Timestamp::now() + 24.hours(), "{expires}");
+}

@@ -1,0 +1,206 @@
+//! What somebody said about who goes: command line, git config, ssh_config.
+
+use std::fs;
+
+use sandbox::Visibility;
+
+use super::{BOB, SITE, TOOLS, advertise, ask, count, logins, two_accounts, with_keys};
+use crate::support::{ALICE, Agent, World};
+
+/// A repository that both see, so that the first of the plan is served.
+fn open_world() -> World {
+    let world = two_accounts();
+    world
+        .sandbox
+        .add_repository("acme/open", Visibility::Public);
+    with_keys(&world);
+    world
+}
+
+const OPEN: &str = "git@bitbucket.org:acme/open.git";
+
+#[track_caller]
+fn goes_as(world: &World, expected: &str) {
+    let before = count(world);
+    world.git(&["ls-remote", OPEN]).succeeds();
+    assert_eq!(logins(world, before), [expected]);
+}
+
+#[test]
+fn the_nearer_word_counts_and_every_word_stands_before_memory() {
+    let mut world = open_world();
+    goes_as(&world, ALICE);
+    world.configure("bitbucket.account", BOB);
+    goes_as(&world, BOB);
+    world.configure("bitbucket.https://bitbucket.org/acme.account", ALICE);
+    goes_as(&world, ALICE);
+    world.configure("bitbucket.https://bitbucket.org/ACME/Open.account", BOB);
+    goes_as(&world, BOB);
+    world.git(&["clone", "-q", OPEN, "open"]).succeeds();
+    world
+        .git(&["-C", "open", "config", "bitbucket.account", ALICE])
+        .succeeds();
+    let before = count(&world);
+    world.git(&["-C", "open", "fetch", "-q"]).succeeds();
+    assert_eq!(logins(&world, before), [ALICE], "its own configuration");
+    world.set("BITBUCKET_ACCOUNT", BOB);
+    let before = count(&world);
+    world.git(&["-C", "open", "fetch", "-q"]).succeeds();
+    assert_eq!(logins(&world, before), [BOB], "the variable");
+    let ssh = format!("bitbucket-ssh --account {ALICE}");
+    world.set("GIT_SSH_COMMAND", &ssh);
+    let before = count(&world);
+    world.git(&["-C", "open", "fetch", "-q"]).succeeds();
+    assert_eq!(logins(&world, before), [ALICE], "the option");
+}
+
+#[test]
+fn an_account_that_was_named_is_alone() {
+    let world = open_world();
+    ask(
+        &world,
+        &["--account", BOB, "git@bitbucket.org", &advertise(SITE)],
+    )
+    .fails_with(1)
+    .says("conq: repository access denied.");
+    world.configure("bitbucket.account", BOB);
+    let before = count(&world);
+    world.git(&["ls-remote", SITE]).fails_with(128);
+    assert_eq!(logins(&world, before), [BOB], "no other is offered");
+    // Several values: in order, within the same command.
+    world.configure("bitbucket.account", ALICE);
+    world.git(&["ls-remote", SITE]).succeeds();
+    assert_eq!(logins(&world, before + 1), [BOB, ALICE]);
+    world.git(&["ls-remote", SITE]).succeeds();
+    assert_eq!(
+        logins(&world, before + 3),
+        [ALICE],
+        "of several the one that was learned goes first"
+    );
+}
+
+#[test]
+fn an_identity_file_stands_before_accounts() {
+    let mut world = open_world();
+    let work = world.make_key("work", "");
+    world.sandbox.add_key(BOB, &work, "work");
+    let file = world.path("home/.ssh/work");
+    world.configure("bitbucket.account", ALICE);
+    world.configure("bitbucket.identityFile", "~/.ssh/work");
+    goes_as(&world, BOB);
+    // By URL, then the repository's own.
+    let own = world.make_key("own", "");
+    world.sandbox.add_key(ALICE, &own, "own");
+    world.configure(
+        "bitbucket.https://bitbucket.org/acme.identityFile",
+        world.path("home/.ssh/own").to_str().unwrap(),
+    );
+    goes_as(&world, ALICE);
+    world.git(&["clone", "-q", OPEN, "open"]).succeeds();
+    let file = file.to_str().unwrap();
+    world
+        .git(&["-C", "open", "config", "bitbucket.identityFile", file])
+        .succeeds();
+    let before = count(&world);
+    world.git(&["-C", "open", "fetch", "-q"]).succeeds();
+    assert_eq!(logins(&world, before), [BOB]);
+    // The public half names a key of the agent.
+    let agent = Agent::start(&mut world);
+    agent.add(&world, "work");
+    fs::remove_file(world.path("home/.ssh/work")).unwrap();
+    let public = format!("{file}.pub");
+    world
+        .git(&["-C", "open", "config", "bitbucket.identityFile", &public])
+        .succeeds();
+    world.git(&["-C", "open", "fetch", "-q"]).succeeds();
+    assert_eq!(logins(&world, before + 1), [BOB]);
+    drop(agent);
+    world
+        .git(&["-C", "open", "fetch"])
+        .fails_with(128)
+        .says("work.pub");
+}
+
+#[test]
+fn a_missing_identity_file_is_an_error_with_the_line_that_makes_it() {
+    let world = open_world();
+    world.configure("bitbucket.identityFile", "~/.ssh/none");
+    let before = count(&world);
+    let file = world.path("home/.ssh/none");
+    ask(&world, &["git@bitbucket.org", &advertise(OPEN)])
+        .fails_with(255)
+        .says(&format!(
+            "hint: git bitbucket key new --file '{}'",
+            file.display()
+        ));
+    assert_eq!(count(&world), before, "nothing else is tried");
+}
+
+#[test]
+fn a_read_only_access_key_is_left_out_for_a_push() {
+    let world = two_accounts();
+    with_keys(&world);
+    let line = world.make_key("deploy", "");
+    let key = world.sandbox.add_deploy_key("acme/tools", &line, "deploy");
+    let file = world.path("home/.ssh/deploy");
+    let records = world.path("home/.ssh/bitbucket-ssh/records.json");
+    let mut known: serde_json::Value =
+        serde_json::from_slice(&fs::read(&records).unwrap()).unwrap();
+    let mut record = known["identities"][0].clone();
+    for (name, value) in [
+        ("file", file.to_str().unwrap()),
+        ("public_key", &key.key),
+        ("fingerprint", &format!("SHA256:{}", key.fingerprint)),
+        ("key_id", &key.id.to_string()),
+        ("repository", "https://bitbucket.org/acme/tools"),
+    ] {
+        record[name] = value.into();
+    }
+    record["read_only"] = true.into();
+    known["identities"].as_array_mut().unwrap().push(record);
+    fs::write(&records, serde_json::to_vec(&known).unwrap()).unwrap();
+    world.configure(
+        "bitbucket.https://bitbucket.org/acme/tools.identityFile",
+        file.to_str().unwrap(),
+    );
+    let before = count(&world);
+    world.git(&["clone", "-q", TOOLS, "tools"]).succeeds();
+    assert_eq!(logins(&world, before), ["access key"]);
+    world
+        .git(&["-C", "tools", "commit", "-q", "--allow-empty", "-m", "x"])
+        .succeeds();
+    world.git(&["-C", "tools", "push", "-q"]).succeeds();
+    let pushed = logins(&world, before + 1);
+    assert!(!pushed.contains(&"access key".to_owned()), "{pushed:?}");
+    assert_eq!(pushed.last().map(String::as_str), Some(BOB));
+}
+
+#[test]
+fn identities_only_and_an_alias_are_statements_of_ssh_config() {
+    let world = open_world();
+    let work = world.make_key("work", "");
+    world.sandbox.add_key(BOB, &work, "work");
+    let config = world.path("home/.ssh/config");
+    fs::write(
+        &config,
+        "Host bitbucket.org\n IdentityFile ~/.ssh/work\n IdentitiesOnly yes\n",
+    )
+    .unwrap();
+    goes_as(&world, BOB);
+    // Without IdentitiesOnly it is of the last rank.
+    fs::write(&config, "Host bitbucket.org\n IdentityFile ~/.ssh/work\n").unwrap();
+    let before = count(&world);
+    world.git(&["ls-remote", OPEN]).succeeds();
+    assert_eq!(logins(&world, before), [ALICE]);
+    // An alias is one, with a managed identity's file too.
+    let files = world.ssh_files();
+    let managed = files.iter().find(|name| name.contains("bob")).unwrap();
+    fs::write(
+        &config,
+        format!("Host work\n HostName bitbucket.org\n User git\n IdentityFile ~/.ssh/{managed}\n"),
+    )
+    .unwrap();
+    let before = count(&world);
+    world.git(&["ls-remote", "work:acme/open.git"]).succeeds();
+    assert_eq!(logins(&world, before), [BOB]);
+}
