@@ -9,15 +9,22 @@ use std::time::{Duration, Instant};
 use crate::context::Context;
 use crate::diagnostics;
 use crate::git_connection::failure::{Failure, Tried};
-use crate::git_connection::keys::Keys;
+use crate::git_connection::keys::{Keys, NewKey};
 use crate::git_connection::survey::Subject;
-use crate::identity::{AccountName, Candidate, Identity, Managed, Offer, Plan, State};
+use crate::identity::{
+    AccountName, Candidate, Identity, Managed, Offer, Plan, Rank, Reason, State,
+};
 use crate::prompt::Prompt;
+use crate::provision::ensure::ByHand;
+use crate::settings::{Origin, Provision};
 use crate::ssh_command::Request;
 use crate::transport::{Endpoint, ExitStatus, Outcome, Session, native};
 
 /// How long a key that the site has taken may be unknown to its SSH servers (interface section 5).
 const PROPAGATION: Duration = Duration::from_secs(30);
+
+/// How often it is looked whether a person has pasted a key.
+const PASTING: Duration = Duration::from_secs(2);
 
 /// One git command on its way.
 pub struct Attempts<'a> {
@@ -45,14 +52,17 @@ impl Attempts<'_> {
     /// Whatever ends the call at once (no connection, a host key, a managed identity that was
     /// refused), or [`Failure::NotServed`] when the plan is at its end.
     pub fn run(&self, plan: Plan) -> Result<ExitStatus, Failure> {
-        if let Some(missing) = plan.missing.into_iter().next() {
-            return Err(Failure::IdentityFileMissing(missing));
+        if let Some(missing) = plan.missing.first() {
+            return Err(Failure::IdentityFileMissing(missing.clone()));
         }
         let mut tried = Tried::default();
         for candidate in &plan.candidates {
             if let Some(status) = self.try_candidate(candidate, &mut tried)? {
                 return Ok(status);
             }
+        }
+        if let Some(status) = self.try_newcomer(&plan, &mut tried)? {
+            return Ok(status);
         }
         tried.passed_over = plan.passed_over;
         tried.closed_by = plan.closed_by;
@@ -65,23 +75,58 @@ impl Attempts<'_> {
         candidate: &Candidate,
         tried: &mut Tried,
     ) -> Result<Option<ExitStatus>, Failure> {
-        let mut made_now = false;
-        let mut identities = match (&candidate.offer, &candidate.account) {
-            (Offer::Identities(identities), _) => tried.without_let_in(identities),
+        let going = match (&candidate.offer, &candidate.account) {
+            (Offer::Identities(identities), _) => Going::of(tried.without_let_in(identities)),
             (Offer::NewKey, Some(account)) => {
                 if tried.repository_was_refused() && !self.may_make_after_refusal(account, tried)? {
                     return Ok(None);
                 }
-                made_now = true;
-                vec![self.keys.make(account, self.prompt)?]
+                Going::new(self.keys.make(account, self.prompt)?)
             }
-            (Offer::NewKey, None) => Vec::new(),
+            (Offer::NewKey, None) => return Ok(None),
         };
-        while !identities.is_empty() {
-            let outcome = if made_now {
-                self.open_new(&identities)?
-            } else {
-                self.open(&identities)?
+        self.go(candidate, going, tried)
+    }
+
+    /// No account is known here and nobody was let in: a person on a terminal is told how to log
+    /// in, and goes on.
+    fn try_newcomer(&self, plan: &Plan, tried: &mut Tried) -> Result<Option<ExitStatus>, Failure> {
+        let known = plan.candidates.iter().any(|one| one.account.is_some());
+        let wanted = self.prompt.terminal()
+            && !known
+            && plan.closed_by.is_none()
+            && !tried.repository_was_refused()
+            && self.keys.settings.provision.value != Provision::Never;
+        if !wanted {
+            return Ok(None);
+        }
+        let Some(new) = self.keys.make_for_newcomer(self.prompt)? else {
+            return Ok(None);
+        };
+        let candidate = Candidate {
+            account: new.identity.managed.as_ref().map(|m| m.account.clone()),
+            offer: Offer::NewKey,
+            reason: Reason {
+                rank: Rank::Rest,
+                origin: Origin::Default,
+                text: "no account was known".to_owned(),
+            },
+        };
+        self.go(&candidate, Going::new(new), tried)
+    }
+
+    /// Opens connections until one is served or there is nothing left to offer.
+    fn go(
+        &self,
+        candidate: &Candidate,
+        mut going: Going,
+        tried: &mut Tried,
+    ) -> Result<Option<ExitStatus>, Failure> {
+        while !going.identities.is_empty() {
+            let outcome = match (going.by_hand.take(), going.made_now) {
+                (Some(held), _) => self.open_by_hand(&going.identities, held)?,
+                (None, true) => self.open_new(&going.identities)?,
+                (None, false) => self.open(&going.identities)?,
             };
             match outcome {
                 Outcome::Served {
@@ -101,16 +146,16 @@ impl Attempts<'_> {
                     endpoint,
                 } => {
                     self.keys.let_in(&identity, &endpoint);
-                    identities = after(&identities, &identity);
+                    going.identities = after(&going.identities, &identity);
                     tried.refused_repository(candidate, identity, stderr, stdout, status);
                 }
                 Outcome::NotLetIn(refusal) => {
-                    if let Some(record) = self.judged(&identities) {
-                        let replacement = self.judge(record, made_now)?;
-                        made_now = replacement.is_some() || made_now;
-                        match replacement {
-                            Some(identity) => identities = vec![identity],
-                            None => return self.wait_for_listed(&identities, candidate, tried),
+                    if let Some(record) = self.judged(&going.identities) {
+                        match self.judge(record, going.made_now)? {
+                            Some(new) => going = Going::new(new),
+                            None => {
+                                return self.wait_for_listed(&going.identities, candidate, tried);
+                            }
                         }
                     } else {
                         tried.not_let_in(candidate, &refusal);
@@ -135,7 +180,7 @@ impl Attempts<'_> {
 
     /// What the account's key list says about a refused key: a replacement, or the end. `None`:
     /// it is listed and was never proved, so that waiting may help.
-    fn judge(&self, record: &Managed, made_now: bool) -> Result<Option<Identity>, Failure> {
+    fn judge(&self, record: &Managed, made_now: bool) -> Result<Option<NewKey>, Failure> {
         if made_now {
             return Err(Failure::NewKeyNotAccepted(Box::new(record.clone())));
         }
@@ -200,6 +245,23 @@ impl Attempts<'_> {
         }
     }
 
+    /// Opens connections until a person has pasted the key; nobody else of this machine makes one
+    /// for the site meanwhile.
+    fn open_by_hand(&self, identities: &[Identity], _held: ByHand) -> Result<Outcome, Failure> {
+        loop {
+            let outcome = self.open(identities)?;
+            if !matches!(outcome, Outcome::NotLetIn(_)) {
+                return Ok(outcome);
+            }
+            for _ in 0..10 {
+                if crate::prompt::caller_gone() {
+                    return Err(Failure::Transport(crate::transport::Error::CallerGone));
+                }
+                std::thread::sleep(PASTING / 10);
+            }
+        }
+    }
+
     fn open(&self, identities: &[Identity]) -> Result<Outcome, Failure> {
         let passphrase = |file: &std::path::Path| self.keys.passphrase(file);
         let session = Session {
@@ -248,6 +310,32 @@ impl Attempts<'_> {
             Err(error) => tried.not_made(account, &error.to_string()),
         }
         Ok(false)
+    }
+}
+
+/// What the next connection offers.
+struct Going {
+    identities: Vec<Identity>,
+    /// The site has taken it just now: its SSH servers may not know it yet.
+    made_now: bool,
+    by_hand: Option<ByHand>,
+}
+
+impl Going {
+    fn of(identities: Vec<Identity>) -> Self {
+        Self {
+            identities,
+            made_now: false,
+            by_hand: None,
+        }
+    }
+
+    fn new(new: NewKey) -> Self {
+        Self {
+            identities: vec![new.identity],
+            made_now: true,
+            by_hand: new.by_hand,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use crate::bitbucket::{
-    self, Access, HttpSettings, KeyRegistry, RegisteredKey, credential, keyring,
+    self, Access, HttpSettings, KeyRegistry, RegisteredKey, credential, credential::Token, keyring,
 };
 use crate::context::Context;
 use crate::git_connection::failure::Failure;
@@ -14,12 +14,21 @@ use crate::git_connection::survey::{Subject, identity_of};
 use crate::identity::learned::{self, Lesson};
 use crate::identity::{AccountName, Identity, Managed, PassphrasePlace, State};
 use crate::prompt::Prompt;
+use crate::provision::person::Person;
 use crate::provision::record::Records;
 use crate::provision::{self, ensure, judge};
 use crate::repository::{Direction, Repository, Site};
-use crate::secret::Secret;
+use crate::secret::{Secret, TokenPlace};
 use crate::settings::{GitConfig, Settings};
 use crate::transport::Endpoint;
+
+/// A key that was made, finished or found just now.
+pub struct NewKey {
+    /// It.
+    pub identity: Identity,
+    /// A person is pasting it; held until it is let in.
+    pub by_hand: Option<ensure::ByHand>,
+}
 
 /// What the loop needs to know about keys.
 pub struct Keys<'a> {
@@ -53,8 +62,20 @@ impl<'a> Keys<'a> {
     }
 
     /// Makes (or finishes, or finds) the account's key pair and registers it.
-    pub fn make(&self, account: &AccountName, prompt: &dyn Prompt) -> Result<Identity, Failure> {
+    pub fn make(&self, account: &AccountName, prompt: &dyn Prompt) -> Result<NewKey, Failure> {
         self.ensure(account, prompt, None)
+    }
+
+    /// The same where no account is known: a person says which. `None`: none.
+    pub fn make_for_newcomer(&self, prompt: &dyn Prompt) -> Result<Option<NewKey>, Failure> {
+        let newcomer = ensure::Newcomer {
+            context: self.context,
+            site: self.site,
+            settings: self.settings,
+            prompt,
+        };
+        let made = self.with_person(|person| ensure::ensure_newcomer(&newcomer, person))?;
+        Ok(made.map(|made| self.new_key(made)))
     }
 
     fn ensure(
@@ -62,8 +83,8 @@ impl<'a> Keys<'a> {
         account: &AccountName,
         prompt: &dyn Prompt,
         replaces: Option<&Managed>,
-    ) -> Result<Identity, Failure> {
-        let made = ensure::ensure(&ensure::Order {
+    ) -> Result<NewKey, Failure> {
+        let order = ensure::Order {
             context: self.context,
             site: self.site,
             account,
@@ -71,21 +92,41 @@ impl<'a> Keys<'a> {
             prompt,
             replaces,
             registry: &|| self.registry(account),
-        })?;
+        };
+        let made = self.with_person(|person| ensure::ensure_with(&order, person))?;
+        Ok(self.new_key(made))
+    }
+
+    fn with_person<T>(&self, act: impl FnOnce(&Person<'_>) -> T) -> T {
+        act(&Person {
+            registry: &|account| self.registry(account),
+            connect: &|account, secret| {
+                let token = Token {
+                    account: account.name.clone(),
+                    secret: secret.clone(),
+                    place: TokenPlace::File,
+                };
+                let http = http_settings(self.git_config, self.site);
+                bitbucket::connect(self.context, self.site, token, http)
+            },
+            user_email: self.git_config.user_email(),
+        })
+    }
+
+    fn new_key(&self, made: ensure::Made) -> NewKey {
         if let Some(passphrase) = made.passphrase {
             self.chosen
                 .replace(Some((made.record.file.clone(), passphrase)));
         }
-        Ok(identity_of(&made.record))
+        NewKey {
+            identity: identity_of(&made.record),
+            by_hand: made.by_hand,
+        }
     }
 
     /// A managed identity was refused on a connection that stayed open: only the account's key
     /// list says what that means (interface section 4). `None`: listed, and never proved.
-    pub fn judge(
-        &self,
-        record: &Managed,
-        prompt: &dyn Prompt,
-    ) -> Result<Option<Identity>, Failure> {
+    pub fn judge(&self, record: &Managed, prompt: &dyn Prompt) -> Result<Option<NewKey>, Failure> {
         let not_judged = |why| Failure::NotJudged {
             record: Box::new(record.clone()),
             why,
@@ -143,7 +184,9 @@ impl<'a> Keys<'a> {
         direction: Direction,
     ) -> Result<bool, provision::Error> {
         let Some(registry) = self.registry(account)? else {
-            return Ok(false);
+            return Err(provision::Error::NoToken {
+                account: account.clone(),
+            });
         };
         let access = registry
             .access(repository)
@@ -204,7 +247,7 @@ impl<'a> Keys<'a> {
 
     fn prove(&self, identity: &Identity) {
         if let Some(record) = &identity.managed
-            && record.state == State::Registered
+            && matches!(record.state, State::Registered | State::Pending)
             && let Err(error) = ensure::proved(self.context, record)
         {
             tracing::warn!("{error}");

@@ -11,9 +11,10 @@ use ssh_key::HashAlg;
 
 use super::lock::Lock;
 use super::passphrase::{self, Passphrase};
+use super::person::{self, Person};
 use super::record::{self, Records};
 use super::registration::{Registration, register};
-use super::{Error, folder, generate, names};
+use super::{Error, by_hand, folder, generate, names};
 use crate::bitbucket::{self, KeyRegistry, NewKey, RegisteredKey, User};
 use crate::context::Context;
 use crate::diagnostics;
@@ -44,14 +45,32 @@ pub struct Order<'a> {
     pub registry: &'a dyn Fn() -> Result<Option<Box<dyn KeyRegistry>>, Error>,
 }
 
-/// A key that is registered.
+/// A key that is wanted where no account is known.
+pub struct Newcomer<'a> {
+    /// The captured process surroundings.
+    pub context: &'a Context,
+    /// Where it is to be registered.
+    pub site: &'a Site,
+    /// Key type, lifetime and passphrase.
+    pub settings: &'a Settings,
+    /// Who can be asked.
+    pub prompt: &'a dyn Prompt,
+}
+
+/// A key that is registered, or about to be pasted.
 #[derive(Debug)]
 pub struct Made {
     /// Its record.
     pub record: Managed,
     /// What a person has just chosen for its file: it need not be asked for again.
     pub passphrase: Option<Secret>,
+    /// A person is to paste it: the site does not know it yet. Others wait until this is dropped.
+    pub by_hand: Option<ByHand>,
 }
+
+/// Holds the lock of the site while a person pastes a key.
+#[derive(Debug)]
+pub struct ByHand(#[expect(dead_code, reason = "held, not used")] Lock);
 
 /// Makes a key pair for the account and registers it; or finishes one that was begun, or adopts
 /// one that the account lists already, or takes the one that another process has just made.
@@ -61,20 +80,87 @@ pub struct Made {
 ///
 /// See [`Error`]; what was begun stays recorded.
 pub fn ensure(order: &Order<'_>) -> Result<Made, Error> {
-    let account = order.account;
+    allowed(order)?;
+    let lock = lock(order)?;
+    locked(order, None, lock)
+}
+
+/// As [`ensure`]; where there is no token, a person on a terminal is asked for one, or pastes the
+/// key.
+///
+/// # Errors
+///
+/// As [`ensure`].
+pub fn ensure_with(order: &Order<'_>, person: &Person<'_>) -> Result<Made, Error> {
+    allowed(order)?;
+    let lock = lock(order)?;
+    locked(order, Some(person), lock)
+}
+
+/// For a machine that knows no account of the site: a person on a terminal says which. `None`:
+/// the person named none.
+///
+/// # Errors
+///
+/// As [`ensure`].
+pub fn ensure_newcomer(
+    newcomer: &Newcomer<'_>,
+    person: &Person<'_>,
+) -> Result<Option<Made>, Error> {
+    let context = newcomer.context;
+    let lock = lock_of(context, newcomer.site, newcomer.prompt)?;
+    let meanwhile = Records::open(context)?.newest(&newcomer.site.url).cloned();
+    if let Some(record) = meanwhile {
+        return Ok(Some(made(record)));
+    }
+    let asked = person::account(context, newcomer.site, newcomer.prompt, person)?;
+    let Some(account) = asked else {
+        return Ok(None);
+    };
+    let order = Order {
+        context,
+        site: newcomer.site,
+        account: &account,
+        settings: newcomer.settings,
+        prompt: newcomer.prompt,
+        replaces: None,
+        registry: &|| (person.registry)(&account),
+    };
+    locked(&order, Some(person), lock).map(Some)
+}
+
+fn allowed(order: &Order<'_>) -> Result<(), Error> {
     if order.settings.provision.value == Provision::Never {
         return Err(Error::NotAllowed {
-            account: account.clone(),
+            account: order.account.clone(),
         });
     }
-    let folder = folder::prepare(order.context)?;
-    let _lock = Lock::of_site(&folder.join(lock_name(order.site)), order.prompt)?;
-    if let Some(directory) = order.context.ssh_directory() {
+    Ok(())
+}
+
+fn lock(order: &Order<'_>) -> Result<Lock, Error> {
+    lock_of(order.context, order.site, order.prompt)
+}
+
+fn lock_of(context: &Context, site: &Site, prompt: &dyn Prompt) -> Result<Lock, Error> {
+    let folder = folder::prepare(context)?;
+    let lock = Lock::of_site(&folder.join(lock_name(site)), prompt)?;
+    if let Some(directory) = context.ssh_directory() {
         key_pair::sweep_drafts(&directory);
     }
-    if let Some(record) = Records::open(order.context)?.usable(account, order.replaces) {
+    Ok(lock)
+}
+
+/// Everything that is done under the lock of the site.
+fn locked(order: &Order<'_>, person: Option<&Person<'_>>, lock: Lock) -> Result<Made, Error> {
+    let account = order.account;
+    // Not only read: what a killed process left of the records goes, too.
+    let meanwhile = record::update(order.context, |records| {
+        records.usable(account, order.replaces).cloned()
+    })?;
+    if let Some(record) = meanwhile {
         tracing::info!("{}: made meanwhile", record.file.display());
-        return Ok(made(record.clone()));
+        return Ok(made(record));
     }
     if order.settings.provision.value == Provision::Ask {
         let question = format!("Make a key for {account} and register it with the site? [Y/n] ");
@@ -84,9 +170,19 @@ pub fn ensure(order: &Order<'_>) -> Result<Made, Error> {
             });
         }
     }
-    let registry = (order.registry)()?.ok_or_else(|| Error::NoToken {
-        account: account.clone(),
-    })?;
+    let person = person.filter(|_| order.prompt.terminal());
+    let registry = match ((order.registry)()?, person) {
+        (Some(registry), _) => registry,
+        (None, Some(person)) => match person::log_in(order, person)? {
+            Some(registry) => registry,
+            None => return by_hand::make(order, ByHand(lock)),
+        },
+        (None, None) => {
+            return Err(Error::NoToken {
+                account: account.clone(),
+            });
+        }
+    };
     let site_said = |error: bitbucket::Error| Error::Site {
         account: account.clone(),
         error,
@@ -106,13 +202,27 @@ pub fn ensure(order: &Order<'_>) -> Result<Made, Error> {
     if let Some(record) = desk.adopt()? {
         return Ok(made(record));
     }
-    desk.make()
+    match desk.make() {
+        // A kind of token that may not add keys.
+        Err(Error::Site {
+            error: bitbucket::Error::Forbidden { message },
+            ..
+        }) if person.is_some() => {
+            diagnostics::notice(&format!("the token may not register keys: {message}"));
+            by_hand::make(order, ByHand(lock))
+        }
+        made => made,
+    }
 }
 
-/// A connection with the key was let in. Written once.
+/// A connection with the key was let in. Written once. What a person has pasted is let in and yet
+/// unverified: whose account it was pasted into, only a login tells.
 pub fn proved(context: &Context, record: &Managed) -> Result<(), Error> {
     let proved = Managed {
-        state: State::Proved,
+        state: match record.state {
+            State::Pending => State::Unverified,
+            _ => State::Proved,
+        },
         ..record.clone()
     };
     record::update(context, |records| records.set_identity(proved))
@@ -122,6 +232,7 @@ fn made(record: Managed) -> Made {
     Made {
         record,
         passphrase: None,
+        by_hand: None,
     }
 }
 
@@ -224,7 +335,7 @@ impl Desk<'_> {
             .order
             .replaces
             .map(|record| record.fingerprint.as_str());
-        let name = self.file_name();
+        let name = file_name(self.order);
         for file in names::places(&directory, &name).take_while(|file| file.exists()) {
             let Ok(identity) = key_pair::identity(&file) else {
                 continue;
@@ -276,12 +387,13 @@ impl Desk<'_> {
             passphrase::choose(context, order.settings.passphrase.value, order.prompt)?;
         let mut message = String::new();
         for _ in 0..PAIRS {
-            let record = self.place_new(&passphrase)?;
+            let record = place_new(order, &passphrase)?;
             match self.register(&record)? {
                 Ok(record) => {
                     return Ok(Made {
                         record,
                         passphrase: passphrase.secret,
+                        by_hand: None,
                     });
                 }
                 Err(words) => {
@@ -298,48 +410,6 @@ impl Desk<'_> {
             }
         }
         Err(Error::AlwaysTaken { message })
-    }
-
-    /// A new pair: recorded as pending, then its files placed.
-    fn place_new(&self, passphrase: &Passphrase) -> Result<Managed, Error> {
-        let order = self.order;
-        let context = order.context;
-        let directory = context.ssh_directory().ok_or(Error::NoHome)?;
-        let now = self.now();
-        let label = names::label(context, now, &record::machine_tag(context)?);
-        let pair = generate::key_pair(order.settings.key_type.value)?;
-        let fingerprint = pair.fingerprint(HashAlg::Sha256).to_string();
-        passphrase::keep(context, passphrase, &fingerprint)?;
-        let records = Records::open(context)?;
-        let file = names::places(&directory, &self.file_name())
-            .find(|file| {
-                let recorded = records.identities().iter().any(|known| known.file == *file);
-                !file.exists() && !with_pub(file).exists() && !recorded
-            })
-            .ok_or_else(|| Error::Generate("there is no free name for it".to_owned()))?;
-        let record = Managed {
-            account: order.account.clone(),
-            file: file.clone(),
-            public_key: one_line(pair.public_key()),
-            fingerprint,
-            key_id: None,
-            label,
-            created: now,
-            expires: self.expires(now),
-            state: State::Pending,
-            passphrase: passphrase.place,
-            repository: None,
-            read_only: false,
-        };
-        record::update(context, |records| records.set_identity(record.clone()))?;
-        key_pair::place(&file, &pair, passphrase.lock(), &record.label)?;
-        diagnostics::notice(&format!(
-            "made an {} key pair for {}: {}",
-            generate::name(order.settings.key_type.value),
-            order.account,
-            shown(context, &file)
-        ));
-        Ok(record)
     }
 
     /// On the account's list, and recorded so. The inner error: the site knows the key from
@@ -391,20 +461,60 @@ impl Desk<'_> {
         ));
         Ok(Ok(registered))
     }
+}
 
-    fn expires(&self, now: Timestamp) -> Option<Timestamp> {
-        let days = self.order.settings.key_lifetime.as_ref()?.value;
-        now.checked_add((i64::from(days) * 24).hours()).ok()
-    }
+/// A new pair: recorded as pending, then its files placed.
+pub(super) fn place_new(order: &Order<'_>, passphrase: &Passphrase) -> Result<Managed, Error> {
+    let context = order.context;
+    let directory = context.ssh_directory().ok_or(Error::NoHome)?;
+    let now = context.clock.now();
+    let label = names::label(context, now, &record::machine_tag(context)?);
+    let pair = generate::key_pair(order.settings.key_type.value)?;
+    let fingerprint = pair.fingerprint(HashAlg::Sha256).to_string();
+    passphrase::keep(context, passphrase, &fingerprint)?;
+    let records = Records::open(context)?;
+    let file = names::places(&directory, &file_name(order))
+        .find(|file| {
+            let recorded = records.identities().iter().any(|known| known.file == *file);
+            !file.exists() && !with_pub(file).exists() && !recorded
+        })
+        .ok_or_else(|| Error::Generate("there is no free name for it".to_owned()))?;
+    let record = Managed {
+        account: order.account.clone(),
+        file: file.clone(),
+        public_key: one_line(pair.public_key()),
+        fingerprint,
+        key_id: None,
+        label,
+        created: now,
+        expires: expires(order, now),
+        state: State::Pending,
+        passphrase: passphrase.place,
+        repository: None,
+        read_only: false,
+    };
+    record::update(context, |records| records.set_identity(record.clone()))?;
+    key_pair::place(&file, &pair, passphrase.lock(), &record.label)?;
+    diagnostics::notice(&format!(
+        "made an {} key pair for {}: {}",
+        generate::name(order.settings.key_type.value),
+        order.account,
+        shown(context, &file)
+    ));
+    Ok(record)
+}
 
-    fn file_name(&self) -> String {
-        let order = self.order;
-        names::file_name(order.site, order.account, order.settings.key_type.value)
-    }
+fn expires(order: &Order<'_>, now: Timestamp) -> Option<Timestamp> {
+    let days = order.settings.key_lifetime.as_ref()?.value;
+    now.checked_add((i64::from(days) * 24).hours()).ok()
+}
+
+fn file_name(order: &Order<'_>) -> String {
+    names::file_name(order.site, order.account, order.settings.key_type.value)
 }
 
 /// Whether the file holds the private half of this key.
-fn holds(file: &Path, fingerprint: &str) -> bool {
+pub(super) fn holds(file: &Path, fingerprint: &str) -> bool {
     key_pair::identity(file).is_ok_and(|identity| {
         matches!(identity.holder, crate::identity::Holder::File(_))
             && identity.fingerprint().as_deref() == Some(fingerprint)

@@ -4,14 +4,17 @@
 //! keeps lie in `~/.ssh/bitbucket-ssh/`; it asks through `prompt`, and the proof by a connection is
 //! the corridor's.
 
+mod by_hand;
 pub mod ensure;
 mod error;
 mod folder;
 mod generate;
+pub mod guide;
 pub mod judge;
 mod lock;
 mod names;
 mod passphrase;
+pub mod person;
 pub mod record;
 mod registration;
 

@@ -87,7 +87,15 @@ impl Records {
     }
 
     /// Adds an account, or puts what is known of it in the place of what was known.
+    /// An unverified identity that the account lists is verified by that.
     pub fn set_account(&mut self, account: Account) {
+        for identity in &mut self.identities {
+            let listed = account.key_fingerprints.contains(&identity.fingerprint);
+            let confirmed = identity.state == State::Unverified && listed;
+            if confirmed && identity.account == account.account {
+                identity.state = State::Proved;
+            }
+        }
         let known = self.accounts.iter_mut();
         match known
             .into_iter()
@@ -103,6 +111,16 @@ impl Records {
         let before = self.accounts.len();
         self.accounts.retain(|account| account.account != *name);
         self.accounts.len() < before
+    }
+
+    /// The newest identity of any account of the site that was let in or registered and whose
+    /// file is here.
+    pub fn newest(&self, site: &str) -> Option<&Managed> {
+        self.identities
+            .iter()
+            .filter(|identity| identity.account.site == site && identity.repository.is_none())
+            .filter(|identity| identity.state != State::Pending && identity.file.exists())
+            .max_by_key(|identity| identity.created)
     }
 
     /// Adds an identity, or puts it in the place of the one with the same fingerprint.

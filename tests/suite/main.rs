@@ -5,8 +5,8 @@
     reason = "test code: it starts processes, in an environment of their own"
 )]
 
-mod doctor;
 mod choice;
+mod doctor;
 mod environment;
 mod faults;
 mod first_light;
@@ -19,3 +19,4 @@ mod secrets;
 mod sessions;
 mod ssh_config;
 mod support;
+mod terminal;

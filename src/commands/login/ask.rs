@@ -1,11 +1,12 @@
 //! Who logs in where, with what: from the command line, standard input, or a person.
 
-use super::{Attempt, guide};
+use super::Attempt;
 use crate::commands::Error;
 use crate::commands::arguments::Login;
 use crate::commands::call::Call;
 use crate::commands::known::Known;
 use crate::prompt;
+use crate::provision::guide;
 use crate::repository::{Site, SiteKind};
 use crate::secret::Secret;
 

@@ -1,7 +1,7 @@
 //! What the site says of a token, without changing anything there.
 
-use super::guide::SCOPES;
 use crate::bitbucket::{self, KeyRegistry, RegisteredKey, User};
+use crate::provision::guide::SCOPES;
 
 /// What a token showed.
 #[derive(Debug, Clone)]

@@ -5,20 +5,19 @@
 
 mod ask;
 mod check;
-mod guide;
 
 use super::arguments::Login;
 use super::call::Call;
 use super::{Error, git, owner};
 use crate::context::API_TOKEN;
 use crate::identity::{Account, AccountName};
+pub(super) use crate::provision::guide::token_page;
 use crate::repository::{Site, SiteKind};
 use crate::sanitise::sanitise;
 use crate::secret::{Secret, TokenPlace};
 use ask::ask;
 use check::Seen;
 pub(super) use check::{Refusal, check};
-pub(super) use guide::token_page;
 
 /// Logs in: the token is checked, then stored, then the account is recorded, then everything is
 /// said. Asks only where no token comes from standard input.

@@ -1,18 +1,18 @@
-//! How a token is made, in words: page and scopes.
+//! How a token is made and a key is pasted, in words: pages and scopes.
 //!
 //! Pages: support.atlassian.com/bitbucket-cloud/docs/using-api-tokens.
 
 use crate::repository::{Site, SiteKind};
 
 /// Without these nothing works. No scope of an API token implies another.
-pub(super) const SCOPES: [&str; 3] = [
+pub const SCOPES: [&str; 3] = [
     "read:user:bitbucket",
     "read:ssh-key:bitbucket",
     "write:ssh-key:bitbucket",
 ];
 
 /// The page on which a token is made.
-pub(in crate::commands) fn token_page(site: &Site) -> String {
+pub fn token_page(site: &Site) -> String {
     match site.kind {
         SiteKind::Cloud => "https://id.atlassian.com/manage-profile/security/api-tokens".to_owned(),
         SiteKind::DataCenter => format!("{}/account", site.url),
@@ -20,7 +20,7 @@ pub(in crate::commands) fn token_page(site: &Site) -> String {
 }
 
 /// The lines in front of the question for a token.
-pub(super) fn lines(site: &Site, account: &str) -> Vec<String> {
+pub fn lines(site: &Site, account: &str) -> Vec<String> {
     let page = token_page(site);
     match site.kind {
         SiteKind::Cloud => vec![
@@ -36,5 +36,13 @@ pub(super) fn lines(site: &Site, account: &str) -> Vec<String> {
             "Many sites let no such token register SSH keys; then the password is needed."
                 .to_owned(),
         ],
+    }
+}
+
+/// The page on which a public key is pasted.
+pub fn key_page(site: &Site) -> String {
+    match site.kind {
+        SiteKind::Cloud => "https://bitbucket.org/account/settings/ssh-keys/".to_owned(),
+        SiteKind::DataCenter => format!("{}/plugins/servlet/ssh/account/keys", site.url),
     }
 }

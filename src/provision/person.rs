@@ -1,0 +1,152 @@
+//! A person on a terminal who has no token here: says which account, gives a token, or nothing.
+
+use super::ensure::Order;
+use super::{Error, guide, record};
+use crate::bitbucket::{self, KeyRegistry, RegisteredKey, User, credential, keyring};
+use crate::context::Context;
+use crate::diagnostics;
+use crate::identity::{Account, AccountName};
+use crate::prompt::Prompt;
+use crate::repository::{Site, SiteKind};
+use crate::secret::{Secret, TokenPlace};
+
+/// An account's view of the site.
+type Registry = Box<dyn KeyRegistry>;
+
+/// What is needed to take a login in the middle of a git command.
+pub struct Person<'a> {
+    /// The site as seen with a token of the account that lies here. `None`: there is none.
+    pub registry: &'a dyn Fn(&AccountName) -> Result<Option<Registry>, Error>,
+    /// The site as seen with this token.
+    pub connect: &'a dyn Fn(&AccountName, &Secret) -> Result<Registry, bitbucket::Error>,
+    /// git's `user.email`: offered as the account on Cloud.
+    pub user_email: Option<String>,
+}
+
+/// Which account: the address that git knows on Cloud, the login name elsewhere, unless another
+/// is typed. `None`: none.
+pub(super) fn account(
+    context: &Context,
+    site: &Site,
+    prompt: &dyn Prompt,
+    person: &Person<'_>,
+) -> Result<Option<AccountName>, Error> {
+    diagnostics::say(&format!(
+        "There is no key for {} on this machine yet. One is made now, for which account?",
+        site.url
+    ));
+    let (kind, offered) = match site.kind {
+        SiteKind::Cloud => ("Atlassian e-mail address", person.user_email.clone()),
+        SiteKind::DataCenter => ("user name", login_name(context)),
+    };
+    let offered = offered.unwrap_or_default();
+    let bracket = if offered.is_empty() {
+        String::new()
+    } else {
+        format!(" [{offered}]")
+    };
+    loop {
+        let answer = prompt.line(&format!("Account on {} ({kind}){bracket}: ", site.url))?;
+        let name = match answer.trim() {
+            "" => offered.as_str(),
+            typed => typed,
+        };
+        if name.is_empty() {
+            return Ok(None);
+        }
+        if !name.contains(char::is_control) {
+            return Ok(Some(AccountName {
+                site: site.url.clone(),
+                name: name.to_owned(),
+            }));
+        }
+    }
+}
+
+fn login_name(context: &Context) -> Option<String> {
+    ["USER", "LOGNAME", "USERNAME"]
+        .iter()
+        .find_map(|name| context.environment.text(name))
+        .map(str::to_owned)
+}
+
+/// Takes a token, shows it to the site, keeps it as `git bitbucket login` does, and records the
+/// account as logged in. `None`: the answer was empty.
+pub(super) fn log_in(order: &Order<'_>, person: &Person<'_>) -> Result<Option<Registry>, Error> {
+    let account = order.account;
+    diagnostics::say(&format!(
+        "{account} has no key on this machine for {}, and there is no API token to register one.",
+        order.site.url
+    ));
+    for line in guide::lines(order.site, &account.name) {
+        diagnostics::say(&line);
+    }
+    loop {
+        let text = format!("API token for {account} (empty: paste the key by hand): ");
+        let answer = order.prompt.secret(&text)?;
+        let secret = Secret::new(answer.reveal().trim().to_owned());
+        if secret.is_empty() {
+            return Ok(None);
+        }
+        match seen(person, account, &secret) {
+            Ok((registry, user, keys)) => {
+                keep(order, &secret, &user, &keys)?;
+                return Ok(Some(registry));
+            }
+            Err(error) => diagnostics::notice(&error.to_string()),
+        }
+    }
+}
+
+type Seen = (Registry, User, Vec<RegisteredKey>);
+
+fn seen(
+    person: &Person<'_>,
+    account: &AccountName,
+    secret: &Secret,
+) -> Result<Seen, bitbucket::Error> {
+    let registry = (person.connect)(account, secret)?;
+    let user = registry.user()?;
+    let keys = registry.keys(&user)?;
+    Ok((registry, user, keys))
+}
+
+fn keep(
+    order: &Order<'_>,
+    secret: &Secret,
+    user: &User,
+    keys: &[RegisteredKey],
+) -> Result<(), Error> {
+    let account = order.account;
+    let place = if keyring::available(order.context) {
+        TokenPlace::Keyring
+    } else {
+        TokenPlace::File
+    };
+    credential::store(order.context, order.site, &account.name, secret, place)?;
+    record::update(order.context, |records| {
+        let emails = match (records.account(account), order.site.kind) {
+            (Some(known), _) => known.emails.clone(),
+            (None, SiteKind::Cloud) => vec![account.name.clone()],
+            (None, SiteKind::DataCenter) => Vec::new(),
+        };
+        records.set_account(Account {
+            account: account.clone(),
+            logged_in: true,
+            user_name: user.user_name.clone(),
+            id: Some(user.id.clone()),
+            key_fingerprints: keys.iter().map(|key| key.fingerprint.clone()).collect(),
+            store: Some(place),
+            emails,
+        });
+    })?;
+    diagnostics::notice(&format!(
+        "logged in to {} as {account}; the token lies in {}",
+        order.site.url,
+        match place {
+            TokenPlace::File => "a file that only you can read: there is no keyring here",
+            _ => "the system's keyring",
+        }
+    ));
+    Ok(())
+}

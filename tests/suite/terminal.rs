@@ -1,0 +1,223 @@
+//! A person on a real terminal, in the middle of a git command.
+
+use std::time::Duration;
+
+use expectrl::process::unix::WaitStatus;
+use expectrl::session::OsSession;
+use expectrl::{Eof, Expect as _, Regex};
+
+use crate::support::{ALICE, Running, World, run};
+use sandbox::SCOPES_MINIMUM;
+
+const URL: &str = "git@bitbucket.org:acme/site.git";
+
+/// A machine without a token; every question about passphrases is settled.
+fn newcomer() -> World {
+    let mut world = World::new();
+    world.unset("BITBUCKET_EMAIL");
+    world.unset("BITBUCKET_API_TOKEN");
+    world.configure("bitbucket.passphrase", "none");
+    world
+}
+
+/// A program of this machine on a terminal of its own.
+struct Terminal(OsSession);
+
+impl Terminal {
+    fn start(world: &World, program: &str, arguments: &[&str]) -> Self {
+        let mut command = world.command(program);
+        command.args(arguments).env("TERM", "dumb");
+        let mut session = OsSession::spawn(command).unwrap();
+        session.set_expect_timeout(Some(Duration::from_secs(60)));
+        Self(session)
+    }
+
+    #[track_caller]
+    fn sees(&mut self, text: &str) {
+        if let Err(error) = self.0.expect(text) {
+            let rest = self.0.check(Regex("(?s).*"));
+            panic!("{text:?} is not shown: {error} {rest:?}");
+        }
+    }
+
+    fn types(&mut self, line: &str) {
+        self.0.send_line(line).unwrap();
+    }
+
+    /// What is shown from here on, and the exit status.
+    fn ends(mut self) -> (String, i32) {
+        let rest = self.0.expect(Eof).unwrap();
+        let text = String::from_utf8_lossy(rest.as_bytes()).into_owned();
+        match self.0.get_process().wait().unwrap() {
+            WaitStatus::Exited(_, status) => (text, status),
+            other => panic!("{other:?}: {text}"),
+        }
+    }
+}
+
+fn state(world: &World) -> String {
+    let records = std::fs::read(world.path("home/.ssh/bitbucket-ssh/records.json")).unwrap();
+    let records: serde_json::Value = serde_json::from_slice(&records).unwrap();
+    assert_eq!(records["identities"].as_array().unwrap().len(), 1);
+    records["identities"][0]["state"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+#[test]
+fn a_newcomer_is_told_gives_a_token_and_goes_on() {
+    let world = newcomer();
+    let token = world.sandbox.add_token(ALICE, SCOPES_MINIMUM);
+    let mut git = Terminal::start(&world, "git", &["clone", URL, "site"]);
+    git.sees(&format!("[{ALICE}]: "));
+    git.types("");
+    git.sees("https://id.atlassian.com/manage-profile/security/api-tokens");
+    git.sees("read:user:bitbucket read:ssh-key:bitbucket write:ssh-key:bitbucket");
+    git.sees("API token for alice@example.com");
+    git.types("ATATT-wrong");
+    git.sees("does not accept the API token");
+    git.sees("API token for alice@example.com");
+    git.types(&token);
+    let (rest, status) = git.ends();
+    assert_eq!(status, 0, "{rest}");
+    assert!(!rest.contains(&token), "it is not echoed");
+    assert!(world.path("work/site/README.md").exists());
+    assert_eq!(world.sandbox.keys(ALICE).len(), 1);
+    assert_eq!(state(&world), "proved");
+    // Logged in as by `login`: the token is found again.
+    let known = std::fs::read_to_string(world.path("home/.ssh/bitbucket-ssh/records.json"));
+    assert!(known.unwrap().contains("\"logged_in\": true"));
+    let tokens = std::fs::read_to_string(world.path("home/.ssh/bitbucket-ssh/tokens.json"));
+    assert!(tokens.unwrap().contains(&token));
+}
+
+#[test]
+fn without_a_token_a_person_pastes_the_key_and_a_login_verifies_it() {
+    let world = newcomer();
+    let mut git = Terminal::start(&world, "git", &["clone", URL, "site"]);
+    git.sees(&format!("[{ALICE}]: "));
+    git.types("");
+    git.sees("API token");
+    git.types("");
+    git.sees("https://bitbucket.org/account/settings/ssh-keys/");
+    let key = git.0.expect(Regex(r"ssh-ed25519 [A-Za-z0-9+/=]+")).unwrap();
+    let key = String::from_utf8(key.get(0).unwrap().to_vec()).unwrap();
+    git.sees("waiting until the site accepts it");
+    assert_eq!(state(&world), "pending");
+    world.sandbox.add_key(ALICE, &key, "pasted");
+    let (rest, status) = git.ends();
+    assert_eq!(status, 0, "{rest}");
+    assert_eq!(state(&world), "unverified");
+    let status = world.git_bitbucket(&["status", URL]).succeeds();
+    assert!(status.stdout().contains("unverified"), "{status}");
+    world.git(&["-C", "site", "fetch", "-q"]).succeeds();
+
+    let token = world.sandbox.add_token(ALICE, SCOPES_MINIMUM);
+    let mut login = world.command("git");
+    login
+        .args(["bitbucket", "login", ALICE, "--with-token"])
+        .args(["--store", "file"]);
+    Running::start(login, token.into_bytes()).wait().succeeds();
+    assert_eq!(state(&world), "proved");
+}
+
+#[test]
+fn an_interrupted_paste_goes_on_with_the_same_key() {
+    let world = newcomer();
+    let mut shown = Vec::new();
+    for paste in [false, true] {
+        let mut git = Terminal::start(&world, "git", &["ls-remote", URL]);
+        if !paste {
+            // The second time it is known whose key was begun.
+            git.sees("]: ");
+            git.types("");
+        }
+        git.sees("API token");
+        git.types("");
+        let key = git.0.expect(Regex(r"ssh-ed25519 [A-Za-z0-9+/=]+")).unwrap();
+        shown.push(String::from_utf8(key.get(0).unwrap().to_vec()).unwrap());
+        git.sees("waiting until");
+        if paste {
+            world.sandbox.add_key(ALICE, &shown[0], "pasted");
+            let (rest, status) = git.ends();
+            assert_eq!(status, 0, "{rest}");
+        } else {
+            git.0.send("\u{3}").unwrap();
+            assert_ne!(wait_status(git), 0);
+        }
+    }
+    assert_eq!(shown[0], shown[1]);
+}
+
+fn wait_status(mut terminal: Terminal) -> i32 {
+    let _ = terminal.0.expect(Eof);
+    match terminal.0.get_process().wait().unwrap() {
+        WaitStatus::Exited(_, status) => status,
+        _ => -1,
+    }
+}
+
+#[test]
+fn without_a_terminal_three_lines_say_what_to_do() {
+    let world = newcomer();
+    let program = || {
+        let mut program = world.command(env!("CARGO_BIN_EXE_bitbucket-ssh"));
+        program.args(["git@bitbucket.org", "git-upload-pack 'acme/site.git'"]);
+        program
+    };
+    let output = run(program()).fails_with(255).says("git bitbucket login");
+    assert_eq!(output.stderr().lines().count(), 3, "{output}");
+    world.configure("bitbucket.account", ALICE);
+    let output = run(program()).fails_with(255).says("git bitbucket login");
+    assert_eq!(output.stderr().lines().count(), 3, "{output}");
+    assert!(
+        world
+            .ssh_files()
+            .iter()
+            .all(|name| !name.contains("ed25519"))
+    );
+    // BatchMode on a terminal is nobody either.
+    let words = [
+        "-o",
+        "BatchMode=yes",
+        "git@bitbucket.org",
+        "git-upload-pack 'acme/site.git'",
+    ];
+    let batch = Terminal::start(&world, env!("CARGO_BIN_EXE_bitbucket-ssh"), &words);
+    let (text, status) = batch.ends();
+    assert_eq!(status, 255, "{text}");
+    assert_eq!(text.trim_end().lines().count(), 3, "{text}");
+}
+
+#[test]
+fn a_key_that_was_removed_is_asked_about() {
+    let world = World::new();
+    world.configure("bitbucket.passphrase", "none");
+    world.git(&["ls-remote", URL]).succeeds();
+    world.sandbox.remove_keys(ALICE, None);
+    for (answer, keys) in [("n", 0), ("y", 1)] {
+        let mut git = Terminal::start(&world, "git", &["ls-remote", URL]);
+        git.sees("[y/N] ");
+        git.types(answer);
+        let (text, status) = git.ends();
+        assert_eq!(status == 0, keys == 1, "{text}");
+        assert_eq!(world.sandbox.keys(ALICE).len(), keys, "{answer}: {text}");
+    }
+}
+
+#[test]
+fn a_token_that_cannot_read_the_repository_is_asked_about_after_a_refusal() {
+    let world = crate::choice::two_accounts_with(SCOPES_MINIMUM);
+    world.git(&["ls-remote", crate::choice::SITE]).succeeds();
+    for (answer, keys) in [("n", 0), ("y", 1)] {
+        let mut git = Terminal::start(&world, "git", &["ls-remote", crate::choice::TOOLS]);
+        git.sees("Make a key for bob@example.com");
+        git.sees("[y/N] ");
+        git.types(answer);
+        let (text, status) = git.ends();
+        assert_eq!(status == 0, keys == 1, "{text}");
+        let bob = world.sandbox.keys(crate::choice::BOB);
+        assert_eq!(bob.len(), keys, "{answer}: {text}");
+    }
+}
