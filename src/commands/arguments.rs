@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::secret::TokenPlace;
+use crate::settings::KeyType;
 
 /// Bitbucket over SSH: the right key for every repository, made and registered on the way.
 #[derive(Debug, Parser)]
@@ -40,6 +41,9 @@ pub(super) enum Verb {
     Status(Status),
     /// Look for everything that keeps git from Bitbucket, with the next step for each finding
     Doctor(Doctor),
+    /// List, make, register, load, rotate and remove keys
+    #[command(subcommand)]
+    Key(Key),
     /// Create a repository, or clone one by its name
     #[command(subcommand)]
     Repo(Repo),
@@ -52,6 +56,120 @@ pub(super) enum Verb {
     /// What the git hooks call
     #[command(hide = true)]
     Hook(Hook),
+}
+
+/// `key …`.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub(super) enum Key {
+    /// Show the keys on the site beside the keys here
+    List(KeyList),
+    /// Make a further key pair and register it
+    New(KeyNew),
+    /// Register an existing public key
+    Add(KeyAdd),
+    /// Put managed keys into the agent
+    Load(KeyOf),
+    /// Take managed keys out of the agent
+    Unload(KeyOf),
+    /// Replace managed keys: the new one is proved before the old one is removed
+    Rotate(KeyRotate),
+    /// Remove keys from the site and the agent; their files are moved aside
+    Revoke(KeyRevoke),
+    /// Offer this program's keys that nobody holds any more for removal
+    Prune(KeyPrune),
+}
+
+/// Whose keys.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub(super) struct KeyOf {
+    /// The account; without it all that are known
+    #[arg(long, value_name = "ACCOUNT")]
+    pub(super) account: Option<String>,
+    /// The site, by its web address
+    #[arg(long, value_name = "URL")]
+    pub(super) site: Option<String>,
+}
+
+/// `key list`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub(super) struct KeyList {
+    #[command(flatten)]
+    pub(super) which: KeyOf,
+    /// As JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// `key new`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub(super) struct KeyNew {
+    #[command(flatten)]
+    pub(super) which: KeyOf,
+    /// The private key file; it must not exist
+    #[arg(long, value_name = "PATH")]
+    pub(super) file: Option<PathBuf>,
+    /// ed25519, ecdsa, rsa or rsa-BITS
+    #[arg(long = "type", value_name = "TYPE", value_parser = crate::settings::key_type)]
+    pub(super) key_type: Option<KeyType>,
+    /// Days until the site refuses it
+    #[arg(long, value_name = "DAYS")]
+    pub(super) expires: Option<u32>,
+}
+
+/// `key add`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub(super) struct KeyAdd {
+    /// A public key file
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    #[command(flatten)]
+    pub(super) which: KeyOf,
+}
+
+/// `key rotate`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub(super) struct KeyRotate {
+    #[command(flatten)]
+    pub(super) which: KeyOf,
+    /// Only keys of at least this age
+    #[arg(long, value_name = "DAYS")]
+    pub(super) older_than: Option<u32>,
+    /// Show what would be replaced, and change nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub(super) yes: bool,
+}
+
+/// `key revoke`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub(super) struct KeyRevoke {
+    /// SHA256:…, as `key list` shows it
+    #[arg(value_name = "FINGERPRINT", required = true)]
+    pub(super) fingerprints: Vec<String>,
+    /// Somebody else may have it: it is replaced first wherever it is used
+    #[arg(long)]
+    pub(super) compromised: bool,
+    /// The site, by its web address
+    #[arg(long, value_name = "URL")]
+    pub(super) site: Option<String>,
+}
+
+/// `key prune`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub(super) struct KeyPrune {
+    #[command(flatten)]
+    pub(super) which: KeyOf,
+    /// Any machine's keys last used longer ago
+    #[arg(long, value_name = "DAYS")]
+    pub(super) unused: Option<u32>,
+    /// Show what would be removed, and change nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub(super) yes: bool,
 }
 
 /// Which configuration file.

@@ -3,21 +3,24 @@
 use std::ffi::OsString;
 
 use super::hook::Going;
-use super::rooms::Examined;
+use super::rooms::{Examined, Wish};
 use super::status::{KnownHostKey, Lines, StatusReport};
 use super::{Error, Known, Rooms};
 use crate::bitbucket::credential::Token;
 use crate::bitbucket::{self, KeyRegistry, credential, keyring};
 use crate::context::Context;
-use crate::git_connection::keys::http_settings;
+use crate::git_connection::keys::{Keys, http_settings};
+use crate::git_connection::proof;
 use crate::git_connection::prospect::{self, Ours, Prospect};
 use crate::host_key::{KnownFrom, known_hosts, published};
-use crate::identity::{Account, AccountName, learned};
+use crate::identity::{Account, AccountName, Managed, learned};
+use crate::prompt::Prompt;
+use crate::provision::ensure::Further;
 use crate::provision::record::{self, Records};
 use crate::report;
 use crate::repository::{self, Direction, Site, SiteKind};
 use crate::secret::{Secret, TokenPlace};
-use crate::settings::{GitConfig, SshConfig};
+use crate::settings::{GitConfig, Origin, Provision, Sourced, SshConfig};
 use crate::ssh_command::{self, Invocation};
 
 /// The rooms of this machine.
@@ -207,6 +210,48 @@ impl Rooms for House<'_> {
 
     fn token(&self, site: &Site, account: &str) -> Result<Option<Token>, Error> {
         credential::find(self.context, site, account).map_err(|error| of_credential(&error))
+    }
+
+    fn make(
+        &self,
+        site: &Site,
+        account: &AccountName,
+        wish: Wish<'_>,
+        prompt: &dyn Prompt,
+    ) -> Result<Managed, Error> {
+        let git_config = self.git_config()?;
+        let mut settings = git_config.settings(&git_config.sites(), site, None);
+        let asked = || Origin::CommandLine("key new".to_owned());
+        // Asked for by a person: the leave to make keys unasked is not needed.
+        settings.provision = Sourced::new(Provision::Auto, asked());
+        if let Some(key_type) = wish.key_type {
+            settings.key_type = Sourced::new(key_type, asked());
+        }
+        if let Some(days) = wish.days {
+            settings.key_lifetime = Some(Sourced::new(days, asked()));
+        }
+        let further = Further { file: wish.file };
+        Keys::new(self.context, site, &settings, &git_config)
+            .make_further(account, prompt, further)
+            .map_err(|failure| below(&report::connection::explain(&failure)))
+    }
+
+    fn prove(&self, site: &Site, record: &Managed, prompt: &dyn Prompt) -> Result<(), Error> {
+        let git_config = self.git_config()?;
+        let place = site.ssh_hosts.first();
+        let call = match (site.kind, place) {
+            (SiteKind::DataCenter, Some(place)) => {
+                vec![format!("ssh://git@{}:{}", place.host, place.port).into()]
+            }
+            _ => plain_call(),
+        };
+        let Some((config, ours)) = self.ahead(call, git_config)? else {
+            return Err(Error::NoBitbucket(site.url.clone()));
+        };
+        let git_config = self.git_config()?;
+        let keys = Keys::new(self.context, site, &ours.settings, &git_config);
+        proof::prove(self.context, &keys, &config, &ours, record, prompt)
+            .map_err(|failure| below(&report::connection::explain(&failure)))
     }
 }
 

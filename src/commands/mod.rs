@@ -8,6 +8,7 @@ mod error;
 mod git;
 pub mod hook;
 mod house;
+mod key;
 mod known;
 mod login;
 mod logout;
@@ -85,6 +86,7 @@ fn perform(call: &mut Call<'_>, verb: &Verb) -> u8 {
             Ok(false) => return 1,
             Err(error) => Err(error),
         },
+        Verb::Key(verb) => key::key(call, verb),
         Verb::Repo(Repo::Create(options)) => repo::create(call, options),
         Verb::Repo(Repo::Clone(options)) => match repo::clone(call, options) {
             Ok(status) => return status,

@@ -2,6 +2,8 @@
 //!
 //! A seam: with it every verb is tested whole, without a network, a keyring or an agent.
 
+use std::path::Path;
+
 use super::Error;
 use super::hook::Going;
 use super::known::Known;
@@ -9,9 +11,11 @@ use super::status::StatusReport;
 use crate::bitbucket::credential::Token;
 use crate::bitbucket::{self, KeyRegistry};
 use crate::git_connection::prospect::Ours;
-use crate::identity::{Account, AccountName};
+use crate::identity::{Account, AccountName, Managed};
+use crate::prompt::Prompt;
 use crate::repository::{Direction, Site};
 use crate::secret::{Secret, TokenPlace};
+use crate::settings::KeyType;
 use crate::settings::SshConfig;
 
 /// A call to a site before it is made.
@@ -70,4 +74,28 @@ pub trait Rooms {
 
     /// The account's token, where any source has one. Asks nobody.
     fn token(&self, site: &Site, account: &str) -> Result<Option<Token>, Error>;
+
+    /// Makes a further key pair for the account and registers it; what is there stays.
+    fn make(
+        &self,
+        site: &Site,
+        account: &AccountName,
+        wish: Wish<'_>,
+        prompt: &dyn Prompt,
+    ) -> Result<Managed, Error>;
+
+    /// Proves a key by a real session, waiting until the site's SSH servers know it, and records
+    /// that.
+    fn prove(&self, site: &Site, record: &Managed, prompt: &dyn Prompt) -> Result<(), Error>;
+}
+
+/// How a further key is wished; what is not said comes from the settings.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wish<'a> {
+    /// Its file.
+    pub file: Option<&'a Path>,
+    /// Its type.
+    pub key_type: Option<KeyType>,
+    /// Days until the site refuses it.
+    pub days: Option<u32>,
 }

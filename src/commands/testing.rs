@@ -286,6 +286,25 @@ impl Sandbox {
 }
 
 impl Rooms for Sandbox {
+    fn make(
+        &self,
+        _site: &Site,
+        account: &AccountName,
+        _wish: super::rooms::Wish<'_>,
+        _prompt: &dyn Prompt,
+    ) -> Result<crate::identity::Managed, Failure> {
+        Err(Failure::NotLoggedIn(account.to_string()))
+    }
+
+    fn prove(
+        &self,
+        site: &Site,
+        _record: &crate::identity::Managed,
+        _prompt: &dyn Prompt,
+    ) -> Result<(), Failure> {
+        Err(Failure::NoBitbucket(site.url.clone()))
+    }
+
     fn known(&self) -> Result<Known, Failure> {
         Ok(self.known.borrow().clone())
     }

@@ -66,7 +66,29 @@ impl<'a> Keys<'a> {
         self.ensure(account, prompt, None)
     }
 
-    /// The same where no account is known: a person says which. `None`: none.
+    /// Makes a further key pair for the account, although it has one; what is there stays.
+    pub fn make_further(
+        &self,
+        account: &AccountName,
+        prompt: &dyn Prompt,
+        further: ensure::Further<'_>,
+    ) -> Result<Managed, Failure> {
+        let made = ensure::ensure(&ensure::Order {
+            context: self.context,
+            site: self.site,
+            account,
+            settings: self.settings,
+            prompt,
+            replaces: None,
+            further: Some(further),
+            registry: &|| self.registry(account),
+        })?;
+        let record = made.record.clone();
+        self.new_key(made);
+        Ok(record)
+    }
+
+    /// As [`Self::make`] where no account is known: a person says which. `None`: none.
     pub fn make_for_newcomer(&self, prompt: &dyn Prompt) -> Result<Option<NewKey>, Failure> {
         let newcomer = ensure::Newcomer {
             context: self.context,
@@ -91,6 +113,7 @@ impl<'a> Keys<'a> {
             settings: self.settings,
             prompt,
             replaces,
+            further: None,
             registry: &|| self.registry(account),
         };
         let made = self.with_person(|person| ensure::ensure_with(&order, person))?;

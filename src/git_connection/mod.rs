@@ -9,6 +9,7 @@ pub mod failure;
 pub mod keys;
 mod other_host;
 mod probe;
+pub mod proof;
 pub mod prospect;
 pub mod survey;
 mod variables;

@@ -4,7 +4,7 @@
 //! `.pub` → register → record *registered*. The proof is the caller's connection, behind which
 //! [`proved`] is called. Interrupted anywhere, the next call goes on with the same key pair.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::{Timestamp, ToSpan as _};
 use ssh_key::HashAlg;
@@ -41,8 +41,17 @@ pub struct Order<'a> {
     pub prompt: &'a dyn Prompt,
     /// An identity that no longer serves: only one that was made after it counts as there.
     pub replaces: Option<&'a Managed>,
+    /// A further pair is wanted although one is there; what is there stays.
+    pub further: Option<Further<'a>>,
     /// The account's view of the site. `None`: there is no token.
     pub registry: &'a dyn Fn() -> Result<Option<Box<dyn KeyRegistry>>, Error>,
+}
+
+/// How a further pair is wished.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Further<'a> {
+    /// Its private key file, which must not exist. `None`: the next free of the usual names.
+    pub file: Option<&'a Path>,
 }
 
 /// A key that is wanted where no account is known.
@@ -124,6 +133,7 @@ pub fn ensure_newcomer(
         settings: newcomer.settings,
         prompt: newcomer.prompt,
         replaces: None,
+        further: None,
         registry: &|| (person.registry)(&account),
     };
     locked(&order, Some(person), lock).map(Some)
@@ -158,7 +168,7 @@ fn locked(order: &Order<'_>, person: Option<&Person<'_>>, lock: Lock) -> Result<
     let meanwhile = record::update(order.context, |records| {
         records.usable(account, order.replaces).cloned()
     })?;
-    if let Some(record) = meanwhile {
+    if let Some(record) = meanwhile.filter(|_| order.further.is_none()) {
         tracing::info!("{}: made meanwhile", record.file.display());
         return Ok(made(record));
     }
@@ -196,10 +206,13 @@ fn locked(order: &Order<'_>, person: Option<&Person<'_>>, lock: Lock) -> Result<
         user,
         keys,
     };
-    if let Some(made) = desk.finish_what_was_begun()? {
+    let named = order.further.is_some_and(|further| further.file.is_some());
+    if !named && let Some(made) = desk.finish_what_was_begun()? {
         return Ok(made);
     }
-    if let Some(record) = desk.adopt()? {
+    if order.further.is_none()
+        && let Some(record) = desk.adopt()?
+    {
         return Ok(made(record));
     }
     match desk.make() {
@@ -473,12 +486,23 @@ pub(super) fn place_new(order: &Order<'_>, passphrase: &Passphrase) -> Result<Ma
     let fingerprint = pair.fingerprint(HashAlg::Sha256).to_string();
     passphrase::keep(context, passphrase, &fingerprint)?;
     let records = Records::open(context)?;
-    let file = names::places(&directory, &file_name(order))
+    let wished = order.further.and_then(|further| further.file);
+    let places: Vec<PathBuf> = match wished {
+        Some(file) => vec![context.directory.join(file)],
+        None => names::places(&directory, &file_name(order)).collect(),
+    };
+    let file = places
+        .into_iter()
         .find(|file| {
             let recorded = records.identities().iter().any(|known| known.file == *file);
             !file.exists() && !with_pub(file).exists() && !recorded
         })
-        .ok_or_else(|| Error::Generate("there is no free name for it".to_owned()))?;
+        .ok_or_else(|| match wished {
+            Some(file) => Error::KeyFile(key_pair::KeyFileError::Exists {
+                path: file.to_owned(),
+            }),
+            None => Error::Generate("there is no free name for it".to_owned()),
+        })?;
     let record = Managed {
         account: order.account.clone(),
         file: file.clone(),

@@ -210,6 +210,7 @@ impl Machine {
             settings,
             prompt,
             replaces: None,
+            further: None,
             registry: &move || {
                 Ok(Some(Box::new(Folder {
                     path: path.clone(),

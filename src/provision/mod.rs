@@ -10,6 +10,7 @@ mod error;
 mod folder;
 mod generate;
 pub mod guide;
+pub mod inventory;
 pub mod judge;
 mod lock;
 mod names;
@@ -17,5 +18,6 @@ mod passphrase;
 pub mod person;
 pub mod record;
 mod registration;
+pub mod removal;
 
 pub use error::Error;

@@ -16,6 +16,8 @@ mod stamp;
 mod url_match;
 mod values;
 
+pub use values::key_type;
+
 use std::path::PathBuf;
 use std::time::Duration;
 

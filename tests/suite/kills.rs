@@ -33,14 +33,15 @@ fn is_in_order(world: &World, why: &str) {
             let name = entry.unwrap().file_name();
             assert!(
                 !name.to_string_lossy().starts_with('.'),
-                "{why}: {name:?} is left"
+                "{why}: {} is left",
+                name.display()
             );
         }
     }
     let private = world
         .ssh_files()
         .into_iter()
-        .filter(|name| name.starts_with("bitbucket_") && !name.ends_with(".pub"))
+        .filter(|name| name.starts_with("bitbucket_") && !name.contains(".pub"))
         .count();
     assert_eq!(private, 1, "{why}: one private key");
 }

@@ -1,6 +1,7 @@
 //! The suite: the real programs, driven by real git, against real servers on loopback.
 #![expect(
     clippy::disallowed_methods,
+    clippy::disallowed_macros,
     clippy::unwrap_used,
     reason = "test code: it starts processes, in an environment of their own"
 )]
@@ -11,6 +12,7 @@ mod environment;
 mod faults;
 mod first_light;
 mod hostile;
+mod keys;
 mod kills;
 mod people;
 mod repo;

@@ -1,0 +1,88 @@
+//! `key load` and `key unload`: managed keys in the agent.
+
+use super::{meant, provision};
+use crate::bitbucket::keyring;
+use crate::commands::Error;
+use crate::commands::arguments::KeyOf;
+use crate::commands::call::Call;
+use crate::identity::key_pair::{self, KeyFileError};
+use crate::identity::{Managed, PassphrasePlace, agent};
+use crate::provision::record::Records;
+use crate::secret::Secret;
+use crate::settings::SshConfig;
+
+fn socket(call: &Call<'_>) -> Result<std::path::PathBuf, Error> {
+    agent::socket(&SshConfig::default(), call.context).ok_or_else(|| Error::Below {
+        what: "there is no agent: SSH_AUTH_SOCK is not set".to_owned(),
+        hints: vec!["eval \"$(ssh-agent -s)\"".to_owned()],
+    })
+}
+
+/// The managed keys of the accounts that are meant whose files are here.
+fn managed(call: &Call<'_>, options: &KeyOf) -> Result<Vec<Managed>, Error> {
+    let records = Records::open(call.context).map_err(provision)?;
+    let meant = meant(call, options.account.as_deref(), options.site.as_deref())?;
+    let of = |record: &&Managed| meant.iter().any(|meant| meant.account == record.account);
+    let found: Vec<_> = records.identities().iter().filter(of).cloned().collect();
+    if found.is_empty() {
+        return Err(Error::Below {
+            what: "no managed key is here".to_owned(),
+            hints: vec!["git bitbucket key new".to_owned()],
+        });
+    }
+    Ok(found)
+}
+
+/// Puts the keys into the agent; a passphrase comes from the keyring, else from a person.
+pub(super) fn load(call: &mut Call<'_>, options: &KeyOf) -> Result<(), Error> {
+    let socket = socket(call)?;
+    for record in managed(call, options)? {
+        let key = opened(call, &record)?;
+        agent::add(&socket, &key, None, false).map_err(|error| broken(&error))?;
+        call.say(format!("loaded {}", call.shown(&record.file)));
+    }
+    Ok(())
+}
+
+/// Takes them out again; others are left alone.
+pub(super) fn unload(call: &mut Call<'_>, options: &KeyOf) -> Result<(), Error> {
+    let socket = socket(call)?;
+    let held = agent::identities(&socket).map_err(|error| broken(&error))?;
+    for record in managed(call, options)? {
+        let found = held
+            .iter()
+            .find(|key| key.fingerprint().as_deref() == Some(record.fingerprint.as_str()));
+        if let Some(key) = found.and_then(|identity| identity.public_key.as_ref()) {
+            agent::remove(&socket, key).map_err(|error| broken(&error))?;
+            call.say(format!("unloaded {}", call.shown(&record.file)));
+        }
+    }
+    Ok(())
+}
+
+fn opened(call: &Call<'_>, record: &Managed) -> Result<ssh_key::PrivateKey, Error> {
+    let unusable = |error: KeyFileError| Error::Below {
+        what: error.to_string(),
+        hints: Vec::new(),
+    };
+    let passphrase: Option<Secret> = match record.passphrase {
+        PassphrasePlace::None => None,
+        PassphrasePlace::Keyring => keyring::key_passphrase(call.context, &record.fingerprint)
+            .map_err(|error| Error::Below {
+                what: error.to_string(),
+                hints: Vec::new(),
+            })?,
+        PassphrasePlace::Person => {
+            let text = format!("Enter passphrase for key '{}': ", record.file.display());
+            Some(call.prompt.secret(&text).map_err(Error::Unanswered)?)
+        }
+    };
+    key_pair::open(&record.file, passphrase.as_ref()).map_err(unusable)
+}
+
+fn broken(error: &agent::Error) -> Error {
+    Error::Below {
+        what: error.to_string(),
+        hints: vec!["ssh-add -l".to_owned()],
+    }
+}

@@ -1,0 +1,34 @@
+//! `key list`: keys on the site beside keys here.
+
+use serde_json::Value;
+
+use super::{entries, meant, registry, table};
+use crate::commands::Error;
+use crate::commands::arguments::KeyList;
+use crate::commands::call::Call;
+
+/// Reads the key list of every account that is meant; writes nothing.
+pub(super) fn list(call: &mut Call<'_>, options: &KeyList) -> Result<(), Error> {
+    let which = &options.which;
+    let mut values = Vec::new();
+    for meant in meant(call, which.account.as_deref(), which.site.as_deref())? {
+        let registry = registry(call, &meant)?;
+        let entries = entries(call, &meant, registry.as_ref())?;
+        if options.json {
+            values.extend(entries.iter().map(table::value));
+            continue;
+        }
+        call.say(format!("{} on {}", meant.account, meant.account.site));
+        let text = table::text(&entries, call.context.clock.now());
+        for line in text.lines() {
+            call.say(format!("  {line}"));
+        }
+        if entries.is_empty() {
+            call.say("  no keys");
+        }
+    }
+    if options.json {
+        call.say(format!("{:#}", Value::Array(values)));
+    }
+    Ok(())
+}

@@ -1,0 +1,173 @@
+//! `key …`: the keys of an account on the site, beside the keys here.
+//!
+//! One file for each verb; what they do to keys is `provision`'s.
+
+mod agent;
+mod list;
+mod new;
+mod prune;
+mod revoke;
+mod rotate;
+mod table;
+
+use super::Error;
+use super::arguments::Key;
+use super::call::Call;
+use super::login::token_page;
+use crate::bitbucket::{self, KeyRegistry};
+use crate::identity::AccountName;
+use crate::provision::inventory::{self, Entry};
+use crate::provision::record::{self, Records};
+use crate::report;
+use crate::repository::Site;
+
+/// Does what is asked of keys.
+pub(super) fn key(call: &mut Call<'_>, verb: &Key) -> Result<(), Error> {
+    match verb {
+        Key::List(options) => list::list(call, options),
+        Key::New(options) => new::new(call, options),
+        Key::Add(options) => new::add(call, options),
+        Key::Load(options) => agent::load(call, options),
+        Key::Unload(options) => agent::unload(call, options),
+        Key::Rotate(options) => rotate::rotate(call, options),
+        Key::Revoke(options) => revoke::revoke(call, options),
+        Key::Prune(options) => prune::prune(call, options),
+    }
+}
+
+/// An account that is meant, on its site.
+struct Meant {
+    site: Site,
+    account: AccountName,
+}
+
+/// The accounts that are meant: the one named, else all that are recorded or in the environment.
+fn meant(call: &Call<'_>, account: Option<&str>, site: Option<&str>) -> Result<Vec<Meant>, Error> {
+    let known = call.rooms.known()?;
+    let mut accounts: Vec<AccountName> = known
+        .accounts
+        .iter()
+        .map(|record| record.account.clone())
+        .collect();
+    if let Some((site, token)) = bitbucket::credential::environment(call.context) {
+        let name = token.account;
+        let account = AccountName { site, name };
+        if !accounts.contains(&account) {
+            accounts.push(account);
+        }
+    }
+    if let Some(name) = account {
+        let on: Vec<_> = accounts
+            .iter()
+            .filter(|known| known.name.eq_ignore_ascii_case(name))
+            .collect();
+        let site = match (site, on.as_slice()) {
+            (None, [only]) => known.site(Some(&only.site), None)?,
+            _ => known.site(site, Some(name))?,
+        };
+        let account = on.iter().find(|account| account.site == site.url);
+        let account = account.map_or_else(
+            || AccountName {
+                site: site.url.clone(),
+                name: name.to_owned(),
+            },
+            |account| (*account).clone(),
+        );
+        return Ok(vec![Meant {
+            site: site.clone(),
+            account,
+        }]);
+    }
+    let only = match site {
+        Some(_) => Some(known.site(site, None)?.url.clone()),
+        None => None,
+    };
+    accounts.retain(|account| only.as_ref().is_none_or(|url| account.site == *url));
+    let mut meant = Vec::new();
+    for account in accounts {
+        if let Ok(site) = known.site(Some(&account.site), None) {
+            let site = site.clone();
+            meant.push(Meant { site, account });
+        }
+    }
+    if meant.is_empty() {
+        return Err(Error::NotLoggedIn("no account is logged in".to_owned()));
+    }
+    Ok(meant)
+}
+
+/// The one account that is meant.
+fn one(call: &Call<'_>, account: Option<&str>, site: Option<&str>) -> Result<Meant, Error> {
+    let mut all = meant(call, account, site)?;
+    if all.len() > 1 {
+        let names: Vec<_> = all.iter().map(|meant| meant.account.to_string()).collect();
+        return Err(Error::Usage {
+            what: format!("several accounts are known: {}", names.join(", ")),
+            hint: "--account ACCOUNT".to_owned(),
+        });
+    }
+    all.pop()
+        .ok_or_else(|| Error::NotLoggedIn("no account is logged in".to_owned()))
+}
+
+/// The account's view of the site.
+fn registry(call: &Call<'_>, meant: &Meant) -> Result<Box<dyn KeyRegistry>, Error> {
+    let name = &meant.account.name;
+    let Some(token) = call.rooms.token(&meant.site, name)? else {
+        return Err(Error::NotLoggedIn(format!(
+            "there is no API token for {name}"
+        )));
+    };
+    let connected = call.rooms.connect(&meant.site, name, &token.secret);
+    connected.map_err(|why| refused(why, meant))
+}
+
+fn refused(why: bitbucket::Error, meant: &Meant) -> Error {
+    Error::Site {
+        why,
+        page: token_page(&meant.site),
+    }
+}
+
+/// The account's keys, on the site and here.
+fn entries(
+    call: &Call<'_>,
+    meant: &Meant,
+    registry: &dyn KeyRegistry,
+) -> Result<Vec<Entry>, Error> {
+    let keys = registry.user().and_then(|user| registry.keys(&user));
+    let keys = keys.map_err(|why| refused(why, meant))?;
+    let records = Records::open(call.context).map_err(provision)?;
+    let tag = record::machine_tag(call.context).map_err(provision)?;
+    Ok(inventory::of_account(
+        &meant.account,
+        &keys,
+        records.identities(),
+        &tag,
+    ))
+}
+
+/// A failure of provisioning in its own words.
+fn provision(error: crate::provision::Error) -> Error {
+    let told = report::connection::explain(&error.into());
+    Error::Below {
+        what: told.what.trim_start_matches("bitbucket-ssh: ").to_owned(),
+        hints: told.hints,
+    }
+}
+
+/// A yes: by `--yes`, or by a person. Where nobody can say it, nothing is changed.
+fn agreed(call: &mut Call<'_>, yes: bool, question: &str) -> Result<bool, Error> {
+    if yes {
+        return Ok(true);
+    }
+    if !call.prompt.available() {
+        return Err(Error::Below {
+            what: "nobody can be asked here, so nothing was changed".to_owned(),
+            hints: vec!["the same command with --yes".to_owned()],
+        });
+    }
+    call.prompt
+        .confirm(&format!("{question} [y/N] "))
+        .map_err(Error::Unanswered)
+}

@@ -1,0 +1,101 @@
+//! `key new` and `key add`: a further key for an account.
+
+use super::{one, provision, refused, registry};
+use crate::bitbucket::NewKey;
+use crate::commands::Error;
+use crate::commands::arguments::{KeyAdd, KeyNew};
+use crate::commands::call::Call;
+use crate::commands::rooms::Wish;
+use crate::identity::key_pair;
+use crate::provision::record::{self, Records};
+
+/// Makes a key pair and registers it. It takes the place of the account's managed key in the plan;
+/// the old file and its registration stay and are named.
+pub(super) fn new(call: &mut Call<'_>, options: &KeyNew) -> Result<(), Error> {
+    let meant = one(
+        call,
+        options.which.account.as_deref(),
+        options.which.site.as_deref(),
+    )?;
+    let before = Records::open(call.context).map_err(provision)?;
+    let before = before.usable(&meant.account, None).cloned();
+    let wish = Wish {
+        file: options.file.as_deref(),
+        key_type: options.key_type,
+        days: options.expires,
+    };
+    let made = call
+        .rooms
+        .make(&meant.site, &meant.account, wish, call.prompt)?;
+    call.say(format!(
+        "{} is the key of {} now ({})",
+        call.shown(&made.file),
+        meant.account,
+        made.fingerprint
+    ));
+    if let Some(before) = before {
+        call.say(format!(
+            "{} stays on the account; to remove it: git bitbucket key revoke {}",
+            call.shown(&before.file),
+            before.fingerprint
+        ));
+    }
+    Ok(())
+}
+
+/// Registers an existing public key; nothing is recorded of its file but that the account has it.
+pub(super) fn add(call: &mut Call<'_>, options: &KeyAdd) -> Result<(), Error> {
+    let meant = one(
+        call,
+        options.which.account.as_deref(),
+        options.which.site.as_deref(),
+    )?;
+    let file = call.context.directory.join(&options.file);
+    let unusable = |what: String| Error::Below {
+        what,
+        hints: vec![format!("ssh-keygen -l -f '{}'", file.display())],
+    };
+    let identity = key_pair::identity(&file).map_err(|error| unusable(error.to_string()))?;
+    let key = identity
+        .public_key
+        .as_ref()
+        .ok_or_else(|| unusable(format!("{} shows no public key", file.display())))?;
+    let fingerprint = identity.fingerprint().unwrap_or_default();
+    let registry = registry(call, &meant)?;
+    let user = registry.user().map_err(|why| refused(why, &meant))?;
+    let listed = registry.keys(&user).map_err(|why| refused(why, &meant))?;
+    if listed.iter().any(|known| known.fingerprint == fingerprint) {
+        call.say(format!("{} has {fingerprint} already", meant.account));
+        return Ok(());
+    }
+    let bare = ssh_key::PublicKey::new(key.key_data().clone(), "");
+    let label = key.comment().to_string();
+    let new = NewKey {
+        public_key: bare.to_openssh().unwrap_or_default().trim_end().to_owned(),
+        label: if label.is_empty() {
+            call.context
+                .clock
+                .now()
+                .strftime("added %Y-%m-%d")
+                .to_string()
+        } else {
+            label.chars().take(99).collect()
+        },
+        expires: None,
+    };
+    registry
+        .register(&user, &new)
+        .map_err(|why| refused(why, &meant))?;
+    record::update(call.context, |records| {
+        if let Some(mut account) = records.account(&meant.account).cloned() {
+            account.key_fingerprints.push(fingerprint.clone());
+            records.set_account(account);
+        }
+    })
+    .map_err(provision)?;
+    call.say(format!("registered {fingerprint} for {}", meant.account));
+    call.say(format!(
+        "to undo it: git bitbucket key revoke {fingerprint}"
+    ));
+    Ok(())
+}

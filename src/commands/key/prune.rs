@@ -1,0 +1,61 @@
+//! `key prune`: this program's keys on the site that nobody holds any more.
+
+use jiff::Timestamp;
+
+use super::rotate::{count, idle_since, line};
+use super::{agreed, entries, meant, registry, revoke};
+use crate::commands::Error;
+use crate::commands::arguments::KeyPrune;
+use crate::commands::call::Call;
+use crate::provision::inventory::{Entry, Standing, is_ours};
+
+/// Never younger than this, with `--unused`.
+const YOUNGEST: i64 = 30;
+
+/// Offers keys of this machine that are no longer held here; with `--unused DAYS` any machine's
+/// that carry this program's label and were last used longer ago.
+pub(super) fn prune(call: &mut Call<'_>, options: &KeyPrune) -> Result<(), Error> {
+    let now = call.context.clock.now();
+    let which = &options.which;
+    for meant in meant(call, which.account.as_deref(), which.site.as_deref())? {
+        let registry = registry(call, &meant)?;
+        let due: Vec<Entry> = entries(call, &meant, registry.as_ref())?
+            .into_iter()
+            .filter(|entry| entry.listed.is_some() && is_ours(&entry.label))
+            .filter(|entry| is_due(entry, options.unused, now))
+            .collect();
+        if due.is_empty() {
+            call.say(format!("{}: nothing to remove", meant.account));
+            continue;
+        }
+        for entry in &due {
+            call.say(line(entry, now));
+        }
+        if options.dry_run {
+            continue;
+        }
+        let question = format!("Remove {} from {}?", count(due.len()), meant.account);
+        if agreed(call, options.yes, &question)? {
+            for entry in &due {
+                revoke::remove(call, registry.as_ref(), entry)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_due(entry: &Entry, unused: Option<u32>, now: Timestamp) -> bool {
+    let held = entry
+        .record
+        .as_ref()
+        .is_some_and(|record| record.file.exists());
+    let days = |at: Timestamp| now.duration_since(at).as_hours() / 24;
+    match unused {
+        None => entry.this_machine && !held && entry.standing == Standing::Elsewhere,
+        Some(limit) => {
+            let young = entry.created().is_none_or(|at| days(at) < YOUNGEST);
+            let idle = idle_since(entry).is_some_and(|at| days(at) >= i64::from(limit));
+            !young && idle && !held
+        }
+    }
+}

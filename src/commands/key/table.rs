@@ -1,0 +1,77 @@
+//! Keys as people like to read them, and as JSON.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::provision::inventory::Entry;
+
+/// Aligned columns, the key of this machine marked with `*`.
+pub(super) fn text(entries: &[Entry], now: Timestamp) -> String {
+    let rows: Vec<[String; 6]> = entries
+        .iter()
+        .map(|entry| {
+            let used = entry.listed.as_ref().and_then(|key| key.last_used);
+            [
+                if entry.this_machine { "*" } else { " " }.to_owned(),
+                crate::sanitise::sanitise(&entry.label),
+                entry.fingerprint.clone(),
+                entry.standing.word().to_owned(),
+                used.map_or_else(
+                    || "never used".to_owned(),
+                    |at| format!("used {}", ago(at, now)),
+                ),
+                entry
+                    .expires()
+                    .map_or_else(String::new, |at| format!("until {}", day(at))),
+            ]
+        })
+        .collect();
+    let mut widths = [0; 6];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = String::new();
+    for row in &rows {
+        let cells: Vec<String> = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// The fields of interface section 2.2.
+pub(super) fn value(entry: &Entry) -> Value {
+    let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
+    json!({
+        "account": entry.account.name,
+        "site": entry.account.site,
+        "label": entry.label,
+        "fingerprint": entry.fingerprint,
+        "created": time(entry.created()),
+        "last_used": time(entry.listed.as_ref().and_then(|key| key.last_used)),
+        "expires": time(entry.expires()),
+        "this_machine": entry.this_machine,
+        "state": entry.standing.word(),
+        "file": entry.record.as_ref().map(|record| record.file.display().to_string()),
+    })
+}
+
+/// `2026-11-25`.
+pub(super) fn day(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d").to_string()
+}
+
+/// `today`, `yesterday`, `12 days ago`.
+pub(super) fn ago(at: Timestamp, now: Timestamp) -> String {
+    match now.duration_since(at).as_hours() / 24 {
+        ..=0 => "today".to_owned(),
+        1 => "yesterday".to_owned(),
+        days => format!("{days} days ago"),
+    }
+}

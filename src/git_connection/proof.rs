@@ -1,0 +1,76 @@
+//! A session that proves a key and does nothing else: log in, ask for no command, hang up.
+
+use std::time::{Duration, Instant};
+
+use crate::context::Context;
+use crate::git_connection::failure::Failure;
+use crate::git_connection::keys::Keys;
+use crate::git_connection::prospect::Ours;
+use crate::git_connection::survey::identity_of;
+use crate::identity::Managed;
+use crate::prompt::Prompt;
+use crate::repository::Service;
+use crate::settings::SshConfig;
+use crate::transport::native::run_between;
+use crate::transport::{Error, Outcome, Session, Streams};
+
+/// How long the site's SSH servers may not know a key that the site has taken.
+const PROPAGATION: Duration = Duration::from_secs(30);
+
+/// Logs in with the key alone, again until the servers know it, and records that it was let in.
+pub fn prove(
+    context: &Context,
+    keys: &Keys<'_>,
+    config: &SshConfig,
+    ours: &Ours,
+    record: &Managed,
+    prompt: &dyn Prompt,
+) -> Result<(), Failure> {
+    let identity = identity_of(record);
+    let passphrase = |file: &std::path::Path| keys.passphrase(file);
+    let begun = Instant::now();
+    loop {
+        let session = Session {
+            endpoints: ours.endpoints.clone(),
+            user: "git".to_owned(),
+            typed_host: ours
+                .endpoints
+                .first()
+                .map_or_else(String::new, |endpoint| endpoint.address.host.clone()),
+            config,
+            identities: vec![identity.clone()],
+            command: None,
+            service: Service::Other,
+            environment: Vec::new(),
+            no_stdin: true,
+            prompt,
+            passphrase: &passphrase,
+            site_fingerprints: Vec::new(),
+            context,
+        };
+        match run_between(session, nowhere(context)?)? {
+            Outcome::Served {
+                identity, endpoint, ..
+            }
+            | Outcome::NoAccess {
+                identity, endpoint, ..
+            } => {
+                keys.let_in(&identity, &endpoint);
+                return Ok(());
+            }
+            Outcome::NotLetIn(_) if begun.elapsed() < PROPAGATION => {
+                std::thread::sleep(Duration::from_secs(1));
+            }
+            Outcome::NotLetIn(_) => {
+                return Err(Failure::NewKeyNotAccepted(Box::new(record.clone())));
+            }
+        }
+    }
+}
+
+/// What the server says about shells is of no interest.
+fn nowhere(context: &Context) -> Result<Streams, Error> {
+    let folder = context.temporary_directory();
+    let file = || tempfile::tempfile_in(&folder).map_err(|error| Error::Local(error.to_string()));
+    Ok(Streams::of(None, file()?, file()?))
+}
