@@ -35,6 +35,14 @@ impl Environment {
         self.raw(name)?.to_str().filter(|value| !value.is_empty())
     }
 
+    /// Sets a variable for children; `None` takes it away.
+    pub fn set(&mut self, name: &str, value: Option<OsString>) {
+        match value {
+            Some(value) => self.0.insert(name.into(), value),
+            None => self.0.remove(OsStr::new(name)),
+        };
+    }
+
     /// Every variable whose name and value are UTF-8, by name.
     pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0

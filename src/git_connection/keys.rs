@@ -247,6 +247,14 @@ impl<'a> Keys<'a> {
         }
     }
 
+    /// A person says that the key was pasted.
+    pub fn pasted(&self, identity: &Identity) -> Result<(), Failure> {
+        if let Some(record) = &identity.managed {
+            ensure::proved(self.context, record)?;
+        }
+        Ok(())
+    }
+
     /// An identity was let in: a new one is proved by that, and the endpoint is remembered.
     pub fn let_in(&self, identity: &Identity, endpoint: &Endpoint) {
         self.prove(identity);

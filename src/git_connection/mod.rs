@@ -3,10 +3,12 @@
 //! Calls each room once, in this order; no room calls back. `prospect` is the way to the plan,
 //! `attempts` the only loop behind it.
 
+mod askpass;
 mod attempts;
 pub mod endpoints;
 pub mod failure;
 pub mod keys;
+mod openssh;
 mod other_host;
 mod probe;
 pub mod proof;
@@ -19,12 +21,13 @@ use std::ffi::OsString;
 use crate::context::Context;
 use crate::diagnostics;
 use crate::prompt;
-use crate::settings::{GitConfig, OtherHosts, SshConfig};
+use crate::settings::{Carrier, GitConfig, OtherHosts, SshConfig};
 use crate::ssh_command::{self, Invocation, Request};
 use crate::transport::{ExitStatus, none_supported, system};
 use attempts::Attempts;
 use failure::Failure;
 use keys::Keys;
+use openssh::HandOver;
 use prospect::{Ours, Prospect};
 
 /// What programs that look at `ssh -V` read: they match its beginning.
@@ -40,6 +43,9 @@ const VERSION: &str = concat!(
 ///
 /// Every failure of our own; the doorframe has `report` word it.
 pub fn run(arguments: Vec<OsString>, context: &Context) -> Result<ExitStatus, Failure> {
+    if let Some(question) = askpass::question(&arguments, context) {
+        return Ok(askpass::answer(question, context));
+    }
     let (request, system_only) = match ssh_command::parse(arguments)? {
         Invocation::Probe(_) if probe::stdout_is_null() => return Ok(ExitStatus(0)),
         Invocation::Probe(request) => return hand_over(context, &request, "-G"),
@@ -69,27 +75,46 @@ pub fn run(arguments: Vec<OsString>, context: &Context) -> Result<ExitStatus, Fa
         .as_deref()
         .or(config.needs_system_ssh.as_deref())
         .or_else(|| none_supported(&config));
+    let carrier = ours.as_ref().map(|ours| ours.settings.transport.value);
+    let because = because.or(match carrier {
+        Some(Carrier::OpenSsh) => Some("bitbucket.transport = openssh"),
+        _ => None,
+    });
     match (ours, because) {
-        (Some(ours), None) => at_site(context, &request, &git_config, &config, ours),
+        (Some(ours), because) => at_site(context, &request, &git_config, &config, ours, because),
         (None, None) if goes_natively(context, &git_config) => {
             other_host::run(context, &request, &config)
         }
         (None, None) => hand_over(context, &request, "a host that is no Bitbucket"),
-        (_, Some(because)) => hand_over(context, &request, because),
+        (None, Some(because)) => hand_over(context, &request, because),
     }
 }
 
-/// A host of a site: the plan is made, somebody goes.
+/// A host of a site: the plan is made, somebody goes. `because`: only the system's ssh carries it.
 fn at_site(
     context: &Context,
     request: &Request,
     git_config: &GitConfig,
     config: &SshConfig,
     mut ours: Ours,
+    because: Option<&str>,
 ) -> Result<ExitStatus, Failure> {
     tell(&ours);
     let prompt = prompt::of(context, config.batch_mode == Some(true));
     let plan = std::mem::take(&mut ours.plan);
+    let keys = Keys::new(context, &ours.located.site, &ours.settings, git_config);
+    if let Some(because) = because {
+        let hand_over = HandOver {
+            context,
+            request,
+            config,
+            endpoint: ours.endpoints.first().expect("a site has an endpoint"),
+            keys,
+            prompt: prompt.as_ref(),
+            because,
+        };
+        return hand_over.run(plan);
+    }
     let attempts = Attempts {
         context,
         subject: ours.subject(config),
@@ -97,7 +122,7 @@ fn at_site(
         endpoints: ours.endpoints.clone(),
         environment: variables::to_send(config, &context.environment),
         prompt: prompt.as_ref(),
-        keys: Keys::new(context, &ours.located.site, &ours.settings, git_config),
+        keys,
     };
     let status = attempts.run(plan);
     diagnostics::timeline();

@@ -14,6 +14,7 @@ mod first_light;
 mod hostile;
 mod keys;
 mod kills;
+mod openssh;
 mod people;
 mod repo;
 mod rooms;

@@ -23,17 +23,8 @@ pub fn said(
 ) -> Result<Said, Error> {
     let relocated = homes::relocated(context, files)?;
     // Without default identity files: what is printed besides this one was said by a file.
-    let mut arguments: Vec<OsString> = ["-G", "-T", "-o", "IdentityFile=/dev/null"]
-        .map(OsString::from)
-        .to_vec();
-    match (&relocated, files) {
-        (Some(relocated), _) => arguments.extend(["-F".into(), relocated.file().into()]),
-        (None, Files::Named(file)) => arguments.extend(["-F".into(), file.into()]),
-        (None, Files::None) => arguments.extend(["-F".into(), "none".into()]),
-        (None, Files::Usual { .. }) => {}
-    }
-    arguments.extend(of_files_only(&request.option_argv, context));
-    arguments.extend(["--".into(), OsString::from(&request.host)]);
+    let first = ["-o", "IdentityFile=/dev/null"];
+    let arguments = arguments(request, context, files, relocated.as_ref(), &first);
     let printed = run(context, ssh, &arguments).map_err(|error| match (error, &relocated) {
         (Error::SshConfig(text), Some(relocated)) => Error::SshConfig(relocated.original(&text)),
         (error, _) => error,
@@ -46,6 +37,27 @@ pub fn said(
         meant.insert("batchmode".to_owned());
     }
     Ok(printed.without(&defaults, &meant))
+}
+
+/// `ssh -G` for the call: `first`, the files that count, options, host.
+pub fn arguments(
+    request: &Request,
+    context: &Context,
+    files: &Files,
+    relocated: Option<&homes::Relocated>,
+    first: &[&str],
+) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = ["-G", "-T"].map(OsString::from).to_vec();
+    arguments.extend(first.iter().map(OsString::from));
+    match (relocated, files) {
+        (Some(relocated), _) => arguments.extend(["-F".into(), relocated.file().into()]),
+        (None, Files::Named(file)) => arguments.extend(["-F".into(), file.into()]),
+        (None, Files::None) => arguments.extend(["-F".into(), "none".into()]),
+        (None, Files::Usual { .. }) => {}
+    }
+    arguments.extend(of_files_only(&request.option_argv, context));
+    arguments.extend(["--".into(), OsString::from(&request.host)]);
+    arguments
 }
 
 /// The command line's options without identity files (they are a rank of their own), without

@@ -7,6 +7,7 @@
 mod ask;
 mod baseline;
 mod command_line;
+pub mod effective;
 mod homes;
 mod interpret;
 mod said;
