@@ -74,10 +74,10 @@ fn a_newcomer_is_told_gives_a_token_and_goes_on() {
     git.types("");
     git.sees("https://id.atlassian.com/manage-profile/security/api-tokens");
     git.sees("read:user:bitbucket read:ssh-key:bitbucket write:ssh-key:bitbucket");
-    git.sees("API token for alice@example.com");
+    git.sees("by hand): ");
     git.types("ATATT-wrong");
     git.sees("does not accept the API token");
-    git.sees("API token for alice@example.com");
+    git.sees("by hand): ");
     git.types(&token);
     let (rest, status) = git.ends();
     assert_eq!(status, 0, "{rest}");
@@ -98,7 +98,7 @@ fn without_a_token_a_person_pastes_the_key_and_a_login_verifies_it() {
     let mut git = Terminal::start(&world, "git", &["clone", URL, "site"]);
     git.sees(&format!("[{ALICE}]: "));
     git.types("");
-    git.sees("API token");
+    git.sees("by hand): ");
     git.types("");
     git.sees("https://bitbucket.org/account/settings/ssh-keys/");
     let key = git.0.expect(Regex(r"ssh-ed25519 [A-Za-z0-9+/=]+")).unwrap();
@@ -133,7 +133,7 @@ fn an_interrupted_paste_goes_on_with_the_same_key() {
             git.sees("]: ");
             git.types("");
         }
-        git.sees("API token");
+        git.sees("by hand): ");
         git.types("");
         let key = git.0.expect(Regex(r"ssh-ed25519 [A-Za-z0-9+/=]+")).unwrap();
         shown.push(String::from_utf8(key.get(0).unwrap().to_vec()).unwrap());
