@@ -49,6 +49,9 @@ pub(super) enum Verb {
     Repo(Repo),
     /// Print the ssh_config block that makes plain ssh use the same identities, or keep it in a file
     SshConfig(SshConfig),
+    /// Install the git hooks that look at authors' addresses, or take them away
+    #[command(subcommand)]
+    Hooks(Hooks),
     /// Print a shell's completions, also for `git bitbucket`
     Completions(Completions),
     /// Print the man page, or write all of them into a directory
@@ -358,6 +361,27 @@ pub(super) struct SshConfig {
     /// Take both away again
     #[arg(long)]
     pub(super) remove: bool,
+}
+
+/// `hooks`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub(super) enum Hooks {
+    /// Install pre-push and post-checkout; hooks that are there are kept and called
+    Install(HookScope),
+    /// Take them away and put back what was there
+    Uninstall(HookScope),
+}
+
+/// Where hooks are installed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Args)]
+#[group(multiple = false)]
+pub(super) struct HookScope {
+    /// For this repository (the default)
+    #[arg(long)]
+    pub(super) local: bool,
+    /// For all repositories, by configuration (git 2.54 or newer)
+    #[arg(long)]
+    pub(super) global: bool,
 }
 
 /// `completions`.

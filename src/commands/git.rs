@@ -33,6 +33,17 @@ pub(super) fn line<S: AsRef<OsStr>>(
         .filter(|text| !text.is_empty()))
 }
 
+/// git's version, major and minor. `None`: it tells none that can be read.
+pub(super) fn version(context: &Context) -> Result<Option<(u32, u32)>, Error> {
+    Ok(line(context, &["version"])?.as_deref().and_then(version_in))
+}
+
+/// The version in `git version 2.47.1 …`.
+pub(super) fn version_in(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.strip_prefix("git version ")?.split(['.', ' ']);
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
 /// Runs git; every status but 0 is an error with git's words.
 pub(super) fn run<S: AsRef<OsStr>>(context: &Context, arguments: &[S]) -> Result<Vec<u8>, Error> {
     let output = call(context, arguments)?;

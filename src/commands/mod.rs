@@ -7,6 +7,7 @@ mod doctor;
 mod error;
 mod git;
 pub mod hook;
+mod hooks;
 mod house;
 mod key;
 mod known;
@@ -93,6 +94,7 @@ fn perform(call: &mut Call<'_>, verb: &Verb) -> u8 {
             Err(error) => Err(error),
         },
         Verb::SshConfig(options) => ssh_config::ssh_config(call, *options),
+        Verb::Hooks(options) => hooks::hooks(call, *options),
         Verb::Completions(options) => {
             manual::completions(call, options);
             Ok(())

@@ -28,7 +28,7 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
 fn version(context: &Context) -> Finding {
     let install = "install git 2.10 or newer: https://git-scm.com/downloads";
     match git::line(context, &["version"]) {
-        Ok(Some(text)) if parsed(&text).is_none_or(|version| version >= OLDEST) => {
+        Ok(Some(text)) if git::version_in(&text).is_none_or(|version| version >= OLDEST) => {
             Finding::ok("git", text)
         }
         Ok(Some(text)) => {
@@ -38,11 +38,6 @@ fn version(context: &Context) -> Finding {
         Err(Error::GitNotRun(why)) => Finding::fail("git", why.to_string()).next(install),
         Err(error) => Finding::fail("git", error.to_string()).next(SHOW),
     }
-}
-
-fn parsed(text: &str) -> Option<(u32, u32)> {
-    let mut numbers = text.strip_prefix("git version ")?.split(['.', ' ']);
-    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
 /// What git calls, in git's order (connect.c, get_ssh_command), and who says so.
@@ -197,7 +192,7 @@ mod tests {
             ("git version 2.39.5 (Apple Git-154)", Some((2, 39))),
             ("hub", None),
         ] {
-            assert_eq!(parsed(text), expected);
+            assert_eq!(git::version_in(text), expected);
         }
     }
 }
