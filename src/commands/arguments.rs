@@ -52,6 +52,8 @@ pub(super) enum Verb {
     /// Install the git hooks that look at authors' addresses, or take them away
     #[command(subcommand)]
     Hooks(Hooks),
+    /// Turn host aliases and `ssh -i` set-ups of this repository into settings and canonical URLs
+    Migrate(Migrate),
     /// Print a shell's completions, also for `git bitbucket`
     Completions(Completions),
     /// Print the man page, or write all of them into a directory
@@ -382,6 +384,20 @@ pub(super) struct HookScope {
     /// For all repositories, by configuration (git 2.54 or newer)
     #[arg(long)]
     pub(super) global: bool,
+}
+
+/// `migrate`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Args)]
+pub(super) struct Migrate {
+    /// Show what would be changed, and change nothing
+    #[arg(long, conflicts_with = "undo")]
+    pub(super) dry_run: bool,
+    /// Take the last migration of this repository back
+    #[arg(long)]
+    pub(super) undo: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub(super) yes: bool,
 }
 
 /// `completions`.

@@ -14,6 +14,7 @@ mod known;
 mod login;
 mod logout;
 mod manual;
+mod migrate;
 mod owner;
 mod repo;
 mod rooms;
@@ -95,6 +96,11 @@ fn perform(call: &mut Call<'_>, verb: &Verb) -> u8 {
         },
         Verb::SshConfig(options) => ssh_config::ssh_config(call, *options),
         Verb::Hooks(options) => hooks::hooks(call, *options),
+        Verb::Migrate(options) => match migrate::migrate(call, *options) {
+            Ok(true) => Ok(()),
+            Ok(false) => return 1,
+            Err(error) => Err(error),
+        },
         Verb::Completions(options) => {
             manual::completions(call, options);
             Ok(())

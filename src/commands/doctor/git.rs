@@ -161,6 +161,11 @@ fn located(context: &Context, program: &str) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
+/// Whether the program of this command line is there and ours.
+pub(in crate::commands) fn is_ours_command(context: &Context, command: &str) -> bool {
+    located(context, &first_word(command)).is_some_and(|file| is_ours(&file))
+}
+
 /// By its own name or that of the file a link leads to.
 fn is_ours(file: &Path) -> bool {
     let named = |file: &Path| {

@@ -22,6 +22,9 @@ mod ssh_config;
 #[cfg(unix)]
 mod tests;
 
+pub(super) use git::is_ours_command as is_ours;
+pub(super) use remotes::names_the_old_host;
+
 use super::Error;
 use super::arguments::Doctor;
 use super::call::Call;

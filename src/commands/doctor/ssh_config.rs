@@ -110,7 +110,7 @@ fn aliases(found: &[Block], read: &[(&str, SshConfig)]) -> Vec<Finding> {
                     format!("leads to {leads_to}; an account can be chosen without an alias"),
                 )
                 .about(name)
-                .next("git bitbucket use ACCOUNT"),
+                .next("git bitbucket migrate"),
             );
         }
     }

@@ -16,7 +16,7 @@ use crate::commands::{Error, git};
 use crate::context::Context;
 
 /// A copy of a configuration file that git edits.
-pub(super) struct Draft<'a> {
+pub(in crate::commands) struct Draft<'a> {
     context: &'a Context,
     /// Holds the copy; goes when this is dropped.
     _directory: TempDir,
@@ -25,7 +25,11 @@ pub(super) struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     /// A copy with this text, in a new directory (0700) below `beside`.
-    pub(super) fn of(context: &'a Context, beside: &Path, text: &[u8]) -> Result<Draft<'a>, Error> {
+    pub(in crate::commands) fn of(
+        context: &'a Context,
+        beside: &Path,
+        text: &[u8],
+    ) -> Result<Draft<'a>, Error> {
         let directory = tempfile::Builder::new()
             .prefix(".setup-")
             .tempdir_in(beside)
@@ -40,7 +44,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Every value, with git's spelling of its key (section and name in lower case), in order.
-    pub(super) fn entries(&self) -> Result<Vec<(String, String)>, Error> {
+    pub(in crate::commands) fn entries(&self) -> Result<Vec<(String, String)>, Error> {
         let listed = git::run(self.context, &self.arguments(&["--null", "--list"]))?;
         let listed = String::from_utf8(listed).map_err(|_| Error::NotUtf8)?;
         Ok(listed
@@ -51,7 +55,7 @@ impl<'a> Draft<'a> {
     }
 
     /// The values of one key, in order.
-    pub(super) fn values(&self, key: &str) -> Result<Vec<String>, Error> {
+    pub(in crate::commands) fn values(&self, key: &str) -> Result<Vec<String>, Error> {
         let key = spelling(key);
         Ok(self
             .entries()?
@@ -62,7 +66,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Makes these the values of the key; none removes it.
-    pub(super) fn set(&self, key: &str, values: &[String]) -> Result<(), Error> {
+    pub(in crate::commands) fn set(&self, key: &str, values: &[String]) -> Result<(), Error> {
         let Some((first, others)) = values.split_first() else {
             return self.change(&["--unset-all", key]);
         };
@@ -71,17 +75,17 @@ impl<'a> Draft<'a> {
     }
 
     /// Adds a value behind those that are there.
-    pub(super) fn add(&self, key: &str, value: &str) -> Result<(), Error> {
+    pub(in crate::commands) fn add(&self, key: &str, value: &str) -> Result<(), Error> {
         self.change(&["--add", key, value])
     }
 
     /// Removes one value of a key and leaves its others.
-    pub(super) fn remove(&self, key: &str, value: &str) -> Result<(), Error> {
+    pub(in crate::commands) fn remove(&self, key: &str, value: &str) -> Result<(), Error> {
         self.change(&["--unset-all", key, &literally(value)])
     }
 
     /// The copy as it stands.
-    pub(super) fn content(&self) -> Result<Vec<u8>, Error> {
+    pub(in crate::commands) fn content(&self) -> Result<Vec<u8>, Error> {
         fs::read(&self.file).map_err(|why| Error::file(&self.file, why))
     }
 

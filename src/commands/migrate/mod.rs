@@ -1,0 +1,164 @@
+//! `migrate`: host aliases, `core.sshCommand = ssh -i …` and remotes on the old host of the current
+//! repository become `bitbucket.*` settings and canonical URLs.
+//!
+//! Changes one file, the repository's configuration, with the way back written first. ssh_config is
+//! only read: other repositories may use its aliases. Knows `commands::git`, `repository`.
+
+mod plan;
+mod record;
+#[cfg(test)]
+#[cfg(unix)]
+mod tests;
+
+use std::path::PathBuf;
+
+use super::arguments::Migrate;
+use super::call::Call;
+use super::doctor::is_ours;
+use super::setup::edit::{self, Draft, Splice, digest};
+use super::ssh_blocks::blocks;
+use super::{Error, git, owner};
+use crate::sanitise::sanitise;
+use plan::{Plan, Step};
+use record::{Migrated, Record};
+
+/// Shows the changes, asks, makes them. `false`: nobody could be asked, or the answer was no.
+pub(super) fn migrate(call: &mut Call<'_>, options: Migrate) -> Result<bool, Error> {
+    owner::check_home(call.context)?;
+    let file = file(call)?;
+    if options.undo {
+        return undo(call, &file).map(|()| true);
+    }
+    let plan = plan(call)?;
+    for step in &plan.steps {
+        for line in step.words() {
+            call.say(sanitise(&line));
+        }
+    }
+    for line in &plan.left {
+        call.warn(format!("left: {}", sanitise(line)));
+    }
+    if plan.steps.is_empty() {
+        call.say("nothing to change");
+        return Ok(true);
+    }
+    if options.dry_run {
+        return Ok(true);
+    }
+    if !options.yes {
+        if !call.prompt.available() {
+            call.warn("nobody can be asked here, so nothing is changed");
+            call.warn("hint: git bitbucket migrate --yes");
+            return Ok(false);
+        }
+        let question = format!("Change {}? [y/N] ", call.shown(&file));
+        if !call.prompt.confirm(&question).map_err(Error::Unanswered)? {
+            call.say("nothing is changed");
+            return Ok(false);
+        }
+    }
+    apply(call, &file, &plan.steps)?;
+    call.say(format!("{}: changed", call.shown(&file)));
+    call.say("undo: git bitbucket migrate --undo");
+    Ok(true)
+}
+
+/// The repository's configuration file.
+fn file(call: &Call<'_>) -> Result<PathBuf, Error> {
+    let none = || Error::NoRepository(call.context.directory.clone());
+    let path = git::line(call.context, &["rev-parse", "--git-path", "config"])
+        .map_err(|_| none())?
+        .ok_or_else(none)?;
+    let path = call.context.directory.join(path);
+    Ok(std::fs::canonicalize(&path).unwrap_or(path))
+}
+
+/// Reads what is there, and lets [`plan`] judge.
+fn plan(call: &Call<'_>) -> Result<Plan, Error> {
+    let context = call.context;
+    let listed = |scope: &str, pattern: &str| -> Result<Vec<(String, String)>, Error> {
+        let found = git::ask(
+            context,
+            &["config", scope, "--null", "--get-regexp", pattern],
+        )?;
+        let found = String::from_utf8(found.unwrap_or_default()).map_err(|_| Error::NotUtf8)?;
+        let entries = found.split_terminator('\0');
+        let entries = entries.map(|entry| entry.split_once('\n').unwrap_or((entry, "")));
+        Ok(entries
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect())
+    };
+    let config = context.ssh_directory().map(|folder| folder.join("config"));
+    let config = config.and_then(|file| std::fs::read_to_string(file).ok());
+    let user = |scope: &str| git::line(context, &["config", scope, "--get", "core.sshCommand"]);
+    // `--global` fails where no such file is there.
+    let others = ["--global", "--system"].into_iter();
+    let set_up = others
+        .filter_map(|scope| user(scope).ok().flatten())
+        .any(|command| is_ours(context, &command));
+    Ok(plan::plan(&plan::Found {
+        sites: &call.rooms.known()?.sites,
+        remotes: listed("--local", r"^remote\..*\.(url|pushurl)$")?,
+        ssh_command: git::line(context, &["config", "--local", "--get", "core.sshCommand"])?,
+        blocks: &blocks(&config.unwrap_or_default()),
+        includes: listed("--global", r"^includeif\.").unwrap_or_default(),
+        set_up,
+        exists: &|file| context.expand_home(file).is_file(),
+    }))
+}
+
+/// On a copy by git, then in one step; the way back is on disk before that.
+fn apply(call: &Call<'_>, file: &std::path::Path, steps: &[Step]) -> Result<(), Error> {
+    let folder = record::folder(call.context)?;
+    let before = edit::read(file)?.unwrap_or_default();
+    let draft = Draft::of(call.context, &folder, &before)?;
+    for step in steps {
+        match step {
+            Step::Url { key, old, new } => {
+                let values = draft.values(key)?;
+                let values: Vec<String> = values
+                    .into_iter()
+                    .map(|value| if value == *old { new.clone() } else { value })
+                    .collect();
+                draft.set(key, &values)?;
+            }
+            Step::Set { key, value } => draft.set(key, std::slice::from_ref(value))?,
+            Step::Unset { key, .. } => draft.set(key, &[])?,
+        }
+    }
+    let after = draft.content()?;
+    let mut record = Record::load(call.context)?;
+    record.migrations.push(Migrated {
+        file: file.to_owned(),
+        splice: Splice::between(&before, &after),
+        after: digest(&after),
+    });
+    record.save(call.context)?;
+    edit::replace(file, Some(&before), Some(&after))
+}
+
+/// Byte for byte; where the file was changed since, nothing is touched and that is said.
+fn undo(call: &mut Call<'_>, file: &std::path::Path) -> Result<(), Error> {
+    let mut record = Record::load(call.context)?;
+    let Some(at) = record.migrations.iter().rposition(|one| one.file == file) else {
+        call.say("no migration of this repository is to be undone");
+        return Ok(());
+    };
+    let now = edit::read(file)?.unwrap_or_default();
+    let one = &record.migrations[at];
+    let shown = call.shown(file);
+    let before = (digest(&now) == one.after)
+        .then(|| one.splice.undo(&now))
+        .flatten();
+    let Some(before) = before else {
+        return Err(Error::Below {
+            what: format!("{shown} was changed since the migration, so it is left alone"),
+            hints: vec!["git remote -v; git config --local --list".to_owned()],
+        });
+    };
+    edit::replace(file, Some(&now), Some(&before))?;
+    record.migrations.remove(at);
+    record.save(call.context)?;
+    call.say(format!("{shown}: restored as it was"));
+    Ok(())
+}

@@ -1,0 +1,282 @@
+//! What of a repository's configuration is turned into what. Pure.
+
+use crate::commands::ssh_blocks::Block;
+use crate::repository::{self, Repository, Site, SiteKind};
+
+/// What was found.
+pub(super) struct Found<'a> {
+    /// Every site that is known.
+    pub(super) sites: &'a [Site],
+    /// `remote.NAME.url` and `.pushurl` as they are written in the repository's file.
+    pub(super) remotes: Vec<(String, String)>,
+    /// Its core.sshCommand.
+    pub(super) ssh_command: Option<String>,
+    /// `~/.ssh/config`.
+    pub(super) blocks: &'a [Block],
+    /// `includeIf.…` of the user's configuration.
+    pub(super) includes: Vec<(String, String)>,
+    /// Whether bitbucket-ssh is git's SSH program outside this repository.
+    pub(super) set_up: bool,
+    /// Whether a key file is there.
+    pub(super) exists: &'a dyn Fn(&str) -> bool,
+}
+
+/// One change of the repository's configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Another URL in the place of one.
+    Url {
+        /// `remote.NAME.url`.
+        key: String,
+        /// As it stands.
+        old: String,
+        /// As it becomes.
+        new: String,
+    },
+    /// A setting of ours.
+    Set {
+        /// The key.
+        key: String,
+        /// Its value.
+        value: String,
+    },
+    /// A value that goes.
+    Unset {
+        /// The key.
+        key: String,
+        /// As it stands.
+        old: String,
+    },
+}
+
+impl Step {
+    /// Before and after.
+    pub(super) fn words(&self) -> Vec<String> {
+        match self {
+            Self::Url { key, old, new } => vec![format!("{key}: {old} -> {new}")],
+            Self::Set { key, value } => vec![format!("{key}: + {value}")],
+            Self::Unset { key, old } => vec![format!("{key}: {old} -> (not set)")],
+        }
+    }
+}
+
+/// What is to be done, and what cannot be turned, each with its reason.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Plan {
+    /// In order.
+    pub(super) steps: Vec<Step>,
+    /// One line each.
+    pub(super) left: Vec<String>,
+}
+
+/// Remotes first, then core.sshCommand; includeIf is only told.
+pub(super) fn plan(found: &Found<'_>) -> Plan {
+    let mut plan = Plan::default();
+    let mut ours = false;
+    for (key, url) in &found.remotes {
+        if let Some(target) = target(found, url) {
+            ours = true;
+            of_remote(found, key, url, &target, &mut plan);
+        }
+    }
+    if let Some(command) = &found.ssh_command {
+        of_command(found, command, ours, &mut plan);
+    }
+    for (key, file) in &found.includes {
+        plan.left.push(format!(
+            "{key} = {file}: if it chooses a key, say it with `git bitbucket use ACCOUNT --workspace WS`"
+        ));
+    }
+    plan
+}
+
+/// A remote on a site, by whatever name of its host.
+struct Target<'a> {
+    repository: Repository,
+    site: &'a Site,
+    user: String,
+    /// The block of ssh_config whose alias the URL has.
+    alias: Option<&'a Block>,
+}
+
+fn target<'a>(found: &Found<'a>, url: &str) -> Option<Target<'a>> {
+    let (user, host, port, path) = parts(url)?;
+    let alias = found.blocks.iter().find(|block| {
+        block.names().any(|name| name == host)
+            && block
+                .value("hostname")
+                .is_some_and(|real| !real.eq_ignore_ascii_case(host))
+    });
+    let said = |key: &str| alias.and_then(|block| block.value(key));
+    let real = said("hostname").unwrap_or(host);
+    let port = port.or(said("port")).unwrap_or("22");
+    let address = format!("ssh://git@{real}:{port}/{}", path.trim_start_matches('/'));
+    let repository = repository::of_url(found.sites, &address)?;
+    let site = found
+        .sites
+        .iter()
+        .find(|site| site.url == repository.site)?;
+    Some(Target {
+        repository,
+        site,
+        user: user.or(said("user")).unwrap_or("git").to_owned(),
+        alias,
+    })
+}
+
+/// User, host, port and path of an SSH URL.
+fn parts(url: &str) -> Option<(Option<&str>, &str, Option<&str>, &str)> {
+    let (authority, path, port) = if let Some(rest) = url.strip_prefix("ssh://") {
+        let (authority, path) = rest.split_once('/')?;
+        match authority.rsplit_once(':') {
+            Some((authority, port)) if !port.contains(']') => (authority, path, Some(port)),
+            _ => (authority, path, None),
+        }
+    } else if url.contains("://") {
+        return None;
+    } else {
+        let (authority, path) = url.split_once(':')?;
+        (authority, path, None)
+    };
+    if authority.contains('/') {
+        return None;
+    }
+    Some(match authority.rsplit_once('@') {
+        Some((user, host)) => (Some(user), host, port, path),
+        None => (None, authority, port, path),
+    })
+}
+
+fn of_remote(found: &Found<'_>, key: &str, url: &str, target: &Target<'_>, plan: &mut Plan) {
+    let old_host = crate::commands::doctor::names_the_old_host(url);
+    if target.alias.is_none() && !old_host {
+        return;
+    }
+    let new = canonical(target);
+    let file = target.alias.and_then(|block| block.value("identityfile"));
+    if let Some(file) = file {
+        if !(found.exists)(file) {
+            plan.left.push(format!(
+                "{key} = {url}: its alias names {file}, which is not there"
+            ));
+            return;
+        }
+        let set = Step::Set {
+            key: format!("bitbucket.{}.identityFile", target.repository.web_url()),
+            value: file.to_owned(),
+        };
+        if !plan.steps.contains(&set) {
+            plan.steps.push(set);
+        }
+    }
+    plan.steps.push(Step::Url {
+        key: key.to_owned(),
+        old: url.to_owned(),
+        new,
+    });
+}
+
+/// Cloud's SSH host, or the first of a Data Center.
+fn canonical(target: &Target<'_>) -> String {
+    let Target {
+        repository, user, ..
+    } = target;
+    match (target.site.kind, target.site.ssh_hosts.first()) {
+        (SiteKind::DataCenter, Some(place)) => {
+            format!(
+                "ssh://{user}@{}:{}/{repository}.git",
+                place.host, place.port
+            )
+        }
+        _ => format!("{user}@ssh.bitbucket.org:{repository}.git"),
+    }
+}
+
+/// `ssh -i FILE`, with IdentitiesOnly or not, becomes the setting; everything else is told.
+fn of_command(found: &Found<'_>, command: &str, ours: bool, plan: &mut Plan) {
+    let Some(file) = key_of(command) else {
+        let is_ssh = command
+            .split_whitespace()
+            .next()
+            .is_some_and(|word| word.ends_with("ssh") && !word.ends_with("bitbucket-ssh"));
+        if is_ssh {
+            plan.left.push(format!(
+                "core.sshCommand = {command}: more than a key file is said there"
+            ));
+        }
+        return;
+    };
+    let why = if !ours {
+        "no remote here is a Bitbucket's"
+    } else if !found.set_up {
+        "bitbucket-ssh is not git's SSH program yet: git bitbucket setup"
+    } else if !(found.exists)(&file) {
+        "the key file is not there"
+    } else {
+        plan.steps.push(Step::Set {
+            key: "bitbucket.identityFile".to_owned(),
+            value: file,
+        });
+        plan.steps.push(Step::Unset {
+            key: "core.sshCommand".to_owned(),
+            old: command.to_owned(),
+        });
+        return;
+    };
+    plan.left
+        .push(format!("core.sshCommand = {command}: {why}"));
+}
+
+/// The key file of a command that says nothing else. Words with quotes or a shell's other
+/// characters are not taken apart.
+fn key_of(command: &str) -> Option<String> {
+    if command.contains(['\'', '"', '\\', '$', '`', ';', '|', '&', '<', '>']) {
+        return None;
+    }
+    let mut words = command.split_whitespace();
+    let program = words.next()?;
+    if program.rsplit('/').next() != Some("ssh") {
+        return None;
+    }
+    let mut file = None;
+    while let Some(word) = words.next() {
+        match word {
+            "-i" if file.is_none() => file = Some(words.next()?.to_owned()),
+            "-o" if is_identities_only(words.next()?) => {}
+            _ if file.is_none() && word.len() > 2 && word.starts_with("-i") => {
+                file = Some(word[2..].to_owned());
+            }
+            _ if word.strip_prefix("-o").is_some_and(is_identities_only) => {}
+            _ => return None,
+        }
+    }
+    file
+}
+
+fn is_identities_only(option: &str) -> bool {
+    let option = option.to_ascii_lowercase();
+    option == "identitiesonly=yes"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_with_a_key_alone_is_turned() {
+        for (command, expected) in [
+            ("ssh -i ~/.ssh/work", Some("~/.ssh/work")),
+            ("/usr/bin/ssh -i/k -o IdentitiesOnly=yes", Some("/k")),
+            ("ssh -oIdentitiesOnly=yes -i k", Some("k")),
+            ("ssh -i k -v", None),
+            ("ssh -i k -o ProxyJump=x", None),
+            ("ssh -i 'a b'", None),
+            ("ssh -i k -i l", None),
+            ("ssh -i k; rm x", None),
+            ("bitbucket-ssh --account a", None),
+            ("ssh", None),
+        ] {
+            assert_eq!(key_of(command).as_deref(), expected, "{command}");
+        }
+    }
+}
