@@ -138,11 +138,16 @@ fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KeyFileError> {
 pub const DRAFT: &str = ".bitbucket-ssh-";
 
 /// A new file (0600) without its final name. It is locked, so that [`sweep_drafts`] of another
-/// process tells it from one that a killed process has left.
+/// process tells it from one that a killed process has left. One that was swept between its making
+/// and its lock is made again.
 pub fn new_draft(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
-    let draft = tempfile::Builder::new().prefix(DRAFT).tempfile_in(folder)?;
-    draft.as_file().lock()?;
-    Ok(draft)
+    loop {
+        let draft = tempfile::Builder::new().prefix(DRAFT).tempfile_in(folder)?;
+        draft.as_file().lock()?;
+        if has_name(draft.as_file())? {
+            return Ok(draft);
+        }
+    }
 }
 
 /// Removes what killed processes left unfinished in a folder of ours. Never fails.
@@ -160,6 +165,20 @@ pub fn sweep_drafts(folder: &Path) {
             let _ = std::fs::remove_file(entry.path());
         }
     }
+}
+
+/// Whether an open file still stands in its folder.
+#[cfg(unix)]
+fn has_name(file: &std::fs::File) -> std::io::Result<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+    Ok(file.metadata()?.nlink() > 0)
+}
+
+/// A file that is open cannot be removed here.
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "fails on other systems")]
+fn has_name(_file: &std::fs::File) -> std::io::Result<bool> {
+    Ok(true)
 }
 
 #[cfg(unix)]
@@ -307,6 +326,30 @@ mod tests {
             .filter(|name| name.to_string_lossy().starts_with('.'))
             .collect();
         assert!(left.is_empty(), "no draft stays behind: {left:?}");
+    }
+
+    #[test]
+    fn drafts_of_the_living_stay_and_those_of_the_dead_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let living = new_draft(folder.path()).unwrap();
+        let dead = folder.path().join(format!("{DRAFT}dead"));
+        std::fs::write(&dead, "half a ke").unwrap();
+        let other = folder.path().join("id_ed25519");
+        std::fs::write(&other, "a key").unwrap();
+        sweep_drafts(folder.path());
+        assert!(living.path().exists() && other.exists() && !dead.exists());
+        // Many makers beside many sweepers: nobody loses a draft under his hands.
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..200 {
+                        sweep_drafts(folder.path());
+                        let draft = new_draft(folder.path()).unwrap();
+                        assert!(draft.path().exists());
+                    }
+                });
+            }
+        });
     }
 
     #[cfg(unix)]
