@@ -2,7 +2,7 @@
 //!
 //! A small file in `$XDG_STATE_HOME/bitbucket-ssh/` that may be lost: a broken one is begun anew,
 //! a write that fails is told at `-vv`, and a wrong memory costs one retry. Settings always win
-//! over it. Written only when something changed.
+//! over it. Written only when something changed, and never where HOME is somebody else's.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -12,6 +12,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::context::Context;
+use crate::identity::key_pair::{new_draft, sweep_drafts};
+use crate::identity::owner::is_ours;
 use crate::identity::survey::Served;
 use crate::repository::{Direction, Repository, SshHost};
 
@@ -193,6 +195,12 @@ pub fn forget(context: &Context, site: &str, account: &str) {
 
 fn change(context: &Context, apply: impl FnOnce(&mut Learned)) {
     let Some(path) = path(context) else { return };
+    if context
+        .home()
+        .is_some_and(|home| matches!(is_ours(home), Ok(false)))
+    {
+        return;
+    }
     let before = read(&path);
     let mut after = before.clone();
     apply(&mut after);
@@ -214,7 +222,8 @@ fn write(path: &Path, before: &Learned, after: &Learned) -> io::Result<()> {
         return Ok(());
     }
     let text = serde_json::to_vec(after)?;
-    let mut draft = tempfile::NamedTempFile::new_in(folder)?;
+    sweep_drafts(folder);
+    let mut draft = new_draft(folder)?;
     draft.write_all(&text)?;
     draft.persist(path).map_err(|error| error.error)?;
     Ok(())
@@ -347,6 +356,27 @@ mod tests {
                 .repository(&repository("site"), Direction::Fetch)
                 .is_some()
         );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nothing_is_written_into_somebody_else_s_home() {
+        let home = tempfile::tempdir().expect("a home");
+        let state = tempfile::tempdir().expect("a folder of ours");
+        let is_root = rustix::process::geteuid().is_root();
+        if is_root {
+            std::os::unix::fs::chown(home.path(), Some(1), None).expect("root may");
+        }
+        // Root's, for everybody else.
+        let foreign = if is_root { home.path() } else { "/".as_ref() };
+        let mut context = context(foreign);
+        let state_home = state.path().as_os_str().to_owned();
+        context.environment = Environment::new([
+            ("HOME".into(), foreign.as_os_str().to_owned()),
+            ("XDG_STATE_HOME".into(), state_home),
+        ]);
+        remember(&context, &[served("site", None)]);
+        assert!(!path(&context).expect("a state folder").exists());
     }
 
     #[test]

@@ -7,6 +7,7 @@
 pub mod agent;
 pub mod key_pair;
 pub mod learned;
+pub mod owner;
 pub mod plan;
 pub mod signer;
 pub mod survey;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::Error;
 use crate::context::Context;
 use crate::identity::key_pair::new_draft;
+use crate::identity::owner::is_ours;
 
 /// The folder as it is or would be; nothing is made.
 pub(super) fn path(context: &Context) -> Result<PathBuf, Error> {
@@ -22,43 +23,36 @@ pub(super) fn prepare(context: &Context) -> Result<PathBuf, Error> {
     let home = context.home().ok_or(Error::NoHome)?;
     let ssh = home.join(".ssh");
     for path in [home, &ssh] {
-        if path.exists() && !is_ours(path) {
-            return Err(Error::ForeignOwner {
-                path: path.to_owned(),
-            });
+        match is_ours(path) {
+            Ok(true) => {}
+            Ok(false) => {
+                return Err(Error::ForeignOwner {
+                    path: path.to_owned(),
+                });
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(Error::unwritable(path, &error)),
         }
     }
     let folder = path(context)?;
     for path in [&ssh, &folder] {
         if !path.is_dir() {
-            match private().create(path) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(Error::unwritable(path, &error)),
-            }
+            make(path).map_err(|error| Error::unwritable(path, &error))?;
         }
     }
     Ok(folder)
 }
 
-fn private() -> fs::DirBuilder {
+/// A folder (0700) whose name is on disk before anything is put into it: a key in a folder that a
+/// power cut takes away is lost, too. One that another process has made meanwhile is fine.
+fn make(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder
-}
-
-#[cfg(unix)]
-fn is_ours(path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    let user = nix::unistd::geteuid().as_raw();
-    fs::metadata(path).is_ok_and(|metadata| metadata.uid() == user)
-}
-
-/// Windows gives a profile its own rights (untested).
-#[cfg(not(unix))]
-fn is_ours(_path: &Path) -> bool {
-    true
+    match builder.create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => sync(path.parent().unwrap_or(Path::new("/"))),
+    }
 }
 
 /// Replaces a file as a whole: a new one (0600) is on disk before it has the name, and the name is
