@@ -1,6 +1,7 @@
 //! A key that a person pastes into the site: made, and shown with the page to paste it.
 
-use super::ensure::{ByHand, Made, Order, holds, place_new};
+use super::ensure::{ByHand, Made, Order, place_new};
+use super::key_file::holds;
 use super::record::Records;
 use super::{Error, guide, passphrase};
 use crate::diagnostics;
@@ -11,12 +12,17 @@ use crate::secret::Secret;
 /// stays *pending* until a connection with it is let in.
 pub(super) fn make(order: &Order<'_>, by_hand: ByHand) -> Result<Made, Error> {
     let records = Records::open(order.context)?;
-    let begun = records.identities().iter().find(|record| {
+    let mut begun = None;
+    for record in records.identities().iter().filter(|record| {
         record.state == State::Pending
             && record.account == *order.account
             && record.repository.is_none()
-            && holds(&record.file, &record.fingerprint)
-    });
+    }) {
+        if holds(&record.file, &record.fingerprint)? {
+            begun = Some(record);
+            break;
+        }
+    }
     let (record, passphrase) = match begun {
         Some(record) => (record.clone(), None),
         None => new(order)?,

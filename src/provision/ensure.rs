@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use jiff::{Timestamp, ToSpan as _};
 use ssh_key::HashAlg;
 
+use super::key_file::{holds, is_taken, shown, with_pub};
 use super::lock::Lock;
 use super::passphrase::{self, Passphrase};
 use super::person::{self, Person};
@@ -18,7 +19,7 @@ use super::{Error, by_hand, folder, generate, names};
 use crate::bitbucket::{self, KeyRegistry, NewKey, RegisteredKey, User};
 use crate::context::Context;
 use crate::diagnostics;
-use crate::identity::{Account, AccountName, Managed, PassphrasePlace, State, key_pair};
+use crate::identity::{Account, AccountName, Holder, Managed, State, key_pair};
 use crate::prompt::Prompt;
 use crate::repository::{Site, SiteKind};
 use crate::secret::Secret;
@@ -198,6 +199,7 @@ fn locked(order: &Order<'_>, person: Option<&Person<'_>>, lock: Lock) -> Result<
         error,
     };
     let user = registry.user().map_err(site_said)?;
+    is_of_the_account(order, &user).map_err(site_said)?;
     let keys = registry.keys(&user).map_err(site_said)?;
     note_account(order, &user, &keys)?;
     let desk = Desk {
@@ -231,14 +233,7 @@ fn locked(order: &Order<'_>, person: Option<&Person<'_>>, lock: Lock) -> Result<
 /// A connection with the key was let in. Written once. What a person has pasted is let in and yet
 /// unverified: whose account it was pasted into, only a login tells.
 pub fn proved(context: &Context, record: &Managed) -> Result<(), Error> {
-    let proved = Managed {
-        state: match record.state {
-            State::Pending => State::Unverified,
-            _ => State::Proved,
-        },
-        ..record.clone()
-    };
-    record::update(context, |records| records.set_identity(proved))
+    record::update(context, |records| records.let_in(&record.fingerprint))
 }
 
 fn made(record: Managed) -> Made {
@@ -250,7 +245,7 @@ fn made(record: Managed) -> Made {
 }
 
 /// One lock for each site.
-fn lock_name(site: &Site) -> String {
+pub(super) fn lock_name(site: &Site) -> String {
     let place = site
         .url
         .split_once("://")
@@ -266,6 +261,20 @@ fn lock_name(site: &Site) -> String {
         })
         .collect();
     format!("{name}.lock")
+}
+
+/// On Data Center a token does not say whose it is until it is used: a key must not go to another
+/// account than the one it is made for. (Cloud compares the address itself.)
+pub(super) fn is_of_the_account(order: &Order<'_>, user: &User) -> Result<(), bitbucket::Error> {
+    let wanted = order.account.name.to_lowercase();
+    match &user.user_name {
+        Some(name) if order.site.kind == SiteKind::DataCenter && name.to_lowercase() != wanted => {
+            Err(bitbucket::Error::TokenRefused {
+                message: format!("it is the token of {}", user.display_name),
+            })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What the site told of the account is kept for the plan; whether it is logged in stays.
@@ -320,23 +329,53 @@ impl Desk<'_> {
                 && record.repository.is_none()
         });
         for record in pending {
-            if !holds(&record.file, &record.fingerprint) {
-                let gone = record.fingerprint.clone();
-                record::update(context, |records| records.forget_identity(&gone))?;
+            if !holds(&record.file, &record.fingerprint)? {
+                self.drop_without_file(record)?;
                 continue;
             }
-            let public = ssh_key::PublicKey::from_openssh(&record.public_key);
-            if let Ok(public) = public {
+            if let Ok(public) = ssh_key::PublicKey::from_openssh(&record.public_key) {
                 key_pair::place_public(&record.file, &public, &record.label)?;
             }
-            diagnostics::notice(&format!("going on with the key {}", record.file.display()));
-            if let Ok(record) = self.register(record)? {
-                return Ok(Some(made(record)));
+            let file = shown(context, &record.file);
+            diagnostics::notice(&format!("going on with the key {file}"));
+            // Its time begins when the site is told of it, not when it was begun.
+            let record = Managed {
+                expires: expires(self.order, self.now()),
+                ..record.clone()
+            };
+            match self.register(&record)? {
+                Ok(record) => return Ok(Some(made(record))),
+                Err(words) => self.set_aside(&record, &words)?,
             }
-            let taken = record.fingerprint.clone();
-            record::update(context, |records| records.forget_identity(&taken))?;
         }
         Ok(None)
+    }
+
+    /// Nothing of it is here. Where the site knows it nevertheless, that is said: its file may
+    /// have been moved, so it is not ours to remove.
+    fn drop_without_file(&self, record: &Managed) -> Result<(), Error> {
+        if let Some(listed) = self.listed(&record.fingerprint) {
+            diagnostics::notice(&format!(
+                "the key {} has gone; the site still lists it as \"{}\" ({})",
+                shown(self.order.context, &record.file),
+                listed.label,
+                record.fingerprint
+            ));
+        } else {
+            passphrase::forget(self.order.context, record);
+        }
+        record::update(self.order.context, |records| {
+            records.forget_identity(&record.fingerprint);
+        })
+    }
+
+    /// The site knows this key from elsewhere: it is nobody's here. Its files stay.
+    fn set_aside(&self, record: &Managed, words: &str) -> Result<(), Error> {
+        let file = shown(self.order.context, &record.file);
+        diagnostics::notice(&format!("the site does not take {file}: {words}"));
+        record::update(self.order.context, |records| {
+            records.forget_identity(&record.fingerprint);
+        })
     }
 
     /// A key file of the name we would give it, which the account lists and nobody recorded.
@@ -349,12 +388,15 @@ impl Desk<'_> {
             .replaces
             .map(|record| record.fingerprint.as_str());
         let name = file_name(self.order);
-        for file in names::places(&directory, &name).take_while(|file| file.exists()) {
+        for file in names::places(&directory, &name).take_while(|file| is_taken(file)) {
             let Ok(identity) = key_pair::identity(&file) else {
                 continue;
             };
-            let (Some(fingerprint), Some(public)) = (identity.fingerprint(), &identity.public_key)
-            else {
+            let (Holder::File(_), Some(fingerprint), Some(public)) = (
+                &identity.holder,
+                identity.fingerprint(),
+                &identity.public_key,
+            ) else {
                 continue;
             };
             let Some(listed) = self.listed(&fingerprint) else {
@@ -362,6 +404,16 @@ impl Desk<'_> {
             };
             if replaced == Some(fingerprint.as_str()) {
                 continue;
+            }
+            let passphrase = match passphrase::place_of(self.order.context, &file, &fingerprint) {
+                Err(Error::KeyFile(error)) => {
+                    tracing::info!("{error}");
+                    continue;
+                }
+                place => place?,
+            };
+            if let Err(error) = key_pair::place_public(&file, public, &listed.label) {
+                tracing::info!("{error}");
             }
             let record = Managed {
                 account: self.order.account.clone(),
@@ -373,10 +425,7 @@ impl Desk<'_> {
                 created: self.now(),
                 expires: listed.expires,
                 state: State::Registered,
-                passphrase: match key_pair::open(&file, None) {
-                    Ok(_) => PassphrasePlace::None,
-                    Err(_) => PassphrasePlace::Person,
-                },
+                passphrase,
                 repository: None,
                 read_only: false,
             };
@@ -385,7 +434,7 @@ impl Desk<'_> {
             })?;
             diagnostics::notice(&format!(
                 "taking the key {}, which {} lists",
-                file.display(),
+                shown(self.order.context, &file),
                 self.order.account
             ));
             return Ok(Some(record));
@@ -410,14 +459,7 @@ impl Desk<'_> {
                     });
                 }
                 Err(words) => {
-                    // The site knows this key from elsewhere: it is nobody's here.
-                    diagnostics::notice(&format!(
-                        "the site does not take {}: {words}",
-                        record.file.display()
-                    ));
-                    record::update(context, |records| {
-                        records.forget_identity(&record.fingerprint);
-                    })?;
+                    self.set_aside(&record, &words)?;
                     message = words;
                 }
             }
@@ -434,7 +476,7 @@ impl Desk<'_> {
             let key = NewKey {
                 public_key: record.public_key.clone(),
                 label: record.label.clone(),
-                expires: record.expires.filter(|end| *end > self.now()),
+                expires: record.expires,
             };
             let registered = register(self.registry, &self.user, &key, &record.fingerprint);
             registered.map_err(|error| Error::Site {
@@ -484,7 +526,6 @@ pub(super) fn place_new(order: &Order<'_>, passphrase: &Passphrase) -> Result<Ma
     let label = names::label(context, now, &record::machine_tag(context)?);
     let pair = generate::key_pair(order.settings.key_type.value)?;
     let fingerprint = pair.fingerprint(HashAlg::Sha256).to_string();
-    passphrase::keep(context, passphrase, &fingerprint)?;
     let records = Records::open(context)?;
     let wished = order.further.and_then(|further| further.file);
     let places: Vec<PathBuf> = match wished {
@@ -495,7 +536,7 @@ pub(super) fn place_new(order: &Order<'_>, passphrase: &Passphrase) -> Result<Ma
         .into_iter()
         .find(|file| {
             let recorded = records.identities().iter().any(|known| known.file == *file);
-            !file.exists() && !with_pub(file).exists() && !recorded
+            !is_taken(file) && !is_taken(&with_pub(file)) && !recorded
         })
         .ok_or_else(|| match wished {
             Some(file) => Error::KeyFile(key_pair::KeyFileError::Exists {
@@ -518,6 +559,12 @@ pub(super) fn place_new(order: &Order<'_>, passphrase: &Passphrase) -> Result<Ma
         read_only: false,
     };
     record::update(context, |records| records.set_identity(record.clone()))?;
+    if let Err(error) = passphrase::keep(context, passphrase, &record.fingerprint) {
+        record::update(context, |records| {
+            records.forget_identity(&record.fingerprint);
+        })?;
+        return Err(error);
+    }
     key_pair::place(&file, &pair, passphrase.lock(), &record.label)?;
     diagnostics::notice(&format!(
         "made an {} key pair for {}: {}",
@@ -537,35 +584,9 @@ fn file_name(order: &Order<'_>) -> String {
     names::file_name(order.site, order.account, order.settings.key_type.value)
 }
 
-/// Whether the file holds the private half of this key.
-pub(super) fn holds(file: &Path, fingerprint: &str) -> bool {
-    key_pair::identity(file).is_ok_and(|identity| {
-        matches!(identity.holder, crate::identity::Holder::File(_))
-            && identity.fingerprint().as_deref() == Some(fingerprint)
-    })
-}
-
 fn one_line(key: &ssh_key::PublicKey) -> String {
     let bare = ssh_key::PublicKey::new(key.key_data().clone(), "");
     bare.to_openssh()
         .map(|line| line.trim_end().to_owned())
         .unwrap_or_default()
 }
-
-fn with_pub(file: &Path) -> std::path::PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(".pub");
-    name.into()
-}
-
-/// `~/…` where it lies below the home.
-fn shown(context: &Context, file: &Path) -> String {
-    match context.home().and_then(|home| file.strip_prefix(home).ok()) {
-        Some(rest) => format!("~/{}", rest.display()),
-        None => file.display().to_string(),
-    }
-}
-
-#[cfg(all(test, unix))]
-#[path = "ensure_tests.rs"]
-mod tests;

@@ -12,6 +12,7 @@ mod generate;
 pub mod guide;
 pub mod inventory;
 pub mod judge;
+mod key_file;
 mod lock;
 mod names;
 mod passphrase;
@@ -19,5 +20,7 @@ pub mod person;
 pub mod record;
 mod registration;
 pub mod removal;
+#[cfg(all(test, unix))]
+mod tests;
 
 pub use error::Error;

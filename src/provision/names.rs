@@ -57,9 +57,13 @@ pub(super) fn places(directory: &Path, name: &str) -> impl Iterator<Item = PathB
 
 /// `bitbucket-ssh USER@MACHINE DATE TAG`.
 pub(super) fn label(context: &Context, now: Timestamp, tag: &str) -> String {
+    label_of(&user(context), &machine(context), now, tag)
+}
+
+fn label_of(user: &str, machine: &str, now: Timestamp, tag: &str) -> String {
     let date = now.strftime("%Y-%m-%d");
-    let user = plain(&user(context));
-    let machine = plain(&machine());
+    let user = plain(user);
+    let machine = plain(machine);
     let fixed = format!("bitbucket-ssh @ {date} {tag}").len();
     let room = LONGEST_LABEL.saturating_sub(fixed);
     let user: String = user.chars().take(room / 2).collect();
@@ -94,7 +98,7 @@ fn user(context: &Context) -> String {
 }
 
 #[cfg(unix)]
-fn machine() -> String {
+fn machine(_context: &Context) -> String {
     let name = nix::unistd::gethostname().ok();
     let name = name.and_then(|name| name.into_string().ok());
     let short = name.and_then(|name| name.split('.').next().map(str::to_owned));
@@ -104,13 +108,17 @@ fn machine() -> String {
 }
 
 #[cfg(not(unix))]
-fn machine() -> String {
-    "windows".to_owned()
+fn machine(context: &Context) -> String {
+    context
+        .environment
+        .text("COMPUTERNAME")
+        .unwrap_or("machine")
+        .to_owned()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{escaped, file_name};
+    use super::{escaped, file_name, label_of};
     use crate::identity::AccountName;
     use crate::repository::{Site, SiteKind};
     use crate::settings::KeyType;
@@ -128,6 +136,31 @@ mod tests {
             ("Ünal", "=C3=9Cnal", "bytes, not characters"),
         ] {
             assert_eq!(escaped(account), expected, "{why}");
+        }
+    }
+
+    #[test]
+    fn a_label_is_short_and_plain() {
+        let now = "2026-11-24T23:59:59Z".parse().expect("a time");
+        let label = |user: &str, machine: &str| label_of(user, machine, now, "koluduli");
+        assert_eq!(
+            label("ada", "engine"),
+            "bitbucket-ssh ada@engine 2026-11-24 koluduli"
+        );
+        let long = "x".repeat(300);
+        for (user, machine, why) in [
+            (long.as_str(), "engine", "a long user"),
+            ("ada", long.as_str(), "a long machine"),
+            (long.as_str(), long.as_str(), "both"),
+            ("Ünal\u{1b}[31m", "ma chine\n", "no blank, no control"),
+            ("", "", "nothing"),
+        ] {
+            let label = label(user, machine);
+            assert!(label.len() < 100, "{why}: {label}");
+            assert!(label.ends_with(" 2026-11-24 koluduli"), "{why}: {label}");
+            assert_eq!(label.split(' ').count(), 4, "{why}: {label}");
+            let plain = label.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
+            assert!(plain, "{why}: {label}");
         }
     }
 

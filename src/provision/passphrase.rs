@@ -1,5 +1,7 @@
 //! The passphrase of a new key file: in the keyring, in a person's head, or none.
 
+use std::path::Path;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -7,8 +9,8 @@ use super::Error;
 use crate::bitbucket::keyring;
 use crate::context::Context;
 use crate::diagnostics;
-use crate::identity::PassphrasePlace;
-use crate::identity::key_pair::Lock;
+use crate::identity::key_pair::{self, KeyFileError, Lock};
+use crate::identity::{Managed, PassphrasePlace};
 use crate::prompt::Prompt;
 use crate::secret::Secret;
 use crate::settings::PassphraseStore;
@@ -78,6 +80,40 @@ pub(super) fn keep(
             Ok(keyring::store_key_passphrase(context, fingerprint, secret)?)
         }
         _ => Ok(()),
+    }
+}
+
+/// Takes the passphrase of a key that never came to be out of the keyring. Never fails: what stays
+/// there opens nothing.
+pub(super) fn forget(context: &Context, record: &Managed) {
+    if record.passphrase == PassphrasePlace::Keyring
+        && let Err(error) = keyring::forget_key_passphrase(context, &record.fingerprint)
+    {
+        tracing::info!("{error}");
+    }
+}
+
+/// Where the passphrase of a key file that is found lies.
+///
+/// # Errors
+///
+/// The file cannot be used; the keyring cannot be asked.
+pub(super) fn place_of(
+    context: &Context,
+    file: &Path,
+    fingerprint: &str,
+) -> Result<PassphrasePlace, Error> {
+    match key_pair::open(file, None) {
+        Ok(_) => Ok(PassphrasePlace::None),
+        Err(KeyFileError::Encrypted { .. }) => {
+            match keyring::key_passphrase(context, fingerprint) {
+                // It is locked only where it has the passphrase.
+                Ok(Some(_)) | Err(keyring::Error::Locked) => Ok(PassphrasePlace::Keyring),
+                Ok(None) => Ok(PassphrasePlace::Person),
+                Err(error) => Err(error.into()),
+            }
+        }
+        Err(error) => Err(error.into()),
     }
 }
 

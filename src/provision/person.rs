@@ -1,6 +1,6 @@
 //! A person on a terminal who has no token here: says which account, gives a token, or nothing.
 
-use super::ensure::Order;
+use super::ensure::{Order, is_of_the_account};
 use super::{Error, guide, record};
 use crate::bitbucket::{self, KeyRegistry, RegisteredKey, User, credential, keyring};
 use crate::context::Context;
@@ -88,7 +88,7 @@ pub(super) fn log_in(order: &Order<'_>, person: &Person<'_>) -> Result<Option<Re
         if secret.is_empty() {
             return Ok(None);
         }
-        match seen(person, account, &secret) {
+        match seen(order, person, &secret) {
             Ok((registry, user, keys)) => {
                 keep(order, &secret, &user, &keys)?;
                 return Ok(Some(registry));
@@ -100,13 +100,10 @@ pub(super) fn log_in(order: &Order<'_>, person: &Person<'_>) -> Result<Option<Re
 
 type Seen = (Registry, User, Vec<RegisteredKey>);
 
-fn seen(
-    person: &Person<'_>,
-    account: &AccountName,
-    secret: &Secret,
-) -> Result<Seen, bitbucket::Error> {
-    let registry = (person.connect)(account, secret)?;
+fn seen(order: &Order<'_>, person: &Person<'_>, secret: &Secret) -> Result<Seen, bitbucket::Error> {
+    let registry = (person.connect)(order.account, secret)?;
     let user = registry.user()?;
+    is_of_the_account(order, &user)?;
     let keys = registry.keys(&user)?;
     Ok((registry, user, keys))
 }

@@ -118,8 +118,7 @@ impl Records {
     pub fn newest(&self, site: &str) -> Option<&Managed> {
         self.identities
             .iter()
-            .filter(|identity| identity.account.site == site && identity.repository.is_none())
-            .filter(|identity| identity.state != State::Pending && identity.file.exists())
+            .filter(|identity| identity.account.site == site && is_usable(identity))
             .max_by_key(|identity| identity.created)
     }
 
@@ -135,6 +134,20 @@ impl Records {
         }
     }
 
+    /// A connection with an identity was let in: what was registered is proved; what a person has
+    /// pasted is unverified, since only a login tells into whose account. One that was forgotten
+    /// meanwhile (revoked by another process) stays forgotten.
+    pub fn let_in(&mut self, fingerprint: &str) {
+        let known = self.identities.iter_mut();
+        for known in known.filter(|known| known.fingerprint == fingerprint) {
+            known.state = match known.state {
+                State::Pending => State::Unverified,
+                State::Registered => State::Proved,
+                state => state,
+            };
+        }
+    }
+
     /// Forgets an identity; its files stay.
     pub fn forget_identity(&mut self, fingerprint: &str) {
         self.identities
@@ -146,11 +159,17 @@ impl Records {
     pub fn usable(&self, account: &AccountName, newer_than: Option<&Managed>) -> Option<&Managed> {
         self.identities
             .iter()
-            .filter(|identity| identity.account == *account && identity.repository.is_none())
-            .filter(|identity| identity.state != State::Pending && identity.file.exists())
+            .filter(|identity| identity.account == *account && is_usable(identity))
             .filter(|identity| newer_than.is_none_or(|old| identity.created > old.created))
             .max_by_key(|identity| identity.created)
     }
+}
+
+/// A key of an account whose file is here. A file that cannot be looked at has not gone.
+fn is_usable(identity: &Managed) -> bool {
+    identity.state != State::Pending
+        && identity.repository.is_none()
+        && identity.file.try_exists().unwrap_or(true)
 }
 
 /// Changes the records: read anew, changed, and on disk when this returns.

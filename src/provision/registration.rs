@@ -16,40 +16,70 @@ pub(super) enum Registration {
 /// How often a call is repeated whose answer was lost.
 const TRIES: u32 = 3;
 
+/// How often the list is read where a key may have been stored a moment ago: the site's list may
+/// lag behind its store.
+const LOOKS: u32 = 3;
+
+/// The first pause; the next ones are twice as long.
+const PAUSE: Duration = Duration::from_millis(250);
+
 /// Registers the key; after a refusal or a lost answer it looks whether the key is on the list.
 ///
 /// # Errors
 ///
 /// The refusal, where the key is not on the list; the last error, where the site cannot be asked.
+/// Never [`Registration::Taken`] without a list that was read after the refusal.
 pub(super) fn register(
     registry: &dyn KeyRegistry,
     user: &User,
     key: &NewKey,
     fingerprint: &str,
 ) -> Result<Registration, Error> {
-    let mut pause = Duration::from_millis(500);
-    for last in (0..TRIES).map(|number| number + 1 == TRIES) {
+    let mut tries = 1;
+    loop {
         let error = match registry.register(user, key) {
-            Ok(registered) => return Ok(Registration::Listed(registered)),
+            Ok(registered) if registered.fingerprint == fingerprint => {
+                return Ok(Registration::Listed(registered));
+            }
+            Ok(_) => Error::Unexpected {
+                host: "the site".to_owned(),
+                why: "it speaks of another key than it was given".to_owned(),
+            },
             Err(error) => error,
         };
         tracing::info!("registering the key: {error}");
-        match listed(registry, user, fingerprint) {
-            Ok(Some(registered)) => return Ok(Registration::Listed(registered)),
-            Ok(None) => match error {
-                Error::Refused { status, message } if is_taken(status, &message) => {
-                    return Ok(Registration::Taken(message));
-                }
-                Error::Unreachable { .. } | Error::Server { .. } if !last => {}
-                error => return Err(error),
-            },
-            Err(_) if !last && may_pass(&error) => {}
-            Err(_) => return Err(error),
+        let looks = if may_be_stored(&error) { LOOKS } else { 1 };
+        match (look(registry, user, fingerprint, looks), error) {
+            (Ok(Some(listed)), _) => return Ok(Registration::Listed(listed)),
+            (Ok(None), Error::Refused { status, message }) if is_taken(status, &message) => {
+                return Ok(Registration::Taken(message));
+            }
+            (_, Error::Unreachable { .. } | Error::Server { .. }) if tries < TRIES => {
+                std::thread::sleep(PAUSE * 2_u32.pow(tries));
+                tries += 1;
+            }
+            (_, error) => return Err(error),
+        }
+    }
+}
+
+/// Reads the list until the key is on it, with growing pauses. A list that cannot be read ends it:
+/// the call itself was patient already.
+fn look(
+    registry: &dyn KeyRegistry,
+    user: &User,
+    fingerprint: &str,
+    looks: u32,
+) -> Result<Option<RegisteredKey>, Error> {
+    let mut pause = PAUSE;
+    for _ in 1..looks {
+        if let Some(listed) = listed(registry, user, fingerprint)? {
+            return Ok(Some(listed));
         }
         std::thread::sleep(pause);
         pause *= 2;
     }
-    unreachable!("the last try returns")
+    listed(registry, user, fingerprint)
 }
 
 fn listed(
@@ -61,9 +91,14 @@ fn listed(
     Ok(keys.into_iter().find(|key| key.fingerprint == fingerprint))
 }
 
-/// An error after which the same call may work.
-fn may_pass(error: &Error) -> bool {
-    matches!(error, Error::Unreachable { .. } | Error::Server { .. })
+/// Whether this call, or one before it whose answer was lost, may have stored the key although it
+/// says otherwise.
+fn may_be_stored(error: &Error) -> bool {
+    match error {
+        Error::Unreachable { .. } | Error::Server { .. } | Error::Unexpected { .. } => true,
+        Error::Refused { status, message } => is_taken(*status, message),
+        _ => false,
+    }
 }
 
 /// 409 is Data Center's word for it. Cloud answers 400 with one of several texts (bitbucket.md
