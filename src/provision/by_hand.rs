@@ -1,7 +1,8 @@
 //! A key that a person pastes into the site: made, and shown with the page to paste it.
 
-use super::ensure::{ByHand, Made, Order, place_new};
+use super::ensure::{ByHand, Made, Order};
 use super::key_file::holds;
+use super::new_pair::place_new;
 use super::record::Records;
 use super::{Error, guide, passphrase};
 use crate::diagnostics;

@@ -5,6 +5,7 @@
 //! the corridor's.
 
 mod by_hand;
+mod desk;
 pub mod ensure;
 mod error;
 mod folder;
@@ -15,6 +16,7 @@ pub mod judge;
 mod key_file;
 mod lock;
 mod names;
+mod new_pair;
 mod passphrase;
 pub mod person;
 pub mod record;

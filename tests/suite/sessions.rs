@@ -252,7 +252,6 @@ fn a_server_that_goes_in_mid_pack_is_an_error_and_no_hang() {
         Vec::new(),
     );
     let output = running.wait().fails_with(255);
-    assert_eq!(output.stdout(), "up\n", "what came is given");
     assert!(output.stderr().contains("onnection"), "{output}");
 }
 

@@ -1,0 +1,234 @@
+//! The work at the site's counter: finish what was begun, adopt what is listed, make what is not
+//! there. The order of the steps, and the lock around them, are [`super::ensure`]'s.
+
+use jiff::Timestamp;
+
+use super::ensure::{Made, Order, made};
+use super::key_file::{holds, is_taken, shown};
+use super::new_pair::{expires, file_name, one_line, place_new};
+use super::passphrase;
+use super::record::{self, Records};
+use super::registration::{Registration, register};
+use super::{Error, names};
+use crate::bitbucket::{KeyRegistry, NewKey, RegisteredKey, User};
+use crate::diagnostics;
+use crate::identity::{Holder, Managed, State, key_pair};
+
+/// How many pairs are made where the site says it knows each of them already.
+const PAIRS: usize = 3;
+
+/// What is at hand once the site has answered.
+pub(super) struct Desk<'a> {
+    pub(super) order: &'a Order<'a>,
+    pub(super) registry: &'a dyn KeyRegistry,
+    pub(super) user: User,
+    pub(super) keys: Vec<RegisteredKey>,
+}
+
+impl Desk<'_> {
+    fn now(&self) -> Timestamp {
+        self.order.context.clock.now()
+    }
+
+    fn listed(&self, fingerprint: &str) -> Option<&RegisteredKey> {
+        self.keys.iter().find(|key| key.fingerprint == fingerprint)
+    }
+
+    /// A pending record whose file is here is gone on with; one without its file is dropped.
+    pub(super) fn finish_what_was_begun(&self) -> Result<Option<Made>, Error> {
+        let context = self.order.context;
+        let records = Records::open(context)?;
+        let pending = records.identities().iter().filter(|record| {
+            record.state == State::Pending
+                && record.account == *self.order.account
+                && record.repository.is_none()
+        });
+        for record in pending {
+            if !holds(&record.file, &record.fingerprint)? {
+                self.drop_without_file(record)?;
+                continue;
+            }
+            if let Ok(public) = ssh_key::PublicKey::from_openssh(&record.public_key) {
+                key_pair::place_public(&record.file, &public, &record.label)?;
+            }
+            let file = shown(context, &record.file);
+            diagnostics::notice(&format!("going on with the key {file}"));
+            // Its time begins when the site is told of it, not when it was begun.
+            let record = Managed {
+                expires: expires(self.order, self.now()),
+                ..record.clone()
+            };
+            match self.register(&record)? {
+                Ok(record) => return Ok(Some(made(record))),
+                Err(words) => self.set_aside(&record, &words)?,
+            }
+        }
+        Ok(None)
+    }
+
+    /// Nothing of it is here. Where the site knows it nevertheless, that is said: its file may
+    /// have been moved, so it is not ours to remove.
+    fn drop_without_file(&self, record: &Managed) -> Result<(), Error> {
+        if let Some(listed) = self.listed(&record.fingerprint) {
+            diagnostics::notice(&format!(
+                "the key {} has gone; the site still lists it as \"{}\" ({})",
+                shown(self.order.context, &record.file),
+                listed.label,
+                record.fingerprint
+            ));
+        } else {
+            passphrase::forget(self.order.context, record);
+        }
+        record::update(self.order.context, |records| {
+            records.forget_identity(&record.fingerprint);
+        })
+    }
+
+    /// The site knows this key from elsewhere: it is nobody's here. Its files stay.
+    fn set_aside(&self, record: &Managed, words: &str) -> Result<(), Error> {
+        let file = shown(self.order.context, &record.file);
+        diagnostics::notice(&format!("the site does not take {file}: {words}"));
+        record::update(self.order.context, |records| {
+            records.forget_identity(&record.fingerprint);
+        })
+    }
+
+    /// A key file of the name we would give it, which the account lists and nobody recorded.
+    pub(super) fn adopt(&self) -> Result<Option<Managed>, Error> {
+        let Some(directory) = self.order.context.ssh_directory() else {
+            return Ok(None);
+        };
+        let replaced = self
+            .order
+            .replaces
+            .map(|record| record.fingerprint.as_str());
+        let name = file_name(self.order);
+        for file in names::places(&directory, &name).take_while(|file| is_taken(file)) {
+            let Ok(identity) = key_pair::identity(&file) else {
+                continue;
+            };
+            let (Holder::File(_), Some(fingerprint), Some(public)) = (
+                &identity.holder,
+                identity.fingerprint(),
+                &identity.public_key,
+            ) else {
+                continue;
+            };
+            let Some(listed) = self.listed(&fingerprint) else {
+                continue;
+            };
+            if replaced == Some(fingerprint.as_str()) {
+                continue;
+            }
+            let passphrase = match passphrase::place_of(self.order.context, &file, &fingerprint) {
+                Err(Error::KeyFile(error)) => {
+                    tracing::info!("{error}");
+                    continue;
+                }
+                place => place?,
+            };
+            if let Err(error) = key_pair::place_public(&file, public, &listed.label) {
+                tracing::info!("{error}");
+            }
+            let record = Managed {
+                account: self.order.account.clone(),
+                file: file.clone(),
+                public_key: one_line(public),
+                fingerprint,
+                key_id: Some(listed.id.as_str().to_owned()),
+                label: listed.label.clone(),
+                created: self.now(),
+                expires: listed.expires,
+                state: State::Registered,
+                passphrase,
+                repository: None,
+                read_only: false,
+            };
+            record::update(self.order.context, |records| {
+                records.set_identity(record.clone());
+            })?;
+            diagnostics::notice(&format!(
+                "taking the key {}, which {} lists",
+                shown(self.order.context, &file),
+                self.order.account
+            ));
+            return Ok(Some(record));
+        }
+        Ok(None)
+    }
+
+    pub(super) fn make(&self) -> Result<Made, Error> {
+        let order = self.order;
+        let context = order.context;
+        let passphrase =
+            passphrase::choose(context, order.settings.passphrase.value, order.prompt)?;
+        let mut message = String::new();
+        for _ in 0..PAIRS {
+            let record = place_new(order, &passphrase)?;
+            match self.register(&record)? {
+                Ok(record) => {
+                    return Ok(Made {
+                        record,
+                        passphrase: passphrase.secret,
+                        by_hand: None,
+                    });
+                }
+                Err(words) => {
+                    self.set_aside(&record, &words)?;
+                    message = words;
+                }
+            }
+        }
+        Err(Error::AlwaysTaken { message })
+    }
+
+    /// On the account's list, and recorded so. The inner error: the site knows the key from
+    /// elsewhere, in its words.
+    fn register(&self, record: &Managed) -> Result<Result<Managed, String>, Error> {
+        let registration = if let Some(listed) = self.listed(&record.fingerprint) {
+            Registration::Listed(listed.clone())
+        } else {
+            let key = NewKey {
+                public_key: record.public_key.clone(),
+                label: record.label.clone(),
+                expires: record.expires,
+            };
+            let registered = register(self.registry, &self.user, &key, &record.fingerprint);
+            registered.map_err(|error| Error::Site {
+                account: self.order.account.clone(),
+                error,
+            })?
+        };
+        let listed = match registration {
+            Registration::Listed(listed) => listed,
+            Registration::Taken(words) => return Ok(Err(words)),
+        };
+        let registered = Managed {
+            key_id: Some(listed.id.as_str().to_owned()),
+            expires: listed.expires.or(record.expires),
+            state: State::Registered,
+            ..record.clone()
+        };
+        let replaced = self.order.replaces.map(|old| old.fingerprint.clone());
+        record::update(self.order.context, |records| {
+            records.set_identity(registered.clone());
+            if let Some(old) = &replaced {
+                records.forget_identity(old);
+            }
+            if let Some(account) = records.account(self.order.account).cloned() {
+                let mut account = account;
+                if !account.key_fingerprints.contains(&registered.fingerprint) {
+                    account
+                        .key_fingerprints
+                        .push(registered.fingerprint.clone());
+                    records.set_account(account);
+                }
+            }
+        })?;
+        diagnostics::notice(&format!(
+            "registered it with Bitbucket as \"{}\"",
+            registered.label
+        ));
+        Ok(Ok(registered))
+    }
+}
