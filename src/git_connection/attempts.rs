@@ -10,6 +10,7 @@ use crate::context::Context;
 use crate::diagnostics;
 use crate::git_connection::failure::{Failure, Tried};
 use crate::git_connection::keys::{Keys, NewKey};
+use crate::git_connection::renewal;
 use crate::git_connection::survey::Subject;
 use crate::identity::{
     AccountName, Candidate, Identity, Managed, Offer, Plan, Rank, Reason, State,
@@ -136,6 +137,8 @@ impl Attempts<'_> {
                 } => {
                     self.keys.served(self.subject, &identity, &endpoint);
                     tried.tell_detour(candidate, self.subject);
+                    let endpoints = std::slice::from_ref(&endpoint);
+                    renewal::after(self.context, self.subject, endpoints, &self.keys, &identity);
                     return Ok(Some(status));
                 }
                 Outcome::NoAccess {

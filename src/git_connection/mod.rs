@@ -13,6 +13,7 @@ mod other_host;
 mod probe;
 pub mod proof;
 pub mod prospect;
+mod renewal;
 pub mod survey;
 mod variables;
 

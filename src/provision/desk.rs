@@ -117,7 +117,8 @@ impl Desk<'_> {
             let Some(listed) = self.listed(&fingerprint) else {
                 continue;
             };
-            if replaced == Some(fingerprint.as_str()) {
+            let expired = listed.expires.is_some_and(|end| end <= self.now());
+            if expired || replaced == Some(fingerprint.as_str()) {
                 continue;
             }
             let passphrase = match passphrase::place_of(self.order.context, &file, &fingerprint) {

@@ -221,3 +221,66 @@ fn a_token_that_cannot_read_the_repository_is_asked_about_after_a_refusal() {
         assert_eq!(bob.len(), keys, "{answer}: {text}");
     }
 }
+
+#[test]
+fn ask_asks_before_a_key_is_made() {
+    let world = World::new();
+    world.configure("bitbucket.passphrase", "none");
+    world.configure("bitbucket.provision", "ask");
+    world.git(&["ls-remote", URL]).fails_with(128);
+    for (answer, keys) in [("n", 0), ("", 1)] {
+        let mut git = Terminal::start(&world, "git", &["ls-remote", URL]);
+        git.sees("[Y/n] ");
+        git.types(answer);
+        let (text, status) = git.ends();
+        assert_eq!(status == 0, keys == 1, "{text}");
+        assert_eq!(world.sandbox.keys(ALICE).len(), keys, "{answer}: {text}");
+    }
+}
+
+#[test]
+fn a_passphrase_is_asked_for_twice_and_then_known_to_this_run() {
+    let world = World::new();
+    world.configure("bitbucket.passphrase", "ask");
+    let mut git = Terminal::start(&world, "git", &["ls-remote", URL]);
+    git.sees("Enter passphrase (empty for no passphrase): ");
+    git.types("open sesame");
+    git.sees("Enter same passphrase again: ");
+    git.types("open sesame");
+    let (text, status) = git.ends();
+    assert_eq!(status, 0, "{text}");
+    assert!(!text.contains("Enter passphrase"), "{text}");
+    let mut git = Terminal::start(&world, "git", &["ls-remote", URL]);
+    git.sees("Enter passphrase for key '");
+    git.types("open sesame");
+    let (text, status) = git.ends();
+    assert_eq!(status, 0, "{text}");
+}
+
+#[test]
+fn who_comes_second_says_for_whom_it_waits_and_takes_the_same_key() {
+    let world = newcomer();
+    world.configure("bitbucket.account", ALICE);
+    let token = world.sandbox.add_token(ALICE, SCOPES_MINIMUM);
+    let mut first = Terminal::start(&world, "git", &["ls-remote", URL]);
+    first.sees("by hand): ");
+    let lock = world.path("home/.ssh/bitbucket-ssh/bitbucket.org.lock");
+    let holder = std::fs::read_to_string(lock).unwrap();
+    let told = world.path("tmp/told");
+    let mut second = world.command("sh");
+    second
+        .args(["-c", "exec git ls-remote \"$1\" 2>\"$2\"", "sh", URL])
+        .arg(&told);
+    let second = Running::start(second, Vec::new());
+    let waiting = format!("bitbucket-ssh: waiting for process {holder}");
+    let end = std::time::Instant::now() + Duration::from_secs(30);
+    while !std::fs::read_to_string(&told).is_ok_and(|text| text.contains(&waiting)) {
+        assert!(std::time::Instant::now() < end, "{waiting:?} is not said");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    first.types(&token);
+    let (text, status) = first.ends();
+    assert_eq!(status, 0, "{text}");
+    second.wait().succeeds();
+    assert_eq!(world.sandbox.keys(ALICE).len(), 1);
+}

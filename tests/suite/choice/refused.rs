@@ -1,7 +1,7 @@
 //! A managed identity that is refused, and keys that end: what the account's key list says counts.
 
 use jiff::{Timestamp, ToSpan};
-use sandbox::{RestFault, SshFault};
+use sandbox::{RestFault, SCOPES_ALL, SCOPES_MINIMUM, SshFault};
 
 use super::{SITE, advertise, ask};
 use crate::support::{ALICE, World};
@@ -133,4 +133,70 @@ fn ci_makes_no_key_and_an_explicit_auto_one_for_a_day() {
     ask(&world, &["git@bitbucket.org", &advertise(SITE)]).succeeds();
     let expires = world.sandbox.keys(ALICE)[0].expires_on.unwrap();
     assert!(expires <= Timestamp::now() + 24.hours(), "{expires}");
+}
+
+#[test]
+fn a_key_can_expire_again_and_again() {
+    let world = served();
+    for generation in 2..=4 {
+        world
+            .sandbox
+            .set_expiry(ALICE, Some(Timestamp::now() - 1.hour()));
+        world.git(&["ls-remote", SITE]).succeeds();
+        assert_eq!(world.sandbox.keys(ALICE).len(), generation);
+    }
+}
+
+/// As if the account's key had been made 99 days ago, with one day left.
+fn age(world: &World) {
+    let end = Timestamp::now() + 24.hours();
+    world.sandbox.set_expiry(ALICE, Some(end));
+    let file = world.path("home/.ssh/bitbucket-ssh/records.json");
+    let mut records: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let record = &mut records["identities"][0];
+    record["created"] = (end - (100 * 24).hours()).to_string().into();
+    record["expires"] = end.to_string().into();
+    std::fs::write(&file, serde_json::to_vec(&records).unwrap()).unwrap();
+}
+
+#[test]
+fn a_key_near_its_end_is_renewed_and_the_old_one_goes_if_the_token_may_delete() {
+    for (scopes, left) in [(SCOPES_ALL, 1), (SCOPES_MINIMUM, 2)] {
+        let mut world = World::new();
+        world.configure("bitbucket.passphrase", "none");
+        world.configure("bitbucket.keyLifetime", "100d");
+        let token = world.sandbox.add_token(ALICE, scopes);
+        world.set("BITBUCKET_API_TOKEN", &token);
+        world.git(&["ls-remote", SITE]).succeeds();
+        let before = world.sandbox.requests().len();
+        world.git(&["ls-remote", SITE]).succeeds();
+        assert_eq!(world.sandbox.requests().len(), before, "not due");
+        let old = world.sandbox.keys(ALICE).remove(0);
+        age(&world);
+        world.git(&["ls-remote", SITE]).succeeds();
+        let keys = world.sandbox.keys(ALICE);
+        assert_eq!(keys.len(), left);
+        assert_ne!(keys[left - 1].fingerprint, old.fingerprint);
+        let before = world.sandbox.requests().len();
+        world.git(&["ls-remote", SITE]).succeeds();
+        let login = world.sandbox.connections().pop().unwrap().login.unwrap();
+        assert_eq!(login.fingerprint, keys[left - 1].fingerprint);
+        assert_eq!(world.sandbox.requests().len(), before, "done");
+    }
+}
+
+#[test]
+fn a_renewal_that_fails_fails_no_fetch_and_is_not_tried_again_that_day() {
+    let world = served();
+    age(&world);
+    let fault = RestFault::DropBefore;
+    world.sandbox.faults().rest("", "", fault, 100);
+    let output = world.git(&["ls-remote", SITE]).succeeds();
+    assert_eq!(output.stderr(), "");
+    world.sandbox.faults().clear();
+    let before = world.sandbox.requests().len();
+    world.git(&["ls-remote", SITE]).succeeds();
+    assert_eq!(world.sandbox.requests().len(), before);
+    assert_eq!(world.sandbox.keys(ALICE).len(), 1);
 }

@@ -204,3 +204,19 @@ fn identities_only_and_an_alias_are_statements_of_ssh_config() {
     world.git(&["ls-remote", "work:acme/open.git"]).succeeds();
     assert_eq!(logins(&world, before), [BOB]);
 }
+
+#[test]
+fn an_account_that_is_not_known_is_replaced_by_no_other() {
+    let world = open_world();
+    world.configure("bitbucket.account", "carol@example.com");
+    let before = count(&world);
+    ask(&world, &["git@bitbucket.org", &advertise(OPEN)])
+        .fails_with(255)
+        .says("git bitbucket login carol@example.com");
+    assert_eq!(count(&world), before);
+    // The near miss: a name without `@` that no site knows speaks for none.
+    world
+        .git(&["config", "--global", "bitbucket.account", "carol"])
+        .succeeds();
+    goes_as(&world, ALICE);
+}
