@@ -250,8 +250,15 @@ impl Rooms for House<'_> {
         };
         let git_config = self.git_config()?;
         let keys = Keys::new(self.context, site, &ours.settings, &git_config);
-        proof::prove(self.context, &keys, &config, &ours, record, prompt)
-            .map_err(|failure| below(&report::connection::explain(&failure)))
+        proof::prove(
+            self.context,
+            &keys,
+            &config,
+            &ours.endpoints,
+            record,
+            prompt,
+        )
+        .map_err(|failure| below(&report::connection::explain(&failure)))
     }
 }
 

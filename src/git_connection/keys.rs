@@ -100,7 +100,8 @@ impl<'a> Keys<'a> {
         Ok(made.map(|made| self.new_key(made)))
     }
 
-    fn ensure(
+    /// [`Self::make`], in the place of one that no longer serves or soon will not.
+    pub(super) fn ensure(
         &self,
         account: &AccountName,
         prompt: &dyn Prompt,
@@ -292,7 +293,8 @@ impl<'a> Keys<'a> {
         }
     }
 
-    fn registry(
+    /// The account's view of the site. `None`: there is no token.
+    pub(super) fn registry(
         &self,
         account: &AccountName,
     ) -> Result<Option<Box<dyn KeyRegistry>>, provision::Error> {

@@ -5,14 +5,13 @@ use std::time::{Duration, Instant};
 use crate::context::Context;
 use crate::git_connection::failure::Failure;
 use crate::git_connection::keys::Keys;
-use crate::git_connection::prospect::Ours;
 use crate::git_connection::survey::identity_of;
 use crate::identity::Managed;
 use crate::prompt::Prompt;
 use crate::repository::Service;
 use crate::settings::SshConfig;
 use crate::transport::native::run_between;
-use crate::transport::{Error, Outcome, Session, Streams};
+use crate::transport::{Endpoint, Error, Outcome, Session, Streams};
 
 /// How long the site's SSH servers may not know a key that the site has taken.
 const PROPAGATION: Duration = Duration::from_secs(30);
@@ -22,7 +21,7 @@ pub fn prove(
     context: &Context,
     keys: &Keys<'_>,
     config: &SshConfig,
-    ours: &Ours,
+    endpoints: &[Endpoint],
     record: &Managed,
     prompt: &dyn Prompt,
 ) -> Result<(), Failure> {
@@ -31,10 +30,9 @@ pub fn prove(
     let begun = Instant::now();
     loop {
         let session = Session {
-            endpoints: ours.endpoints.clone(),
+            endpoints: endpoints.to_vec(),
             user: "git".to_owned(),
-            typed_host: ours
-                .endpoints
+            typed_host: endpoints
                 .first()
                 .map_or_else(String::new, |endpoint| endpoint.address.host.clone()),
             config,

@@ -2,29 +2,27 @@
 //! seconds, once a day, and whatever comes of it the git command has been served.
 
 use std::fmt::Write as _;
-use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 
 use jiff::{Timestamp, ToSpan as _};
 use sha1::{Digest as _, Sha1};
 
-use crate::bitbucket::{self, HttpSettings, KeyId, KeyRegistry, credential};
+use crate::bitbucket::KeyId;
 use crate::context::Context;
-use crate::git_connection::keys::{self, Keys};
-use crate::git_connection::survey::{Subject, identity_of};
+use crate::git_connection::failure::Failure;
+use crate::git_connection::keys::Keys;
+use crate::git_connection::proof;
+use crate::git_connection::survey::Subject;
 use crate::identity::{Identity, Managed, PassphrasePlace};
 use crate::prompt::Silent;
-use crate::provision::{self, ensure, removal};
-use crate::repository::{Service, Site, SiteKind};
-use crate::settings::{Provision, Settings, SshConfig};
-use crate::transport::{Endpoint, Outcome, Session, Streams, native};
+use crate::provision::removal;
+use crate::repository::Site;
+use crate::settings::{GitConfig, Provision, Settings, SshConfig};
+use crate::transport::Endpoint;
 
 /// How long git is kept waiting for it (interface section 3).
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Between two looks whether the SSH servers know the new key.
-const PAUSE: Duration = Duration::from_millis(500);
 
 /// Less than a tenth of its life is left, and some of it.
 fn is_due(record: &Managed, now: Timestamp) -> bool {
@@ -63,15 +61,7 @@ pub fn after(
         settings: subject.settings.clone(),
         config: subject.config.clone(),
         endpoints: endpoints.to_vec(),
-        user: subject.user.to_owned(),
-        command: subject.repository.map(|repository| {
-            let root = match subject.site.kind {
-                SiteKind::Cloud => "",
-                SiteKind::DataCenter => "/",
-            };
-            format!("git-upload-pack '{root}{repository}.git'").into_bytes()
-        }),
-        http: keys::http_settings(keys.git_config, subject.site),
+        git_config: keys.git_config.clone(),
         old: record.clone(),
     };
     let (sender, receiver) = mpsc::channel();
@@ -109,105 +99,37 @@ struct Work {
     context: Context,
     site: Site,
     settings: Settings,
+    git_config: GitConfig,
     config: SshConfig,
     endpoints: Vec<Endpoint>,
-    user: String,
-    command: Option<Vec<u8>>,
-    http: HttpSettings,
     old: Managed,
-}
-
-/// Why a key was not renewed.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error(transparent)]
-    Provision(#[from] provision::Error),
-    #[error(transparent)]
-    Transport(#[from] crate::transport::Error),
-    #[error("{0}")]
-    Local(#[from] std::io::Error),
 }
 
 impl Work {
     /// The new one made and proved, then the old one removed.
     fn done(&self) -> Result<(), Failure> {
-        let made = ensure::ensure(&ensure::Order {
-            context: &self.context,
-            site: &self.site,
-            account: &self.old.account,
-            settings: &self.settings,
-            prompt: &Silent,
-            replaces: Some(&self.old),
-            further: None,
-            registry: &|| self.registry(),
-        })?;
-        while !self.is_let_in(&made.record)? {
-            std::thread::sleep(PAUSE);
+        let (context, old) = (&self.context, &self.old);
+        let keys = Keys::new(context, &self.site, &self.settings, &self.git_config);
+        let new = keys.ensure(&old.account, &Silent, Some(old))?;
+        if let Some(new) = &new.identity.managed {
+            proof::prove(context, &keys, &self.config, &self.endpoints, new, &Silent)?;
         }
-        ensure::proved(&self.context, &made.record)?;
-        self.remove_old()
-    }
-
-    fn registry(&self) -> Result<Option<Box<dyn KeyRegistry>>, provision::Error> {
-        let account = &self.old.account;
-        let Some(token) = credential::find(&self.context, &self.site, &account.name)? else {
-            return Ok(None);
-        };
-        let registry = bitbucket::connect(&self.context, &self.site, token, self.http.clone());
-        registry.map(Some).map_err(|error| self.site_said(error))
-    }
-
-    fn site_said(&self, error: bitbucket::Error) -> provision::Error {
-        provision::Error::Site {
-            account: self.old.account.clone(),
-            error,
-        }
-    }
-
-    /// A connection of its own, on which nothing is wanted.
-    fn is_let_in(&self, record: &Managed) -> Result<bool, Failure> {
-        use std::io::{Seek as _, Write as _};
-        let folder = self.context.temporary_directory();
-        let mut input = tempfile::tempfile_in(&folder)?;
-        input.write_all(b"0000")?;
-        input.rewind()?;
-        let output = tempfile::tempfile_in(&folder)?;
-        let streams = Streams::of(Some(input), output, tempfile::tempfile_in(&folder)?);
-        let passphrase = |_: &Path| {
-            let kept = bitbucket::keyring::key_passphrase(&self.context, &record.fingerprint);
-            kept.ok().flatten()
-        };
-        let session = Session {
-            endpoints: self.endpoints.clone(),
-            user: self.user.clone(),
-            typed_host: self.endpoints[0].address.host.clone(),
-            config: &self.config,
-            identities: vec![identity_of(record)],
-            command: self.command.clone(),
-            service: Service::Other,
-            environment: Vec::new(),
-            no_stdin: false,
-            prompt: &Silent,
-            passphrase: &passphrase,
-            site_fingerprints: Vec::new(),
-            context: &self.context,
-        };
-        let outcome = native::run_between(session, streams)?;
-        Ok(!matches!(outcome, Outcome::NotLetIn(_)))
+        self.remove_old(&keys)
     }
 
     /// Where the token may not delete, the old one is left to expire.
-    fn remove_old(&self) -> Result<(), Failure> {
+    fn remove_old(&self, keys: &Keys<'_>) -> Result<(), Failure> {
         let old = &self.old;
         let id = old.key_id.as_deref().and_then(KeyId::new);
-        let (Some(id), Some(registry)) = (id, self.registry()?) else {
+        let (Some(id), Some(registry)) = (id, keys.registry(&old.account)?) else {
             return Ok(());
         };
-        if let Err(error) = removal::from_site(&old.account, registry.as_ref(), &id) {
-            tracing::info!("{} is left to expire: {error}", old.file.display());
-            return Ok(());
+        match removal::from_site(&old.account, registry.as_ref(), &id) {
+            Ok(()) => {
+                removal::from_here(&self.context, old)?;
+            }
+            Err(error) => tracing::info!("{} is left to expire: {error}", old.file.display()),
         }
-        removal::from_here(&self.context, old)?;
         Ok(())
     }
 }
