@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{ALICE, World, run};
+use crate::support::{ALICE, Agent, World, run};
 
 /// A machine whose first clone has made a key.
 fn served() -> World {
@@ -138,4 +138,24 @@ fn without_a_key_the_next_fetch_is_named() {
             .iter()
             .all(|name| !name.contains("ed25519"))
     );
+}
+
+#[test]
+fn the_agent_is_asked_what_it_holds() {
+    let mut world = World::new();
+    let agent = Agent::start(&mut world);
+    for number in 1..=6 {
+        world.make_key(&format!("key{number}"), "");
+        agent.add(&world, &format!("key{number}"));
+    }
+    world.unset("BITBUCKET_API_TOKEN");
+    let (_, list) = doctor(&world, &["--offline"]);
+    finds(&list, "agent", "OK", "answers at");
+    finds(&list, "agent-keys", "WARN", "6 keys");
+    finds(&list, "agent-key", "OK", "which goes first");
+    world.make_key("locked", "secret");
+    world.configure("bitbucket.identityFile", "~/.ssh/locked");
+    let (_, list) = doctor(&world, &["--offline"]);
+    finds(&list, "agent-key", "WARN", "its passphrase is asked for");
+    finds(&list, "agent-keys", "OK", "only the chosen");
 }

@@ -27,7 +27,7 @@ pub(super) fn text(call: &mut Call<'_>, groups: &[(&'static str, Vec<Finding>)])
                 sanitise(&finding.text)
             ));
             if let Some(next) = &finding.next {
-                call.say(format!("  {:5}{:width$}next: {}", "", "", sanitise(next)));
+                call.say(format!("  {:5}{:width$}  next: {}", "", "", sanitise(next)));
             }
         }
     }

@@ -59,36 +59,35 @@ fn load(patient: &Patient<'_>, host: &str) -> Result<SshConfig, String> {
         .map_err(|error| error.to_string().trim().replace('\n', "; "))
 }
 
-/// Directives that the native transport does not follow, and those that hand over to the system's.
+/// Directives with which the system's ssh carries every connection, and those that the native
+/// transport does not follow: the machine's own file has some, so these are told and no more.
 fn passed_over(read: &[(&str, SshConfig)]) -> Vec<Finding> {
+    let check = "ssh-config-options";
     let mut findings = Vec::new();
+    let mut ignored: Vec<&str> = Vec::new();
     for (host, config) in read {
         if let Some(directive) = &config.needs_system_ssh {
-            findings.push(
-                Finding::warn(
-                    "ssh-config-options",
-                    format!("{directive}: the system's ssh carries every connection"),
-                )
-                .about(*host)
-                .next(format!("ssh -G {}", word(host))),
-            );
+            let text = format!("{directive}: the system's ssh carries every connection");
+            let finding = Finding::warn(check, text).about(*host);
+            findings.push(finding.next(format!("ssh -G {}", word(host))));
         }
-        if !config.ignored.is_empty() {
-            let ignored = config.ignored.join(", ");
-            findings.push(
-                Finding::warn(
-                    "ssh-config-options",
-                    format!("ignored by the native transport: {ignored}"),
-                )
-                .about(*host)
-                .next(format!("ssh -G {}", word(host))),
-            );
+        for directive in &config.ignored {
+            if !ignored.contains(&directive.as_str()) {
+                ignored.push(directive);
+            }
         }
     }
     if findings.is_empty() {
         findings.push(Finding::ok(
-            "ssh-config-options",
-            "every option for these hosts is followed",
+            check,
+            if ignored.is_empty() {
+                "every option for these hosts is followed".to_owned()
+            } else {
+                format!(
+                    "not followed by the native transport: {}",
+                    ignored.join(", ")
+                )
+            },
         ));
     }
     findings

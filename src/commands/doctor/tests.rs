@@ -286,8 +286,40 @@ fn permissions_and_a_missing_public_half_are_put_right() {
     finds(&machine, "key-permissions", "OK 0600");
 }
 
-/// The RSA key that Bitbucket withdrew in 2023 has no short fingerprint here: the published ones
-/// stand in where a key is needed.
+/// The RSA key that Bitbucket withdrew in 2023, as it stood in everybody's known_hosts.
+const WITHDRAWN: &str = "ssh-rsa AAAAB3NzaC1yc2EAAAABIwAAAQEAubiN81eDcafrgMeLzaFPsw2kNvEcqTKl/VqLat/MaB33pZy0y3rJZtnqwR2qOOvbwKZYKiEO1O6VqNEBxKvJJelCq0dTXWT5pbO2gDXC6h6QDXCaHo6pOHGPUy+YBaGQRGuSusMEASYiWunYN0vCAI8QaXnWMXNMdFP3jHAJH0eDsoiGnLPBlBp4TNm6rYI74nMzgz3B9IikW4WVK+dc8KZJZWYjAuORU3jc1c/NPskD2ASinf8v3xnfXeukU0sJ5N6m5E8VLjObPEO+mN2t/FZTMZLiFqPWc/ALSqnMnnhwrNi2rbfg/rd/IpL8Le3pSBne8+seeFVBoGqzHM9yXw==";
+
+#[test]
+fn a_withdrawn_host_key_is_found_and_taken_away() {
+    let machine = machine();
+    let mine = "example.org ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAbY2Q9Cl6dVjPQpVvVVVVVVVVVVVVVVVVVVVVVVVVVV";
+    machine.write(
+        "home/.ssh/known_hosts",
+        &format!("{mine}\nbitbucket.org,104.192.143.1 {WITHDRAWN} old\n# end\n"),
+    );
+    finds(
+        &machine,
+        "host-keys-revoked",
+        "FAIL the line trusts a key that Bitbucket withdrew in 2023",
+    );
+    let yes = Doctor {
+        fix: true,
+        yes: true,
+        offline: true,
+        ..Doctor::default()
+    };
+    let said = machine.really(&Silent, |call| doctor(call, &yes));
+    assert!(
+        said.errors
+            .contains("remove the withdrawn host key of bitbucket.org"),
+        "{said:?}"
+    );
+    assert!(!machine.read("home/.ssh/known_hosts").contains(WITHDRAWN));
+    let text = machine.read("home/.ssh/known_hosts");
+    assert!(text.contains(mine) && text.contains("# end"), "{text}");
+    finds(&machine, "host-keys-revoked", "OK ");
+}
+
 #[test]
 fn known_hosts_is_compared_with_the_published_keys() {
     let machine = machine();
