@@ -1,5 +1,7 @@
 //! The real rooms below, as commands see them.
 
+mod calls;
+
 use std::ffi::OsString;
 
 use super::hook::Going;
@@ -18,10 +20,11 @@ use crate::prompt::Prompt;
 use crate::provision::ensure::Further;
 use crate::provision::record::{self, Records};
 use crate::report;
-use crate::repository::{self, Direction, Site, SiteKind};
+use crate::repository::{Direction, Site, SiteKind};
 use crate::secret::{Secret, TokenPlace};
 use crate::settings::{GitConfig, Origin, Provision, Sourced, SshConfig};
 use crate::ssh_command::{self, Invocation};
+use calls::{call_for, plain_call};
 
 /// The rooms of this machine.
 pub struct House<'a> {
@@ -262,11 +265,6 @@ impl Rooms for House<'_> {
     }
 }
 
-/// `ssh git@bitbucket.org`.
-fn plain_call() -> Vec<OsString> {
-    vec!["git@bitbucket.org".into()]
-}
-
 /// The keys by which the endpoints are known: lines of known_hosts, else the published keys.
 fn host_keys(
     context: &Context,
@@ -292,38 +290,6 @@ fn host_keys(
         }));
     }
     keys
-}
-
-/// The command line that git would call for a URL. `None`: a URL that does not go by SSH and is
-/// of no site of ours.
-fn call_for(sites: &[Site], url: &str, direction: Direction) -> Option<Vec<OsString>> {
-    let service = match direction {
-        Direction::Fetch => "git-upload-pack",
-        Direction::Push => "git-receive-pack",
-    };
-    let (place, path) = if let Some(rest) = url.strip_prefix("ssh://") {
-        let (authority, path) = rest.split_once('/')?;
-        (format!("ssh://{authority}"), format!("/{path}"))
-    } else if url.contains("://") {
-        let repository = repository::of_url(sites, url)?;
-        let site = sites.iter().find(|site| site.url == repository.site)?;
-        let host = match site.kind {
-            SiteKind::Cloud => "ssh://git@bitbucket.org".to_owned(),
-            SiteKind::DataCenter => {
-                let place = site.ssh_hosts.first()?;
-                format!("ssh://git@{}:{}", place.host, place.port)
-            }
-        };
-        (host, format!("/{repository}"))
-    } else if let Some((bracketed, path)) = url.split_once("]:") {
-        let (user, place) = bracketed.split_once('[')?;
-        (format!("ssh://{user}{place}"), path.to_owned())
-    } else {
-        let (place, path) = url.split_once(':')?;
-        (place.to_owned(), path.to_owned())
-    };
-    let quoted = path.replace('\'', "'\\''").replace('!', "'\\!'");
-    Some(vec![place.into(), format!("{service} '{quoted}'").into()])
 }
 
 fn below(told: &report::Explanation) -> Error {

@@ -88,7 +88,7 @@ fn perform(call: &mut Call<'_>, verb: &Verb) -> u8 {
             Ok(false) => return 1,
             Err(error) => Err(error),
         },
-        Verb::Key(verb) => key::key(call, verb),
+        Verb::Key(verb) => key::key(call, verb).and_then(|()| ssh_config::refresh(call)),
         Verb::Repo(Repo::Create(options)) => repo::create(call, options),
         Verb::Repo(Repo::Clone(options)) => match repo::clone(call, options) {
             Ok(status) => return status,

@@ -25,6 +25,12 @@ pub(super) fn ssh_config(call: &mut Call<'_>, options: SshConfig) -> Result<(), 
         return remove(call);
     }
     let text = blocks(call)?;
+    if text.is_empty() {
+        return Err(Error::Below {
+            what: "there is no identity here yet that ssh could use".to_owned(),
+            hints: vec!["git bitbucket key new".to_owned()],
+        });
+    }
     if options.write {
         return write(call, &text);
     }
@@ -80,6 +86,25 @@ fn write(call: &mut Call<'_>, blocks: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// Brings what `--write` wrote up to date, after keys have changed; nothing where it was not
+/// written.
+pub(super) fn refresh(call: &mut Call<'_>) -> Result<(), Error> {
+    let Ok((own, _)) = files(call) else {
+        return Ok(());
+    };
+    let Some(earlier) = edit::read(&own)? else {
+        return Ok(());
+    };
+    let made = String::from_utf8_lossy(&earlier).contains(MADE);
+    let blocks = blocks(call)?;
+    let text = format!("{HEAD}{}{blocks}", if made { MADE } else { "" });
+    if text.as_bytes() != earlier {
+        edit::replace(&own, Some(&earlier), Some(text.as_bytes()))?;
+        call.warn(format!("{}: brought up to date", call.shown(&own)));
+    }
+    Ok(())
+}
+
 /// Takes the line out (what was changed around it stays), then our file.
 fn remove(call: &mut Call<'_>) -> Result<(), Error> {
     let (own, config) = files(call)?;
@@ -118,7 +143,7 @@ fn without_line(text: &[u8], line: &str) -> Vec<u8> {
         .concat()
 }
 
-/// One block for each site and port, of the identities that go without a repository being meant.
+/// Empty: no identity is here. One block for each site and port, of the identities that go without a repository being meant.
 fn blocks(call: &Call<'_>) -> Result<String, Error> {
     let mut text = String::new();
     for site in call.rooms.known()?.sites {
@@ -137,12 +162,6 @@ fn blocks(call: &Call<'_>) -> Result<String, Error> {
             }
             text.push_str("  IdentitiesOnly yes\n");
         }
-    }
-    if text.is_empty() {
-        return Err(Error::Below {
-            what: "there is no identity here yet that ssh could use".to_owned(),
-            hints: vec!["git bitbucket key new".to_owned()],
-        });
     }
     Ok(text)
 }

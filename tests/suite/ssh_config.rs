@@ -93,6 +93,22 @@ fn plain_ssh_logs_in_by_what_was_written() {
 }
 
 #[test]
+fn a_new_key_takes_the_place_of_the_old_one() {
+    let world = served();
+    world.git_bitbucket(&["key", "new"]).succeeds();
+    assert!(
+        !world.path("home/.ssh/bitbucket-ssh/ssh_config").exists(),
+        "only where it was wished"
+    );
+    world.git_bitbucket(&["ssh-config", "--write"]).succeeds();
+    let before = ssh_says(&world, "bitbucket.org");
+    world.git_bitbucket(&["key", "new"]).succeeds();
+    let after = ssh_says(&world, "bitbucket.org");
+    assert_ne!(after, before);
+    assert!(after.contains("_ed25519-3\n"), "{after}");
+}
+
+#[test]
 fn a_file_that_was_made_for_it_goes_again() {
     let world = served();
     let config = world.path("home/.ssh/config");
