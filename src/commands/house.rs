@@ -14,11 +14,12 @@ use crate::context::Context;
 use crate::git_connection::keys::{Keys, http_settings};
 use crate::git_connection::proof;
 use crate::git_connection::prospect::{self, Ours, Prospect};
+use crate::git_connection::with_found_hosts;
 use crate::host_key::{KnownFrom, known_hosts, published};
 use crate::identity::{Account, AccountName, Managed, learned};
 use crate::prompt::Prompt;
 use crate::provision::ensure::Further;
-use crate::provision::record::{self, Records};
+use crate::provision::record::{self, Records, SshPlace};
 use crate::report;
 use crate::repository::{Direction, Site, SiteKind};
 use crate::secret::{Secret, TokenPlace};
@@ -38,8 +39,12 @@ impl<'a> House<'a> {
     }
 
     fn git_config(&self) -> Result<GitConfig, Error> {
-        GitConfig::open(self.context)
-            .map_err(|error| below(&report::connection::explain(&error.into())))
+        let git_config = GitConfig::open(self.context)
+            .map_err(|error| below(&report::connection::explain(&error.into())))?;
+        Ok(match self.records() {
+            Ok(records) => with_found_hosts(git_config, &records),
+            Err(_) => git_config,
+        })
     }
 
     fn records(&self) -> Result<Records, Error> {
@@ -148,6 +153,11 @@ impl Rooms for House<'_> {
 
     fn record(&self, account: Account) -> Result<(), Error> {
         record::update(self.context, |records| records.set_account(account))
+            .map_err(|error| below(&report::connection::explain(&error.into())))
+    }
+
+    fn record_ssh(&self, place: SshPlace) -> Result<(), Error> {
+        record::update(self.context, |records| records.set_ssh_place(place))
             .map_err(|error| below(&report::connection::explain(&error.into())))
     }
 

@@ -13,6 +13,7 @@ use crate::bitbucket::{self, KeyRegistry};
 use crate::git_connection::prospect::Ours;
 use crate::identity::{Account, AccountName, Managed};
 use crate::prompt::Prompt;
+use crate::provision::record::SshPlace;
 use crate::repository::{Direction, Site};
 use crate::secret::{Secret, TokenPlace};
 use crate::settings::KeyType;
@@ -57,6 +58,9 @@ pub trait Rooms {
 
     /// Records the account, in place of an earlier record of it.
     fn record(&self, account: Account) -> Result<(), Error>;
+
+    /// Records where a Data Center speaks SSH, in place of an earlier record of it.
+    fn record_ssh(&self, place: SshPlace) -> Result<(), Error>;
 
     /// Forgets what was recorded and learned of the account; its managed identities stay.
     fn erase(&self, account: &AccountName) -> Result<(), Error>;

@@ -41,6 +41,8 @@ pub struct Attempts<'a> {
     pub environment: Vec<(String, String)>,
     /// Who can be asked.
     pub prompt: &'a dyn Prompt,
+    /// Host keys that the site told of itself over HTTPS, `SHA256:…`.
+    pub site_fingerprints: Vec<String>,
     /// Keys that are made, judged and recorded.
     pub keys: Keys<'a>,
 }
@@ -279,7 +281,7 @@ impl Attempts<'_> {
             no_stdin: self.request.no_stdin,
             prompt: self.prompt,
             passphrase: &passphrase,
-            site_fingerprints: Vec::new(),
+            site_fingerprints: self.site_fingerprints.clone(),
             context: self.context,
         };
         native::run(session).map_err(Failure::Transport)

@@ -22,6 +22,8 @@ use std::ffi::OsString;
 use crate::context::Context;
 use crate::diagnostics;
 use crate::prompt;
+use crate::provision::record::Records;
+use crate::repository::SshHost;
 use crate::settings::{Carrier, GitConfig, OtherHosts, SshConfig};
 use crate::ssh_command::{self, Invocation, Request};
 use crate::transport::{ExitStatus, none_supported, system};
@@ -36,6 +38,18 @@ const VERSION: &str = concat!(
     "OpenSSH_9.9p1 compatible, bitbucket-ssh ",
     env!("CARGO_PKG_VERSION")
 );
+
+/// git config, with the places of SSH that `login` found on Data Centers.
+pub fn with_found_hosts(git_config: GitConfig, records: &Records) -> GitConfig {
+    let found = records.ssh_places().iter().filter_map(|place| {
+        let host = SshHost {
+            host: place.host.clone()?,
+            port: place.port,
+        };
+        Some((place.site.clone(), host))
+    });
+    git_config.with_ssh_hosts(found.collect())
+}
 
 /// One call of `bitbucket-ssh`, with git's `-G` probe answered before anything is opened. The exit
 /// status is the remote command's.
@@ -123,6 +137,7 @@ fn at_site(
         endpoints: ours.endpoints.clone(),
         environment: variables::to_send(config, &context.environment),
         prompt: prompt.as_ref(),
+        site_fingerprints: ours.records.site_fingerprints(&ours.located.site.url),
         keys,
     };
     let status = attempts.run(plan);

@@ -63,6 +63,12 @@ pub fn look(
     request: &Request,
     git_config: GitConfig,
 ) -> Result<Option<(Prospect, GitConfig)>, Failure> {
+    // For a host that is not ours it does not matter whether they can be read.
+    let records = Records::open(context);
+    let git_config = match &records {
+        Ok(records) => super::with_found_hosts(git_config, records),
+        Err(_) => git_config,
+    };
     let sites = git_config.sites();
     let config = match ssh_config::load(request, context, system::find(context).as_deref()) {
         Ok(config) => config,
@@ -85,6 +91,7 @@ pub fn look(
             &sites,
             &config,
             located,
+            records?,
         )?),
         None => None,
     };
@@ -98,9 +105,9 @@ fn at_site(
     sites: &[Site],
     config: &SshConfig,
     located: Located,
+    records: Records,
 ) -> Result<Ours, Failure> {
     let settings = git_config.settings(sites, &located.site, located.repository.as_ref());
-    let records = Records::open(context)?;
     let learned = Learned::open(context);
     let host = config.host_name.as_deref().unwrap_or(&request.host);
     let remembered = learned.endpoint(&located.site.url, context.clock.now());

@@ -10,9 +10,10 @@ use super::passphrase;
 use super::record::{self, Records};
 use super::registration::{Registration, register};
 use super::{Error, names};
-use crate::bitbucket::{KeyRegistry, NewKey, RegisteredKey, User};
+use crate::bitbucket::{self, KeyRegistry, NewKey, RegisteredKey, User};
 use crate::diagnostics;
 use crate::identity::{Holder, Managed, State, key_pair};
+use crate::repository::SiteKind;
 
 /// How many pairs are made where the site says it knows each of them already.
 const PAIRS: usize = 3;
@@ -195,10 +196,7 @@ impl Desk<'_> {
                 expires: record.expires,
             };
             let registered = register(self.registry, &self.user, &key, &record.fingerprint);
-            registered.map_err(|error| Error::Site {
-                account: self.order.account.clone(),
-                error,
-            })?
+            registered.map_err(|error| self.not_registered(record, error))?
         };
         let listed = match registration {
             Registration::Listed(listed) => listed,
@@ -231,5 +229,20 @@ impl Desk<'_> {
             registered.label
         ));
         Ok(Ok(registered))
+    }
+
+    fn not_registered(&self, record: &Managed, error: bitbucket::Error) -> Error {
+        let account = self.order.account.clone();
+        let kind = self.order.site.kind;
+        match error {
+            bitbucket::Error::Forbidden { message } if kind == SiteKind::DataCenter => {
+                Error::TokenMayNotAdd {
+                    account,
+                    message,
+                    public_key: format!("{} {}", record.public_key, record.label),
+                }
+            }
+            error => Error::Site { account, error },
+        }
     }
 }

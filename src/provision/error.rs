@@ -61,6 +61,17 @@ pub enum Error {
         /// What came back.
         error: bitbucket::Error,
     },
+    /// Data Center: this kind of token may not add keys to its user's account. The pair is made and
+    /// stays recorded; once a person has added it, the next run goes on with it.
+    #[error("{account}'s token may not add SSH keys: {message}")]
+    TokenMayNotAdd {
+        /// Whose token was used.
+        account: AccountName,
+        /// The site's words, sanitised.
+        message: String,
+        /// The line to add.
+        public_key: String,
+    },
     /// A token lies somewhere and cannot be read.
     #[error(transparent)]
     Credential(#[from] bitbucket::credential::Error),

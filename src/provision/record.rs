@@ -27,6 +27,22 @@ pub struct Records {
     accounts: Vec<Account>,
     #[serde(default)]
     identities: Vec<Managed>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    ssh_places: Vec<SshPlace>,
+}
+
+/// Where a Data Center speaks SSH, as its settings told at login, over the API's connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SshPlace {
+    /// [`crate::repository::Site::url`].
+    pub site: String,
+    /// Lower case. `None`: the settings name another host than the web host, and nobody has
+    /// confirmed it.
+    pub host: Option<String>,
+    /// Its port.
+    pub port: u16,
+    /// `SHA256:…` of the host key. `None`: not told.
+    pub fingerprint: Option<String>,
 }
 
 impl Default for Records {
@@ -35,6 +51,7 @@ impl Default for Records {
             version: VERSION,
             accounts: Vec::new(),
             identities: Vec::new(),
+            ssh_places: Vec::new(),
         }
     }
 }
@@ -77,6 +94,25 @@ impl Records {
     /// Every identity, in the order of making.
     pub fn identities(&self) -> &[Managed] {
         &self.identities
+    }
+
+    /// Every Data Center's place of SSH.
+    pub fn ssh_places(&self) -> &[SshPlace] {
+        &self.ssh_places
+    }
+
+    /// Fingerprints of the site's host keys, as it told them over the API's connection.
+    pub fn site_fingerprints(&self, site: &str) -> Vec<String> {
+        let of_site = self.ssh_places.iter().filter(|place| place.site == site);
+        of_site
+            .filter_map(|place| place.fingerprint.clone())
+            .collect()
+    }
+
+    /// Notes where a site speaks SSH, in place of what was noted before.
+    pub fn set_ssh_place(&mut self, place: SshPlace) {
+        self.ssh_places.retain(|known| known.site != place.site);
+        self.ssh_places.push(place);
     }
 
     /// The account's record. `None`: nothing is recorded of it.

@@ -2,6 +2,7 @@
 
 use super::{Explanation, TOKEN_PAGE, rest};
 use crate::provision::Error;
+use crate::repository;
 
 pub(super) fn explain(error: &Error) -> Explanation {
     let told = Explanation::new(format!("bitbucket-ssh: {error}"));
@@ -22,6 +23,15 @@ pub(super) fn explain(error: &Error) -> Explanation {
             .hint("git config --global bitbucket.provision auto")
             .hint(format!("or name a key that {account} has registered: git config --global bitbucket.identityFile ~/.ssh/FILE")),
         Error::Declined { .. } => told.hint("git bitbucket status"),
+        Error::NoToken { account } if account.site != repository::cloud().url => {
+            Explanation::new(format!(
+                "Permission denied (publickey): {account} has no key here, and there is no password or HTTP access token to register one."
+            ))
+            .hint(format!(
+                "git bitbucket login {} --site {}",
+                account.name, account.site
+            ))
+        }
         // The three lines of a machine without a token.
         Error::NoToken { account } => Explanation::new(format!(
             "Permission denied (publickey): {account} has no key here, and there is no API token to register one."
@@ -30,7 +40,22 @@ pub(super) fn explain(error: &Error) -> Explanation {
             "git bitbucket login {account}   (token with the scopes read:user, read:ssh-key, write:ssh-key: {TOKEN_PAGE})"
         ))
         .hint("or set BITBUCKET_EMAIL and BITBUCKET_API_TOKEN, and repeat the command"),
-        Error::Site { account, error } => rest::explain(error, &account.name),
+        Error::Site { account, error } => rest::explain(error, account),
+        Error::TokenMayNotAdd {
+            account,
+            public_key,
+            ..
+        } => told
+            .hint(format!(
+                "add this public key at {}/plugins/servlet/ssh/account/keys",
+                account.site
+            ))
+            .hint(public_key.clone())
+            .hint("and repeat the command: it goes on with this key")
+            .hint(format!(
+                "or log in with the password: git bitbucket login {} --site {}",
+                account.name, account.site
+            )),
         Error::Credential(_) | Error::Keyring(_) => told
             .hint("unlock the keyring and repeat the command")
             .hint("or without it: export BITBUCKET_EMAIL=… BITBUCKET_API_TOKEN=…"),

@@ -2,21 +2,40 @@
 
 use super::{Explanation, TOKEN_PAGE};
 use crate::bitbucket::Error;
+use crate::identity::AccountName;
+use crate::repository;
 
-/// `account`: whose token it was.
-pub(super) fn explain(error: &Error, account: &str) -> Explanation {
+/// `of`: whose token it was.
+pub(super) fn explain(error: &Error, of: &AccountName) -> Explanation {
+    let account = &of.name;
     let told = Explanation::new(format!("bitbucket-ssh: {account}: {error}"));
+    let elsewhere = of.site != repository::cloud().url;
+    let login = if elsewhere {
+        format!("git bitbucket login {account} --site {}", of.site)
+    } else {
+        format!("git bitbucket login {account}")
+    };
     match error {
+        Error::TokenRefused { .. } if elsewhere => told
+            .hint("the password or HTTP access token may be wrong or expired:")
+            .hint(login),
+        Error::Forbidden { .. } if elsewhere => told
+            .hint("an HTTP access token may not do that; the password may:")
+            .hint(login),
+        Error::Refused { .. } if elsewhere => told.hint(format!(
+            "add the public key by hand: {}/plugins/servlet/ssh/account/keys",
+            of.site
+        )),
         Error::Credential(_) => told
             .hint("or give the token in the environment: BITBUCKET_EMAIL and BITBUCKET_API_TOKEN"),
         Error::TokenRefused { .. } => told
             .hint("the token may have expired, or be one without scopes; make a new one with scopes, app Bitbucket:")
             .hint(TOKEN_PAGE)
-            .hint(format!("git bitbucket login {account}")),
+            .hint(login),
         Error::ScopeMissing { required, .. } => told
             .hint(format!("make a token that also has: {}", required.join(" ")))
             .hint(TOKEN_PAGE)
-            .hint(format!("git bitbucket login {account}")),
+            .hint(login),
         Error::Forbidden { .. } => told
             .hint("this kind of token may not do that; an API token with scopes may:")
             .hint(TOKEN_PAGE),

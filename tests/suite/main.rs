@@ -7,6 +7,7 @@
 )]
 
 mod choice;
+mod data_center;
 mod doctor;
 mod environment;
 mod faults;

@@ -6,6 +6,8 @@ use crate::commands::rooms::Examined;
 use crate::commands::{Error, status};
 use crate::context::Context;
 use crate::git_connection::keys::http_settings;
+use crate::git_connection::with_found_hosts;
+use crate::provision::record::Records;
 use crate::repository::{self, Site};
 use crate::settings::GitConfig;
 
@@ -44,7 +46,12 @@ impl<'a> Patient<'a> {
         let unknown = || ("no Bitbucket is known here".to_owned(), Vec::new());
         Ok(Self {
             context: call.context,
-            git_config: GitConfig::open(call.context).map_err(|error| error.to_string()),
+            git_config: GitConfig::open(call.context)
+                .map(|git_config| match Records::open(call.context) {
+                    Ok(records) => with_found_hosts(git_config, &records),
+                    Err(_) => git_config,
+                })
+                .map_err(|error| error.to_string()),
             examined: match examined {
                 Ok(Some(examined)) => Ok(examined),
                 Ok(None) => Err(unknown()),

@@ -166,7 +166,7 @@ fn talk(
         no_stdin: false,
         prompt,
         passphrase: &passphrase,
-        site_fingerprints: Vec::new(),
+        site_fingerprints: ours.records.site_fingerprints(&ours.located.site.url),
         context: patient.context,
     };
     let streams = Streams::of(Some(flush), output, errors.try_clone().map_err(local)?);

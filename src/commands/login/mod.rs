@@ -5,10 +5,12 @@
 
 mod ask;
 mod check;
+mod ssh_place;
 
 use super::arguments::Login;
 use super::call::Call;
 use super::{Error, git, owner};
+use crate::bitbucket::{self, SshSettings};
 use crate::context::API_TOKEN;
 use crate::identity::{Account, AccountName};
 pub(super) use crate::provision::guide::token_page;
@@ -34,7 +36,7 @@ pub(super) fn login(call: &mut Call<'_>, options: &Login) -> Result<(), Error> {
         None => git::line(call.context, &["config", "--get", "user.email"])?,
     };
     let attempt = ask(call, options, &known, email.as_deref())?;
-    let seen = see(call, &attempt)?;
+    let (seen, ssh_settings) = see(call, &attempt)?;
     let earlier = known.account(&attempt.site, &attempt.account);
     let place = place(wished, keyring);
     let Attempt {
@@ -50,17 +52,24 @@ pub(super) fn login(call: &mut Call<'_>, options: &Login) -> Result<(), Error> {
     }
     call.rooms
         .record(account(&attempt, &seen, place, earlier))?;
-    tell(call, &attempt, &seen, place, wished.is_some())
+    tell(call, &attempt, &seen, place, wished.is_some())?;
+    ssh_place::note(call, &attempt.site, ssh_settings, options.with_token)
 }
 
-/// What the site says of the token.
-fn see(call: &Call<'_>, attempt: &Attempt) -> Result<Seen, Error> {
+/// What the site says of the token, and how its SSH is reached.
+fn see(
+    call: &Call<'_>,
+    attempt: &Attempt,
+) -> Result<(Seen, Result<Option<SshSettings>, bitbucket::Error>), Error> {
     let page = token_page(&attempt.site);
     let registry = call
         .rooms
         .connect(&attempt.site, &attempt.account, &attempt.secret)
         .map_err(Refusal::Site);
-    match registry.and_then(|registry| check(&*registry)) {
+    match registry.and_then(|registry| {
+        let seen = check(&*registry)?;
+        Ok((seen, registry.ssh_settings()))
+    }) {
         Ok(seen) => Ok(seen),
         Err(Refusal::Scopes(missing)) => Err(Error::Scopes { missing, page }),
         Err(Refusal::Site(why)) => Err(Error::Site { why, page }),

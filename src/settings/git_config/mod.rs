@@ -14,7 +14,7 @@ mod remotes;
 use std::path::{Path, PathBuf};
 
 use crate::context::Context;
-use crate::repository::{Repository as Wanted, Site};
+use crate::repository::{Repository as Wanted, Site, SiteKind, SshHost};
 use crate::settings::{Error, Ignored, OtherHosts, Scope, Settings, Sourced};
 use crate::settings::{resolve, sites, url_match};
 
@@ -34,6 +34,7 @@ pub struct GitConfig {
     repository: Option<Repository>,
     untrusted: Option<PathBuf>,
     alias: Option<Alias>,
+    found: Vec<(String, SshHost)>,
 }
 
 /// What git config says about REST calls to one URL, from system and global configuration.
@@ -82,7 +83,16 @@ impl GitConfig {
             repository,
             untrusted,
             alias: None,
+            found: Vec::new(),
         })
+    }
+
+    /// The same, knowing where Data Centers ([`Site::url`]) were found to speak SSH: that counts
+    /// where no `sshHost` is configured.
+    #[must_use]
+    pub fn with_ssh_hosts(mut self, found: Vec<(String, SshHost)>) -> Self {
+        self.found = found;
+        self
     }
 
     /// The same, knowing that ssh_config gives the host name `typed` another one: remotes that
@@ -96,7 +106,17 @@ impl GitConfig {
     /// Cloud first, then the configured sites in the order in which they are named; from system
     /// and global configuration only.
     pub fn sites(&self) -> Vec<Site> {
-        sites::sites(&self.entries).0
+        let mut sites = sites::sites(&self.entries).0;
+        for site in &mut sites {
+            let found = self.found.iter().find(|(url, _)| *url == site.url);
+            if let Some((_, host)) = found
+                && site.kind == SiteKind::DataCenter
+                && !self.names_ssh_hosts(site)
+            {
+                site.ssh_hosts = vec![host.clone()];
+            }
+        }
+        sites
     }
 
     /// What is wished for one repository of `site` (or for the site, where none is meant), with

@@ -23,6 +23,10 @@ pub const SCOPES_ALL: &[&str] = &[
     "read:workspace:bitbucket",
 ];
 
+/// What a secret of Data Center is, in the place of scopes.
+const PASSWORD: &str = "password";
+const HTTP_ACCESS: &str = "http access token";
+
 /// A user of the site.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
@@ -94,6 +98,31 @@ impl Token {
             scopes: scopes.iter().map(|&scope| scope.to_owned()).collect(),
             expires_on,
         }
+    }
+
+    /// A password of Data Center.
+    pub(crate) fn password(secret: &str) -> Self {
+        Self {
+            secret: secret.to_owned(),
+            scopes: vec![PASSWORD.to_owned()],
+            expires_on: None,
+        }
+    }
+
+    /// An HTTP access token of Data Center, which begins as those do.
+    pub(crate) fn http_access() -> Self {
+        let tail: String = std::iter::repeat_with(fastrand::alphanumeric)
+            .take(40)
+            .collect();
+        Self {
+            secret: format!("BBDC-{tail}"),
+            scopes: vec![HTTP_ACCESS.to_owned()],
+            expires_on: None,
+        }
+    }
+
+    pub(crate) fn is_password(&self) -> bool {
+        self.scopes == [PASSWORD]
     }
 
     /// A token without scopes is one of another product.

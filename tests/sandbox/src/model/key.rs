@@ -3,17 +3,24 @@
 //! The texts are those of <https://support.atlassian.com/bitbucket-cloud/kb/why-am-i-not-able-to-add-an-ssh-key-in-bitbucket-cloud/>
 //! and of the web pages; the status of a refusal is not documented, 400 is what API 1.0 gave.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use jiff::Timestamp;
 use ssh_key::public::KeyData;
 use ssh_key::{Algorithm, HashAlg, PublicKey};
 
 use super::{DELETED_KEYS_STAY, Model, new_uuid};
 
+/// The next account key's number.
+static NUMBERS: AtomicU64 = AtomicU64::new(1);
+
 /// A key of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
-    /// UUID in braces.
+    /// UUID in braces: its id on Cloud.
     pub uuid: String,
+    /// Its id on Data Center.
+    pub number: u64,
     /// Type and base64, without the comment.
     pub key: String,
     /// Third field of the submitted line.
@@ -38,11 +45,13 @@ impl Key {
     }
 }
 
-/// An access key of a repository; read-only on Cloud.
+/// An access key of a repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeployKey {
     /// Number on the site.
     pub id: u64,
+    /// It may push; never on Cloud.
+    pub writable: bool,
     /// Type and base64, without the comment.
     pub key: String,
     /// Third field of the submitted line.
@@ -124,6 +133,7 @@ impl Submitted {
     ) -> Key {
         Key {
             uuid: new_uuid(),
+            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
             key: self.key,
             comment: self.comment,
             label: label.to_owned(),
@@ -139,6 +149,7 @@ impl Submitted {
     pub(crate) fn into_deploy_key(self, label: &str, id: u64) -> DeployKey {
         DeployKey {
             id,
+            writable: false,
             key: self.key,
             comment: self.comment,
             label: label.to_owned(),

@@ -32,6 +32,8 @@ pub(crate) struct Model {
     pub(crate) deleted: BTreeMap<String, Timestamp>,
     pub(crate) lfs_grants: BTreeMap<String, LfsGrant>,
     pub(crate) refusals: Refusals,
+    /// What Data Center's SSH settings tell in place of the truth.
+    pub(crate) ssh_base_url: Option<String>,
     last_deploy_key: u64,
 }
 

@@ -102,7 +102,23 @@ impl Default for Refusals {
     }
 }
 
+/// How Data Center words every one of them (<https://confluence.atlassian.com/bitbucketserverkb>).
+const DATA_CENTER: &str = "Repository not found\nThe requested repository does not exist, or you do \
+    not have permission to access it.";
+
 impl Refusals {
+    /// Those of Data Center.
+    pub(crate) fn of_data_center() -> Self {
+        Self {
+            access_denied: DATA_CENTER.to_owned(),
+            does_not_exist: DATA_CENTER.to_owned(),
+            access_key_reads_only: DATA_CENTER.to_owned(),
+            access_key_of_another: DATA_CENTER.to_owned(),
+            status: 1,
+            as_packet: false,
+        }
+    }
+
     pub(crate) fn text(&self, denied: Denied) -> &str {
         match denied {
             Denied::NoSuchRepository => &self.does_not_exist,
@@ -176,14 +192,12 @@ impl Model {
                 (Some(_), _) => Ok(repository),
             },
             Guest::AccessKey(fingerprint) => {
-                let of_this = repository
-                    .deploy_keys
-                    .iter()
-                    .any(|key| &key.fingerprint == fingerprint);
+                let mut keys = repository.deploy_keys.iter();
+                let of_this = keys.find(|key| &key.fingerprint == fingerprint);
                 match (of_this, wish) {
-                    (false, _) => Err(Denied::AccessKeyOfAnother),
-                    (true, Wish::Write) => Err(Denied::AccessKeyReadsOnly),
-                    (true, Wish::Read) => Ok(repository),
+                    (None, _) => Err(Denied::AccessKeyOfAnother),
+                    (Some(key), Wish::Write) if !key.writable => Err(Denied::AccessKeyReadsOnly),
+                    (Some(_), _) => Ok(repository),
                 }
             }
         }

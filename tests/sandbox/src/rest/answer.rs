@@ -105,6 +105,22 @@ impl Answer {
         }
     }
 
+    /// An error of Cloud's form in Data Center's: `{"errors": […]}`.
+    pub(super) fn with_error_array(self) -> Self {
+        let body = serde_json::from_slice::<Value>(&self.body).unwrap_or_default();
+        let Some(message) = body.pointer("/error/message") else {
+            return self;
+        };
+        let errors = json!({"errors": [{
+            "context": body.pointer("/error/context"), "message": message,
+            "exceptionName": body.pointer("/error/exception"),
+        }]});
+        Self {
+            body: Bytes::from(errors.to_string()),
+            ..self
+        }
+    }
+
     pub(super) fn into_response(self) -> Response<Full<Bytes>> {
         let mut response = Response::new(Full::new(self.body));
         *response.status_mut() =

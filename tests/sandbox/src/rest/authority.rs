@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::answer::Answer;
 use super::request::Request;
-use crate::model::{Account, Model, Token};
+use crate::model::{Account, Member, Model, Token};
 
 /// The account behind the request, whose token has every scope of `required`.
 pub(super) fn require(
@@ -33,10 +33,11 @@ pub(super) fn require(
 
 /// For the record: the account whose e-mail address the request gives, whatever its token is.
 pub(super) fn account_named(model: &Model, request: &Request) -> Option<String> {
-    let (email, _) = basic(request)?;
-    model
-        .member(&email)
-        .map(|member| member.account.email.clone())
+    let member = match basic(request) {
+        Some((email, _)) => model.member(&email)?,
+        None => bearer(model, request)?.0,
+    };
+    Some(member.account.email.clone())
 }
 
 /// A wrong e-mail address, a wrong or expired token, one without scopes, or one sent as Bearer.
@@ -63,7 +64,17 @@ fn identify<'a>(model: &'a Model, request: &Request) -> Option<(&'a Account, &'a
     Some((&member.account, token))
 }
 
-fn basic(request: &Request) -> Option<(String, String)> {
+/// Who an HTTP access token of Data Center, sent as Bearer, belongs to.
+pub(super) fn bearer<'a>(model: &'a Model, request: &Request) -> Option<(&'a Member, &'a Token)> {
+    let secret = request.authorization.as_deref()?.strip_prefix("Bearer ")?;
+    model.members.iter().find_map(|member| {
+        let mut tokens = member.tokens.iter();
+        let token = tokens.find(|token| token.secret == secret && !token.is_password())?;
+        Some((member, token))
+    })
+}
+
+pub(super) fn basic(request: &Request) -> Option<(String, String)> {
     let value = request.authorization.as_deref()?.strip_prefix("Basic ")?;
     let pair = String::from_utf8(STANDARD.decode(value.trim()).ok()?).ok()?;
     let (name, secret) = pair.split_once(':')?;

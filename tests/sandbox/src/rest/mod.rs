@@ -1,7 +1,9 @@
-//! The REST door: `/2.0/…` of Bitbucket Cloud, and a Git LFS server beside it.
+//! The REST door: `/2.0/…` of Bitbucket Cloud, or `/bitbucket/rest/…` of Data Center, and a Git
+//! LFS server beside it.
 
 mod answer;
 mod authority;
+mod data_center;
 mod deploy_keys;
 mod lfs;
 mod paging;
@@ -29,6 +31,7 @@ use crate::faults::RestFault;
 use crate::sandbox::Shared;
 use crate::seen;
 use answer::Answer;
+pub(crate) use data_center::CONTEXT;
 use request::Request;
 
 pub(crate) async fn serve(door: TcpListener, shared: Arc<Shared>) {
@@ -86,6 +89,11 @@ async fn respond(http: HttpRequest<Incoming>, shared: Arc<Shared>) -> Result<Sen
         RestFault::NextLink(address) => answer.with_next(address),
         _ => answer,
     });
+    let answer = if shared.data_center {
+        answer.with_error_array()
+    } else {
+        answer
+    };
     if faults.contains(&RestFault::DropAfter) {
         return Err(Dropped);
     }

@@ -2,7 +2,7 @@
 
 use super::answer::Answer;
 use super::request::Request;
-use super::{deploy_keys, lfs, repositories, ssh_keys, user};
+use super::{data_center, deploy_keys, lfs, repositories, ssh_keys, user};
 use crate::sandbox::Shared;
 
 pub(super) fn answer(shared: &Shared, request: &Request) -> Answer {
@@ -10,7 +10,11 @@ pub(super) fn answer(shared: &Shared, request: &Request) -> Answer {
         return Answer::error(411, "Length Required");
     }
     let segments: Vec<&str> = request.segments.iter().map(String::as_str).collect();
-    if let ["2.0", path @ ..] = segments.as_slice() {
+    if shared.data_center {
+        if let [data_center::CONTEXT, "rest", path @ ..] = segments.as_slice() {
+            return data_center::answer(shared, request, path);
+        }
+    } else if let ["2.0", path @ ..] = segments.as_slice() {
         let path = path.strip_suffix(&[""]).unwrap_or(path);
         if is_removed(request, path) {
             return Answer::removed();

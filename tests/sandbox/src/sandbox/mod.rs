@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 use crate::faults::Faults;
-use crate::model::Model;
+use crate::model::{Model, Refusals};
 use crate::seen::Seen;
 use crate::{rest, ssh};
 
@@ -28,6 +28,8 @@ pub(crate) struct Shared {
     pub(crate) origin: String,
     pub(crate) folder: PathBuf,
     pub(crate) host_keys: ssh::HostKeys,
+    pub(crate) data_center: bool,
+    pub(crate) ssh_port: u16,
 }
 
 impl Shared {
@@ -45,6 +47,9 @@ impl Shared {
 pub struct Options {
     /// An RSA host key (2048 bits) beside Ed25519 and ECDSA; takes a second or more to make.
     pub rsa_host_key: bool,
+    /// Data Center in place of Cloud, below a context path. Accounts are named by their user name
+    /// everywhere: `add_account("alice", "alice")`.
+    pub data_center: bool,
 }
 
 /// A running Bitbucket. Every method that names an account, repository or key that does not exist
@@ -93,7 +98,12 @@ impl Sandbox {
             origin: format!("http://{}", address(&rest_door)),
             folder: folder.path().to_owned(),
             host_keys: ssh::HostKeys::generate(options.rsa_host_key),
+            data_center: options.data_center,
+            ssh_port: ssh.port(),
         });
+        if options.data_center {
+            shared.model().refusals = Refusals::of_data_center();
+        }
         runtime.spawn(rest::serve(rest_door, Arc::clone(&shared)));
         runtime.spawn(ssh::serve(ssh_door, Arc::clone(&shared)));
         Self {
@@ -104,7 +114,25 @@ impl Sandbox {
         }
     }
 
-    /// REST base, as `bitbucket.<url>.apiUrl` takes it: `http://127.0.0.1:PORT/2.0`.
+    /// Starts an empty Data Center.
+    pub fn start_data_center() -> Self {
+        Self::start_with(Options {
+            data_center: true,
+            ..Options::default()
+        })
+    }
+
+    /// Data Center's web address, with its context path: `http://127.0.0.1:PORT/bitbucket`.
+    pub fn web_url(&self) -> String {
+        format!("{}/{}", self.shared.origin, rest::CONTEXT)
+    }
+
+    /// `SHA256:…` of the host key that Data Center's SSH settings tell.
+    pub fn host_key_fingerprint(&self) -> String {
+        self.shared.host_keys.fingerprint()
+    }
+
+    /// REST base of Cloud, as `bitbucket.<url>.apiUrl` takes it: `http://127.0.0.1:PORT/2.0`.
     pub fn api_url(&self) -> String {
         format!("{}/2.0", self.shared.origin)
     }

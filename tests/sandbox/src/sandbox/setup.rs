@@ -44,6 +44,24 @@ impl Sandbox {
         secret
     }
 
+    /// A password, for Data Center.
+    pub fn add_password(&self, name: &str, password: &str) {
+        self.with_member(name, |member| member.tokens.push(Token::password(password)));
+    }
+
+    /// A new HTTP access token of Data Center; returns the secret.
+    pub fn add_http_access_token(&self, name: &str) -> String {
+        let token = Token::http_access();
+        let secret = token.secret.clone();
+        self.with_member(name, |member| member.tokens.push(token));
+        secret
+    }
+
+    /// What Data Center's SSH settings tell as `baseUrl` from now on.
+    pub fn set_ssh_base_url(&self, url: &str) {
+        self.shared.model().ssh_base_url = Some(url.to_owned());
+    }
+
     /// Takes every token of the account away.
     pub fn revoke_tokens(&self, email: &str) {
         self.with_member(email, |member| member.tokens.clear());

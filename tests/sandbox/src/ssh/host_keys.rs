@@ -35,6 +35,12 @@ impl HostKeys {
         self.0.clone()
     }
 
+    /// `SHA256:…` of the first.
+    pub(crate) fn fingerprint(&self) -> String {
+        let first = self.0.first().expect("at least two keys are made");
+        first.fingerprint(russh::keys::HashAlg::Sha256).to_string()
+    }
+
     /// One line for each key.
     pub(crate) fn known_hosts(&self, name: &str) -> String {
         self.0.iter().fold(String::new(), |mut lines, key| {

@@ -27,11 +27,14 @@ use session::Session;
 /// Format as seen in public logs of August 2026; the part after the dash is ours.
 const VERSION: &str = "SSH-2.0-conker_20260806-sandbox";
 
+/// Apache MINA, as Data Center embeds it.
+const DATA_CENTER_VERSION: &str = "SSH-2.0-SSHD-CORE-2.13.2-ATLASSIAN-1-sandbox";
+
 /// Go's x/crypto/ssh ends a connection after this many refused keys (`MaxAuthTries`).
 const REFUSED_KEYS: usize = 6;
 
 pub(crate) async fn serve(door: TcpListener, shared: Arc<Shared>) {
-    let usual = Arc::new(config(shared.host_keys.current()));
+    let usual = Arc::new(config(&shared, shared.host_keys.current()));
     while let Ok((stream, _)) = door.accept().await {
         tokio::spawn(answer(stream, Arc::clone(&shared), Arc::clone(&usual)));
     }
@@ -56,7 +59,7 @@ async fn answer(stream: TcpStream, shared: Arc<Shared>, usual: Arc<server::Confi
         tokio::time::sleep(delay).await;
     }
     let config = if taken(|fault| *fault == SshFault::OtherHostKey).is_some() {
-        Arc::new(config(HostKeys::generate(false).current()))
+        Arc::new(config(&shared, HostKeys::generate(false).current()))
     } else {
         usual
     };
@@ -85,9 +88,14 @@ async fn hold(stream: TcpStream) {
     }
 }
 
-fn config(keys: Vec<russh::keys::PrivateKey>) -> server::Config {
+fn config(shared: &Shared, keys: Vec<russh::keys::PrivateKey>) -> server::Config {
+    let version = if shared.data_center {
+        DATA_CENTER_VERSION
+    } else {
+        VERSION
+    };
     server::Config {
-        server_id: SshId::Standard(Cow::Borrowed(VERSION)),
+        server_id: SshId::Standard(Cow::Borrowed(version)),
         methods: MethodSet::from(&[MethodKind::PublicKey][..]),
         auth_rejection_time: Duration::ZERO,
         auth_rejection_time_initial: Some(Duration::ZERO),

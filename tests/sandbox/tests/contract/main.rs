@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "test code")]
 
 mod client;
+mod data_center;
 mod schema;
 mod texts;
 mod walk;
