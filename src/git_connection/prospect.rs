@@ -92,7 +92,7 @@ pub fn look(
             &config,
             located,
             records?,
-        )?),
+        )),
         None => None,
     };
     Ok(Some((Prospect { config, ours }, git_config)))
@@ -106,7 +106,7 @@ fn at_site(
     config: &SshConfig,
     located: Located,
     records: Records,
-) -> Result<Ours, Failure> {
+) -> Ours {
     let settings = git_config.settings(sites, &located.site, located.repository.as_ref());
     let learned = Learned::open(context);
     let host = config.host_name.as_deref().unwrap_or(&request.host);
@@ -130,7 +130,7 @@ fn at_site(
     let plan = plan::plan(&survey);
     drop(survey);
     ours.plan = plan;
-    Ok(ours)
+    ours
 }
 
 /// Whether the host as typed is one of ours, before ssh_config is asked.

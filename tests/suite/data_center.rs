@@ -6,7 +6,7 @@ use std::process::Command;
 
 use sandbox::{Permission, Sandbox, Visibility};
 
-use crate::support::{ALICE, Output, Running, World, run};
+use crate::support::{ALICE, Output, Running, Tls, World, run};
 
 /// Carol's password, which holds characters that a careless encoding would lose.
 const PASSWORD: &str = "pass word:ü";
@@ -337,6 +337,30 @@ fn sites_side_by_side_are_told_apart_by_host_and_port() {
     ] {
         assert_eq!(offered(site), [keys[0].fingerprint.clone()]);
     }
+}
+
+/// A CA of one's own by `http.sslCAInfo`; without it the password is not sent.
+#[test]
+fn a_ca_of_one_s_own_is_named_by_git_s_setting() {
+    let company = Company::new();
+    let world = &company.world;
+    let plain = company.center.web_url();
+    let behind = plain.split([':', '/']).nth(4).unwrap().parse().unwrap();
+    let tls = Tls::start(&world.path("tmp"), || world.command("openssl"), behind);
+    let url = format!("https://127.0.0.1:{}/bitbucket", tls.port);
+    world.configure(&format!("bitbucket.{url}.type"), "datacenter");
+    let login = || {
+        let mut git = world.command("git");
+        git.args(["bitbucket", "login", "--site", &url, "carol"]);
+        git.args(["--with-token", "--store", "file"]);
+        Running::start(git, format!("{PASSWORD}\n").into_bytes()).wait()
+    };
+    login().fails_with(1);
+    assert!(company.center.requests().is_empty());
+    world.configure("http.sslCAInfo", tls.ca.to_str().unwrap());
+    let said = login().succeeds();
+    let fingerprint = company.center.host_key_fingerprint();
+    assert!(said.stdout().contains(&fingerprint), "{said}");
 }
 
 /// A password never goes over plain http to another machine: that is no site.

@@ -7,9 +7,11 @@
 mod agent;
 mod process;
 mod sshd;
+mod tls;
 mod world;
 
 pub use agent::Agent;
 pub use process::{Output, Running, run};
 pub use sshd::Sshd;
+pub use tls::Tls;
 pub use world::{ALICE, World};
