@@ -224,6 +224,12 @@ impl<'a> Keys<'a> {
         })
     }
 
+    /// Host keys that the site told at login (`SHA256:…`).
+    pub fn site_fingerprints(&self) -> Vec<String> {
+        let records = Records::open(self.context).unwrap_or_default();
+        records.site_fingerprints(&self.site.url)
+    }
+
     /// The passphrase of a managed key, where the keyring has it. `None`: a person must be asked.
     pub fn passphrase(&self, file: &Path) -> Option<Secret> {
         if let Some((chosen, passphrase)) = &*self.chosen.borrow()

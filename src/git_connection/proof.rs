@@ -43,7 +43,7 @@ pub fn prove(
             no_stdin: true,
             prompt,
             passphrase: &passphrase,
-            site_fingerprints: ours.records.site_fingerprints(&ours.located.site.url),
+            site_fingerprints: keys.site_fingerprints(),
             context,
         };
         match run_between(session, nowhere(context)?)? {
