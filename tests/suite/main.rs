@@ -6,6 +6,8 @@
     reason = "test code: it starts processes, in an environment of their own"
 )]
 
+mod bad_input;
+mod callers;
 mod choice;
 mod data_center;
 mod doctor;

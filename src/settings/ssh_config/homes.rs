@@ -59,6 +59,10 @@ pub fn relocated(context: &Context, files: &Files) -> Result<Option<Relocated>, 
     };
     let mut main = Vec::new();
     for (file, kind) in roots {
+        // ssh reads a file that was named with -F whoever may write it.
+        if !matches!(files, Files::Named(_)) {
+            check(file, kind)?;
+        }
         main.push(relocated.relocate(file, kind, 0)?);
     }
     if matches!(files, Files::Named(_)) && relocated.copies.is_empty() {
@@ -101,9 +105,9 @@ impl Relocated {
 
     /// The file to be read in place of `file`: itself where nothing in it has to be put right.
     fn relocate(&mut self, file: &Path, kind: Kind, depth: usize) -> Result<PathBuf, Error> {
-        if kind == Kind::User && file.exists() && paths::others_may_write(file) {
-            let words = format!("Bad owner or permissions on {}", file.display());
-            return Err(Error::SshConfig(words));
+        if !file.is_file() {
+            // Nothing, a device, or a pipe that can be read only once.
+            return Ok(file.to_owned());
         }
         let Ok(text) = std::fs::read_to_string(file) else {
             return Ok(file.to_owned());
@@ -145,6 +149,7 @@ impl Relocated {
                 let pattern = self.included(&word, kind);
                 changed |= pattern != Path::new(&word);
                 for file in matching(&pattern) {
+                    check(&file, kind)?;
                     let copy = self.relocate(&file, kind, depth + 1)?;
                     changed |= copy != file;
                     files.push(copy);
@@ -182,6 +187,15 @@ impl Relocated {
             base.join(word)
         }
     }
+}
+
+/// ssh's rule for the user's own files and what they include (readconf.c, `SSHCONF_CHECKPERM`).
+fn check(file: &Path, kind: Kind) -> Result<(), Error> {
+    if kind == Kind::User && file.exists() && paths::others_may_write(file) {
+        let words = format!("Bad owner or permissions on {}", file.display());
+        return Err(Error::SshConfig(words));
+    }
+    Ok(())
 }
 
 /// A word, or `Key=word`, with `~/` in front as the home's path.

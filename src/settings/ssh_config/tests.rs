@@ -246,6 +246,10 @@ fn errors_are_sshs_own_words() {
             told,
             format!("Bad owner or permissions on {}", file.display())
         );
+        let named = said(&["-F", &file.to_string_lossy(), "bitbucket.org"]);
+        assert!(named.contains("colour"), "a named file is read: {named}");
+        let nothing = try_load(&home, &["-F", "/dev/null", "bitbucket.org"]);
+        assert!(nothing.is_ok(), "{nothing:?}");
     }
     let home = Home::new();
     let told = try_load(
