@@ -69,6 +69,7 @@ impl Attempts<'_> {
         }
         tried.passed_over = plan.passed_over;
         tried.closed_by = plan.closed_by;
+        tried.obstacle = self.subject.settings.obstacle().cloned();
         Err(Failure::NotServed(Box::new(tried)))
     }
 

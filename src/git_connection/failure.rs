@@ -99,6 +99,8 @@ pub struct Tried {
     pub passed_over: Vec<PassedOver>,
     /// The rank that closed the plan.
     pub closed_by: Option<Rank>,
+    /// The setting that is not understood and keeps keys from being made.
+    pub obstacle: Option<settings::Ignored>,
 }
 
 impl Tried {

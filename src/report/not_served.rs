@@ -4,6 +4,7 @@ use super::{Explanation, TOKEN_PAGE};
 use crate::git_connection::failure::{Tried, named};
 use crate::identity::Rank;
 use crate::sanitise::sanitise;
+use crate::settings::{Ignored, Origin};
 use crate::transport::Refusal;
 
 pub(super) fn explain(tried: &Tried) -> Explanation {
@@ -71,7 +72,29 @@ fn login_refused(tried: &Tried, refusal: &Refusal) -> Explanation {
     how_to_log_in(told, tried)
 }
 
+/// A setting that is not understood, in git's phrase.
+fn not_understood(obstacle: &Ignored) -> Explanation {
+    let value = sanitise(&obstacle.value);
+    let Origin::GitConfig { file, key, .. } = &obstacle.origin else {
+        return Explanation::new(format!("bad config value '{value}': {}", obstacle.why));
+    };
+    let key = sanitise(key);
+    let (of_file, option) = match file {
+        Some(file) => (
+            format!(" in file {}", file.display()),
+            format!("--file '{}'", file.display()),
+        ),
+        None => (String::new(), "--global".to_owned()),
+    };
+    Explanation::new(format!("bad config value '{value}' for '{key}'{of_file}"))
+        .hint(obstacle.why.clone())
+        .hint(format!("git config {option} --unset-all '{key}'"))
+}
+
 fn nobody_to_go(tried: &Tried) -> Explanation {
+    if let (Some(obstacle), None) = (&tried.obstacle, tried.closed_by) {
+        return not_understood(obstacle);
+    }
     let what = match tried.closed_by {
         Some(Rank::CommandLine) => {
             "Permission denied (publickey): no identity file of the command line can be used."

@@ -193,6 +193,19 @@ pub struct Settings {
     pub ignored: Vec<Ignored>,
 }
 
+impl Settings {
+    /// The setting that is not understood and for which no key is made until it is put right.
+    /// `None`: making keys is as it was wished.
+    pub fn obstacle(&self) -> Option<&Ignored> {
+        if self.provision.value != Provision::Never {
+            return None;
+        }
+        self.ignored
+            .iter()
+            .find(|ignored| ignored.origin == self.provision.origin)
+    }
+}
+
 /// `StrictHostKeyChecking`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StrictHostKeyChecking {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::git_config::Entry;
 use super::url_match::{Pattern, host_and_port};
-use super::{Ignored, keys, values};
+use super::{Ignored, Origin, keys, values};
 use crate::repository::{Site, SiteKind, SshHost, cloud};
 
 /// Where Data Center speaks SSH unless told otherwise
@@ -53,6 +53,17 @@ pub fn names_ssh_hosts(entries: &[Entry], site: &str) -> bool {
     alone(&of_site, "sshHost")
         .iter()
         .any(|entry| ssh_host(&entry.value, SiteKind::Cloud).is_ok())
+}
+
+/// Whether what does not count was said of this site.
+pub fn is_of(ignored: &Ignored, site: &str) -> bool {
+    let Origin::GitConfig { key, .. } = &ignored.origin else {
+        return false;
+    };
+    let url = key
+        .split_once('.')
+        .and_then(|(_, rest)| Some(rest.rsplit_once('.')?.0));
+    url.is_some_and(|url| site_url(url).as_deref() == Ok(site))
 }
 
 #[derive(Default)]

@@ -183,3 +183,52 @@ fn host_keys_that_changed_or_are_unknown() {
     world.git(&["ls-remote", "-q", URL]).succeeds();
     assert_eq!(world.sandbox.keys(ALICE).len(), 1, "never a second key");
 }
+
+#[test]
+fn a_setting_of_the_wrong_kind() {
+    let site = "bitbucket.https://bitbucket.org";
+    for (key, value, told) in [
+        (
+            "bitbucket.provision",
+            "perhaps",
+            "not one of auto, ask, never",
+        ),
+        ("bitbucket.keyType", "dsa", "not one of ed25519, ecdsa"),
+        ("bitbucket.keyLifetime", "soon", "90d, 12w, 1y"),
+        ("bitbucket.passphrase", "yes", "not one of auto, keyring"),
+        (
+            &format!("{site}.apiUrl"),
+            "http://example.com",
+            "plain http",
+        ),
+        (&format!("{site}.sshHost"), "a:b:c", "not a host[:port]"),
+        (&format!("{site}.type"), "gitlab", "built in"),
+    ] {
+        let world = World::new();
+        world
+            .git(&["config", "--global", "--replace-all", key, value])
+            .succeeds();
+        let output = world.git(&["ls-remote", URL]).fails_with(128).says(told);
+        let file = world.path("home/.gitconfig");
+        let first = output.stderr().lines().next().unwrap().to_lowercase();
+        let expected = format!("bad config value '{value}' for '{key}' in file ").to_lowercase();
+        assert!(first.starts_with(&expected), "{key}: {output}");
+        assert!(first.ends_with(".gitconfig"), "{key}: {output}");
+        nothing_was_made(&world, key);
+        assert!(
+            world.sandbox.requests().is_empty(),
+            "{key}: nobody is asked"
+        );
+
+        // The hint, pasted.
+        let told = output.stderr();
+        let remedy = told
+            .lines()
+            .find_map(|line| line.strip_prefix("hint: git config "));
+        let mut shell = world.command("sh");
+        shell.args(["-c", &format!("git config {}", remedy.unwrap())]);
+        run(shell).succeeds();
+        let left = std::fs::read_to_string(&file).unwrap();
+        assert!(!left.contains(value), "{key}: {left}");
+    }
+}

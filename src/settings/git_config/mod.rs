@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use crate::context::Context;
 use crate::repository::{Repository as Wanted, Site, SiteKind, SshHost};
-use crate::settings::{Error, Ignored, OtherHosts, Scope, Settings, Sourced};
+use crate::settings::{Error, Ignored, OtherHosts, Provision, Scope, Settings, Sourced};
 use crate::settings::{resolve, sites, url_match};
 
 pub use discover::{Repository as WorkingCopy, is_the_users};
@@ -132,7 +132,15 @@ impl GitConfig {
             own_counts: known,
             directory: self.repository.as_ref(),
         });
-        settings.ignored.extend(sites::sites(&self.entries).1);
+        let not_understood = sites::sites(&self.entries).1;
+        // A key that goes to a place that was not meant is worse than none.
+        if let Some(ignored) = not_understood
+            .iter()
+            .find(|ignored| sites::is_of(ignored, &site.url))
+        {
+            settings.provision = Sourced::new(Provision::Never, ignored.origin.clone());
+        }
+        settings.ignored.extend(not_understood);
         if let Some(file) = self.untrusted().filter(|file| speaks_of_us(file)) {
             settings.ignored.push(Ignored {
                 origin: crate::settings::Origin::GitConfig {

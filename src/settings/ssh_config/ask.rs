@@ -36,6 +36,10 @@ pub fn said(
     if batch_mode {
         meant.insert("batchmode".to_owned());
     }
+    // Typed, although it may be what ssh would take anyway: the local user's name.
+    if request.user.is_some() {
+        meant.insert("user".to_owned());
+    }
     Ok(printed.without(&defaults, &meant))
 }
 

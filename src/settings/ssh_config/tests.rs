@@ -220,6 +220,19 @@ fn includes_and_matches_are_read_from_the_home_of_the_environment() {
 }
 
 #[test]
+fn a_typed_user_counts_also_where_it_is_the_local_name() {
+    let home = home("Host *\n  Compression yes\n");
+    let id = std::process::Command::new("id")
+        .arg("-un")
+        .output()
+        .unwrap();
+    let local = String::from_utf8(id.stdout).unwrap().trim().to_owned();
+    let typed = format!("{local}@bitbucket.org");
+    assert_eq!(loaded(&home, &[&typed]).user, Some(local));
+    assert_eq!(loaded(&home, &["bitbucket.org"]).user, None);
+}
+
+#[test]
 fn errors_are_sshs_own_words() {
     let home = home("Host *\n  IdentityAgent ~/x\n  Colour blue\n");
     let file = home.path().join(".ssh/config");
