@@ -107,6 +107,11 @@ fn nobody_to_go(tried: &Tried) -> Explanation {
         for passed_over in &tried.passed_over {
             told = told.hint(format!("{} {}", passed_over.what, passed_over.why));
         }
+        if let Some(obstacle) = &tried.obstacle {
+            let obstacle = not_understood(obstacle);
+            told.hints.push(obstacle.what);
+            told.hints.extend(obstacle.hints);
+        }
     }
     how_to_log_in(told, tried)
 }

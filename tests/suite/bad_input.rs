@@ -232,3 +232,16 @@ fn a_setting_of_the_wrong_kind() {
         assert!(!left.contains(value), "{key}: {left}");
     }
 }
+
+#[test]
+fn a_setting_of_the_wrong_kind_is_named_beside_an_account() {
+    let world = World::new();
+    world.configure("bitbucket.account", ALICE);
+    world.configure("bitbucket.provision", "perhaps");
+    world
+        .git(&["ls-remote", URL])
+        .fails_with(128)
+        .says("Permission denied (publickey)")
+        .says("hint: bad config value 'perhaps' for 'bitbucket.provision' in file ");
+    nothing_was_made(&world, "an account that is named");
+}

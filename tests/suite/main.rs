@@ -11,6 +11,7 @@ mod callers;
 mod choice;
 mod data_center;
 mod doctor;
+mod endpoints;
 mod environment;
 mod faults;
 mod first_light;

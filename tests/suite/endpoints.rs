@@ -1,0 +1,186 @@
+//! Where the network fails between git and the site: endpoints that say nothing, packs that end in
+//! the middle, an API that does not recover.
+
+use std::net::TcpListener;
+
+use sandbox::{RestFault, SshFault};
+
+use crate::support::{ALICE, Running, World};
+
+const URL: &str = "git@bitbucket.org:acme/site.git";
+const SSH_HOST: &str = "bitbucket.https://bitbucket.org.sshHost";
+
+/// Puts these places in front of the sandbox's own.
+fn in_front(world: &World, places: &[String]) {
+    world
+        .git(&["config", "--global", "--unset-all", SSH_HOST])
+        .succeeds();
+    for place in places {
+        world.configure(SSH_HOST, place);
+    }
+    world.configure(SSH_HOST, &world.sandbox.ssh_host());
+}
+
+/// A file of bytes that do not compress, committed and pushed.
+fn push_a_large_file(world: &World) {
+    world.git(&["clone", "-q", URL, "filled"]).succeeds();
+    let mut state = 1u64;
+    let content: Vec<u8> = std::iter::repeat_with(|| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 33).to_le_bytes()[0]
+    })
+    .take(2 << 20)
+    .collect();
+    std::fs::write(world.path("work/filled/large"), content).unwrap();
+    for arguments in [
+        &["add", "-A"][..],
+        &["commit", "-qm", "Large"],
+        &["push", "-q", "origin", "main"],
+    ] {
+        let all: Vec<_> = ["-C", "filled"].iter().chain(arguments).copied().collect();
+        world.git(&all).succeeds();
+    }
+}
+
+#[test]
+fn an_endpoint_that_accepts_and_says_nothing_is_passed_by() {
+    let world = World::new();
+    // The kernel accepts for it; nobody ever speaks.
+    let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    in_front(&world, &[silent.local_addr().unwrap().to_string()]);
+    world.git(&["clone", "-q", URL]).succeeds();
+    assert_eq!(world.sandbox.connections().len(), 1, "the second served");
+    assert_eq!(world.sandbox.keys(ALICE).len(), 1);
+    let told = world.bitbucket_ssh(&["-v", "git@bitbucket.org", "git-upload-pack 'acme/site.git'"]);
+    let silent = format!("port {}", silent.local_addr().unwrap().port());
+    let own = format!("port {}", world.sandbox.ssh_port());
+    assert!(told.stderr().contains(&own), "{told}");
+    assert!(
+        !told.stderr().contains(&silent),
+        "the one that worked goes first from now on: {told}"
+    );
+}
+
+#[test]
+fn an_endpoint_that_resets_is_passed_by() {
+    let world = World::new();
+    let reset = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    in_front(&world, &[reset.local_addr().unwrap().to_string()]);
+    // Every connection is closed as soon as it is there, as long as the tests run.
+    std::thread::spawn(move || {
+        while let Ok((stream, _)) = reset.accept() {
+            drop(stream);
+        }
+    });
+    world.git(&["ls-remote", "-q", URL]).succeeds();
+    assert_eq!(world.sandbox.connections().len(), 1);
+}
+
+#[test]
+fn a_pack_that_ends_in_the_middle_fails_and_leaves_nothing_half() {
+    let world = World::new();
+    push_a_large_file(&world);
+    let requests = world.sandbox.requests().len();
+    world.sandbox.faults().ssh(SshFault::CutAfter(500_000), 1);
+    let output = world.git(&["clone", URL, "cut"]).fails_with(128);
+    assert!(output.stderr().contains("fatal: "), "{output}");
+    assert!(!world.path("work/cut").exists(), "git took it away");
+    world.git(&["clone", "-q", URL, "whole"]).succeeds();
+
+    world
+        .git(&[
+            "-C",
+            "filled",
+            "commit",
+            "-q",
+            "--allow-empty",
+            "-m",
+            "More",
+        ])
+        .succeeds();
+    world.sandbox.faults().ssh(SshFault::CutAfter(10), 1);
+    let output = world.git(&["-C", "filled", "push", "origin", "main"]);
+    assert_ne!(output.status, Some(0), "{output}");
+    world.sandbox.faults().clear();
+    world
+        .git(&["-C", "filled", "push", "-q", "origin", "main"])
+        .succeeds();
+    assert_eq!(
+        world.sandbox.requests().len(),
+        requests,
+        "no API was called"
+    );
+    assert_eq!(world.sandbox.keys(ALICE).len(), 1);
+}
+
+#[test]
+fn an_api_that_does_not_recover_is_told_and_the_next_run_goes_on() {
+    let limited = |retry_after| RestFault::TooManyRequests { retry_after };
+    for (method, path, fault, told, why) in [
+        (
+            "",
+            "",
+            limited(Some(3600)),
+            "hint: try again in 3600 seconds",
+            "429, long",
+        ),
+        ("", "", limited(None), "hint: try again in", "429, no time"),
+        (
+            "",
+            "",
+            RestFault::DropBefore,
+            "hint: nothing was lost",
+            "dropped",
+        ),
+        (
+            "GET",
+            "ssh-keys",
+            RestFault::Answer {
+                status: 503,
+                body: "{}".to_owned(),
+            },
+            "hint: nothing was lost",
+            "503",
+        ),
+    ] {
+        let world = World::new();
+        world.sandbox.faults().rest(method, path, fault, 999);
+        let output = world.git(&["ls-remote", URL]).fails_with(128);
+        assert!(output.stderr().contains(told), "{why}: {output}");
+        assert_eq!(world.sandbox.keys(ALICE).len(), 0, "{why}");
+        assert!(world.sandbox.connections().is_empty(), "{why}");
+        world.sandbox.faults().clear();
+        world.git(&["ls-remote", "-q", URL]).succeeds();
+        assert_eq!(world.sandbox.keys(ALICE).len(), 1, "{why}");
+    }
+}
+
+#[test]
+fn clones_side_by_side_make_one_key_whatever_the_site_does() {
+    for (fault, why) in [
+        (RestFault::ErrorAfter, "500 after storing"),
+        (RestFault::DropAfter, "answer lost"),
+    ] {
+        let world = World::new();
+        world.sandbox.faults().rest("POST", "ssh-keys", fault, 2);
+        let clones: Vec<_> = (0..4)
+            .map(|number| {
+                let mut clone = world.command("git");
+                clone.args(["clone", "-q", URL, &format!("clone{number}")]);
+                Running::start(clone, Vec::new())
+            })
+            .collect();
+        for clone in clones {
+            clone.wait().succeeds();
+        }
+        let keys = world.sandbox.keys(ALICE);
+        assert_eq!(keys.len(), 1, "{why}");
+        for connection in world.sandbox.connections() {
+            if let Some(login) = connection.login {
+                assert_eq!(login.fingerprint, keys[0].fingerprint, "{why}");
+            }
+        }
+    }
+}
