@@ -220,6 +220,10 @@ fn includes_and_matches_are_read_from_the_home_of_the_environment() {
 }
 
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "test code: asks who runs the tests"
+)]
 fn a_typed_user_counts_also_where_it_is_the_local_name() {
     let home = home("Host *\n  Compression yes\n");
     let id = std::process::Command::new("id")
