@@ -4,10 +4,7 @@
 //! Decides what an outcome means for the next step; the session itself is `transport`'s, the
 //! making of a key `provision`'s.
 
-use std::time::{Duration, Instant};
-
 use crate::context::Context;
-use crate::diagnostics;
 use crate::git_connection::failure::{Failure, Tried};
 use crate::git_connection::keys::{Keys, NewKey};
 use crate::git_connection::renewal;
@@ -19,13 +16,7 @@ use crate::prompt::Prompt;
 use crate::provision::ensure::ByHand;
 use crate::settings::{Origin, Provision};
 use crate::ssh_command::Request;
-use crate::transport::{Endpoint, ExitStatus, Outcome, Session, native};
-
-/// How long a key that the site has taken may be unknown to its SSH servers (interface section 5).
-const PROPAGATION: Duration = Duration::from_secs(30);
-
-/// How often it is looked whether a person has pasted a key.
-const PASTING: Duration = Duration::from_secs(2);
+use crate::transport::{Endpoint, ExitStatus, Outcome};
 
 /// One git command on its way.
 pub struct Attempts<'a> {
@@ -37,12 +28,12 @@ pub struct Attempts<'a> {
     pub request: &'a Request,
     /// Where to connect to, in order.
     pub endpoints: Vec<Endpoint>,
+    /// Host keys that the site told at login (`SHA256:…`).
+    pub site_fingerprints: Vec<String>,
     /// Variables to send.
     pub environment: Vec<(String, String)>,
     /// Who can be asked.
     pub prompt: &'a dyn Prompt,
-    /// Host keys that the site told of itself over HTTPS, `SHA256:…`.
-    pub site_fingerprints: Vec<String>,
     /// Keys that are made, judged and recorded.
     pub keys: Keys<'a>,
 }
@@ -227,65 +218,6 @@ impl Attempts<'_> {
                 Err(Failure::ListedButRefused(Box::new(record)))
             }
         }
-    }
-
-    /// Opens a connection with a key that the site has just taken, waiting until its SSH servers
-    /// know it.
-    fn open_new(&self, identities: &[Identity]) -> Result<Outcome, Failure> {
-        let begun = Instant::now();
-        let mut pause = Duration::from_millis(500);
-        loop {
-            let outcome = self.open(identities)?;
-            let left = PROPAGATION.saturating_sub(begun.elapsed());
-            if !matches!(outcome, Outcome::NotLetIn(_)) || left.is_zero() {
-                return Ok(outcome);
-            }
-            if pause == Duration::from_millis(500) {
-                diagnostics::notice("waiting until the SSH servers know the new key");
-            }
-            if crate::prompt::caller_gone() {
-                return Err(Failure::Transport(crate::transport::Error::CallerGone));
-            }
-            std::thread::sleep(pause.min(left));
-            pause = (pause * 2).min(Duration::from_secs(4));
-        }
-    }
-
-    /// Opens connections until a person has pasted the key; nobody else of this machine makes one
-    /// for the site meanwhile.
-    fn open_by_hand(&self, identities: &[Identity], _held: ByHand) -> Result<Outcome, Failure> {
-        loop {
-            let outcome = self.open(identities)?;
-            if !matches!(outcome, Outcome::NotLetIn(_)) {
-                return Ok(outcome);
-            }
-            for _ in 0..10 {
-                if crate::prompt::caller_gone() {
-                    return Err(Failure::Transport(crate::transport::Error::CallerGone));
-                }
-                std::thread::sleep(PASTING / 10);
-            }
-        }
-    }
-
-    fn open(&self, identities: &[Identity]) -> Result<Outcome, Failure> {
-        let passphrase = |file: &std::path::Path| self.keys.passphrase(file);
-        let session = Session {
-            endpoints: self.endpoints.clone(),
-            user: self.subject.user.to_owned(),
-            typed_host: self.request.host.clone(),
-            config: self.subject.config,
-            identities: identities.to_vec(),
-            command: self.request.command.clone(),
-            service: self.subject.service,
-            environment: self.environment.clone(),
-            no_stdin: self.request.no_stdin,
-            prompt: self.prompt,
-            passphrase: &passphrase,
-            site_fingerprints: self.site_fingerprints.clone(),
-            context: self.context,
-        };
-        native::run(session).map_err(Failure::Transport)
     }
 
     /// Somebody was let in and may not see the repository: a key for another account is made only

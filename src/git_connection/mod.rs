@@ -5,6 +5,7 @@
 
 mod askpass;
 mod attempts;
+mod connections;
 pub mod endpoints;
 pub mod failure;
 pub mod keys;

@@ -73,7 +73,7 @@ fn file(call: &Call<'_>) -> Result<PathBuf, Error> {
     Ok(std::fs::canonicalize(&path).unwrap_or(path))
 }
 
-/// Reads what is there, and lets [`plan`] judge.
+/// Reads what is there, and lets [`plan()`] judge.
 fn plan(call: &Call<'_>) -> Result<Plan, Error> {
     let context = call.context;
     let listed = |scope: &str, pattern: &str| -> Result<Vec<(String, String)>, Error> {
