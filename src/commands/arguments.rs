@@ -1,4 +1,5 @@
-//! The command line of `git bitbucket`, as clap reads it: beside `arguments/` and `manual` nothing imports clap.
+//! The command line of `git bitbucket`, as clap reads it; beside this, its folder and `manual` no
+//! file imports clap.
 //!
 //! Says what may be typed, does nothing. Knows `secret`'s names of places.
 
