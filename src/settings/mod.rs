@@ -244,6 +244,8 @@ pub struct SshConfig {
     pub add_keys_to_agent: Option<String>,
     /// `ProxyCommand`, tokens not expanded (`%h %p` are the endpoint's).
     pub proxy_command: Option<String>,
+    /// `-F`, for the ssh that carries ProxyJump. `None`: not given.
+    pub named_file: Option<String>,
     /// `ProxyJump`.
     pub proxy_jump: Option<String>,
     /// `UserKnownHostsFile`, expanded. `None`: `~/.ssh/known_hosts` and `known_hosts2`.

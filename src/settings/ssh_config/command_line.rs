@@ -64,6 +64,8 @@ enum Kind {
     Algorithms,
     /// Words with blanks between them.
     Words,
+    /// `NAME=value` words.
+    Pairs,
     /// As it is.
     Text,
     /// `yes`, `no`, `ask`, `confirm`, with a time.
@@ -139,7 +141,7 @@ const KINDS: [(&str, Kind); 60] = [
     ("sendenv", Kind::Words),
     ("serveralivecountmax", Kind::Number),
     ("serveraliveinterval", Kind::Time),
-    ("setenv", Kind::Words),
+    ("setenv", Kind::Pairs),
     ("stdinnull", Kind::Ignored),
     ("stricthostkeychecking", Kind::Strict),
     ("tcpkeepalive", Kind::Ignored),
@@ -184,6 +186,7 @@ fn normalised(key: &str, value: &str) -> Option<Vec<String>> {
             plain.then(|| vec![value.to_owned()])
         }
         Kind::Words => Some(value.split_whitespace().map(str::to_owned).collect()),
+        Kind::Pairs => pairs(value),
         Kind::Text => (!value.is_empty()).then(|| vec![value.to_owned()]),
         Kind::Ignored => Some(vec![value.to_owned()]),
         Kind::AddKeys => add_keys(&lower),
@@ -219,6 +222,22 @@ fn normalised(key: &str, value: &str) -> Option<Vec<String>> {
         }
         Kind::Family => word(&[("any", "any"), ("inet", "inet"), ("inet6", "inet6")]),
     }
+}
+
+/// `NAME=value` words whose quotes are gone already: ssh takes no word without `=`, so one that has
+/// none stood in quotes with the word before it.
+fn pairs(value: &str) -> Option<Vec<String>> {
+    let mut pairs: Vec<String> = Vec::new();
+    for word in value.split(' ') {
+        if word.contains('=') {
+            pairs.push(word.to_owned());
+        } else {
+            let last = pairs.last_mut()?;
+            last.push(' ');
+            last.push_str(word);
+        }
+    }
+    Some(pairs)
 }
 
 fn add_keys(value: &str) -> Option<Vec<String>> {

@@ -112,6 +112,7 @@ pub fn config(said: &Said, request: &Request, context: &Context) -> SshConfig {
             .collect(),
         add_keys_to_agent: text("addkeystoagent"),
         proxy_command: text("proxycommand"),
+        named_file: named_file(request),
         proxy_jump: text("proxyjump"),
         user_known_hosts: files("userknownhostsfile"),
         global_known_hosts: files("globalknownhostsfile"),
@@ -144,12 +145,7 @@ pub fn config(said: &Said, request: &Request, context: &Context) -> SshConfig {
         preferred_authentications: list("preferredauthentications"),
         number_of_password_prompts: number("numberofpasswordprompts"),
         send_env: said.all("sendenv").to_vec(),
-        set_env: said
-            .all("setenv")
-            .iter()
-            .filter_map(|pair| pair.split_once('='))
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect(),
+        set_env: set_env(said),
         log_level: said.one("loglevel").map(log_level),
         batch_mode: flag("batchmode"),
         needs_system_ssh: needs_system_ssh(said),
@@ -163,6 +159,19 @@ pub fn config(said: &Said, request: &Request, context: &Context) -> SshConfig {
         host_name,
         user,
     }
+}
+
+fn set_env(said: &Said) -> Vec<(String, String)> {
+    let pairs = said.all("setenv").iter();
+    pairs
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+fn named_file(request: &Request) -> Option<String> {
+    let file = request.config_file.as_ref()?;
+    Some(file.to_string_lossy().into_owned())
 }
 
 fn command_line_files(request: &Request, tokens: &Tokens<'_>) -> Vec<PathBuf> {

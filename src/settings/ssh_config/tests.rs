@@ -458,6 +458,7 @@ fn generated_command_lines_mean_the_same_to_ssh() {
 
 /// Without what depends on the way of asking.
 fn comparable(mut config: SshConfig) -> String {
+    config.named_file = None;
     // ssh turns this off by itself beside a UserKnownHostsFile of the user's.
     if config.user_known_hosts.is_some() {
         config.update_host_keys = None;
