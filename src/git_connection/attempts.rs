@@ -135,6 +135,7 @@ impl Attempts<'_> {
                     renewal::after(self.context, self.subject, endpoints, &self.keys, &identity);
                     return Ok(Some(status));
                 }
+                Outcome::ServedWithoutKey { status } => return Ok(Some(status)),
                 Outcome::NoAccess {
                     identity,
                     stderr,
@@ -199,6 +200,7 @@ impl Attempts<'_> {
                 self.keys.served(self.subject, &identity, &endpoint);
                 Ok(Some(status))
             }
+            Outcome::ServedWithoutKey { status } => Ok(Some(status)),
             Outcome::NoAccess {
                 identity,
                 stderr,

@@ -75,6 +75,7 @@ impl Attempts<'_> {
             prompt: self.prompt,
             passphrase: &passphrase,
             site_fingerprints: self.site_fingerprints.clone(),
+            as_ssh: false,
             context: self.context,
         };
         native::run(session).map_err(Failure::Transport)

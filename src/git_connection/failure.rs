@@ -69,6 +69,9 @@ pub enum Failure {
     /// The plan is at its end.
     #[error("nobody was served")]
     NotServed(Box<Tried>),
+    /// At a host of no site; said in ssh(1)'s words alone.
+    #[error(transparent)]
+    Elsewhere(Box<Self>),
 }
 
 /// A repository that was refused to an identity.

@@ -98,6 +98,9 @@ pub fn run(arguments: Vec<OsString>, context: &Context) -> Result<ExitStatus, Fa
     });
     match (ours, because) {
         (Some(ours), because) => at_site(context, &request, &git_config, &config, ours, because),
+        (None, None) if other_host::wants_a_terminal(&request) => {
+            hand_over(context, &request, "a login shell on a terminal")
+        }
         (None, None) if goes_natively(context, &git_config) => {
             other_host::run(context, &request, &config)
         }

@@ -2,6 +2,9 @@
 //! or where no ssh is installed) the native transport goes with the identities that ssh(1) would
 //! use. Nothing is chosen by account, nothing learned, nothing provisioned.
 
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+
 use crate::context::Context;
 use crate::git_connection::failure::{Failure, Tried};
 use crate::git_connection::survey::Files;
@@ -13,6 +16,10 @@ use crate::settings::SshConfig;
 use crate::ssh_command::Request;
 use crate::transport::{Endpoint, ExitStatus, Outcome, Session, native};
 
+/// The key files that ssh(1) offers unasked, in its order (ssh_config(5), IdentityFile); `sk` ones
+/// are the agent's matter.
+const DEFAULT_FILES: [&str; 3] = ["id_rsa", "id_ecdsa", "id_ed25519"];
+
 /// One session by the native transport, as ssh(1) would have it.
 pub fn run(
     context: &Context,
@@ -21,6 +28,9 @@ pub fn run(
 ) -> Result<ExitStatus, Failure> {
     let host = config.host_name.clone().unwrap_or(request.host.clone());
     let user = config.user.clone().or_else(|| login_name(context));
+    if request.command.is_none() && !request.no_terminal {
+        tracing::warn!("Pseudo-terminal will not be allocated because stdin is not a terminal.");
+    }
     let prompt = prompt::of(context, config.batch_mode == Some(true));
     let session = Session {
         endpoints: vec![Endpoint {
@@ -41,39 +51,70 @@ pub fn run(
         prompt: prompt.as_ref(),
         passphrase: &|_| None,
         site_fingerprints: Vec::new(),
+        as_ssh: true,
         context,
     };
-    match native::run(session)? {
-        Outcome::Served { status, .. } | Outcome::NoAccess { status, .. } => Ok(status),
+    match native::run(session).map_err(|error| elsewhere(Failure::Transport(error)))? {
+        Outcome::Served { status, .. }
+        | Outcome::ServedWithoutKey { status }
+        | Outcome::NoAccess { status, .. } => Ok(status),
         Outcome::NotLetIn(refusal) => {
             let mut tried = Tried::default();
             tried.not_let_in.push((None, refusal));
-            Err(Failure::NotServed(Box::new(tried)))
+            Err(elsewhere(Failure::NotServed(Box::new(tried))))
         }
     }
 }
 
-/// In ssh(1)'s order: files that were named, then the agent's keys and the default files unless
-/// IdentitiesOnly; no key twice.
+fn elsewhere(failure: Failure) -> Failure {
+    Failure::Elsewhere(Box::new(failure))
+}
+
+/// A login shell whose stdin is a terminal: only the system's ssh makes one at the other end.
+pub fn wants_a_terminal(request: &Request) -> bool {
+    let shell = request.command.is_none() && !request.no_terminal;
+    shell && !request.no_stdin && std::io::stdin().is_terminal()
+}
+
+/// In ssh(1)'s order (sshconnect2.c, `pubkey_prepare`): keys of the agent that a file names, the
+/// agent's others unless IdentitiesOnly, then the files. No key twice.
 fn identities(context: &Context, config: &SshConfig) -> Vec<Identity> {
     let mut files = Files::new(context, config, &[]);
-    let mut named = files.existing(&config.command_line_identity_files, true);
+    let none = |path: &&PathBuf| path.as_os_str() == "none";
+    let typed = &config.command_line_identity_files;
+    let nobody = typed.iter().any(|path| none(&path));
+    let typed: Vec<_> = typed.iter().filter(|path| !none(path)).cloned().collect();
+    let mut named = files.existing(&typed, true);
+    let defaults = named.is_empty() && config.identity_files.is_empty() && !nobody;
     named.extend(files.existing(&config.identity_files, false));
-    let nothing_named = named.is_empty();
-    if config.identities_only != Some(true) {
-        named.extend(std::mem::take(&mut files.agent));
+    if defaults && let Some(folder) = context.ssh_directory() {
+        named.extend(files.existing(&DEFAULT_FILES.map(|name| folder.join(name)), false));
     }
-    if nothing_named {
-        named.extend(files.default_files());
+    let agent = std::mem::take(&mut files.agent);
+    in_order(named, agent, config.identities_only == Some(true))
+}
+
+fn in_order(named: Vec<Identity>, agent: Vec<Identity>, only_named: bool) -> Vec<Identity> {
+    let same = |a: &Identity, b: &Identity| {
+        let fingerprint = a.fingerprint();
+        fingerprint.is_some() && fingerprint == b.fingerprint()
+    };
+    let mut first = Vec::new();
+    let mut others = Vec::new();
+    for key in agent {
+        match named.iter().find(|file| same(file, &key)) {
+            Some(file) => first.push(file.clone()),
+            None if only_named => {}
+            None => others.push(key),
+        }
     }
-    let mut seen = Vec::new();
-    named.retain(|identity| {
-        let fingerprint = identity.fingerprint();
-        let again = fingerprint.is_some() && seen.contains(&fingerprint);
-        seen.push(fingerprint);
-        !again
-    });
-    named
+    let mut ordered = first;
+    for identity in others.into_iter().chain(named) {
+        if !ordered.iter().any(|other| same(other, &identity)) {
+            ordered.push(identity);
+        }
+    }
+    ordered
 }
 
 /// The name of the user who runs this, as ssh(1) takes it where no user was named.

@@ -171,19 +171,25 @@ impl<'a> Files<'a> {
     pub(super) fn existing(&self, paths: &[PathBuf], warn: bool) -> Vec<Identity> {
         let mut found: Vec<Identity> = Vec::new();
         for path in paths {
-            match self.named(path) {
-                NamedFile::Usable(identity) => found.push(*identity),
-                NamedFile::Missing if warn => tracing::warn!(
+            match self.look(path) {
+                Ok(NamedFile::Usable(identity)) => found.push(*identity),
+                Ok(NamedFile::Missing) if warn => tracing::warn!(
                     "Warning: Identity file {} not accessible: No such file or directory.",
                     path.display()
                 ),
-                NamedFile::Missing => {}
-                NamedFile::Unusable(why) if warn => {
+                Ok(NamedFile::Missing) => {}
+                Ok(NamedFile::Unusable(why)) if warn => {
                     tracing::warn!("Load key \"{}\": {why}", path.display());
                 }
-                NamedFile::Unusable(why) => {
+                Ok(NamedFile::Unusable(why)) => {
                     tracing::debug!("Load key \"{}\": {why}", path.display());
                 }
+                Err(error) if warn => {
+                    for line in error.complaint().lines() {
+                        tracing::warn!("{line}");
+                    }
+                }
+                Err(error) => tracing::debug!("{}: {error}", path.display()),
             }
         }
         found
@@ -192,15 +198,21 @@ impl<'a> Files<'a> {
     /// One file that somebody named: a managed identity's, a private key, or the public half of
     /// a key that the agent holds.
     fn named(&self, path: &Path) -> NamedFile {
+        self.look(path)
+            .unwrap_or_else(|error| NamedFile::Unusable(error.to_string()))
+    }
+
+    /// [`Files::named`], with the error of a file that is no key as it is.
+    fn look(&self, path: &Path) -> Result<NamedFile, KeyFileError> {
         let path = &self.context.directory.join(path);
         let of_record = |identity: &&Identity| identity.file.as_deref() == Some(path);
         if let Some(identity) = self.managed.iter().find(of_record) {
-            return NamedFile::Usable(Box::new(identity.clone()));
+            return Ok(NamedFile::Usable(Box::new(identity.clone())));
         }
         match key_pair::identity(path) {
-            Ok(identity) => self.with_holder(identity),
-            Err(KeyFileError::Missing { .. }) => NamedFile::Missing,
-            Err(error) => NamedFile::Unusable(error.to_string()),
+            Ok(identity) => Ok(self.with_holder(identity)),
+            Err(KeyFileError::Missing { .. }) => Ok(NamedFile::Missing),
+            Err(error) => Err(error),
         }
     }
 

@@ -63,10 +63,9 @@ impl RevokedKeys {
             Self::Keys { file, keys } => keys
                 .contains(key)
                 .then(|| format!("revoked by file {}", file.display())),
-            Self::Unreadable { file, why } => Some(format!(
-                "RevokedHostKeys {} cannot be read: {why}",
-                file.display()
-            )),
+            Self::Unreadable { file, why } => {
+                Some(format!("in revoked keys file {}: {why}", file.display()))
+            }
         }
     }
 }
@@ -86,7 +85,7 @@ mod tests {
         let listed = one.to_openssh().expect("a key");
         let by_list = format!("revoked by file {}", file.display());
         let unread = format!(
-            "RevokedHostKeys {} cannot be read: a binary revocation list cannot be read here",
+            "in revoked keys file {}: a binary revocation list cannot be read here",
             file.display()
         );
         for (text, refused_one, refused_another, why) in [

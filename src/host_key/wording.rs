@@ -137,7 +137,12 @@ pub fn revoked(name: &str, key: &PublicKey) -> String {
 
 /// A key that a list of revoked keys names.
 pub fn revoked_by(key: &PublicKey, by: &str) -> String {
-    format!("Host key {} {} {by}", key_type(key), fingerprint(key))
+    let what = if by.starts_with("in ") {
+        "Error checking host key"
+    } else {
+        "Host key"
+    };
+    format!("{what} {} {} {by}", key_type(key), fingerprint(key))
 }
 
 fn shortened(file: &Path, home: Option<&Path>) -> String {

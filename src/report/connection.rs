@@ -67,6 +67,11 @@ pub fn explain(failure: &Failure) -> Explanation {
             told.hint(format!("git bitbucket login {}", record.account))
         }
         Failure::NotServed(tried) => not_served::explain(tried),
+        // ssh(1)'s words alone: ours speak of Bitbucket.
+        Failure::Elsewhere(failure) => Explanation {
+            hints: Vec::new(),
+            ..explain(failure)
+        },
     }
 }
 

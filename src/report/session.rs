@@ -81,6 +81,10 @@ fn host_key(error: &Error, told: Explanation) -> Explanation {
         }
         Verdict::Revoked { line: Some(_), .. } => in_front(wording::revoked(name, key)),
         Verdict::Revoked { line: None, by } => in_front(wording::revoked_by(key, by)),
+        Verdict::BadCertificate(why) if *strict => in_front(format!(
+            "Certificate invalid: {why}\n{}",
+            wording::unknown_and_strict(name, key)
+        )),
         Verdict::BadCertificate(why) => in_front(format!("Certificate invalid: {why}")),
         Verdict::Known(_) => told,
     }

@@ -14,7 +14,7 @@ use crate::transport::client::Client;
 use crate::transport::refusal::{End, Held};
 use crate::transport::shared::{Ending, Event, Shared};
 use crate::transport::splice::{Input, Output};
-use crate::transport::{Endpoint, Error, ExitStatus};
+use crate::transport::{Endpoint, Error, ExitStatus, Peer};
 
 /// How a channel ended.
 #[derive(Debug)]
@@ -31,6 +31,7 @@ pub(super) struct Line<'a> {
     pub shared: Arc<Shared>,
     pub events: mpsc::UnboundedReceiver<Event>,
     pub endpoint: &'a Endpoint,
+    pub peer: Peer,
     pub output: Output,
     pub errors: Output,
 }
@@ -154,19 +155,18 @@ impl Line<'_> {
                 return Error::Channel(format!("channel 0: open failed: {text}"));
             }
         }
-        let why = match self.shared.take_ending() {
-            Some(Ending::Silent) => {
-                return Error::Timeout {
-                    host: self.endpoint.address.host.clone(),
-                };
-            }
-            Some(Ending::Goodbye(text) | Ending::Lost(text)) => text,
-            Some(Ending::NoMethods) | None => String::new(),
-        };
+        let ending = self.shared.take_ending();
+        if matches!(ending, Some(Ending::Silent)) {
+            return Error::Timeout {
+                host: self.endpoint.address.host.clone(),
+            };
+        }
+        let (goodbye, why) = Ending::words(ending);
         Error::Closed {
             host: self.endpoint.address.host.clone(),
-            port: self.endpoint.address.port,
+            peer: self.peer,
             why,
+            goodbye,
             authenticated: true,
         }
     }

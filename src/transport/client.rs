@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use crate::diagnostics;
 use crate::sanitise::sanitise;
 use crate::transport::refusal::Held;
-use crate::transport::server_key::ServerKey;
+use crate::transport::server_key::{ServerKey, Trust};
 use crate::transport::shared::{Ending, Event, Fault, Shared};
 use crate::transport::splice::{Gone, Output};
 
@@ -99,7 +99,11 @@ impl Handler for Client {
 
     async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, Fault> {
         match self.server_key.check(key).await {
-            Ok(()) => Ok(true),
+            Ok(trust) => {
+                let changed = trust == Trust::Changed;
+                self.shared.distrusted.fetch_or(changed, Ordering::Relaxed);
+                Ok(true)
+            }
             Err(error) => Err(Fault::Refused(Box::new(error))),
         }
     }
@@ -265,21 +269,25 @@ impl Handler for Client {
     }
 
     async fn disconnected(&mut self, reason: DisconnectReason<Fault>) -> Result<(), Fault> {
-        let ending = match &reason {
-            DisconnectReason::ReceivedDisconnect(info) => Ending::Goodbye(sanitise(&info.message)),
-            DisconnectReason::Error(Fault::Refused(error)) => Ending::Lost(error.to_string()),
-            DisconnectReason::Error(Fault::Ssh(error)) => match error {
-                russh::Error::KeepaliveTimeout => Ending::Silent,
-                russh::Error::NoAuthMethod => Ending::NoMethods,
-                russh::Error::IO(error) => Ending::Lost(diagnostics::system_words(error)),
-                error => Ending::Lost(error.to_string()),
-            },
+        let (ending, result) = match reason {
+            DisconnectReason::ReceivedDisconnect(info) => (
+                Ending::Goodbye(info.reason_code as u32, sanitise(&info.message)),
+                Ok(()),
+            ),
+            DisconnectReason::Error(fault) => (ending(&fault), Err(fault)),
         };
         tracing::debug!("disconnected: {ending:?}");
         self.shared.set_ending(ending);
-        match reason {
-            DisconnectReason::ReceivedDisconnect(_) => Ok(()),
-            DisconnectReason::Error(fault) => Err(fault),
-        }
+        result
+    }
+}
+
+fn ending(fault: &Fault) -> Ending {
+    match fault {
+        Fault::Refused(error) => Ending::Lost(error.to_string()),
+        Fault::Ssh(russh::Error::KeepaliveTimeout) => Ending::Silent,
+        Fault::Ssh(russh::Error::NoAuthMethod) => Ending::NoMethods,
+        Fault::Ssh(russh::Error::IO(error)) => Ending::Lost(diagnostics::system_words(error)),
+        Fault::Ssh(error) => Ending::Lost(error.to_string()),
     }
 }

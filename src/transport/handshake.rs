@@ -18,7 +18,7 @@ use crate::transport::client::Client;
 use crate::transport::endpoint::Stream;
 use crate::transport::native::Failed;
 use crate::transport::shared::{Ending, Fault, Shared};
-use crate::transport::{Endpoint, Error, algorithms};
+use crate::transport::{Endpoint, Error, Peer, algorithms};
 
 /// A larger one would be announced in vain: sshd buffers 16 MiB. A smaller one binds throughput to
 /// the round trip (russh tells the server of room when half is used).
@@ -36,6 +36,7 @@ const ALIVE_COUNT: u32 = 3;
 pub(super) async fn handshake(
     stream: Stream,
     endpoint: &Endpoint,
+    peer: Peer,
     client: Client,
     config: &SshConfig,
 ) -> Result<Handle<Client>, Failed> {
@@ -49,7 +50,7 @@ pub(super) async fn handshake(
     };
     client::connect_stream(settings, stream, client)
         .await
-        .map_err(|fault| failed(fault, endpoint, &shared))
+        .map_err(|fault| failed(fault, endpoint, peer, &shared))
 }
 
 fn settings(config: &SshConfig, host_keys: &[Algorithm], certificates: bool) -> client::Config {
@@ -87,12 +88,13 @@ fn limits(wished: Option<(u64, Duration)>) -> Limits {
     limits
 }
 
-fn failed(fault: Fault, endpoint: &Endpoint, shared: &Shared) -> Failed {
+fn failed(fault: Fault, endpoint: &Endpoint, peer: Peer, shared: &Shared) -> Failed {
     let (host, port) = (endpoint.address.host.clone(), endpoint.address.port);
-    let closed = |why: String| Error::Closed {
+    let closed = |(goodbye, why): (Option<u32>, String)| Error::Closed {
         host: host.clone(),
-        port,
+        peer,
         why,
+        goodbye,
         authenticated: false,
     };
     let error = match fault {
@@ -116,26 +118,14 @@ fn failed(fault: Fault, endpoint: &Endpoint, shared: &Shared) -> Failed {
             ),
         }),
         // The other side went away: another try may find it.
-        russh::Error::IO(error) => Failed::BeforeAuthentication(Error::Identification {
-            why: format!("read: {}", ended(&error)),
-            endpoint: endpoint.clone(),
-        }),
-        russh::Error::Disconnect | russh::Error::HUP => {
-            let why = match shared.take_ending() {
-                Some(Ending::Goodbye(text) | Ending::Lost(text)) => text,
-                _ => String::new(),
-            };
-            Failed::BeforeAuthentication(closed(why))
+        russh::Error::IO(error) => {
+            Failed::BeforeAuthentication(closed((None, crate::diagnostics::system_words(&error))))
         }
-        error => Failed::Final(closed(error.to_string())),
+        russh::Error::Disconnect | russh::Error::HUP => {
+            Failed::BeforeAuthentication(closed(Ending::words(shared.take_ending())))
+        }
+        error => Failed::Final(closed((None, error.to_string()))),
     }
-}
-
-fn ended(error: &io::Error) -> String {
-    if error.kind() == io::ErrorKind::UnexpectedEof {
-        return "Connection closed by remote host".to_owned();
-    }
-    crate::diagnostics::system_words(error)
 }
 
 /// Lets the other tasks run before the next packet is read, until the command is sent: where a

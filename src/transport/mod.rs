@@ -14,6 +14,7 @@ mod client;
 mod desk;
 mod endpoint;
 mod handshake;
+mod last_words;
 mod replay;
 mod server_key;
 mod shared;
@@ -28,6 +29,7 @@ use crate::repository::{Service, SshHost};
 use crate::settings::SshConfig;
 
 pub use algorithms::none_supported;
+pub use last_words::Peer;
 pub use replay::replay;
 pub use server_key::known_hosts_files;
 pub use splice::Streams;
@@ -61,6 +63,10 @@ pub struct Session<'a> {
     /// Host keys a site is known by besides known_hosts (`SHA256:…`): Data Center's fingerprint
     /// as read over HTTPS.
     pub site_fingerprints: Vec<String>,
+    /// The call is ssh(1)'s own matter (a host of no site): `none`, passwords and
+    /// keyboard-interactive are tried as PreferredAuthentications says, and a connection that ends
+    /// early is not tried again.
+    pub as_ssh: bool,
     /// The captured process surroundings, for paths and children (ProxyCommand).
     pub context: &'a crate::context::Context,
 }
@@ -89,6 +95,12 @@ pub enum Outcome {
         identity: Identity,
         /// The endpoint that answered.
         endpoint: Endpoint,
+    },
+    /// Let in without any key, by a password or by nothing at all, and the command ran. Only
+    /// where [`Session::as_ssh`].
+    ServedWithoutKey {
+        /// The remote status.
+        status: ExitStatus,
     },
     /// Every identity was refused on a connection that was still open, or there was none to
     /// offer that the server takes.
@@ -145,12 +157,12 @@ pub enum Error {
         why: String,
     },
     /// The connection ended before or during the key exchange.
-    #[error("kex_exchange_identification: {why}")]
+    #[error("{}", last_words::identification(why, peer))]
     Identification {
         /// What happened.
         why: String,
         /// With whom.
-        endpoint: Endpoint,
+        peer: Peer,
     },
     /// No algorithm in common.
     #[error("Unable to negotiate with {host} port {port}: {why}")]
@@ -181,14 +193,16 @@ pub enum Error {
         strict: bool,
     },
     /// The server said goodbye, or the connection was lost.
-    #[error("Connection closed by {host} port {port}")]
+    #[error("{}", last_words::closed(host, peer, why, *goodbye, *authenticated))]
     Closed {
         /// The host.
         host: String,
-        /// The port.
-        port: u16,
-        /// The server's reason, sanitised; empty where it gave none.
+        /// Its address.
+        peer: Peer,
+        /// The server's reason, or the system's words, sanitised; empty where nobody said why.
         why: String,
+        /// The number of the server's reason (RFC 4253 section 11.1), where it said goodbye.
+        goodbye: Option<u32>,
         /// Whether an identity had been let in.
         authenticated: bool,
     },

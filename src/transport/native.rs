@@ -26,7 +26,7 @@ use crate::transport::handshake::handshake;
 use crate::transport::server_key::ServerKey;
 use crate::transport::shared::Shared;
 use crate::transport::splice::{Input, Output, Streams};
-use crate::transport::{Error, Outcome, Session};
+use crate::transport::{Error, Outcome, Peer, Session};
 
 /// Waited before the whole list of endpoints is tried again, after a connection that ended before
 /// authentication began: a burst of connections is dropped like that.
@@ -137,6 +137,8 @@ pub(super) struct Order {
     /// The agent's socket, where there is one.
     pub agent: Option<PathBuf>,
     pub asker: Asker,
+    /// [`Session::as_ssh`].
+    pub as_ssh: bool,
     command: Option<Vec<u8>>,
     service: Service,
     environment: Vec<(String, String)>,
@@ -161,6 +163,7 @@ impl Order {
             config,
             identities: session.identities,
             asker,
+            as_ssh: session.as_ssh,
             command: session.command,
             service: session.service,
             environment: session.environment,
@@ -197,7 +200,8 @@ impl Order {
     }
 
     async fn talk(self: Arc<Self>, mut ends: Ends) -> Result<Outcome, Error> {
-        let mut pauses = PAUSES.iter();
+        let pauses = if self.as_ssh { &[][..] } else { &PAUSES };
+        let mut pauses = pauses.iter();
         loop {
             match self.once(&mut ends).await {
                 Ok(outcome) => return Ok(outcome),
@@ -233,6 +237,7 @@ impl Order {
             &self.context,
             self.asker.clone(),
         );
+        let peer = Peer(connected.address);
         let endpoint = connected.endpoint;
         let version = connected.version;
         let shared = Shared::new(self.service.can_be_retried(), Arc::clone(&ends.answered));
@@ -248,18 +253,20 @@ impl Order {
             reader_gone: false,
             exchanged: false,
         };
-        let mut handle = handshake(connected.stream, &endpoint, client, &self.config).await?;
+        let mut handle = handshake(connected.stream, &endpoint, peer, client, &self.config).await?;
         diagnostics::mark("kex");
         let login = authenticate(Door {
             handle: &mut handle,
             shared: &shared,
             endpoint: &endpoint,
+            peer,
             version: &version,
             order: self,
         })
         .await?;
         let identity = match login {
-            Login::In(identity) => *identity,
+            Login::In(identity) => Some(*identity),
+            Login::WithoutKey => None,
             Login::Refused(refusal) => return Ok(Outcome::NotLetIn(refusal)),
         };
         diagnostics::mark("auth");
@@ -268,17 +275,21 @@ impl Order {
             shared,
             events: received,
             endpoint: &endpoint,
+            peer,
             output: ends.output.clone(),
             errors: ends.errors.clone(),
         };
         let input = std::mem::replace(&mut ends.input, Input::new(None));
-        Ok(match line.run(input).await? {
-            Ended::Served(status) => Outcome::Served {
+        Ok(match (line.run(input).await?, identity) {
+            (Ended::Served(status) | Ended::NoAccess(status, _), None) => {
+                Outcome::ServedWithoutKey { status }
+            }
+            (Ended::Served(status), Some(identity)) => Outcome::Served {
                 status,
                 identity,
                 endpoint,
             },
-            Ended::NoAccess(status, held) => Outcome::NoAccess {
+            (Ended::NoAccess(status, held), Some(identity)) => Outcome::NoAccess {
                 identity,
                 stderr: held.stderr,
                 stdout: held.stdout,

@@ -16,6 +16,15 @@ use crate::transport::desk::Asker;
 use crate::transport::endpoint::Connected;
 use crate::transport::{Endpoint, Error};
 
+/// What a key that was accepted is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// It is the host's, as far as anybody knows.
+    Known,
+    /// Another one is known, and StrictHostKeyChecking is off: no password is sent to it.
+    Changed,
+}
+
 /// Everything that judges one server's key.
 #[derive(Debug)]
 pub(super) struct ServerKey {
@@ -29,6 +38,8 @@ pub(super) struct ServerKey {
     /// Where a new key is written.
     user_file: Option<PathBuf>,
     hash: bool,
+    /// The methods by which a person could log in, as a warning names them.
+    typed_methods: &'static [&'static str],
     /// The peer's address, for the question.
     address: String,
     context: Context,
@@ -68,6 +79,7 @@ impl ServerKey {
                 .next()
                 .filter(|file| file.as_os_str() != "none"),
             hash: config.hash_known_hosts.unwrap_or(false),
+            typed_methods: typed_methods(config),
             address: match connected.address {
                 Some(address) => known_hosts::name(&address.ip().to_string(), address.port()),
                 None => "<no hostip for proxy command>".to_owned(),
@@ -100,7 +112,7 @@ impl ServerKey {
 
     /// Judges the key that the server has proved to hold. Asks where StrictHostKeyChecking says so;
     /// learns a new key. Every refusal is [`Error::HostKey`].
-    pub(super) async fn check(&self, shown: &PublicKeyOrCertificate) -> Result<(), Error> {
+    pub(super) async fn check(&self, shown: &PublicKeyOrCertificate) -> Result<Trust, Error> {
         let key = shown.public_key();
         let verdict = match shown.certificate() {
             Some(certificate) => {
@@ -118,20 +130,20 @@ impl ServerKey {
         match &verdict {
             Verdict::Known(from) => {
                 tracing::info!("Host '{}' is known: {from}", self.name);
-                return Ok(());
+                return Ok(Trust::Known);
             }
             Verdict::Unknown { same_key } => match self.strict {
                 StrictHostKeyChecking::Yes => {}
                 StrictHostKeyChecking::AcceptNew | StrictHostKeyChecking::Off => {
                     self.learn(&key);
-                    return Ok(());
+                    return Ok(Trust::Known);
                 }
                 StrictHostKeyChecking::Ask => {
                     let home = self.context.home();
                     let text = wording::question(&self.name, &self.address, &key, same_key, home);
                     if self.ask(text, &key).await? {
                         self.learn(&key);
-                        return Ok(());
+                        return Ok(Trust::Known);
                     }
                 }
             },
@@ -143,7 +155,12 @@ impl ServerKey {
                 for line in text.lines() {
                     tracing::warn!("{line}");
                 }
-                return Ok(());
+                for method in self.typed_methods {
+                    tracing::warn!(
+                        "{method} authentication is disabled to avoid man-in-the-middle attacks."
+                    );
+                }
+                return Ok(Trust::Changed);
             }
             _ => {}
         }
@@ -196,6 +213,18 @@ impl ServerKey {
                 );
             }
         }
+    }
+}
+
+/// What ssh(1) switches off for a changed key (sshconnect.c, `check_host_key`).
+fn typed_methods(config: &SshConfig) -> &'static [&'static str] {
+    let password = config.password_authentication != Some(false);
+    let keyboard = config.keyboard_interactive_authentication != Some(false);
+    match (config.batch_mode == Some(true), password, keyboard) {
+        (true, ..) | (_, false, false) => &[],
+        (_, true, false) => &["Password"],
+        (_, false, true) => &["Keyboard-interactive"],
+        (_, true, true) => &["Password", "Keyboard-interactive"],
     }
 }
 

@@ -28,14 +28,25 @@ pub(super) enum Event {
 /// Why a connection ended.
 #[derive(Debug)]
 pub(super) enum Ending {
-    /// The server said goodbye; its words, sanitised.
-    Goodbye(String),
+    /// The server said goodbye; its reason's number, and its words, sanitised.
+    Goodbye(u32, String),
     /// It was lost; the system's words.
     Lost(String),
     /// The server no longer answers.
     Silent,
     /// The server takes no further method of authentication.
     NoMethods,
+}
+
+impl Ending {
+    /// The reason's number and the words, as [`Error::Closed`] has them.
+    pub(super) fn words(ending: Option<Self>) -> (Option<u32>, String) {
+        match ending {
+            Some(Self::Goodbye(reason, text)) => (Some(reason), text),
+            Some(Self::Lost(text)) => (None, text),
+            Some(Self::Silent | Self::NoMethods) | None => (None, String::new()),
+        }
+    }
 }
 
 /// What the handler ends a connection with.
@@ -58,6 +69,9 @@ impl From<russh::Error> for Fault {
 pub(super) struct Shared {
     /// The command has been sent.
     pub sent: AtomicBool,
+    /// The host key is not the known one, and StrictHostKeyChecking let it pass: no password is
+    /// sent.
+    pub distrusted: AtomicBool,
     /// A byte of the channel's stdout has come.
     pub answered: Arc<AtomicBool>,
     hold: Mutex<Hold>,
@@ -70,6 +84,7 @@ impl Shared {
     pub(super) fn new(retriable: bool, answered: Arc<AtomicBool>) -> Arc<Self> {
         Arc::new(Self {
             sent: AtomicBool::new(false),
+            distrusted: AtomicBool::new(false),
             answered,
             hold: Mutex::new(Hold::new(retriable)),
             ending: Mutex::new(None),

@@ -16,6 +16,7 @@ mod environment;
 mod faults;
 mod first_light;
 mod hostile;
+mod hosts;
 mod keys;
 mod kills;
 mod openssh;

@@ -78,6 +78,10 @@ fn one(
             );
             (Finding::ok(check, text), true)
         }
+        Ok(Outcome::ServedWithoutKey { .. }) => {
+            let text = format!("{who} is served {what} without a key");
+            (Finding::ok(check, text), true)
+        }
         Ok(Outcome::NoAccess { stderr, .. }) => {
             let said = sanitise(String::from_utf8_lossy(&stderr).trim());
             let text = format!("{who} is let in and may not see {what}: {said}");
@@ -167,6 +171,7 @@ fn talk(
         prompt,
         passphrase: &passphrase,
         site_fingerprints: ours.records.site_fingerprints(&ours.located.site.url),
+        as_ssh: false,
         context: patient.context,
     };
     let streams = Streams::of(Some(flush), output, errors.try_clone().map_err(local)?);

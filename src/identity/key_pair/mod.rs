@@ -93,3 +93,42 @@ pub enum KeyFileError {
         why: String,
     },
 }
+
+impl KeyFileError {
+    /// What ssh(1) writes about a key file that it was told to use and cannot load (authfile.c,
+    /// sshconnect2.c), in several lines where it does.
+    pub fn complaint(&self) -> String {
+        let (path, why) = match self {
+            Self::Unprotected { path, mode } => {
+                let file = path.display();
+                return format!(
+                    "@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@\n\
+                     @         WARNING: UNPROTECTED PRIVATE KEY FILE!          @\n\
+                     @@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@\n\
+                     Permissions 0{mode:03o} for '{file}' are too open.\n\
+                     It is required that your private key files are NOT accessible by others.\n\
+                     This private key will be ignored.\n\
+                     Load key \"{file}\": bad permissions"
+                );
+            }
+            Self::Unreadable { path, why } => (path, crate::sanitise::sanitise(why)),
+            Self::Malformed { path, why } if why == "not a regular file" => {
+                (path, "Is a directory".to_owned())
+            }
+            // What OpenSSL says of a text that is no key in its eyes.
+            Self::Malformed { path, why } if why.starts_with("not a") => {
+                (path, "error in libcrypto".to_owned())
+            }
+            Self::Malformed { path, .. } => (path, "invalid format".to_owned()),
+            Self::Unsupported { .. } => return self.to_string(),
+            Self::Missing { path }
+            | Self::Putty { path }
+            | Self::PublicOnly { path }
+            | Self::Encrypted { path }
+            | Self::WrongPassphrase { path }
+            | Self::Exists { path }
+            | Self::Unwritable { path, .. } => (path, self.to_string()),
+        };
+        format!("Load key \"{}\": {why}", path.display())
+    }
+}

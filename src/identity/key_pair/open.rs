@@ -62,7 +62,7 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
         },
         _ => KeyFileError::Unreadable {
             path: path.to_owned(),
-            why: error.to_string(),
+            why: crate::diagnostics::system_words(&error),
         },
     };
     let file = std::fs::File::open(path).map_err(failed)?;

@@ -1,8 +1,10 @@
 //! Logging in: the identities in their order, each offered before anything secret is opened.
 //!
-//! `none` is never asked (a round trip). A lost connection is never a refusal.
+//! `none` is asked (a round trip) only where ssh(1)'s ways are wanted and no key went. A lost connection is never a refusal.
 
 mod agent_key;
+mod methods;
+mod password;
 mod signing;
 
 use std::sync::Arc;
@@ -17,7 +19,7 @@ use crate::identity::{Holder, Identity};
 use crate::transport::client::Client;
 use crate::transport::native::Order;
 use crate::transport::shared::{Ending, Shared};
-use crate::transport::{Endpoint, Error, Refusal};
+use crate::transport::{Endpoint, Error, Peer, Refusal};
 use signing::{NotSigned, Signing};
 
 /// How it went.
@@ -25,6 +27,8 @@ use signing::{NotSigned, Signing};
 pub(super) enum Login {
     /// Let in, with this one.
     In(Box<Identity>),
+    /// Let in without a key: by a password, or by nothing at all.
+    WithoutKey,
     /// Everybody was refused, on a connection that was still open.
     Refused(Refusal),
 }
@@ -34,6 +38,7 @@ pub(super) struct Door<'a> {
     pub handle: &'a mut Handle<Client>,
     pub shared: &'a Arc<Shared>,
     pub endpoint: &'a Endpoint,
+    pub peer: Peer,
     /// `SSH-2.0-…`.
     pub version: &'a str,
     pub order: &'a Arc<Order>,
@@ -49,6 +54,9 @@ pub(super) async fn authenticate(mut door: Door<'_>) -> Result<Login, Error> {
         endpoint: door.endpoint.clone(),
         user: order.user.clone(),
     };
+    if order.as_ssh {
+        return methods::go_through(&mut door, refusal).await;
+    }
     if order.config.pubkey_authentication == Some(false) {
         refusal
             .unusable
@@ -84,6 +92,7 @@ impl Door<'_> {
                 Ok(key) => key.public_key().clone(),
                 Err(NotSigned::CallerGone) => return Err(Error::CallerGone),
                 Err(error) => {
+                    complain(&error);
                     refusal.unusable.push(error.to_string());
                     return Ok(Answer::Next);
                 }
@@ -196,7 +205,7 @@ impl Door<'_> {
             }
             Err(error) => {
                 self.still_open(false).await?;
-                tracing::warn!("sign_and_send_pubkey: signing failed for {error}");
+                complain(&error);
                 refusal.unusable.push(error.to_string());
                 Ok(Answer::Next)
             }
@@ -211,15 +220,16 @@ impl Door<'_> {
         }
         // russh's task is about to end, or has; only then it is known why.
         let _ = timeout(Duration::from_secs(2), &mut *self.handle).await;
-        let why = match self.shared.take_ending() {
-            Some(Ending::NoMethods) => return Ok(()),
-            Some(Ending::Goodbye(text) | Ending::Lost(text)) => text,
-            Some(Ending::Silent) | None => String::new(),
-        };
+        let ending = self.shared.take_ending();
+        if matches!(ending, Some(Ending::NoMethods)) {
+            return Ok(());
+        }
+        let (goodbye, why) = Ending::words(ending);
         Err(Error::Closed {
             host: self.endpoint.address.host.clone(),
-            port: self.endpoint.address.port,
+            peer: self.peer,
             why,
+            goodbye,
             authenticated: false,
         })
     }
@@ -242,6 +252,19 @@ impl Door<'_> {
             Ok(Some(None)) => Err("no mutual signature algorithm"),
             Ok(None) | Err(_) => Ok(Some(HashAlg::Sha512)),
         }
+    }
+}
+
+/// A key without a signature, in ssh(1)'s words: a passphrase that nobody gives is none of them.
+fn complain(error: &NotSigned) {
+    match error {
+        NotSigned::NotOpened(why, None) => tracing::info!("{why}"),
+        NotSigned::NotOpened(_, Some(complaint)) => {
+            for line in complaint.lines() {
+                tracing::warn!("{line}");
+            }
+        }
+        error => tracing::warn!("sign_and_send_pubkey: signing failed for {error}"),
     }
 }
 

@@ -26,6 +26,9 @@ pub(super) enum NotSigned {
     /// git is gone.
     #[error("the calling program has ended")]
     CallerGone,
+    /// The key's file was not opened: which, and why; and what ssh(1) says of it, if anything.
+    #[error("{0}")]
+    NotOpened(String, Option<String>),
     /// The key cannot be used: which, and why.
     #[error("{0}")]
     Unusable(String),
@@ -35,6 +38,10 @@ impl From<SendError> for NotSigned {
     fn from(_: SendError) -> Self {
         Self::Lost
     }
+}
+
+fn not_opened(error: &KeyFileError) -> NotSigned {
+    NotSigned::NotOpened(error.to_string(), Some(error.complaint()))
 }
 
 /// One identity while it is offered.
@@ -76,7 +83,7 @@ impl<'a> Signing<'a> {
             let key = match self.open_unasked(file).await {
                 Ok(key) => key,
                 Err(KeyFileError::Encrypted { .. }) => self.open_asking(file).await?,
-                Err(error) => return Err(NotSigned::Unusable(error.to_string())),
+                Err(error) => return Err(not_opened(&error)),
             };
             self.opened = Some(key);
         }
@@ -103,8 +110,9 @@ impl<'a> Signing<'a> {
 
     async fn open_asking(&self, file: &Path) -> Result<PrivateKey, NotSigned> {
         let text = format!("Enter passphrase for key '{}': ", file.display());
-        let unusable =
-            |why: &dyn std::fmt::Display| NotSigned::Unusable(format!("{}: {why}", file.display()));
+        let unusable = |why: &dyn std::fmt::Display| {
+            NotSigned::NotOpened(format!("{}: {why}", file.display()), None)
+        };
         let prompts = self.order.config.number_of_password_prompts;
         for _ in 0..prompts.unwrap_or(PROMPTS) {
             let passphrase = match self.order.asker.secret(text.clone()).await {
@@ -123,7 +131,7 @@ impl<'a> Signing<'a> {
                 Err(KeyFileError::WrongPassphrase { .. }) => {
                     tracing::info!("bad passphrase given, try again...");
                 }
-                opened => return opened.map_err(|error| NotSigned::Unusable(error.to_string())),
+                opened => return opened.map_err(|error| not_opened(&error)),
             }
         }
         Err(unusable(
@@ -173,7 +181,7 @@ impl<'a> Signing<'a> {
                         }
                     }
                     if !matches!(error, KeyFileError::Encrypted { .. }) {
-                        return Err(NotSigned::Unusable(error.to_string()));
+                        return Err(not_opened(&error));
                     }
                 }
             }

@@ -14,10 +14,13 @@ use crate::settings::SshConfig;
 use crate::ssh_command::AddressFamily;
 use crate::transport::endpoint::stream::{Carrier, Stream};
 use crate::transport::endpoint::{Connected, Road, identification, patience};
-use crate::transport::{Endpoint, Error};
+use crate::transport::{Endpoint, Error, Peer};
 
 /// How long an address may be silent before the next one is tried beside it (RFC 8305 section 5).
 const STAGGER: Duration = Duration::from_millis(250);
+
+/// ssh(1)'s word for a BindAddress that cannot be had; the reason stands in a line before.
+const NOT_BOUND: &str = "failure";
 
 /// Connects to one endpoint and reads its version line. ConnectTimeout counts for each address,
 /// ConnectionAttempts for the list of them.
@@ -25,7 +28,18 @@ pub(super) async fn connect(road: &Road, endpoint: Endpoint) -> Result<Connected
     let (host, port) = (&endpoint.address.host, endpoint.address.port);
     let addresses = resolve(host, port, road.config.address_family).await?;
     let local = match &road.config.bind_address {
-        Some(name) => Some(resolve(name, 0, road.config.address_family).await?),
+        Some(name) => match resolve(name, 0, road.config.address_family).await {
+            Ok(addresses) => Some(addresses),
+            Err(Error::Resolve { host: name, why }) => {
+                tracing::warn!("getaddrinfo: {name}: {why}");
+                return Err(Error::Connect {
+                    host: host.clone(),
+                    port,
+                    why: NOT_BOUND.to_owned(),
+                });
+            }
+            Err(error) => return Err(error),
+        },
         None => None,
     };
     diagnostics::mark("lookup");
@@ -62,7 +76,7 @@ async fn once(
             Err(Some(error)) if error.kind() == io::ErrorKind::ConnectionReset => {
                 return Err(Error::Identification {
                     why: format!("read: {}", words(&error)),
-                    endpoint: endpoint.clone(),
+                    peer: Peer(waiting.front().copied()),
                 });
             }
             Err(Some(error)) => {
@@ -87,13 +101,17 @@ async fn once(
                     address: Some(address),
                 });
             }
-            Ok(Err(why)) => last = Some(why),
-            Err(_) => last = Some("Connection timed out during banner exchange".to_owned()),
+            Ok(Err(why)) => last = Some((why, address)),
+            Err(_) => {
+                let why = "Connection timed out during banner exchange".to_owned();
+                last = Some((why, address));
+            }
         }
     }
+    let (why, address) = last.unzip();
     Err(Error::Identification {
-        why: last.unwrap_or_else(|| "no address".to_owned()),
-        endpoint: endpoint.clone(),
+        why: why.unwrap_or_else(|| "no address".to_owned()),
+        peer: Peer(address),
     })
 }
 
@@ -158,7 +176,10 @@ async fn dial(
             .into_iter()
             .find(|own| own.is_ipv6() == address.is_ipv6())
             .ok_or(io::ErrorKind::AddrNotAvailable)?;
-        socket.bind(own)?;
+        socket.bind(own).map_err(|error| {
+            tracing::warn!("bind {}: {}", own.ip(), words(&error));
+            io::Error::other(NOT_BOUND)
+        })?;
     }
     match limit {
         Some(limit) => timeout(limit, socket.connect(address))

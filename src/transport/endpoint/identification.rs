@@ -43,13 +43,19 @@ pub(super) async fn read(
     }
 }
 
+/// The number in front of the first full stop.
+fn major(line: &str) -> &str {
+    let version = line.trim_start_matches("SSH-");
+    version.split(['.', '-']).next().unwrap_or(version)
+}
+
 fn supported(line: &str) -> Result<(), String> {
     if line.starts_with("SSH-2.0-") || line.starts_with("SSH-1.99-") {
         Ok(())
     } else {
         Err(format!(
             "Protocol major versions differ: 2 vs. {}",
-            sanitise(line.trim_start_matches("SSH-"))
+            sanitise(major(line))
         ))
     }
 }

@@ -8,7 +8,7 @@ use crate::settings::SshConfig;
 use crate::ssh_command::AddressFamily;
 use crate::transport::endpoint::stream::{Carrier, Stream};
 use crate::transport::endpoint::{Connected, Road, identification, patience};
-use crate::transport::{Endpoint, Error};
+use crate::transport::{Endpoint, Error, Peer};
 
 /// What is run.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ impl Command {
     /// -G` prints only the one that holds).
     pub(super) fn of(config: &SshConfig) -> Self {
         match (&config.proxy_jump, &config.proxy_command) {
-            (Some(jump), _) => Self::Jump(jump_arguments(jump, config.address_family)),
+            (Some(jump), _) => Self::Jump(jump_arguments(jump, config)),
             (None, command) => Self::Shell(command.clone().unwrap_or_default()),
         }
     }
@@ -39,16 +39,19 @@ impl Command {
 }
 
 /// `ssh -W` through the last host of the list, the hosts before it as its own jumps (ssh.c).
-fn jump_arguments(jump: &str, family: Option<AddressFamily>) -> Vec<String> {
+fn jump_arguments(jump: &str, config: &SshConfig) -> Vec<String> {
     let (before, last) = match jump.rsplit_once(',') {
         Some((before, last)) => (Some(before), last),
         None => (None, jump),
     };
     let mut arguments = Vec::new();
-    arguments.extend(family.map(|family| match family {
+    arguments.extend(config.address_family.map(|family| match family {
         AddressFamily::Inet => "-4".to_owned(),
         AddressFamily::Inet6 => "-6".to_owned(),
     }));
+    if let Some(file) = &config.named_file {
+        arguments.extend(["-F".to_owned(), file.clone()]);
+    }
     arguments.extend(before.map(|before| format!("-oProxyJump={before}")));
     arguments.extend(["-W".to_owned(), "[%h]:%p".to_owned(), "--".to_owned()]);
     // ssh takes `ssh://[user@]host[:port]` as a destination, so a port needs no option.
@@ -116,7 +119,7 @@ pub(super) async fn connect(
     };
     Err(Error::Identification {
         why,
-        endpoint: endpoint.clone(),
+        peer: Peer(None),
     })
 }
 
@@ -192,7 +195,11 @@ mod tests {
                 "hosts before the last are its own jumps",
             ),
         ] {
-            assert_eq!(jump_arguments(jump, None), expected, "{why}");
+            assert_eq!(
+                jump_arguments(jump, &SshConfig::default()),
+                expected,
+                "{why}"
+            );
         }
     }
 

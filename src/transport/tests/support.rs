@@ -287,6 +287,7 @@ impl Call {
                 prompt: &self.person,
                 passphrase: &|_| self.kept.map(|text| Secret::new(text.to_owned())),
                 site_fingerprints: Vec::new(),
+                as_ssh: false,
                 context: &context,
             },
             streams,

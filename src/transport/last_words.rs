@@ -1,0 +1,107 @@
+//! What ssh(1) says last about a connection that ended (packet.c, kex.c, clientloop.c). Pure.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+/// The other end of the connection by its address, as ssh(1) names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer(pub Option<SocketAddr>);
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(address) => write!(f, "{} port {}", address.ip(), address.port()),
+            // Behind a proxy.
+            None => f.write_str("UNKNOWN port 65535"),
+        }
+    }
+}
+
+/// The version exchange failed.
+pub(super) fn identification(why: &str, peer: &Peer) -> String {
+    if why.starts_with("Protocol major versions differ") {
+        return format!(
+            "{why}\nbanner exchange: Connection to {peer}: could not read protocol version"
+        );
+    }
+    if why.contains("timed out") {
+        return format!("{why}\nConnection to {peer} timed out");
+    }
+    let verb = verb(why);
+    format!("kex_exchange_identification: {why}\nConnection {verb} by {peer}")
+}
+
+/// The connection ended behind it.
+pub(super) fn closed(
+    host: &str,
+    peer: &Peer,
+    why: &str,
+    goodbye: Option<u32>,
+    authenticated: bool,
+) -> String {
+    if let Some(reason) = goodbye {
+        return format!(
+            "Received disconnect from {peer}:{reason}: {why}\nDisconnected from {peer}"
+        );
+    }
+    if authenticated {
+        return format!("Connection to {host} closed by remote host.");
+    }
+    format!("Connection {} by {peer}", verb(why))
+}
+
+fn verb(why: &str) -> &'static str {
+    if why.contains("reset") {
+        "reset"
+    } else {
+        "closed"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_are_openssh_s() {
+        let peer = Peer(Some("127.0.0.1:22".parse().unwrap()));
+        for (said, expected, why) in [
+            (
+                identification("Connection closed by remote host", &peer),
+                "kex_exchange_identification: Connection closed by remote host\n\
+                 Connection closed by 127.0.0.1 port 22",
+                "a server that turns away",
+            ),
+            (
+                identification("read: Connection reset by peer", &Peer(None)),
+                "kex_exchange_identification: read: Connection reset by peer\n\
+                 Connection reset by UNKNOWN port 65535",
+                "behind a proxy",
+            ),
+            (
+                closed(
+                    "h",
+                    &peer,
+                    "Too many authentication failures",
+                    Some(2),
+                    false,
+                ),
+                "Received disconnect from 127.0.0.1 port 22:2: Too many authentication failures\n\
+                 Disconnected from 127.0.0.1 port 22",
+                "a goodbye",
+            ),
+            (
+                closed("h", &peer, "", None, true),
+                "Connection to h closed by remote host.",
+                "the session was lost",
+            ),
+            (
+                closed("h", &peer, "", None, false),
+                "Connection closed by 127.0.0.1 port 22",
+                "before it",
+            ),
+        ] {
+            assert_eq!(said, expected, "{why}");
+        }
+    }
+}
