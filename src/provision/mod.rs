@@ -11,6 +11,7 @@ mod error;
 mod folder;
 mod generate;
 pub mod guide;
+pub mod held;
 pub mod inventory;
 pub mod judge;
 mod key_file;

@@ -214,6 +214,21 @@ fn rotation_proves_the_new_key_before_the_old_one_goes() {
 }
 
 #[test]
+fn a_key_that_was_only_begun_is_never_taken_for_an_old_one() {
+    let world = world();
+    let records = world.path("home/.ssh/bitbucket-ssh/records.json");
+    let text = std::fs::read_to_string(&records).unwrap();
+    let begun = text.replace("\"proved\"", "\"pending\"");
+    assert_ne!(begun, text);
+    std::fs::write(&records, begun).unwrap();
+    world.git_bitbucket(&["key", "rotate", "--yes"]).succeeds();
+    assert_eq!(world.sandbox.keys(ALICE).len(), 1, "it is not removed");
+    let only = fingerprint(&world, 0);
+    world.git(&["ls-remote", "-q", URL]).succeeds();
+    assert_eq!(last_login(&world), only, "and goes");
+}
+
+#[test]
 fn a_compromised_key_is_replaced_first() {
     let world = world();
     let first = fingerprint(&world, 0);
@@ -246,12 +261,21 @@ fn prune_offers_only_what_nobody_holds() {
         3,
         "held here, another machine's, a person's own"
     );
+    let records = world.path("home/.ssh/bitbucket-ssh/records.json");
+    let kept = std::fs::read(&records).unwrap();
+    std::fs::remove_file(&records).unwrap();
+    world.git_bitbucket(&["key", "prune", "--yes"]).succeeds();
+    assert_eq!(
+        world.sandbox.keys(ALICE).len(),
+        3,
+        "held here, though its record is lost"
+    );
+    std::fs::write(&records, kept).unwrap();
     for file in world.ssh_files() {
         if file.starts_with("bitbucket_") {
             std::fs::remove_file(world.path("home/.ssh").join(file)).unwrap();
         }
     }
-    std::fs::remove_file(world.path("home/.ssh/bitbucket-ssh/records.json")).unwrap();
     world
         .git_bitbucket(&["key", "prune", "--dry-run"])
         .succeeds();

@@ -1,5 +1,7 @@
 //! `key prune`: this program's keys on the site that nobody holds any more.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 
 use super::rotate::{count, idle_since, line};
@@ -7,7 +9,8 @@ use super::{agreed, entries, meant, registry, revoke};
 use crate::commands::Error;
 use crate::commands::arguments::KeyPrune;
 use crate::commands::call::Call;
-use crate::provision::inventory::{Entry, Standing, is_ours};
+use crate::provision::held;
+use crate::provision::inventory::{Entry, is_ours};
 
 /// Never younger than this, with `--unused`.
 const YOUNGEST: i64 = 30;
@@ -17,12 +20,13 @@ const YOUNGEST: i64 = 30;
 pub(super) fn prune(call: &mut Call<'_>, options: &KeyPrune) -> Result<(), Error> {
     let now = call.context.clock.now();
     let which = &options.which;
+    let held = held::fingerprints(call.context);
     for meant in meant(call, which.account.as_deref(), which.site.as_deref())? {
         let registry = registry(call, &meant)?;
         let due: Vec<Entry> = entries(call, &meant, registry.as_ref())?
             .into_iter()
             .filter(|entry| entry.listed.is_some() && is_ours(&entry.label))
-            .filter(|entry| is_due(entry, options.unused, now))
+            .filter(|entry| is_due(entry, &held, options.unused, now))
             .collect();
         if due.is_empty() {
             call.say(format!("{}: nothing to remove", meant.account));
@@ -44,14 +48,13 @@ pub(super) fn prune(call: &mut Call<'_>, options: &KeyPrune) -> Result<(), Error
     Ok(())
 }
 
-fn is_due(entry: &Entry, unused: Option<u32>, now: Timestamp) -> bool {
-    let held = entry
-        .record
-        .as_ref()
-        .is_some_and(|record| record.file.exists());
+fn is_due(entry: &Entry, held: &HashSet<String>, unused: Option<u32>, now: Timestamp) -> bool {
+    let recorded = entry.record.as_ref();
+    let held =
+        held.contains(&entry.fingerprint) || recorded.is_some_and(|record| record.file.exists());
     let days = |at: Timestamp| now.duration_since(at).as_hours() / 24;
     match unused {
-        None => entry.this_machine && !held && entry.standing == Standing::Elsewhere,
+        None => entry.this_machine && !held,
         Some(limit) => {
             let young = entry.created().is_none_or(|at| days(at) < YOUNGEST);
             let idle = idle_since(entry).is_some_and(|at| days(at) >= i64::from(limit));

@@ -6,6 +6,7 @@ use crate::commands::Error;
 use crate::commands::arguments::KeyRevoke;
 use crate::commands::call::Call;
 use crate::commands::rooms::Wish;
+use crate::identity::State;
 use crate::provision::inventory::Entry;
 use crate::provision::removal;
 
@@ -44,7 +45,9 @@ pub(super) fn revoke(call: &mut Call<'_>, options: &KeyRevoke) -> Result<(), Err
         }
     }
     for (number, entry) in &found {
-        if options.compromised && entry.record.is_some() {
+        // One that was begun and never finished is in use nowhere: making would finish it.
+        let used = entry.record.as_ref();
+        if options.compromised && used.is_some_and(|record| record.state != State::Pending) {
             let site = all.iter().find(|meant| meant.account == entry.account);
             if let Some(Meant { site, account }) = site {
                 let made = call

@@ -6,6 +6,7 @@ use crate::commands::Error;
 use crate::commands::arguments::KeyRotate;
 use crate::commands::call::Call;
 use crate::commands::rooms::Wish;
+use crate::identity::State;
 use crate::provision::inventory::{Entry, Standing};
 
 /// Every managed key of the accounts that are meant (older than `--older-than` days). Where the
@@ -17,7 +18,7 @@ pub(super) fn rotate(call: &mut Call<'_>, options: &KeyRotate) -> Result<(), Err
         let registry = registry(call, &meant)?;
         let old: Vec<Entry> = entries(call, &meant, registry.as_ref())?
             .into_iter()
-            .filter(|entry| matches!(entry.standing, Standing::Managed(_)))
+            .filter(|entry| in_use(entry.standing))
             .filter(|entry| is_older(entry, options.older_than, now))
             .collect();
         if old.is_empty() {
@@ -54,6 +55,11 @@ pub(super) fn rotate(call: &mut Call<'_>, options: &KeyRotate) -> Result<(), Err
         }
     }
     Ok(())
+}
+
+/// One that was begun and never finished is the next one to be made, not one to be replaced.
+fn in_use(standing: Standing) -> bool {
+    matches!(standing, Standing::Managed(state) if state != State::Pending)
 }
 
 fn is_older(entry: &Entry, days: Option<u32>, now: jiff::Timestamp) -> bool {
