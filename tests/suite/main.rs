@@ -10,6 +10,7 @@ mod bad_input;
 mod callers;
 mod choice;
 mod data_center;
+mod disks;
 mod doctor;
 mod endpoints;
 mod environment;

@@ -174,3 +174,38 @@ fn no_child_gets_the_token() {
         assert!(!value.contains(&token), "{name} was sent to the server");
     }
 }
+
+#[test]
+fn a_passphrase_goes_from_askpass_to_the_key_and_nowhere_else() {
+    const PASSPHRASE: &str = "correct-horse-battery-staple";
+    let mut world = World::new();
+    let public = world.make_key("own", PASSPHRASE);
+    world.sandbox.add_key(ALICE, &public, "laptop");
+    let key = world.path("home/.ssh/own").to_string_lossy().into_owned();
+    world.configure("bitbucket.identityFile", &key);
+    let (ask, seen) = (world.path("tmp/ask"), world.path("tmp/seen"));
+    let script = format!(
+        "#!/bin/sh\n{{ echo \"$0 $*\"; env; }} >> '{}'\necho {PASSPHRASE}\n",
+        seen.display()
+    );
+    std::fs::write(&ask, script).unwrap();
+    std::fs::set_permissions(&ask, std::fs::Permissions::from_mode(0o755)).unwrap();
+    world.set("SSH_ASKPASS", &ask);
+    world.set("SSH_ASKPASS_REQUIRE", "force");
+    world.set("BITBUCKET_SSH_TRACE", &world.path("tmp/trace"));
+    let log = world.path("tmp/log");
+    for options in ["-vvv", "-q", &format!("-vvv -E {}", log.display())] {
+        world.set("GIT_SSH_COMMAND", &format!("bitbucket-ssh {options}"));
+        let output = world.git(&["ls-remote", URL]).succeeds();
+        for text in [output.stdout(), output.stderr()] {
+            assert!(!text.contains(PASSPHRASE), "{options} shows it");
+        }
+    }
+    assert!(seen.is_file() && log.is_file(), "it was asked and logged");
+    for file in files_below(&world.path("")) {
+        if file != ask && !file.starts_with(world.sandbox.folder()) {
+            let text = String::from_utf8_lossy(&std::fs::read(&file).unwrap()).into_owned();
+            assert!(!text.contains(PASSPHRASE), "{}", file.display());
+        }
+    }
+}
