@@ -60,5 +60,8 @@ fn aside(file: &Path) -> Result<Option<PathBuf>, Error> {
             return Ok(Some(place));
         }
     }
-    Ok(None)
+    Err(Error::Unwritable {
+        path: file.to_owned(),
+        why: "there is no free name to move it to".to_owned(),
+    })
 }

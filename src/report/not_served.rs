@@ -113,6 +113,9 @@ fn nobody_to_go(tried: &Tried) -> Explanation {
             told.hints.extend(obstacle.hints);
         }
     }
+    if tried.closed_by == Some(Rank::CommandLine) {
+        return told.hint("without -i and --account the usual identity goes: git bitbucket status");
+    }
     how_to_log_in(told, tried)
 }
 

@@ -85,7 +85,7 @@ fn a_key_file_that_is_none() {
     std::fs::write(&garbage, "garbage\n").unwrap();
     std::fs::set_permissions(&garbage, std::fs::Permissions::from_mode(0o600)).unwrap();
     for (name, told, why) in [
-        ("garbage", "invalid format", "malformed"),
+        ("garbage", "error in libcrypto", "malformed, in ssh's words"),
         (
             "nothing",
             "not accessible: No such file or directory.",
@@ -96,6 +96,7 @@ fn a_key_file_that_is_none() {
         let file = file.to_string_lossy();
         let output = world.bitbucket_ssh(&["-i", &file, HOST, FETCH]);
         let output = output.fails_with(255).says("Permission denied (publickey)");
+        assert!(output.stderr().contains("hint: "), "{why}: {output}");
         let told_first = output.stderr().lines().next().unwrap().to_owned();
         assert!(told_first.contains(told), "{why}: {output}");
         assert!(told_first.contains(&*file), "{why}: {output}");

@@ -1,5 +1,6 @@
 //! A real ssh-agent.
 
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -27,8 +28,9 @@ impl Agent {
             .stdout(Stdio::null());
         let child = command.spawn().expect("ssh-agent is installed");
         let end = Instant::now() + Duration::from_secs(10);
-        while !socket.exists() {
-            assert!(Instant::now() < end, "ssh-agent makes no socket");
+        // The file is there before anybody listens.
+        while UnixStream::connect(&socket).is_err() {
+            assert!(Instant::now() < end, "ssh-agent does not listen");
             std::thread::sleep(Duration::from_millis(5));
         }
         world.set("SSH_AUTH_SOCK", &socket);
