@@ -412,7 +412,9 @@ impl RealAgent {
             .spawn()
             .unwrap();
         let begun = Instant::now();
-        while !socket.exists() && begun.elapsed() < Duration::from_secs(10) {
+        while std::os::unix::net::UnixStream::connect(&socket).is_err()
+            && begun.elapsed() < Duration::from_secs(10)
+        {
             std::thread::sleep(Duration::from_millis(10));
         }
         Self {
