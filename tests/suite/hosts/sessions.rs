@@ -114,7 +114,7 @@ fn rekeying_and_keep_alives_go_unseen() {
         "a stopped server",
         "{to} {id} -o ServerAliveInterval=1 -o ServerAliveCountMax=1 127.0.0.1",
     )
-    .command("kill -STOP $PPID; sleep 1; true")
+    .command("kill -STOP $PPID; sleep 10; kill -9 $PPID")
     .same();
     both.case("a server that is killed", IN)
         .command("kill -9 $PPID; sleep 1; true")
