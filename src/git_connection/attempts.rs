@@ -118,10 +118,10 @@ impl Attempts<'_> {
         tried: &mut Tried,
     ) -> Result<Option<ExitStatus>, Failure> {
         while !going.identities.is_empty() {
-            let outcome = match (going.by_hand.take(), going.made_now) {
+            let outcome = match (going.by_hand.take(), going.age) {
                 (Some(held), _) => self.open_by_hand(&going.identities, held)?,
-                (None, true) => self.open_new(&going.identities)?,
-                (None, false) => self.open(&going.identities)?,
+                (None, Age::Known) => self.open(&going.identities)?,
+                (None, Age::MadeNow | Age::Listed) => self.open_new(&going.identities)?,
             };
             match outcome {
                 Outcome::Served {
@@ -149,11 +149,9 @@ impl Attempts<'_> {
                 }
                 Outcome::NotLetIn(refusal) => {
                     if let Some(record) = self.judged(&going.identities) {
-                        match self.judge(record, going.made_now)? {
+                        match self.judge(record, going.age)? {
                             Some(new) => going = Going::new(new),
-                            None => {
-                                return self.wait_for_listed(&going.identities, candidate, tried);
-                            }
+                            None => going.age = Age::Listed,
                         }
                     } else {
                         tried.not_let_in(candidate, &refusal);
@@ -178,47 +176,11 @@ impl Attempts<'_> {
 
     /// What the account's key list says about a refused key: a replacement, or the end. `None`:
     /// it is listed and was never proved, so that waiting may help.
-    fn judge(&self, record: &Managed, made_now: bool) -> Result<Option<NewKey>, Failure> {
-        if made_now {
-            return Err(Failure::NewKeyNotAccepted(Box::new(record.clone())));
-        }
-        self.keys.judge(record, self.prompt)
-    }
-
-    fn wait_for_listed(
-        &self,
-        identities: &[Identity],
-        candidate: &Candidate,
-        tried: &mut Tried,
-    ) -> Result<Option<ExitStatus>, Failure> {
-        match self.open_new(identities)? {
-            Outcome::Served {
-                status,
-                identity,
-                endpoint,
-            } => {
-                self.keys.served(self.subject, &identity, &endpoint);
-                Ok(Some(status))
-            }
-            Outcome::ServedWithoutKey { status } => Ok(Some(status)),
-            Outcome::NoAccess {
-                identity,
-                stderr,
-                stdout,
-                status,
-                endpoint,
-            } => {
-                self.keys.let_in(&identity, &endpoint);
-                tried.refused_repository(candidate, identity, stderr, stdout, status);
-                Ok(None)
-            }
-            Outcome::NotLetIn(_) => {
-                let record = identities
-                    .iter()
-                    .find_map(|identity| identity.managed.clone());
-                let record = record.expect("only managed identities are judged");
-                Err(Failure::ListedButRefused(Box::new(record)))
-            }
+    fn judge(&self, record: &Managed, age: Age) -> Result<Option<NewKey>, Failure> {
+        match age {
+            Age::Known => self.keys.judge(record, self.prompt),
+            Age::MadeNow => Err(Failure::NewKeyNotAccepted(Box::new(record.clone()))),
+            Age::Listed => Err(Failure::ListedButRefused(Box::new(record.clone()))),
         }
     }
 
@@ -256,8 +218,7 @@ impl Attempts<'_> {
 /// What the next connection offers.
 struct Going {
     identities: Vec<Identity>,
-    /// The site has taken it just now: its SSH servers may not know it yet.
-    made_now: bool,
+    age: Age,
     by_hand: Option<ByHand>,
 }
 
@@ -265,7 +226,7 @@ impl Going {
     fn of(identities: Vec<Identity>) -> Self {
         Self {
             identities,
-            made_now: false,
+            age: Age::Known,
             by_hand: None,
         }
     }
@@ -273,10 +234,21 @@ impl Going {
     fn new(new: NewKey) -> Self {
         Self {
             identities: vec![new.identity],
-            made_now: true,
+            age: Age::MadeNow,
             by_hand: new.by_hand,
         }
     }
+}
+
+/// Whether the site's SSH servers may still have to learn of a key, and how we know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Age {
+    /// They know it, or never will.
+    Known,
+    /// The site has taken it just now.
+    MadeNow,
+    /// It was refused, and the account lists it.
+    Listed,
 }
 
 /// The identities that were not offered yet when this one was let in.

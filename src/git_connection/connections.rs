@@ -11,7 +11,7 @@ use crate::provision::ensure::ByHand;
 use crate::transport::{Outcome, Session, native};
 
 /// How long a key that the site has taken may be unknown to its SSH servers (interface section 5).
-const PROPAGATION: Duration = Duration::from_secs(30);
+pub(super) const PROPAGATION: Duration = Duration::from_secs(30);
 
 /// How often it is looked whether a person has pasted a key.
 const PASTING: Duration = Duration::from_secs(2);

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::context::Context;
+use crate::git_connection::connections::PROPAGATION;
 use crate::git_connection::failure::Failure;
 use crate::git_connection::keys::Keys;
 use crate::git_connection::survey::identity_of;
@@ -12,9 +13,6 @@ use crate::repository::Service;
 use crate::settings::SshConfig;
 use crate::transport::native::run_between;
 use crate::transport::{Endpoint, Error, Outcome, Session, Streams};
-
-/// How long the site's SSH servers may not know a key that the site has taken.
-const PROPAGATION: Duration = Duration::from_secs(30);
 
 /// Logs in with the key alone, again until the servers know it, and records that it was let in.
 pub fn prove(
