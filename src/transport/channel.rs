@@ -60,7 +60,8 @@ impl Line<'_> {
         {
             let _ = serving.send(());
         }
-        let pump = tokio::spawn(pump(gate, input, write_half));
+        let waiting = [self.output.clone(), self.errors.clone()];
+        let pump = tokio::spawn(pump(gate, input, write_half, waiting));
         let mut status = None;
         let mut closed = false;
         let mut refused = false;
@@ -186,8 +187,13 @@ impl Line<'_> {
 }
 
 /// git's bytes to the server, once the repository is served. In a task of its own: a write that is
-/// dropped midway would lose window.
-async fn pump(gate: oneshot::Receiver<()>, mut input: Input, channel: ChannelWriteHalf<Msg>) {
+/// dropped midway would lose window. `outputs` may hold the server back; not while git sends.
+async fn pump(
+    gate: oneshot::Receiver<()>,
+    mut input: Input,
+    channel: ChannelWriteHalf<Msg>,
+    outputs: [Output; 2],
+) {
     if gate.await.is_err() {
         return;
     }
@@ -195,7 +201,10 @@ async fn pump(gate: oneshot::Receiver<()>, mut input: Input, channel: ChannelWri
         match input.read().await {
             Ok(bytes) if bytes.is_empty() => break,
             Ok(bytes) => {
-                if channel.data_bytes(bytes).await.is_err() {
+                tell(&outputs, true);
+                let sent = channel.data_bytes(bytes).await;
+                tell(&outputs, false);
+                if sent.is_err() {
                     return;
                 }
             }
@@ -205,6 +214,13 @@ async fn pump(gate: oneshot::Receiver<()>, mut input: Input, channel: ChannelWri
             }
         }
     }
+    tell(&outputs, false);
     tracing::debug!("channel 0: send eof");
     let _ = channel.eof().await;
+}
+
+fn tell(outputs: &[Output], sending: bool) {
+    for output in outputs {
+        output.sending(sending);
+    }
 }

@@ -4,6 +4,7 @@
 //! descriptors' flags are never touched, since other processes share them. What the server sends
 //! faster than git reads is queued up to a bound, so that the other direction goes on.
 
+mod bound;
 mod descriptor;
 mod input;
 mod output;

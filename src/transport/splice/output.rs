@@ -1,8 +1,8 @@
 //! The channel's bytes for git: stdout, or stderr.
 //!
-//! A write that would block goes into a queue of at most [`QUEUED`] bytes; beyond that the writer
-//! waits, and with it the server. So bounded memory, and the other direction goes on as long as
-//! the bound is not reached.
+//! A write that would block goes into a queue; beyond its bound (`bound`) the writer waits, and
+//! with it the server. So bounded memory, and the other direction goes on as long as the bound is
+//! not reached.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -11,12 +11,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::bound::Bound;
 #[cfg(unix)]
 use super::descriptor::write_some;
 use super::descriptor::{Descriptor, Way, kind, write_all};
-
-/// What may wait for a slow reader.
-const QUEUED: usize = 8 << 20;
 
 /// The reader has gone (EPIPE), or the descriptor cannot be written to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +32,7 @@ struct Shared {
     filled: Condvar,
     /// The same, for the task.
     filled_async: Notify,
-    /// Something was written, or the reader has gone.
+    /// Something was written, the reader has gone, or the bound is another one.
     drained: Notify,
     /// This is the process's own fd 1.
     standard: bool,
@@ -45,6 +43,8 @@ struct State {
     queue: VecDeque<Vec<u8>>,
     /// Bytes in `queue` and those being written.
     waiting: usize,
+    /// What may wait.
+    bound: Bound,
     /// No more will come.
     ending: bool,
     /// The process's own fd 1 stays open: another session may follow.
@@ -64,6 +64,7 @@ impl Output {
             state: Mutex::new(State {
                 queue: VecDeque::new(),
                 waiting: 0,
+                bound: Bound::new(),
                 ending: false,
                 keeps_standard: false,
                 gone: false,
@@ -94,7 +95,16 @@ impl Output {
     /// Writes, or queues what cannot be written now. Returns when no more than the bound waits.
     pub(in crate::transport) async fn write(&self, bytes: &[u8]) -> Result<(), Gone> {
         self.0.take(bytes)?;
-        self.0.until(|state| state.waiting <= QUEUED).await
+        self.0
+            .until(|state| state.waiting <= state.bound.bytes())
+            .await
+    }
+
+    /// git's bytes for the server are being sent, or have been: they must not wait behind a slow
+    /// reader.
+    pub(in crate::transport) fn sending(&self, sending: bool) {
+        self.0.lock().bound.sending(sending);
+        self.0.drained.notify_waiters();
     }
 
     /// Waits until everything is written.
@@ -150,6 +160,7 @@ impl Shared {
         if state.gone {
             return Err(Gone);
         }
+        state.bound.written();
         let written = match (&state.file, state.waiting) {
             (Some(file), 0) => match self.try_write(file, bytes) {
                 Ok(count) => count,

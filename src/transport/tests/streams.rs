@@ -97,23 +97,35 @@ fn large_transfers_survive_many_rekeys_in_both_directions() {
 
 #[test]
 fn a_reader_that_waits_does_not_stop_the_other_direction() {
-    let server = Server::start();
-    let call = server.call("head -c 6291456 /dev/zero; cat | wc -c");
-    let (stdin, mut feed) = pipe();
-    let (mut read_output, stdout) = pipe();
-    let (_read_errors, stderr) = pipe();
-    // All is fed before a byte of the output is read.
-    let user = std::thread::spawn(move || {
-        feed.write_all(&vec![1; 20 << 20]).unwrap();
-        drop(feed);
-        let mut output = Vec::new();
-        read_output.read_to_end(&mut output).unwrap();
-        output
-    });
-    let outcome = call.between(Streams::of(Some(stdin), stdout, stderr));
-    assert!(matches!(outcome, Ok(Outcome::Served { .. })), "{outcome:?}");
-    let output = user.join().unwrap();
-    assert_eq!(output.len(), 6_291_456 + "20971520\n".len());
+    for (pause, why) in [
+        (Duration::ZERO, "git sends from the start"),
+        (
+            Duration::from_millis(700),
+            "git begins when the server is already held back",
+        ),
+    ] {
+        let server = Server::start();
+        let call = server.call("head -c 6291456 /dev/zero; cat | wc -c");
+        let (stdin, mut feed) = pipe();
+        let (mut read_output, stdout) = pipe();
+        let (_read_errors, stderr) = pipe();
+        // All is fed before a byte of the output is read.
+        let user = std::thread::spawn(move || {
+            std::thread::sleep(pause);
+            feed.write_all(&vec![1; 20 << 20]).unwrap();
+            drop(feed);
+            let mut output = Vec::new();
+            read_output.read_to_end(&mut output).unwrap();
+            output
+        });
+        let outcome = call.between(Streams::of(Some(stdin), stdout, stderr));
+        assert!(
+            matches!(outcome, Ok(Outcome::Served { .. })),
+            "{why}: {outcome:?}"
+        );
+        let output = user.join().unwrap();
+        assert_eq!(output.len(), 6_291_456 + "20971520\n".len(), "{why}");
+    }
 }
 
 #[test]
