@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use super::said::Said;
-use super::{Files, baseline, homes};
+use super::{Files, baseline, homes, kept};
 use crate::context::Context;
 use crate::settings::Error;
 use crate::ssh_command::Request;
@@ -21,13 +21,18 @@ pub fn said(
     ssh: &Path,
     files: &Files,
 ) -> Result<Said, Error> {
-    let relocated = homes::relocated(context, files)?;
     // Without default identity files: what is printed besides this one was said by a file.
     let first = ["-o", "IdentityFile=/dev/null"];
-    let arguments = arguments(request, context, files, relocated.as_ref(), &first);
-    let printed = run(context, ssh, &arguments).map_err(|error| match (error, &relocated) {
-        (Error::SshConfig(text), Some(relocated)) => Error::SshConfig(relocated.original(&text)),
-        (error, _) => error,
+    let call = arguments(request, context, files, None, &first);
+    let printed = kept::answer(request, context, ssh, files, &call, || {
+        let relocated = homes::relocated(context, files)?;
+        let arguments = arguments(request, context, files, relocated.as_ref(), &first);
+        run(context, ssh, &arguments).map_err(|error| match (error, &relocated) {
+            (Error::SshConfig(text), Some(relocated)) => {
+                Error::SshConfig(relocated.original(&text))
+            }
+            (error, _) => error,
+        })
     })?;
     let printed = Said::parse(&printed);
     let batch_mode = printed.one("batchmode") == Some("yes");

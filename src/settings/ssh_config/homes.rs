@@ -7,11 +7,9 @@
 use std::path::{Path, PathBuf};
 
 use super::Files;
+use super::include::{self, DEEPEST, Kind, matching, words};
 use crate::context::Context;
 use crate::settings::{Error, paths};
-
-/// ssh's READCONF_MAX_DEPTH (OpenSSH, readconf.c).
-const DEEPEST: usize = 16;
 
 /// Directives whose paths ssh itself resolves while it prints them; the others it prints as they
 /// are.
@@ -73,13 +71,6 @@ pub fn relocated(context: &Context, files: &Files) -> Result<Option<Relocated>, 
     Ok(Some(relocated))
 }
 
-/// Whose file it is: relative includes start at `~/.ssh` or at `/etc/ssh`.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    User,
-    System,
-}
-
 impl Relocated {
     /// The file for `-F`.
     pub fn file(&self) -> PathBuf {
@@ -136,17 +127,12 @@ impl Relocated {
 
     /// `None`: the line may stay.
     fn put_right(&mut self, line: &str, kind: Kind, depth: usize) -> Result<Option<String>, Error> {
-        let trimmed = line.trim_start();
-        let end = trimmed.find([' ', '\t', '=', '"']).unwrap_or(trimmed.len());
-        let (keyword, rest) = trimmed.split_at(end);
-        let keyword = keyword.to_ascii_lowercase();
-        let rest = rest.trim_start_matches([' ', '\t']);
-        let rest = rest.strip_prefix('=').unwrap_or(rest);
+        let (keyword, rest) = include::directive(line);
         if keyword == "include" {
             let mut files = Vec::new();
             let mut changed = false;
             for word in words(rest) {
-                let pattern = self.included(&word, kind);
+                let pattern = include::pattern(&word, kind, &self.home);
                 changed |= pattern != Path::new(&word);
                 for file in matching(&pattern) {
                     check(&file, kind)?;
@@ -171,21 +157,6 @@ impl Relocated {
             }
         }
         Ok(None)
-    }
-
-    fn included(&self, word: &str, kind: Kind) -> PathBuf {
-        if let Some(rest) = word.strip_prefix("~/") {
-            return self.home.join(rest);
-        }
-        let base = match kind {
-            Kind::User => self.home.join(".ssh"),
-            Kind::System => PathBuf::from("/etc/ssh"),
-        };
-        if word.starts_with(['/', '~', '$', '%']) {
-            PathBuf::from(word)
-        } else {
-            base.join(word)
-        }
     }
 }
 
@@ -217,63 +188,6 @@ pub fn in_home(text: &str, home: &str) -> String {
     format!("{key}{}", words.join(" "))
 }
 
-/// Words with quotes taken off; a `#` in front of a word ends them.
-fn words(text: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut rest = text.trim();
-    while !rest.is_empty() && !rest.starts_with('#') {
-        let (word, behind) = match rest.strip_prefix('"') {
-            Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
-            None => rest.split_once([' ', '\t']).unwrap_or((rest, "")),
-        };
-        words.push(word.to_owned());
-        rest = behind.trim_start();
-    }
-    words
-}
-
-/// The files that an include names, in glob(3)'s order; wildcards count in the last component.
-fn matching(pattern: &Path) -> Vec<PathBuf> {
-    let (Some(directory), Some(name)) = (pattern.parent(), pattern.file_name()) else {
-        return Vec::new();
-    };
-    let name = name.to_string_lossy();
-    if !name.contains(['*', '?']) {
-        return if pattern.is_file() {
-            vec![pattern.to_owned()]
-        } else {
-            Vec::new()
-        };
-    }
-    let Ok(entries) = std::fs::read_dir(directory) else {
-        return Vec::new();
-    };
-    let mut files: Vec<_> = entries
-        .flatten()
-        .filter(|entry| {
-            let file = entry.file_name();
-            let file = file.to_string_lossy();
-            (!file.starts_with('.') || name.starts_with('.'))
-                && wildcard(name.as_bytes(), file.as_bytes())
-        })
-        .map(|entry| entry.path())
-        .collect();
-    files.sort();
-    files
-}
-
-fn wildcard(pattern: &[u8], text: &[u8]) -> bool {
-    match (pattern.split_first(), text.split_first()) {
-        (None, None) => true,
-        (Some((b'*', rest)), _) => (0..=text.len()).any(|from| wildcard(rest, &text[from..])),
-        (Some((b'?', pattern)), Some((_, text))) => wildcard(pattern, text),
-        (Some((wanted, pattern)), Some((found, text))) => {
-            wanted == found && wildcard(pattern, text)
-        }
-        _ => false,
-    }
-}
-
 fn quoted(path: &Path) -> String {
     format!("\"{}\"", path.display())
 }
@@ -302,7 +216,5 @@ mod tests {
         ] {
             assert_eq!(in_home(text, "/h"), expected);
         }
-        assert!(wildcard(b"*.conf", b"a.conf") && !wildcard(b"*.conf", b"a.con"));
-        assert_eq!(words("\"a b\" c # d"), ["a b", "c"]);
     }
 }

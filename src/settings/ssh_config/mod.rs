@@ -1,15 +1,17 @@
 //! ssh_config and the command line's `-o` options, as wishes for one host.
 //!
-//! `ssh -G` is the one correct reader of that language and is asked where a config file exists; what
-//! it prints of its own accord (compiled-in defaults) is subtracted. The command line alone is
-//! understood in process. Asks no person; starts only the system's ssh.
+//! `ssh -G` is the one correct reader of that language and is asked where a config file exists; its
+//! answer is kept until a file changes. What it prints of its own accord (compiled-in defaults) is
+//! subtracted. The command line alone is understood in process. Asks no person; starts only the system's ssh.
 
 mod ask;
 mod baseline;
 mod command_line;
 pub mod effective;
 mod homes;
+mod include;
 mod interpret;
+mod kept;
 mod said;
 mod tokens;
 
