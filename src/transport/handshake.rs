@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
 
 use crate::settings::SshConfig;
 use crate::transport::client::Client;
-use crate::transport::endpoint::Stream;
+use crate::transport::endpoint::{OURS, Stream};
 use crate::transport::native::Failed;
 use crate::transport::shared::{Ending, Fault, Shared};
 use crate::transport::{Endpoint, Error, Peer, algorithms};
@@ -57,10 +57,7 @@ fn settings(config: &SshConfig, host_keys: &[Algorithm], certificates: bool) -> 
     let interval = config.server_alive_interval.unwrap_or(ALIVE_INTERVAL);
     let count = config.server_alive_count_max.unwrap_or(ALIVE_COUNT);
     client::Config {
-        client_id: SshId::Standard(Cow::Borrowed(concat!(
-            "SSH-2.0-bitbucket-ssh_",
-            env!("CARGO_PKG_VERSION")
-        ))),
+        client_id: SshId::Standard(Cow::Borrowed(OURS)),
         limits: limits(config.rekey_limit),
         window_size: WINDOW,
         preferred: algorithms::preferred(config, host_keys, certificates),

@@ -91,9 +91,8 @@ async fn once(
         diagnostics::mark("tcp");
         tracing::info!("Connection established with {address}.");
         let mut stream = Stream::new(Carrier::Tcp(stream));
-        match timeout(patience(config), identification::read(&mut stream)).await {
-            Ok(Ok((version, bytes))) => {
-                stream.put_back(bytes);
+        match identification::exchange(&mut stream, patience(config)).await {
+            Ok(version) => {
                 return Ok(Connected {
                     endpoint: endpoint.clone(),
                     stream,
@@ -101,11 +100,7 @@ async fn once(
                     address: Some(address),
                 });
             }
-            Ok(Err(why)) => last = Some((why, address)),
-            Err(_) => {
-                let why = "Connection timed out during banner exchange".to_owned();
-                last = Some((why, address));
-            }
+            Err(why) => last = Some((why, address)),
         }
     }
     let (why, address) = last.unzip();

@@ -1,21 +1,50 @@
-//! The version exchange's first half (RFC 4253 section 4.2): is this an SSH server?
+//! The version exchange (RFC 4253 section 4.2): is this an SSH server?
 //!
-//! Read before the stream goes to russh, so that "no version line" is a failure of the endpoint
-//! and the next one can be tried. Lines of text before it are dropped, as the RFC wants.
+//! Done before the stream goes to russh, so that "no version line" is a failure of the endpoint
+//! and the next one can be tried. Our line does not wait for the server's: a round trip less with
+//! every server that sends its algorithms behind the client's version. Lines of text before the
+//! server's version are dropped, as the RFC wants.
+
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::time::timeout;
 
 use crate::sanitise::sanitise;
+use crate::transport::endpoint::stream::Stream;
+
+/// Our version line, without its end.
+pub(in crate::transport) const OURS: &str =
+    concat!("SSH-2.0-bitbucket-ssh_", env!("CARGO_PKG_VERSION"));
+
+/// The same as it is sent.
+const OUR_LINE: &[u8] =
+    concat!("SSH-2.0-bitbucket-ssh_", env!("CARGO_PKG_VERSION"), "\r\n").as_bytes();
 
 /// OpenSSH's bounds (kex.c): a line, and lines before the version.
 const LONGEST_LINE: usize = 8192;
 const MOST_LINES: usize = 1024;
 
+/// Says who we are and reads who the server is, for at most `patience`. The server's line is put
+/// back. The error is a clause in OpenSSH's words.
+pub(super) async fn exchange(stream: &mut Stream, patience: Duration) -> Result<String, String> {
+    if let Err(error) = stream.say_ahead(OUR_LINE).await {
+        // Why it does not listen is seen when it is read.
+        tracing::debug!("write: {}", super::address::words(&error));
+    }
+    match timeout(patience, read(stream)).await {
+        Ok(Ok((version, bytes))) => {
+            stream.put_back(bytes);
+            Ok(version)
+        }
+        Ok(Err(why)) => Err(why),
+        Err(_) => Err("Connection timed out during banner exchange".to_owned()),
+    }
+}
+
 /// Reads up to the end of the version line. Gives the line without its end, and every byte from
 /// its beginning on, to be put back. The error is a clause in OpenSSH's words.
-pub(super) async fn read(
-    stream: &mut (impl AsyncRead + Unpin),
-) -> Result<(String, Vec<u8>), String> {
+async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<(String, Vec<u8>), String> {
     let mut bytes: Vec<u8> = Vec::with_capacity(256);
     let mut lines = 0;
     loop {

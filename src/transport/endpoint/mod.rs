@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use crate::context::Context;
 use crate::settings::SshConfig;
 use crate::transport::{Endpoint, Error};
+pub(super) use identification::OURS;
 pub(super) use stream::Stream;
 
 /// How long an endpoint may be silent before the next one is tried beside it.

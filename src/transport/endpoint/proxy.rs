@@ -2,8 +2,6 @@
 
 use std::process::Stdio;
 
-use tokio::time::timeout;
-
 use crate::settings::SshConfig;
 use crate::ssh_command::AddressFamily;
 use crate::transport::endpoint::stream::{Carrier, Stream};
@@ -103,24 +101,18 @@ pub(super) async fn connect(
         input,
         output,
     });
-    let identified = timeout(patience(&road.config), identification::read(&mut stream)).await;
-    let why = match identified {
-        Ok(Ok((version, bytes))) => {
-            stream.put_back(bytes);
-            return Ok(Connected {
-                endpoint: endpoint.clone(),
-                stream,
-                version,
-                address: None,
-            });
-        }
-        Ok(Err(why)) => why,
-        Err(_) => "Connection timed out during banner exchange".to_owned(),
-    };
-    Err(Error::Identification {
-        why,
-        peer: Peer(None),
-    })
+    match identification::exchange(&mut stream, patience(&road.config)).await {
+        Ok(version) => Ok(Connected {
+            endpoint: endpoint.clone(),
+            stream,
+            version,
+            address: None,
+        }),
+        Err(why) => Err(Error::Identification {
+            why,
+            peer: Peer(None),
+        }),
+    }
 }
 
 /// The user's shell, as ssh(1) runs it.

@@ -1,10 +1,11 @@
-//! The bytes under SSH: TCP or a proxy's pipes, with what was read ahead put back in front.
+//! The bytes under SSH: TCP or a proxy's pipes. What was read ahead is put back in front, what was
+//! said ahead is not said twice.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdin, ChildStdout};
 
@@ -13,6 +14,8 @@ use tokio::process::{Child, ChildStdin, ChildStdout};
 pub(in crate::transport) struct Stream {
     /// Read ahead, and not yet given out.
     ahead: Vec<u8>,
+    /// Sent ahead, and not yet written by whoever thinks it speaks first.
+    said: &'static [u8],
     carrier: Carrier,
 }
 
@@ -31,8 +34,17 @@ impl Stream {
     pub(super) fn new(carrier: Carrier) -> Self {
         Self {
             ahead: Vec::new(),
+            said: &[],
             carrier,
         }
+    }
+
+    /// Sends bytes that the next writer will begin with: they are taken from it and not sent again.
+    pub(super) async fn say_ahead(&mut self, bytes: &'static [u8]) -> io::Result<()> {
+        self.write_all(bytes).await?;
+        self.flush().await?;
+        self.said = bytes;
+        Ok(())
     }
 
     /// Puts bytes in front of what comes next.
@@ -67,6 +79,15 @@ impl AsyncWrite for Stream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if !self.said.is_empty() && !bytes.is_empty() {
+            let count = self.said.len().min(bytes.len());
+            let (said, rest) = self.said.split_at(count);
+            if said != &bytes[..count] {
+                return Poll::Ready(Err(io::Error::other("another version than was sent")));
+            }
+            self.said = rest;
+            return Poll::Ready(Ok(count));
+        }
         match &mut self.carrier {
             Carrier::Tcp(tcp) => Pin::new(tcp).poll_write(context, bytes),
             Carrier::Proxy { input, .. } => Pin::new(input).poll_write(context, bytes),
