@@ -14,7 +14,7 @@ use crate::transport::{Outcome, Session, native};
 pub(super) const PROPAGATION: Duration = Duration::from_secs(30);
 
 /// How often it is looked whether a person has pasted a key.
-const PASTING: Duration = Duration::from_secs(2);
+pub(super) const PASTING: Duration = Duration::from_secs(2);
 
 impl Attempts<'_> {
     /// Opens a connection with a key that the site has just taken, waiting until its SSH servers

@@ -254,18 +254,15 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// A person says that the key was pasted.
-    pub fn pasted(&self, identity: &Identity) -> Result<(), Failure> {
-        if let Some(record) = &identity.managed {
-            ensure::proved(self.context, record)?;
-        }
-        Ok(())
+    /// An endpoint answered: it is remembered.
+    pub(super) fn answered(&self, endpoint: &Endpoint) {
+        learned::remember(self.context, &[self.worked(endpoint)]);
     }
 
     /// An identity was let in: a new one is proved by that, and the endpoint is remembered.
     pub fn let_in(&self, identity: &Identity, endpoint: &Endpoint) {
         self.prove(identity);
-        learned::remember(self.context, &[self.worked(endpoint)]);
+        self.answered(endpoint);
     }
 
     /// An identity served the repository: that is remembered for the next time.

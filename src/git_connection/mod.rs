@@ -123,11 +123,18 @@ fn at_site(
     let plan = std::mem::take(&mut ours.plan);
     let keys = Keys::new(context, &ours.located.site, &ours.settings, git_config);
     if let Some(because) = because {
+        let Some(ssh) = system::find(context) else {
+            return Err(Failure::NoSystemSsh {
+                because: because.to_owned(),
+            });
+        };
         let hand_over = HandOver {
             context,
+            ssh: &ssh,
             request,
             config,
-            endpoint: ours.endpoints.first().expect("a site has an endpoint"),
+            user: &ours.user,
+            endpoints: ours.endpoints.clone(),
             keys,
             prompt: prompt.as_ref(),
             because,

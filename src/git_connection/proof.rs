@@ -23,46 +23,57 @@ pub fn prove(
     record: &Managed,
     prompt: &dyn Prompt,
 ) -> Result<(), Failure> {
-    let identity = identity_of(record);
-    let passphrase = |file: &std::path::Path| keys.passphrase(file);
     let begun = Instant::now();
-    loop {
-        let session = Session {
-            endpoints: endpoints.to_vec(),
-            user: "git".to_owned(),
-            typed_host: endpoints
-                .first()
-                .map_or_else(String::new, |endpoint| endpoint.address.host.clone()),
-            config,
-            identities: vec![identity.clone()],
-            command: None,
-            service: Service::Other,
-            environment: Vec::new(),
-            no_stdin: true,
-            prompt,
-            passphrase: &passphrase,
-            site_fingerprints: keys.site_fingerprints(),
-            as_ssh: false,
-            context,
-        };
-        match run_between(session, nowhere(context)?)? {
-            Outcome::Served {
-                identity, endpoint, ..
-            }
-            | Outcome::NoAccess {
-                identity, endpoint, ..
-            } => {
-                keys.let_in(&identity, &endpoint);
-                return Ok(());
-            }
-            Outcome::ServedWithoutKey { .. } => return Ok(()),
-            Outcome::NotLetIn(_) if begun.elapsed() < PROPAGATION => {
-                std::thread::sleep(Duration::from_secs(1));
-            }
-            Outcome::NotLetIn(_) => {
-                return Err(Failure::NewKeyNotAccepted(Box::new(record.clone())));
-            }
+    while let_in_at(context, keys, config, endpoints, record, prompt)?.is_none() {
+        if begun.elapsed() >= PROPAGATION {
+            return Err(Failure::NewKeyNotAccepted(Box::new(record.clone())));
         }
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    Ok(())
+}
+
+/// Logs in with the key alone, once. Where it is let in, that and the endpoint are recorded.
+/// `None`: it is refused.
+pub fn let_in_at(
+    context: &Context,
+    keys: &Keys<'_>,
+    config: &SshConfig,
+    endpoints: &[Endpoint],
+    record: &Managed,
+    prompt: &dyn Prompt,
+) -> Result<Option<Endpoint>, Failure> {
+    let passphrase = |file: &std::path::Path| keys.passphrase(file);
+    let session = Session {
+        endpoints: endpoints.to_vec(),
+        user: "git".to_owned(),
+        typed_host: endpoints
+            .first()
+            .map_or_else(String::new, |endpoint| endpoint.address.host.clone()),
+        config,
+        identities: vec![identity_of(record)],
+        command: None,
+        service: Service::Other,
+        environment: Vec::new(),
+        no_stdin: true,
+        prompt,
+        passphrase: &passphrase,
+        site_fingerprints: keys.site_fingerprints(),
+        as_ssh: false,
+        context,
+    };
+    match run_between(session, nowhere(context)?)? {
+        Outcome::Served {
+            identity, endpoint, ..
+        }
+        | Outcome::NoAccess {
+            identity, endpoint, ..
+        } => {
+            keys.let_in(&identity, &endpoint);
+            Ok(Some(endpoint))
+        }
+        Outcome::ServedWithoutKey { .. } => Ok(endpoints.first().cloned()),
+        Outcome::NotLetIn(_) => Ok(None),
     }
 }
 

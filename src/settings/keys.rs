@@ -94,7 +94,7 @@ pub const KEYS: [Key; 12] = [
         name: "transport",
         values: "native, openssh",
         default: "native",
-        sentence: "Who carries the bytes to a Bitbucket host.",
+        sentence: "Who carries the bytes to a Bitbucket host; with openssh nobody goes on as another account, and who was served is not learned.",
         form: Form::PlainOrUrl,
         own: Own::Yes,
     },

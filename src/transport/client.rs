@@ -102,6 +102,7 @@ impl Handler for Client {
             Ok(trust) => {
                 let changed = trust == Trust::Changed;
                 self.shared.distrusted.fetch_or(changed, Ordering::Relaxed);
+                let _ = self.shared.host_key.set(key.public_key());
                 Ok(true)
             }
             Err(error) => Err(Fault::Refused(Box::new(error))),

@@ -4,6 +4,7 @@
 //! `identity::{agent, signer}` the only room that imports russh.
 
 pub mod native;
+pub mod reach;
 pub mod refusal;
 pub mod system;
 

@@ -30,7 +30,7 @@ use crate::transport::{Error, Outcome, Peer, Session};
 
 /// Waited before the whole list of endpoints is tried again, after a connection that ended before
 /// authentication began: a burst of connections is dropped like that.
-const PAUSES: [Duration; 3] = [
+pub(super) const PAUSES: [Duration; 3] = [
     Duration::from_millis(500),
     Duration::from_secs(1),
     Duration::from_secs(2),
@@ -60,7 +60,7 @@ pub fn run_between(session: Session<'_>, streams: Streams) -> Result<Outcome, Er
     outcome
 }
 
-fn local(what: &str, error: &std::io::Error) -> Error {
+pub(super) fn local(what: &str, error: &std::io::Error) -> Error {
     Error::Local(format!("{what}: {}", diagnostics::system_words(error)))
 }
 
@@ -125,6 +125,16 @@ pub(super) enum Failed {
 impl From<Error> for Failed {
     fn from(error: Error) -> Self {
         Self::Final(error)
+    }
+}
+
+impl From<endpoint::Unreached> for Failed {
+    fn from(unreached: endpoint::Unreached) -> Self {
+        if unreached.ended_early {
+            Self::BeforeAuthentication(unreached.error)
+        } else {
+            Self::Final(unreached.error)
+        }
     }
 }
 
@@ -218,13 +228,7 @@ impl Order {
     }
 
     async fn once(self: &Arc<Self>, ends: &mut Ends) -> Result<Outcome, Failed> {
-        let connected = endpoint::connect(&self.road).await.map_err(|unreached| {
-            if unreached.ended_early {
-                Failed::BeforeAuthentication(unreached.error)
-            } else {
-                Failed::Final(unreached.error)
-            }
-        })?;
+        let connected = endpoint::connect(&self.road).await?;
         diagnostics::mark("banner");
         tracing::info!(
             "Remote protocol version: {}",

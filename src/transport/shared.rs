@@ -1,7 +1,9 @@
 //! What russh's task and the conversation tell each other.
 
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use ssh_key::PublicKey;
 
 use crate::transport::Error;
 use crate::transport::refusal::Hold;
@@ -72,6 +74,8 @@ pub(super) struct Shared {
     /// The host key is not the known one, and StrictHostKeyChecking let it pass: no password is
     /// sent.
     pub distrusted: AtomicBool,
+    /// The host key that was accepted, once it is.
+    pub host_key: OnceLock<PublicKey>,
     /// A byte of the channel's stdout has come.
     pub answered: Arc<AtomicBool>,
     hold: Mutex<Hold>,
@@ -85,6 +89,7 @@ impl Shared {
         Arc::new(Self {
             sent: AtomicBool::new(false),
             distrusted: AtomicBool::new(false),
+            host_key: OnceLock::new(),
             answered,
             hold: Mutex::new(Hold::new(retriable)),
             ending: Mutex::new(None),

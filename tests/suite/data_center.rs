@@ -9,17 +9,17 @@ use sandbox::{Permission, Sandbox, Visibility};
 use crate::support::{ALICE, Output, Running, Tls, World, run};
 
 /// Carol's password, which holds characters that a careless encoding would lose.
-const PASSWORD: &str = "pass word:ü";
+pub const PASSWORD: &str = "pass word:ü";
 
 /// A machine with Cloud and a Data Center, where Carol may push to `PROJ/tool` and to her own
 /// `~carol/notes`.
-struct Company {
-    world: World,
-    center: Sandbox,
+pub struct Company {
+    pub world: World,
+    pub center: Sandbox,
 }
 
 impl Company {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let center = Sandbox::start_data_center();
         center.add_account("carol", "carol");
         center.add_password("carol", PASSWORD);
@@ -34,12 +34,12 @@ impl Company {
     }
 
     /// `bitbucket.<url>.NAME` of the Data Center.
-    fn set(&self, name: &str, value: &str) {
+    pub fn set(&self, name: &str, value: &str) {
         let key = format!("bitbucket.{}.{name}", self.center.web_url());
         self.world.configure(&key, value);
     }
 
-    fn login(&self, secret: &str) -> Output {
+    pub fn login(&self, secret: &str) -> Output {
         let mut git = self.world.command("git");
         let url = self.center.web_url();
         git.args(["bitbucket", "login", "--site", &url, "carol"]);
@@ -48,12 +48,12 @@ impl Company {
     }
 
     /// `ssh://git@127.0.0.1:PORT/PATH`.
-    fn url(&self, path: &str) -> String {
+    pub fn url(&self, path: &str) -> String {
         format!("ssh://git@{}/{path}", self.center.ssh_host())
     }
 
     /// Fingerprints of Carol's keys on the site.
-    fn keys(&self) -> usize {
+    pub fn keys(&self) -> usize {
         self.center.keys("carol").len()
     }
 
@@ -375,7 +375,7 @@ fn plain_http_to_another_machine_is_no_site() {
     run(git).fails_with(2);
 }
 
-fn executable(file: &Path) {
+pub fn executable(file: &Path) {
     use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(file, fs::Permissions::from_mode(0o700)).unwrap();
 }

@@ -1,5 +1,8 @@
 //! `bitbucket.transport = openssh`: the system's ssh goes, with the plan's first identity alone.
 
+mod new_keys;
+mod places;
+
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -260,4 +263,17 @@ fn the_keyring_s_passphrase_is_answered_and_other_questions_are_passed_on() {
     let asked = fs::read_to_string(asked).unwrap();
     assert!(asked.contains("continue connecting"), "{asked}");
     assert!(!asked.contains("passphrase"), "{asked}");
+    // Locked, it is an error of its own, and ssh does not go.
+    let mut lock = world.command("dbus-send");
+    lock.args(["--print-reply", "--dest=org.freedesktop.secrets"])
+        .arg("/org/freedesktop/secrets")
+        .arg("org.freedesktop.Secret.Service.Lock")
+        .arg("array:objpath:/org/freedesktop/secrets/collection/login");
+    crate::support::run(lock).succeeds();
+    let before = count(&world);
+    ask(&world, &["git@bitbucket.org", &advertise(SITE)])
+        .fails_with(255)
+        .says("the system's keyring is locked")
+        .says("hint: unlock the keyring and repeat the command");
+    assert_eq!(count(&world), before);
 }

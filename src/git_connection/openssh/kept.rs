@@ -1,0 +1,67 @@
+//! Files for an ssh that this process has become: they lie in the state directory, named by what
+//! they hold, since nobody is left to remove them; old ones go when a new one comes.
+
+use std::fmt::Write as _;
+use std::io::{Error, Result, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sha1::{Digest as _, Sha1};
+
+use crate::context::Context;
+
+/// A generated file that was not used for so long is nobody's.
+const OLD: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Keeps a text in a file that only the user can read. `kind`: the end of its name.
+pub(super) fn keep(context: &Context, kind: &str, text: &str) -> Result<PathBuf> {
+    keep_as(context, &format!("{}.{kind}", short(text)), text)
+}
+
+/// Keeps a text under a name that [`kept`] finds again.
+pub(super) fn keep_as(context: &Context, name: &str, text: &str) -> Result<PathBuf> {
+    let folder = folder(context)?;
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(&folder)?;
+    let file = folder.join(name);
+    // Written anew also where it is there: that tells its age.
+    let mut draft = tempfile::NamedTempFile::new_in(&folder)?;
+    draft.write_all(text.as_bytes())?;
+    draft.persist(&file)?;
+    remove_old(&folder);
+    Ok(file)
+}
+
+/// What was kept under the name. `None`: nothing, or it is gone.
+pub(super) fn kept(context: &Context, name: &str) -> Option<String> {
+    std::fs::read_to_string(folder(context).ok()?.join(name)).ok()
+}
+
+/// A short name for a text: the beginning of its SHA-1.
+pub(super) fn short(text: &str) -> String {
+    let mut name = String::new();
+    for byte in &Sha1::digest(text.as_bytes())[..8] {
+        let _ = write!(name, "{byte:02x}");
+    }
+    name
+}
+
+fn folder(context: &Context) -> Result<PathBuf> {
+    let base = context.state_directory();
+    Ok(base
+        .ok_or_else(|| Error::other("HOME is not set"))?
+        .join("openssh"))
+}
+
+fn remove_old(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let changed = entry.metadata().and_then(|metadata| metadata.modified());
+        let age = changed.ok().and_then(|changed| changed.elapsed().ok());
+        if age.is_some_and(|age| age > OLD) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
