@@ -4,6 +4,8 @@
 //! Decides what an outcome means for the next step; the session itself is `transport`'s, the
 //! making of a key `provision`'s.
 
+use std::cell::RefCell;
+
 use crate::context::Context;
 use crate::git_connection::failure::{Failure, Tried};
 use crate::git_connection::keys::{Keys, NewKey};
@@ -12,8 +14,8 @@ use crate::git_connection::survey::Subject;
 use crate::identity::{
     AccountName, Candidate, Identity, Managed, Offer, Plan, Rank, Reason, State,
 };
-use crate::prompt::Prompt;
-use crate::provision::ensure::ByHand;
+use crate::prompt::{self, Prompt};
+use crate::provision::ensure::{ByHand, Refused};
 use crate::settings::{Origin, Provision};
 use crate::ssh_command::Request;
 use crate::transport::{Endpoint, ExitStatus, Outcome};
@@ -58,6 +60,7 @@ impl Attempts<'_> {
         if let Some(status) = self.try_newcomer(&plan, &mut tried)? {
             return Ok(status);
         }
+        tried.nobody_known = nobody_known(&plan);
         tried.passed_over = plan.passed_over;
         tried.closed_by = plan.closed_by;
         tried.obstacle = self.subject.settings.obstacle().cloned();
@@ -83,21 +86,27 @@ impl Attempts<'_> {
         self.go(candidate, going, tried)
     }
 
-    /// No account is known here and nobody was let in: a person on a terminal is told how to log
+    /// No account is known here and nobody was served: a person on a terminal is told how to log
     /// in, and goes on.
     fn try_newcomer(&self, plan: &Plan, tried: &mut Tried) -> Result<Option<ExitStatus>, Failure> {
-        let known = plan.candidates.iter().any(|one| one.account.is_some());
         let wanted = self.prompt.terminal()
-            && !known
-            && plan.closed_by.is_none()
-            && !tried.repository_was_refused()
+            && nobody_known(plan)
             && self.keys.settings.provision.value != Provision::Never;
         if !wanted {
             return Ok(None);
         }
-        let Some(new) = self.keys.make_for_newcomer(self.prompt)? else {
+        let told = tried.told(self.subject);
+        let tried = RefCell::new(tried);
+        let may_help =
+            |account: &AccountName| self.may_make_after_refusal(account, &mut tried.borrow_mut());
+        let refused = told.as_deref().map(|told| Refused {
+            told,
+            may_help: &may_help,
+        });
+        let Some(new) = self.keys.make_for_newcomer(self.prompt, refused)? else {
             return Ok(None);
         };
+        let tried = tried.into_inner();
         let candidate = Candidate {
             account: new.identity.managed.as_ref().map(|m| m.account.clone()),
             offer: Offer::NewKey,
@@ -190,7 +199,7 @@ impl Attempts<'_> {
         &self,
         account: &AccountName,
         tried: &mut Tried,
-    ) -> Result<bool, Failure> {
+    ) -> Result<bool, prompt::Error> {
         let Some(repository) = self.subject.repository else {
             return Ok(false);
         };
@@ -206,13 +215,18 @@ impl Attempts<'_> {
                 match self.prompt.confirm(&question) {
                     Ok(true) => return Ok(true),
                     Ok(false) => tried.not_made(account, "no key was wanted"),
-                    Err(error) => return Err(Failure::Prompt(error)),
+                    Err(error) => return Err(error),
                 }
             }
             Err(error) => tried.not_made(account, &error.to_string()),
         }
         Ok(false)
     }
+}
+
+/// Nobody named an account, and none is recorded.
+fn nobody_known(plan: &Plan) -> bool {
+    plan.closed_by.is_none() && plan.candidates.iter().all(|one| one.account.is_none())
 }
 
 /// What the next connection offers.

@@ -89,6 +89,18 @@ pub struct RefusedRepository {
     pub status: ExitStatus,
 }
 
+impl RefusedRepository {
+    /// The server's words, on whichever stream they came.
+    pub fn said(&self) -> String {
+        let said = if self.stderr.is_empty() {
+            &self.stdout
+        } else {
+            &self.stderr
+        };
+        String::from_utf8_lossy(said).trim().to_owned()
+    }
+}
+
 /// What was tried, and what became of it.
 #[derive(Debug, Default)]
 pub struct Tried {
@@ -100,6 +112,8 @@ pub struct Tried {
     pub not_made: Vec<(AccountName, String)>,
     /// What the plan left out.
     pub passed_over: Vec<PassedOver>,
+    /// No account was named, and none is known here.
+    pub nobody_known: bool,
     /// The rank that closed the plan.
     pub closed_by: Option<Rank>,
     /// The setting that is not understood and keeps keys from being made.
@@ -110,6 +124,17 @@ impl Tried {
     /// Whether an identity was let in and then refused the repository.
     pub fn repository_was_refused(&self) -> bool {
         !self.refused.is_empty()
+    }
+
+    /// What a person is told of a repository that was refused, in one sentence. `None`: none was.
+    pub(super) fn told(&self, subject: Subject<'_>) -> Option<String> {
+        let first = self.refused.first()?;
+        let said = crate::sanitise::sanitise(&first.said());
+        let repository = subject.repository.map(ToString::to_string);
+        Some(format!(
+            "No key on this machine may use {} ({said}).",
+            crate::sanitise::sanitise(&repository.unwrap_or_default())
+        ))
     }
 
     pub(super) fn without_let_in(&self, identities: &[Identity]) -> Vec<Identity> {

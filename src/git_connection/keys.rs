@@ -88,13 +88,19 @@ impl<'a> Keys<'a> {
         Ok(record)
     }
 
-    /// As [`Self::make`] where no account is known: a person says which. `None`: none.
-    pub fn make_for_newcomer(&self, prompt: &dyn Prompt) -> Result<Option<NewKey>, Failure> {
+    /// As [`Self::make`] where no account is known: a person says which. `None`: none, or one that
+    /// would not help.
+    pub fn make_for_newcomer(
+        &self,
+        prompt: &dyn Prompt,
+        refused: Option<ensure::Refused<'_>>,
+    ) -> Result<Option<NewKey>, Failure> {
         let newcomer = ensure::Newcomer {
             context: self.context,
             site: self.site,
             settings: self.settings,
             prompt,
+            refused,
         };
         let made = self.with_person(|person| ensure::ensure_newcomer(&newcomer, person))?;
         Ok(made.map(|made| self.new_key(made)))

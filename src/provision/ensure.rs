@@ -15,7 +15,7 @@ use crate::bitbucket::{self, KeyRegistry, RegisteredKey, User};
 use crate::context::Context;
 use crate::diagnostics;
 use crate::identity::{Account, AccountName, Managed, key_pair};
-use crate::prompt::Prompt;
+use crate::prompt::{self, Prompt};
 use crate::repository::{Site, SiteKind};
 use crate::secret::Secret;
 use crate::settings::{Provision, Settings};
@@ -57,6 +57,17 @@ pub struct Newcomer<'a> {
     pub settings: &'a Settings,
     /// Who can be asked.
     pub prompt: &'a dyn Prompt,
+    /// Keys that are here were let in and refused the repository. `None`: no key was let in.
+    pub refused: Option<Refused<'a>>,
+}
+
+/// A repository that the keys which are here may not use.
+#[derive(Clone, Copy)]
+pub struct Refused<'a> {
+    /// What is told before anything is asked: which repository, what the server said.
+    pub told: &'a str,
+    /// Whether a key for this account, whose token lies here, would be of use.
+    pub may_help: &'a dyn Fn(&AccountName) -> Result<bool, prompt::Error>,
 }
 
 /// A key that is registered, or about to be pasted.
@@ -100,7 +111,7 @@ pub fn ensure_with(order: &Order<'_>, person: &Person<'_>) -> Result<Made, Error
 }
 
 /// For a machine that knows no account of the site: a person on a terminal says which. `None`:
-/// the person named none.
+/// the person named none, or one for whom a key would be of no use ([`Refused::may_help`]).
 ///
 /// # Errors
 ///
@@ -115,7 +126,7 @@ pub fn ensure_newcomer(
     if let Some(record) = meanwhile {
         return Ok(Some(made(record)));
     }
-    let asked = person::account(context, newcomer.site, newcomer.prompt, person)?;
+    let asked = person::account(newcomer, person)?;
     let Some(account) = asked else {
         return Ok(None);
     };
@@ -129,6 +140,15 @@ pub fn ensure_newcomer(
         further: None,
         registry: &|| (person.registry)(&account),
     };
+    if let Some(refused) = newcomer.refused {
+        if (order.registry)()?.is_none() && person::log_in(&order, person)?.is_none() {
+            // Whoever pastes a key wants it.
+            return by_hand::make(&order, ByHand(lock)).map(Some);
+        }
+        if !(refused.may_help)(&account)? {
+            return Ok(None);
+        }
+    }
     locked(&order, Some(person), lock).map(Some)
 }
 

@@ -1,13 +1,12 @@
 //! A person on a terminal who has no token here: says which account, gives a token, or nothing.
 
-use super::ensure::{Order, is_of_the_account};
+use super::ensure::{Newcomer, Order, is_of_the_account};
 use super::{Error, guide, record};
 use crate::bitbucket::{self, KeyRegistry, RegisteredKey, User, credential, keyring};
 use crate::context::Context;
 use crate::diagnostics;
 use crate::identity::{Account, AccountName};
-use crate::prompt::Prompt;
-use crate::repository::{Site, SiteKind};
+use crate::repository::SiteKind;
 use crate::secret::{Secret, TokenPlace};
 
 /// An account's view of the site.
@@ -26,15 +25,15 @@ pub struct Person<'a> {
 /// Which account: the address that git knows on Cloud, the login name elsewhere, unless another
 /// is typed. `None`: none.
 pub(super) fn account(
-    context: &Context,
-    site: &Site,
-    prompt: &dyn Prompt,
+    newcomer: &Newcomer<'_>,
     person: &Person<'_>,
 ) -> Result<Option<AccountName>, Error> {
-    diagnostics::say(&format!(
-        "There is no key for {} on this machine yet. One is made now, for which account?",
-        site.url
-    ));
+    let (context, site, prompt) = (newcomer.context, newcomer.site, newcomer.prompt);
+    let told = match newcomer.refused {
+        Some(refused) => refused.told.to_owned(),
+        None => format!("There is no key for {} on this machine yet.", site.url),
+    };
+    diagnostics::say(&format!("{told} One is made now, for which account?"));
     let (kind, offered) = match site.kind {
         SiteKind::Cloud => ("Atlassian e-mail address", person.user_email.clone()),
         SiteKind::DataCenter => ("user name", login_name(context)),

@@ -19,18 +19,13 @@ pub(super) fn explain(tried: &Tried) -> Explanation {
 fn repository_refused(tried: &Tried) -> Explanation {
     let mut hints = Vec::new();
     for refused in &tried.refused {
-        let said = String::from_utf8_lossy(if refused.stderr.is_empty() {
-            &refused.stdout
-        } else {
-            &refused.stderr
-        });
         hints.push(format!(
             "{} was let in; the server said: {}",
             identity(
                 named(refused.account.as_ref(), &refused.identity),
                 refused.identity.fingerprint()
             ),
-            sanitise(said.trim())
+            sanitise(&refused.said())
         ));
     }
     hints.extend(refused_logins(tried));
@@ -38,7 +33,10 @@ fn repository_refused(tried: &Tried) -> Explanation {
         hints.push(format!("no key was made for {account}: {why}"));
         hints.push(format!("git bitbucket key new --account {account}"));
     }
-    if tried.not_made.is_empty() {
+    if tried.nobody_known && tried.not_made.is_empty() {
+        hints.push("no account is known here; with one that may use the repository:".to_owned());
+        hints.extend(log_in());
+    } else if tried.not_made.is_empty() {
         hints.push(
             "another account: git bitbucket login, then git bitbucket use ACCOUNT".to_owned(),
         );
@@ -152,15 +150,22 @@ fn identity(name: String, fingerprint: Option<String>) -> String {
 }
 
 /// Only where no account was named or known: two lines that can be followed.
-fn how_to_log_in(told: Explanation, tried: &Tried) -> Explanation {
+fn how_to_log_in(mut told: Explanation, tried: &Tried) -> Explanation {
     if matches!(
         tried.closed_by,
         Some(Rank::CommandLine | Rank::SshConfigOnly)
     ) {
         return told;
     }
-    told.hint(format!(
-        "git bitbucket login   (API token with the scopes read:user, read:ssh-key, write:ssh-key: {TOKEN_PAGE})"
-    ))
-    .hint("or set BITBUCKET_EMAIL and BITBUCKET_API_TOKEN, and repeat the command")
+    told.hints.extend(log_in());
+    told
+}
+
+fn log_in() -> [String; 2] {
+    [
+        format!(
+            "git bitbucket login   (API token with the scopes read:user, read:ssh-key, write:ssh-key: {TOKEN_PAGE})"
+        ),
+        "or set BITBUCKET_EMAIL and BITBUCKET_API_TOKEN, and repeat the command".to_owned(),
+    ]
 }

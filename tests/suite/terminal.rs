@@ -92,6 +92,84 @@ fn a_newcomer_is_told_gives_a_token_and_goes_on() {
     assert!(tokens.unwrap().contains(&token));
 }
 
+/// A machine without an account, whose only key is that of somebody who may not see the
+/// repository.
+fn with_a_stranger_s_key() -> World {
+    let world = newcomer();
+    world.sandbox.add_account("bob@example.com", "bob");
+    let line = world.make_key("id_ed25519", "");
+    world.sandbox.add_key("bob@example.com", &line, "laptop");
+    world
+}
+
+#[test]
+fn a_newcomer_whose_keys_may_not_use_the_repository_is_told_how_to_log_in() {
+    let world = with_a_stranger_s_key();
+    let token = world.sandbox.add_token(ALICE, sandbox::SCOPES_ALL);
+    let mut git = Terminal::start(&world, "git", &["clone", URL, "site"]);
+    git.sees("No key on this machine may use acme/site (conq: repository access denied.).");
+    git.sees(&format!("[{ALICE}]: "));
+    git.types("");
+    git.sees("by hand): ");
+    git.types(&token);
+    let (rest, status) = git.ends();
+    assert_eq!(status, 0, "{rest}");
+    assert_eq!(world.sandbox.keys(ALICE).len(), 1);
+    assert_eq!(state(&world), "proved");
+    // Without a terminal the same is said in hints, beside what the server said.
+    let world = with_a_stranger_s_key();
+    let mut program = world.command(env!("CARGO_BIN_EXE_bitbucket-ssh"));
+    program.args(["git@bitbucket.org", "git-upload-pack 'acme/site.git'"]);
+    run(program)
+        .fails_with(1)
+        .says("conq: repository access denied.")
+        .says("hint: git bitbucket login ")
+        .says("hint: or set BITBUCKET_EMAIL");
+}
+
+#[test]
+fn a_newcomer_s_account_gets_no_key_where_it_does_not_see_the_repository() {
+    let world = with_a_stranger_s_key();
+    let token = world
+        .sandbox
+        .add_token("bob@example.com", sandbox::SCOPES_ALL);
+    let mut git = Terminal::start(&world, "git", &["ls-remote", URL]);
+    git.sees(&format!("[{ALICE}]: "));
+    git.types("bob@example.com");
+    git.sees("by hand): ");
+    git.types(&token);
+    let (text, status) = git.ends();
+    assert_eq!(status, 128, "{text}");
+    assert!(
+        text.contains("no key was made for bob@example.com"),
+        "{text}"
+    );
+    assert_eq!(world.sandbox.keys("bob@example.com").len(), 1);
+    // It cannot be read: a person is asked. And a key that is pasted is wanted.
+    let world = with_a_stranger_s_key();
+    let token = world.sandbox.add_token(ALICE, SCOPES_MINIMUM);
+    let mut git = Terminal::start(&world, "git", &["ls-remote", URL]);
+    git.sees("]: ");
+    git.types("");
+    git.sees("by hand): ");
+    git.types(&token);
+    git.sees(&format!("Make a key for {ALICE}, whose access"));
+    git.types("y");
+    let (text, status) = git.ends();
+    assert_eq!(status, 0, "{text}");
+    let world = with_a_stranger_s_key();
+    let mut git = Terminal::start(&world, "git", &["ls-remote", URL]);
+    git.sees("]: ");
+    git.types("");
+    git.sees("by hand): ");
+    git.types("");
+    let key = git.0.expect(Regex(r"ssh-ed25519 [A-Za-z0-9+/=]+")).unwrap();
+    let key = String::from_utf8(key.get(0).unwrap().to_vec()).unwrap();
+    world.sandbox.add_key(ALICE, &key, "pasted");
+    let (text, status) = git.ends();
+    assert_eq!(status, 0, "{text}");
+}
+
 #[test]
 fn without_a_token_a_person_pastes_the_key_and_a_login_verifies_it() {
     let world = newcomer();

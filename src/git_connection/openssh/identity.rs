@@ -79,7 +79,7 @@ impl HandOver<'_> {
         if !may || !self.prompt.terminal() {
             return Ok(Going::SSH_ITSELF);
         }
-        match self.keys.make_for_newcomer(self.prompt)? {
+        match self.keys.make_for_newcomer(self.prompt, None)? {
             Some(new) => self.proved(new),
             None => Ok(Going::SSH_ITSELF),
         }
