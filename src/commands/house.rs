@@ -6,11 +6,12 @@ use std::ffi::OsString;
 
 use super::hook::Going;
 use super::rooms::{Examined, Wish};
-use super::status::{KnownHostKey, Lines, StatusReport};
+use super::status::{KnownHostKey, StatusReport};
 use super::{Error, Known, Rooms};
 use crate::bitbucket::credential::Token;
 use crate::bitbucket::{self, KeyRegistry, credential, keyring};
 use crate::context::Context;
+use crate::git_connection::failure::Failure;
 use crate::git_connection::keys::{Keys, http_settings};
 use crate::git_connection::proof;
 use crate::git_connection::prospect::{self, Ours, Prospect};
@@ -23,7 +24,7 @@ use crate::provision::record::{self, Records, SshPlace};
 use crate::report;
 use crate::repository::{Direction, Site, SiteKind};
 use crate::secret::{Secret, TokenPlace};
-use crate::settings::{GitConfig, Origin, Provision, Sourced, SshConfig};
+use crate::settings::{GitConfig, Lines, Origin, Provision, Sourced, SshConfig};
 use crate::ssh_command::{self, Invocation};
 use calls::{call_for, plain_call};
 
@@ -172,6 +173,10 @@ impl Rooms for House<'_> {
         let Some((_, ours)) = self.prospect(url, direction)? else {
             return Ok(None);
         };
+        if let Some(fault) = ours.settings.faults.get("hooks.author") {
+            let failure = Failure::NotUnderstood(fault.clone());
+            return Err(below(&report::connection::explain(&failure)));
+        }
         let first = ours.plan.candidates.first();
         let account = first.and_then(|candidate| candidate.account.as_ref());
         let account = account.and_then(|name| ours.records.account(name)).cloned();

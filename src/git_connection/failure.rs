@@ -20,6 +20,9 @@ pub enum Failure {
     /// A configuration that cannot be read.
     #[error(transparent)]
     Settings(#[from] settings::Error),
+    /// A value that a setting cannot have, and that is needed.
+    #[error("bad config value '{}'", .0.value)]
+    NotUnderstood(settings::Ignored),
     /// The session.
     #[error(transparent)]
     Transport(#[from] transport::Error),

@@ -101,7 +101,7 @@ pub fn run(arguments: Vec<OsString>, context: &Context) -> Result<ExitStatus, Fa
         (None, None) if other_host::wants_a_terminal(&request) => {
             hand_over(context, &request, "a login shell on a terminal")
         }
-        (None, None) if goes_natively(context, &git_config) => {
+        (None, None) if goes_natively(context, &git_config)? => {
             other_host::run(context, &request, &config)
         }
         (None, None) => hand_over(context, &request, "a host that is no Bitbucket"),
@@ -119,6 +119,9 @@ fn at_site(
     because: Option<&str>,
 ) -> Result<ExitStatus, Failure> {
     tell(&ours);
+    if let Some(fault) = ours.settings.fault_of_call() {
+        return Err(Failure::NotUnderstood(fault.clone()));
+    }
     let prompt = prompt::of(context, config.batch_mode == Some(true));
     let plan = std::mem::take(&mut ours.plan);
     let keys = Keys::new(context, &ours.located.site, &ours.settings, git_config);
@@ -157,8 +160,9 @@ fn at_site(
 }
 
 /// `bitbucket.otherHosts`; without a system's ssh there is no other way.
-fn goes_natively(context: &Context, git_config: &GitConfig) -> bool {
-    git_config.other_hosts().value == OtherHosts::Native || system::find(context).is_none()
+fn goes_natively(context: &Context, git_config: &GitConfig) -> Result<bool, Failure> {
+    let wished = git_config.other_hosts().map_err(Failure::NotUnderstood)?;
+    Ok(wished.value == OtherHosts::Native || system::find(context).is_none())
 }
 
 /// The system's ssh takes over the process.

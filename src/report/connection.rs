@@ -26,6 +26,7 @@ pub fn explain(failure: &Failure) -> Explanation {
         Failure::Command(error) => Explanation::new(error.to_string()),
         Failure::Repository(error) => Explanation::new(format!("bitbucket-ssh: {error}")),
         Failure::Settings(error) => Explanation::new(error.to_string()),
+        Failure::NotUnderstood(fault) => not_served::not_understood(fault),
         Failure::Transport(error) => session::explain(error),
         Failure::Provision(error) => provision::explain(error),
         Failure::Prompt(error) => Explanation::new(format!("bitbucket-ssh: {error}")),

@@ -4,7 +4,7 @@ use super::{Explanation, TOKEN_PAGE};
 use crate::git_connection::failure::{Tried, named};
 use crate::identity::Rank;
 use crate::sanitise::sanitise;
-use crate::settings::{Ignored, Origin};
+use crate::settings::{Ignored, Lines, Origin};
 use crate::transport::Refusal;
 
 pub(super) fn explain(tried: &Tried) -> Explanation {
@@ -71,19 +71,23 @@ fn login_refused(tried: &Tried, refusal: &Refusal) -> Explanation {
 }
 
 /// A setting that is not understood, in git's phrase.
-fn not_understood(obstacle: &Ignored) -> Explanation {
+pub(super) fn not_understood(obstacle: &Ignored) -> Explanation {
     let value = sanitise(&obstacle.value);
     let Origin::GitConfig { file, key, .. } = &obstacle.origin else {
         return Explanation::new(format!("bad config value '{value}': {}", obstacle.why));
     };
-    let key = sanitise(key);
     let (of_file, option) = match file {
-        Some(file) => (
-            format!(" in file {}", file.display()),
-            format!("--file '{}'", file.display()),
-        ),
+        Some(file) => {
+            let line = Lines::read([&obstacle.origin]).find(file, key, &obstacle.value);
+            let line = line.map_or_else(String::new, |line| format!(" at line {line}"));
+            (
+                format!(" in file {}{line}", file.display()),
+                format!("--file '{}'", file.display()),
+            )
+        }
         None => (String::new(), "--global".to_owned()),
     };
+    let key = sanitise(key);
     Explanation::new(format!("bad config value '{value}' for '{key}'{of_file}"))
         .hint(obstacle.why.clone())
         .hint(format!("git config {option} --unset-all '{key}'"))

@@ -148,11 +148,16 @@ pub fn find(name: &str) -> Option<&'static Key> {
 /// The setting that was probably meant: at most two letters are wrong, missing, too many or
 /// exchanged, and fewer than half of them.
 pub fn meant(name: &str) -> Option<&'static Key> {
-    let name = name.to_ascii_lowercase();
-    let distance = |key: &Key| distance(&name, &key.name.to_ascii_lowercase());
-    let closest = KEYS.iter().min_by_key(|key| distance(key))?;
-    let far = distance(closest);
-    (far <= 2 && far * 2 < closest.name.len()).then_some(closest)
+    find(nearest(name, KEYS.iter().map(|key| key.name))?)
+}
+
+/// The word that was probably meant, without regard to case: as [`meant`].
+pub fn nearest<'a>(written: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let written = written.to_ascii_lowercase();
+    let far = |word: &str| distance(&written, &word.to_ascii_lowercase());
+    let closest = words.min_by_key(|word| far(word))?;
+    let far = far(closest);
+    (far <= 2 && far * 2 < closest.len()).then_some(closest)
 }
 
 /// Letters to change, insert, delete or exchange with their neighbour.

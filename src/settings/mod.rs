@@ -7,6 +7,7 @@
 mod error;
 pub mod git_config;
 pub mod keys;
+mod lines;
 mod own;
 mod paths;
 mod resolve;
@@ -18,6 +19,7 @@ mod values;
 
 pub use values::key_type;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,6 +27,7 @@ use crate::ssh_command::AddressFamily;
 
 pub use error::Error;
 pub use git_config::{GitConfig, HttpSettings};
+pub use lines::Lines;
 
 /// The file a value of git config may come from, lowest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -191,9 +194,23 @@ pub struct Settings {
     pub author_check: Sourced<AuthorCheck>,
     /// What was found and does not count.
     pub ignored: Vec<Ignored>,
+    /// Values of the user's files that are none of the setting's, by its name: an error wherever
+    /// the setting is needed, as for git. They stand in `ignored`, too.
+    pub faults: BTreeMap<&'static str, Ignored>,
 }
 
+/// Settings without which nobody can say how, or as whom, a host of a site is connected to.
+const NEEDED_BY_CALLS: [&str; 3] = ["account", "identityFile", "transport"];
+
 impl Settings {
+    /// The value that is not understood and ends every call for the repository until it is put
+    /// right. `None`: all that a call needs is understood.
+    pub fn fault_of_call(&self) -> Option<&Ignored> {
+        NEEDED_BY_CALLS
+            .iter()
+            .find_map(|name| self.faults.get(name))
+    }
+
     /// The setting that is not understood and for which no key is made until it is put right.
     /// `None`: making keys is as it was wished.
     pub fn obstacle(&self) -> Option<&Ignored> {

@@ -3,6 +3,8 @@
 
 mod choice;
 
+use std::collections::BTreeMap;
+
 use crate::context::Context;
 use crate::repository::{Repository, Site, SiteKind};
 use crate::settings::git_config::{Entry, WorkingCopy};
@@ -46,6 +48,7 @@ pub fn settings(wish: &Wish<'_>) -> Settings {
     let mut resolution = Resolution {
         said: Vec::new(),
         ignored: Vec::new(),
+        faults: BTreeMap::new(),
     };
     for entry in wish
         .entries
@@ -57,20 +60,39 @@ pub fn settings(wish: &Wish<'_>) -> Settings {
     resolution.finish(wish)
 }
 
-/// `bitbucket.otherHosts`: it concerns no repository.
-pub fn other_hosts(entries: &[Entry]) -> Sourced<OtherHosts> {
-    let said = entries.iter().filter(|entry| {
+/// `bitbucket.otherHosts`: it concerns no repository. The error is a value that it cannot have.
+pub fn other_hosts(entries: &[Entry]) -> Result<Sourced<OtherHosts>, Ignored> {
+    let last = entries.iter().rfind(|entry| {
         entry.is("bitbucket", "otherHosts")
             && entry.subsection.is_none()
             && !entry.is_own()
             && !entry.by_remote
     });
-    for entry in said.rev().take_while(|entry| !entry.value.is_empty()) {
-        if let Ok(value) = values::other_hosts(&entry.value) {
-            return Sourced::new(value, entry.origin());
+    match last {
+        Some(entry) if entry.bare || !entry.value.is_empty() => {
+            match understood(entry, values::other_hosts) {
+                Ok(value) => Ok(Sourced::new(value, entry.origin())),
+                Err(why) => Err(ignored(entry, why)),
+            }
         }
+        _ => Ok(Sourced::new(OtherHosts::System, Origin::Default)),
     }
-    Sourced::new(OtherHosts::System, Origin::Default)
+}
+
+/// The value of an entry that is said.
+fn understood<T>(entry: &Entry, parse: impl Fn(&str) -> Result<T, String>) -> Result<T, String> {
+    if entry.bare {
+        return Err("it has no value".to_owned());
+    }
+    parse(&entry.value)
+}
+
+fn ignored(entry: &Entry, why: impl Into<String>) -> Ignored {
+    Ignored {
+        origin: entry.origin(),
+        value: entry.value.clone(),
+        why: why.into(),
+    }
 }
 
 /// Name and URL of an entry: `hooks.author` has its first half in the subsection.
@@ -93,15 +115,21 @@ fn name_and_url(entry: &Entry) -> (String, Option<&str>) {
 struct Resolution<'a> {
     said: Vec<Said<'a>>,
     ignored: Vec<Ignored>,
+    faults: BTreeMap<&'static str, Ignored>,
 }
 
 impl<'a> Resolution<'a> {
     fn ignore(&mut self, entry: &Entry, why: impl Into<String>) {
-        self.ignored.push(Ignored {
-            origin: entry.origin(),
-            value: entry.value.clone(),
-            why: why.into(),
-        });
+        self.ignored.push(ignored(entry, why));
+    }
+
+    /// A value that its setting cannot have. Only the user's own files can be put right by whoever
+    /// calls: in a repository's own it is ignored.
+    fn fault(&mut self, key: &'static Key, entry: &Entry, why: String) {
+        if !entry.is_own() {
+            self.faults.insert(key.name, ignored(entry, why.clone()));
+        }
+        self.ignore(entry, why);
     }
 
     /// One entry: taken, passed over since it is about something else, or ignored.
@@ -131,10 +159,10 @@ impl<'a> Resolution<'a> {
             (Form::Site, Some(_)) => return,
             (Form::Plain, Some(_)) => return self.ignore(entry, "has no form with a URL"),
             (Form::Plain, None) => {
-                if let Err(why) = values::other_hosts(&entry.value)
-                    && !entry.value.is_empty()
+                if let Err(why) = understood(entry, values::other_hosts)
+                    && (entry.bare || !entry.value.is_empty())
                 {
-                    self.ignore(entry, why);
+                    self.fault(key, entry, why);
                 }
                 return;
             }
@@ -147,6 +175,9 @@ impl<'a> Resolution<'a> {
                 None => return,
             },
         };
+        if entry.bare && matches!(key.name, "account" | "identityFile") {
+            return self.fault(key, entry, "it has no value".to_owned());
+        }
         if key.name == "identityFile" && !entry.value.is_empty() {
             let path = wish.context.expand_home(&entry.value);
             if !path.is_absolute() {
@@ -190,12 +221,12 @@ impl<'a> Resolution<'a> {
             let value = crate::sanitise::sanitise(&entry.value);
             tracing::debug!("{} = {value} ({file})", entry.key());
         }
-        let provision = self.scalar("provision", true, values::provision);
-        let key_type = self.scalar("keyType", true, values::key_type);
-        let key_lifetime = self.scalar("keyLifetime", true, values::lifetime);
-        let passphrase = self.scalar("passphrase", true, values::passphrase);
-        let transport = self.scalar("transport", false, values::carrier);
-        let author_check = self.scalar("hooks.author", false, values::author_check);
+        let provision = self.scalar("provision", values::provision);
+        let key_type = self.scalar("keyType", values::key_type);
+        let key_lifetime = self.scalar("keyLifetime", values::lifetime);
+        let passphrase = self.scalar("passphrase", values::passphrase);
+        let transport = self.scalar("transport", values::carrier);
+        let author_check = self.scalar("hooks.author", values::author_check);
         // Making a key that was wished otherwise, in a way that cannot be told, is worse than
         // making none.
         let obstacle = [
@@ -238,6 +269,7 @@ impl<'a> Resolution<'a> {
             transport: transport.or(Sourced::new(Carrier::Native, Origin::Default)),
             author_check: author_check.or(Sourced::new(AuthorCheck::Warn, Origin::Default)),
             ignored: self.ignored,
+            faults: self.faults,
         }
     }
 }

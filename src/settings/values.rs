@@ -1,5 +1,6 @@
 //! The values of single settings, from text. Pure. Errors are one clause without a full stop.
 
+use super::keys::nearest;
 use super::{AuthorCheck, Carrier, KeyType, OtherHosts, PassphraseStore, Provision};
 use crate::repository::SiteKind;
 
@@ -126,7 +127,9 @@ fn one_of<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, String> {
         .find(|(word, _)| word.eq_ignore_ascii_case(text));
     found.map(|(_, value)| *value).ok_or_else(|| {
         let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-        format!("not one of {}", words.join(", "))
+        let meant = nearest(text, words.iter().copied())
+            .map_or_else(String::new, |word| format!("; did you mean {word}?"));
+        format!("not one of {}{meant}", words.join(", "))
     })
 }
 
@@ -165,7 +168,12 @@ mod tests {
         }
         assert_eq!(
             provision("nver").unwrap_err(),
-            "not one of auto, ask, never"
+            "not one of auto, ask, never; did you mean never?"
+        );
+        assert_eq!(
+            carrier("russh").unwrap_err(),
+            "not one of native, openssh",
+            "nothing like it"
         );
     }
 }

@@ -214,21 +214,19 @@ fn a_setting_of_the_wrong_kind() {
         let first = output.stderr().lines().next().unwrap().to_lowercase();
         let expected = format!("bad config value '{value}' for '{key}' in file ").to_lowercase();
         assert!(first.starts_with(&expected), "{key}: {output}");
-        assert!(first.ends_with(".gitconfig"), "{key}: {output}");
+        let line = std::fs::read_to_string(&file).unwrap();
+        let line = 1 + line.lines().position(|line| line.contains(value)).unwrap();
+        assert!(
+            first.ends_with(&format!(".gitconfig at line {line}")),
+            "{key}: {output}"
+        );
         nothing_was_made(&world, key);
         assert!(
             world.sandbox.requests().is_empty(),
             "{key}: nobody is asked"
         );
 
-        // The hint, pasted.
-        let told = output.stderr();
-        let remedy = told
-            .lines()
-            .find_map(|line| line.strip_prefix("hint: git config "));
-        let mut shell = world.command("sh");
-        shell.args(["-c", &format!("git config {}", remedy.unwrap())]);
-        run(shell).succeeds();
+        paste_the_remedy(&world, &output);
         let left = std::fs::read_to_string(&file).unwrap();
         assert!(!left.contains(value), "{key}: {left}");
     }
@@ -245,4 +243,144 @@ fn a_setting_of_the_wrong_kind_is_named_beside_an_account() {
         .says("Permission denied (publickey)")
         .says("hint: bad config value 'perhaps' for 'bitbucket.provision' in file ");
     nothing_was_made(&world, "an account that is named");
+}
+
+/// The line behind `hint: git config`, run by a shell.
+fn paste_the_remedy(world: &World, output: &Output) {
+    let told = output.stderr();
+    let hints = told.lines().filter_map(|line| line.strip_prefix("hint: "));
+    let remedy = hints
+        .into_iter()
+        .find(|line| line.starts_with("git config "));
+    let mut shell = world.command("sh");
+    shell.args(["-c", remedy.unwrap()]);
+    run(shell).succeeds();
+}
+
+#[test]
+fn a_setting_that_every_call_needs_ends_it_with_file_and_line() {
+    let world = World::new();
+    world.git(&["ls-remote", URL]).succeeds();
+    let file = world.path("home/.gitconfig");
+    let before = std::fs::read_to_string(&file).unwrap();
+    let acme = "[bitbucket \"https://bitbucket.org/acme\"]\n";
+    for (lines, key, value, told) in [
+        (
+            "[bitbucket]\n\ttransport = nativ\n",
+            "bitbucket.transport",
+            "nativ",
+            "not one of native, openssh; did you mean native?",
+        ),
+        (
+            "[bitbucket]\n\ttransport\n",
+            "bitbucket.transport",
+            "",
+            "it has no value",
+        ),
+        (
+            "[bitbucket]\n\taccount\n",
+            "bitbucket.account",
+            "",
+            "it has no value",
+        ),
+        (
+            &format!("{acme}\tidentityFile\n"),
+            "bitbucket.https://bitbucket.org/acme.identityFile",
+            "",
+            "it has no value",
+        ),
+    ] {
+        std::fs::write(&file, format!("{before}{lines}")).unwrap();
+        let connections = world.sandbox.connections().len();
+        let output = world.bitbucket_ssh(&[HOST, FETCH]).fails_with(255);
+        let line = before.lines().count() + 2;
+        let file_and_line = format!("{} at line {line}\n", file.display());
+        let first = format!("bad config value '{value}' for '{key}' in file {file_and_line}");
+        begins(&output, &first, key);
+        let output = output.says(&format!("hint: {told}"));
+        assert_eq!(world.sandbox.connections().len(), connections, "{key}");
+        let status = world.git_bitbucket(&["status", URL]).succeeds();
+        assert!(status.stdout().contains("is not understood"), "{status}");
+        let doctor = world.git_bitbucket(&["doctor", "--offline", URL]).stdout();
+        let finding = doctor.lines().find(|line| line.contains("not understood"));
+        assert!(finding.is_some_and(|line| line.contains(told)), "{doctor}");
+        paste_the_remedy(&world, &output);
+        world.git(&["ls-remote", "-q", URL]).succeeds();
+    }
+    // The near misses: an empty value clears, a nearer value stands before a wrong one, and
+    // another repository's is no matter of this one.
+    for lines in [
+        "[bitbucket]\n\taccount =\n\ttransport =\n".to_owned(),
+        format!("[bitbucket]\n\ttransport = nativ\n{acme}\ttransport = native\n"),
+        "[bitbucket \"https://bitbucket.org/other\"]\n\ttransport = nativ\n\taccount\n".to_owned(),
+    ] {
+        std::fs::write(&file, format!("{before}{lines}")).unwrap();
+        world.git(&["ls-remote", "-q", URL]).succeeds();
+    }
+}
+
+#[test]
+fn a_wrong_value_in_a_repository_s_own_configuration_is_ignored_and_named() {
+    let world = World::new();
+    world.git(&["clone", "-q", URL, "site"]).succeeds();
+    let own = world.path("work/site/.git/config");
+    let before = std::fs::read_to_string(&own).unwrap();
+    std::fs::write(
+        &own,
+        format!("{before}[bitbucket]\n\taccount\n\ttransport = nativ\n\tprovision = nver\n"),
+    )
+    .unwrap();
+    world.git(&["-C", "site", "fetch", "-q"]).succeeds();
+    let status = world.git(&["-C", "site", "bitbucket", "status"]).succeeds();
+    for told in [
+        "did you mean native?",
+        "it has no value",
+        "may only say never",
+    ] {
+        assert!(status.stdout().contains(told), "{told}: {status}");
+    }
+}
+
+#[test]
+fn other_hosts_of_a_wrong_value_concerns_them_alone() {
+    let world = World::new();
+    world.configure("bitbucket.otherHosts", "nativ");
+    let other = ["git@127.0.0.2", FETCH];
+    world
+        .bitbucket_ssh(&other)
+        .fails_with(255)
+        .says("bad config value 'nativ' for 'bitbucket.otherHosts' in file ")
+        .says("hint: not one of system, native; did you mean native?");
+    world.git(&["ls-remote", "-q", URL]).succeeds();
+    // The near miss: a clone that says so is not asked.
+    world
+        .git(&["config", "--global", "--unset", "bitbucket.otherHosts"])
+        .succeeds();
+    world.git(&["clone", "-q", URL, "site"]).succeeds();
+    world
+        .git(&["-C", "site", "config", "bitbucket.otherHosts", "nativ"])
+        .succeeds();
+    let mut inside = world.command("bitbucket-ssh");
+    inside.current_dir(world.path("work/site"));
+    inside.args(["-p", "9", "-o", "BatchMode=yes"]).args(other);
+    run(inside)
+        .fails_with(255)
+        .says("port 9: Connection refused");
+}
+
+#[test]
+fn a_hook_that_cannot_know_what_is_wished_says_so_and_lets_git_go_on() {
+    let world = World::new();
+    world.git(&["clone", "-q", URL, "site"]).succeeds();
+    world
+        .git(&["-C", "site", "bitbucket", "hooks", "install"])
+        .succeeds();
+    world.configure("bitbucket.hooks.author", "refus");
+    world
+        .git(&["-C", "site", "commit", "-q", "--allow-empty", "-m", "x"])
+        .succeeds();
+    world
+        .git(&["-C", "site", "push", "-q"])
+        .succeeds()
+        .says("bad config value 'refus' for 'bitbucket.hooks.author'");
 }

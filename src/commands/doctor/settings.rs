@@ -5,7 +5,7 @@ use super::patient::{Patient, word};
 use crate::sanitise::sanitise;
 use crate::settings::Origin;
 
-/// One WARN for each setting that is ignored.
+/// One WARN for each setting that is ignored, one FAIL for each value that is none of its setting's.
 pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
     let check = "settings";
     let examined = match &patient.examined {
@@ -31,15 +31,14 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
                     (String::new(), None)
                 }
             };
-            let mut finding = Finding::warn(
-                check,
-                format!(
-                    "{} is ignored: {}",
-                    sanitise(&ignored.value),
-                    sanitise(&ignored.why)
-                ),
-            )
-            .about(key);
+            let (value, why) = (sanitise(&ignored.value), sanitise(&ignored.why));
+            let faults = &examined.ours.settings.faults;
+            let finding = if faults.values().any(|fault| fault == ignored) {
+                Finding::fail(check, format!("'{value}' is not understood: {why}"))
+            } else {
+                Finding::warn(check, format!("{value} is ignored: {why}"))
+            };
+            let mut finding = finding.about(key);
             finding.next = next;
             finding
         })

@@ -5,7 +5,6 @@
 //! `repository`, `settings`, `identity` and `host_key`.
 
 mod json;
-mod line;
 mod origin;
 mod target;
 mod text;
@@ -13,7 +12,6 @@ mod text;
 use std::path::PathBuf;
 
 pub use json::json;
-pub use line::Lines;
 pub(super) use target::url;
 pub use text::render;
 
@@ -25,7 +23,7 @@ use crate::host_key::KnownFrom;
 use crate::identity::{Account, AccountName, Candidate, Offer, Plan, State};
 use crate::repository::{Repository, Site, SshHost};
 use crate::sanitise::sanitise;
-use crate::settings::{Carrier, KeyType, Origin, Provision, Settings, SshConfig};
+use crate::settings::{Carrier, KeyType, Lines, Origin, Provision, Settings, SshConfig};
 
 /// Everything `status` shows.
 #[derive(Debug, Clone)]
@@ -94,6 +92,10 @@ impl StatusReport {
 
     /// What the next fetch would do, in one sentence without a full stop.
     fn next(&self) -> String {
+        if let Some(fault) = self.settings.fault_of_call() {
+            let place = self.place_of(&fault.origin, &fault.value);
+            return format!("fails, since the setting at {place} is not understood");
+        }
         if let Some(missing) = self.plan.missing.first() {
             let file = missing.value.display();
             return format!(

@@ -77,6 +77,7 @@ fn report(candidates: Vec<Candidate>) -> StatusReport {
             passphrase: unsaid(PassphraseStore::Auto),
             transport: unsaid(Carrier::Native),
             author_check: unsaid(AuthorCheck::Warn),
+            faults: std::collections::BTreeMap::new(),
             ignored: vec![Ignored {
                 origin: config("bitbucket.keyTyp"),
                 value: "ed25519\u{1b}[2J".to_owned(),

@@ -51,6 +51,7 @@ fn settings() -> Settings {
         passphrase: default(PassphraseStore::Auto),
         transport: default(Carrier::Native),
         author_check: default(AuthorCheck::Warn),
+        faults: std::collections::BTreeMap::new(),
         ignored: Vec::new(),
     }
 }

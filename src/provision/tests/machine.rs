@@ -185,6 +185,7 @@ pub(super) fn settings() -> Settings {
         passphrase: said(PassphraseStore::None),
         transport: said(Carrier::Native),
         author_check: said(AuthorCheck::Warn),
+        faults: std::collections::BTreeMap::new(),
         ignored: Vec::new(),
     }
 }

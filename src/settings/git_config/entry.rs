@@ -20,6 +20,8 @@ pub struct Entry {
     pub name: String,
     /// The value; empty also for a variable without `=`.
     pub value: String,
+    /// It stands without `=`: git's "true", which none of our settings takes.
+    pub bare: bool,
     /// Reached by an `includeIf "hasconfig:…"`: counts only when the requested repository is one
     /// of the current one's remotes.
     pub by_remote: bool,

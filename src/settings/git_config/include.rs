@@ -107,6 +107,8 @@ impl<'a> Reader<'a> {
                         file: Arc::clone(&path),
                         section: name.clone(),
                         subsection: subsection.clone(),
+                        bare: value.is_empty()
+                            && section.body().value_implicit(&variable) == Some(None),
                         name: variable,
                         value: value.to_str_lossy().into_owned(),
                         by_remote,

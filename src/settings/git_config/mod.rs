@@ -161,8 +161,9 @@ impl GitConfig {
         sites::names_ssh_hosts(&self.entries, &site.url)
     }
 
-    /// `bitbucket.otherHosts`, from system and global configuration.
-    pub fn other_hosts(&self) -> Sourced<OtherHosts> {
+    /// `bitbucket.otherHosts`, from system and global configuration. The error is a value that it
+    /// cannot have.
+    pub fn other_hosts(&self) -> Result<Sourced<OtherHosts>, Ignored> {
         resolve::other_hosts(&self.entries)
     }
 

@@ -1,6 +1,6 @@
 //! Which of several values wins: the closest URL, the highest scope, what was cleared.
 
-use super::{Resolution, Said, Wish};
+use super::{Resolution, Said, Wish, understood};
 use crate::settings::{Origin, Sourced, Statement};
 
 impl<'a> Resolution<'a> {
@@ -42,12 +42,11 @@ impl<'a> Resolution<'a> {
     }
 
     /// The value that counts, closest first, the last of equals; an empty one clears those of its
-    /// URL that stand before it. A value that is not understood is ignored, or, where `strict`,
-    /// ends the search with [`Scalar::NotUnderstood`].
+    /// URL that stand before it. A value that is not understood ends the search with
+    /// [`Scalar::NotUnderstood`]; in a repository's own configuration it is ignored.
     pub(super) fn scalar<T>(
         &mut self,
         name: &str,
-        strict: bool,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Scalar<T> {
         let mut closest_first: Vec<(usize, &Said<'a>)> = self
@@ -64,28 +63,30 @@ impl<'a> Resolution<'a> {
             if cleared == Some(said.weight) {
                 continue;
             }
-            if said.entry.value.is_empty() {
+            if said.entry.value.is_empty() && !said.entry.bare {
                 cleared = Some(said.weight);
                 continue;
             }
-            match parse(&said.entry.value) {
+            match understood(said.entry, &parse) {
                 Ok(value) => {
                     found = Scalar::Said(Sourced::new(value, said.entry.origin()));
                     break;
                 }
-                Err(why) if strict => {
-                    faults.push((
-                        said.entry,
-                        format!("{why}: no key is made until it is put right"),
-                    ));
-                    found = Scalar::NotUnderstood(said.entry.origin());
-                    break;
-                }
-                Err(why) => faults.push((said.entry, why)),
+                Err(why) => faults.push((said.key, said.entry, why)),
+            }
+            if !said.entry.is_own() {
+                found = Scalar::NotUnderstood(said.entry.origin());
+                break;
             }
         }
-        for (entry, why) in faults {
-            self.ignore(entry, why);
+        for (key, entry, why) in faults {
+            let until = match key.name {
+                "transport" => ": nobody goes until it is put right",
+                "hooks.author" => ": nothing is checked until it is put right",
+                _ => ": no key is made until it is put right",
+            };
+            let until = if entry.is_own() { "" } else { until };
+            self.fault(key, entry, format!("{why}{until}"));
         }
         found
     }

@@ -282,7 +282,7 @@ fn what_does_not_count_is_named() {
         ),
         (
             "[bitbucket]\notherHosts = nativ\n",
-            Some("not one of system, native"),
+            Some("not one of system, native; did you mean native?"),
         ),
         (
             "[bitbucket \"bitbucket.org\"]\naccount = x\n",
@@ -306,7 +306,7 @@ fn what_does_not_count_is_named() {
         ),
         (
             "[bitbucket]\ntransport = ssh\n",
-            Some("not one of native, openssh"),
+            Some("not one of native, openssh: nobody goes until it is put right"),
         ),
     ] {
         let found = settings(&home, "", text, "");

@@ -267,7 +267,7 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn values_are_read_as_git_reads_them() {
-        let machine = crate::commands::testing::Machine::new();
+        let home = crate::settings::git_config::fixture::Home::new();
         let pieces = [
             "[a]\n",
             "[a \"B c\"]\n",
@@ -290,8 +290,11 @@ mod tests {
             for _ in 0..random.usize(1..9) {
                 text.push_str(pieces[random.usize(0..pieces.len())]);
             }
-            machine.write("work/config", &text);
-            let listed = machine.git(&["config", "--file", "config", "--null", "--list"]);
+            home.write("config", &text);
+            let listed = home.git(
+                &home.path(),
+                &["config", "--file", "config", "--null", "--list"],
+            );
             let mut ours = String::new();
             for entry in entries(&text) {
                 let key = match &entry.subsection {
