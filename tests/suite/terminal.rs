@@ -21,10 +21,10 @@ fn newcomer() -> World {
 }
 
 /// A program of this machine on a terminal of its own.
-struct Terminal(OsSession);
+pub(crate) struct Terminal(pub(crate) OsSession);
 
 impl Terminal {
-    fn start(world: &World, program: &str, arguments: &[&str]) -> Self {
+    pub(crate) fn start(world: &World, program: &str, arguments: &[&str]) -> Self {
         let mut command = world.command(program);
         command.args(arguments).env("TERM", "dumb");
         let mut session = OsSession::spawn(command).unwrap();
@@ -33,19 +33,19 @@ impl Terminal {
     }
 
     #[track_caller]
-    fn sees(&mut self, text: &str) {
+    pub(crate) fn sees(&mut self, text: &str) {
         if let Err(error) = self.0.expect(text) {
             let rest = self.0.check(Regex("(?s).*"));
             panic!("{text:?} is not shown: {error} {rest:?}");
         }
     }
 
-    fn types(&mut self, line: &str) {
+    pub(crate) fn types(&mut self, line: &str) {
         self.0.send_line(line).unwrap();
     }
 
     /// What is shown from here on, and the exit status.
-    fn ends(mut self) -> (String, i32) {
+    pub(crate) fn ends(mut self) -> (String, i32) {
         let rest = self.0.expect(Eof).unwrap();
         let text = String::from_utf8_lossy(rest.as_bytes()).into_owned();
         match self.0.get_process().wait().unwrap() {

@@ -4,10 +4,10 @@
 
 mod host_keys;
 mod identities;
+mod makers;
 mod passwords;
 mod reaching;
 mod sessions;
-mod strangers;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -176,6 +176,11 @@ impl<'a> Case<'a> {
             asked: fs::read_to_string(self.both.path("asked")).unwrap(),
             after: self.after.map(|look| look()).unwrap_or_default(),
         }
+    }
+
+    /// Ours alone, where ssh(1) itself goes another way.
+    pub fn ours(self) -> Seen {
+        self.run(env!("CARGO_BIN_EXE_bitbucket-ssh"))
     }
 
     /// Fails the test unless both do the same; gives it.

@@ -4,13 +4,17 @@
 //! programs under test in PATH. Nothing of the caller's environment reaches a child but PATH.
 //! Waits end after [`process::DEADLINE`], and what was started is killed with its children.
 
+mod accounts;
 mod agent;
+mod makers;
 mod process;
 mod sshd;
 mod tls;
 mod world;
 
+pub use accounts::{Accounts, PASSWORD, USER};
 pub use agent::Agent;
+pub use makers::{Maker, Server, Wish};
 pub use process::{Output, Running, run};
 pub use sshd::Sshd;
 pub use tls::Tls;

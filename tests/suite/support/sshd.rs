@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{World, run};
+use super::{Accounts, World, run};
 
 /// Runs until dropped. Everybody whose public key is in its list gets in as [`Sshd::user`]; every
 /// command runs in the sandbox's folder of repositories.
@@ -24,6 +24,11 @@ pub struct Sshd {
 impl Sshd {
     /// Starts it; `further` are lines of sshd_config.
     pub fn start(world: &World, further: &str) -> Self {
+        Self::start_among(world, further, None)
+    }
+
+    /// [`Self::start`], with users of its own, who may have passwords.
+    pub fn start_among(world: &World, further: &str, accounts: Option<&Accounts>) -> Self {
         let port = free_port();
         let folder = world.path(&format!("sshd-{port}"));
         fs::create_dir_all(&folder).unwrap();
@@ -40,8 +45,11 @@ impl Sshd {
         // Needed by an sshd that root starts; elsewhere it can neither be made nor matters.
         let _ = fs::create_dir_all("/run/sshd");
         let log = fs::File::create(folder.join("log")).unwrap();
-        let child = world
-            .command(&program())
+        let mut command = world.command(&program());
+        if let Some(accounts) = accounts {
+            accounts.shown_to(&mut command);
+        }
+        let child = command
             .args(["-D", "-e", "-f"])
             .arg(&config)
             .stdin(Stdio::null())

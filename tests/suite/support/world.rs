@@ -115,6 +115,12 @@ impl World {
         fs::read_to_string(self.path("home/.ssh").join(format!("{name}.pub"))).unwrap()
     }
 
+    /// [`Self::make_key`] without a passphrase, in place of one that may be there.
+    pub fn make_key_anew(&self, name: &str) -> String {
+        let _ = fs::remove_file(self.path("home/.ssh").join(name));
+        self.make_key(name, "")
+    }
+
     /// A program of this machine, started in `work` with this machine's environment alone.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
