@@ -4,6 +4,7 @@
 //! understood, say nothing (told at `-vv`), as for ssh(1).
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use ssh_key::PublicKey;
 
@@ -16,7 +17,18 @@ pub use super::append::append;
 #[derive(Debug, Clone, Default)]
 pub struct KnownHosts {
     files: Vec<(PathBuf, String)>,
+    /// The answer to the first question, which is asked several times for a connection.
+    asked: OnceLock<Asked>,
 }
+
+/// Names that were asked about, and where lines speak of them: file, line number, the line's bytes.
+#[derive(Debug, Clone)]
+struct Asked {
+    names: Vec<String>,
+    lines: Vec<Place>,
+}
+
+type Place = (usize, usize, std::ops::Range<usize>);
 
 /// Reads the files; never fails.
 pub fn load(paths: &[PathBuf]) -> KnownHosts {
@@ -28,7 +40,10 @@ pub fn load(paths: &[PathBuf]) -> KnownHosts {
             Err(error) => tracing::debug!("{}: {error}", path.display()),
         }
     }
-    KnownHosts { files }
+    KnownHosts {
+        files,
+        asked: OnceLock::new(),
+    }
 }
 
 /// Bytes that are no UTF-8 spoil their own line only.
@@ -96,6 +111,7 @@ impl KnownHosts {
     pub fn of_text(file: &Path, text: &str) -> Self {
         Self {
             files: vec![(file.to_owned(), text.to_owned())],
+            asked: OnceLock::new(),
         }
     }
 
@@ -120,23 +136,73 @@ impl KnownHosts {
         })
     }
 
-    /// Every line that speaks of `name` or of a further name ([`names`]), in their order; each
-    /// file is gone through once.
+    /// Every line that speaks of `name` or of a further name ([`names`]), in their order; the files
+    /// are gone through once for the names that are asked about first.
     pub(super) fn about<'a>(&'a self, name: &str, also: &[String]) -> Vec<Spoken<'a>> {
-        let name = &name.to_ascii_lowercase();
-        self.entries()
-            .filter_map(|(file, number, entry)| {
-                let own = entry.speaks_of(name);
-                let spoken = own || also.iter().any(|name| entry.speaks_of(name));
-                spoken.then_some(Spoken {
+        let own = name.to_ascii_lowercase();
+        let mut names = vec![own.clone()];
+        names.extend(also.iter().cloned());
+        let asked = self.asked.get_or_init(|| self.ask(names.clone()));
+        if asked.names == names {
+            self.at(&own, &asked.lines)
+        } else {
+            self.at(&own, &self.ask(names).lines)
+        }
+    }
+
+    fn ask(&self, names: Vec<String>) -> Asked {
+        let mut lines = Vec::new();
+        for (file, (_, text)) in self.files.iter().enumerate() {
+            let mut from = 0;
+            for (index, line) in text.split_inclusive('\n').enumerate() {
+                let range = from..from + line.len();
+                from = range.end;
+                let spoken = may_speak_of(line, &names)
+                    && Entry::parse(line)
+                        .is_some_and(|entry| names.iter().any(|name| entry.speaks_of(name)));
+                if spoken {
+                    lines.push((file, index + 1, range));
+                }
+            }
+        }
+        Asked { names, lines }
+    }
+
+    fn at<'a>(&'a self, own: &str, lines: &[Place]) -> Vec<Spoken<'a>> {
+        lines
+            .iter()
+            .filter_map(|(file, number, range)| {
+                let (file, text) = self.files.get(*file)?;
+                let entry = Entry::parse(text.get(range.clone())?)?;
+                Some(Spoken {
                     file,
-                    number,
+                    number: *number,
                     entry,
-                    own,
+                    own: entry.speaks_of(own),
                 })
             })
             .collect()
     }
+}
+
+/// Whether a line can speak of one of the names, without taking it apart: a long file is gone
+/// through before every connection. Patterns, hashes and markers are looked at closely later.
+fn may_speak_of(line: &str, names: &[String]) -> bool {
+    let line = line.trim_start();
+    let mut end = line.len();
+    for (index, byte) in line.bytes().enumerate() {
+        match byte {
+            b'*' | b'?' | b'!' | b'|' | b'@' => return true,
+            _ if byte.is_ascii_whitespace() => {
+                end = index;
+                break;
+            }
+            _ => {}
+        }
+    }
+    line[..end]
+        .split(',')
+        .any(|host| names.iter().any(|name| name.eq_ignore_ascii_case(host)))
 }
 
 #[cfg(test)]
