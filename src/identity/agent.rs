@@ -8,13 +8,17 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::{AgentClient, AgentStream};
-use russh::keys::agent::{AgentIdentity, Constraint};
-use ssh_key::{Certificate, HashAlg, PrivateKey, PublicKey};
+use ssh_key::{Certificate, HashAlg, PublicKey};
 
 use crate::context::Context;
 use crate::identity::{Holder, Identity};
 use crate::settings::SshConfig;
+
+mod adding;
+
+pub use adding::Entry;
 
 /// How long an agent may take for an answer that needs no person.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -80,29 +84,14 @@ pub fn identities(socket: &Path) -> Result<Vec<Identity>, Error> {
     })
 }
 
-/// Gives an opened key to the agent. `lifetime`: seconds, `None` for ever; `confirm`: its owner is
-/// asked at each use. Waits 2 s at most.
-pub fn add(
-    socket: &Path,
-    key: &PrivateKey,
-    lifetime: Option<u32>,
-    confirm: bool,
-) -> Result<(), Error> {
-    alone(socket, add_to(socket, key, lifetime, confirm))
+/// Gives an opened key to the agent. Waits 2 s at most.
+pub fn add(socket: &Path, entry: Entry<'_>) -> Result<(), Error> {
+    alone(socket, entry.give(socket))
 }
 
-/// [`add`] inside a running session.
-pub(crate) async fn add_to(
-    socket: &Path,
-    key: &PrivateKey,
-    lifetime: Option<u32>,
-    confirm: bool,
-) -> Result<(), Error> {
-    let mut constraints = Vec::new();
-    constraints.extend(lifetime.map(|seconds| Constraint::KeyLifetime { seconds }));
-    constraints.extend(confirm.then_some(Constraint::Confirm));
-    let mut agent = connect(socket).await?;
-    agent.add_identity(key, &constraints).await.map_err(words)
+/// [`add`] inside a running session, without an end to waiting.
+pub(crate) async fn add_to(socket: &Path, entry: Entry<'_>) -> Result<(), Error> {
+    entry.give(socket).await
 }
 
 /// Takes one key out of the agent; one that is not there is no error. Waits 2 s at most.
@@ -181,10 +170,14 @@ async fn connect(socket: &Path) -> Result<Agent, Error> {
     let agent = AgentClient::connect_named_pipe(socket).await;
     agent
         .map(AgentClient::dynamic)
-        .map_err(|error| Error::Unreachable {
-            socket: socket.to_owned(),
-            why: error.to_string(),
-        })
+        .map_err(|error| unreachable(socket, &error))
+}
+
+fn unreachable(socket: &Path, why: &dyn std::fmt::Display) -> Error {
+    Error::Unreachable {
+        socket: socket.to_owned(),
+        why: why.to_string(),
+    }
 }
 
 fn words(error: russh::keys::Error) -> Error {
@@ -236,7 +229,7 @@ mod tests {
     use std::process::{Child, Command, Stdio};
     use std::time::Instant;
 
-    use ssh_key::Algorithm;
+    use ssh_key::{Algorithm, PrivateKey};
 
     use super::*;
 
@@ -293,13 +286,23 @@ mod tests {
         let agent = RealAgent::start();
         let keys = [random(), random()];
         assert!(identities(&agent.socket).unwrap().is_empty());
-        for key in &keys {
-            add(&agent.socket, key, Some(60), false).unwrap();
+        for (key, confirm) in keys.iter().zip([false, true]) {
+            let entry = Entry {
+                key,
+                comment: b"a name",
+                lifetime: Some(60),
+                confirm,
+            };
+            add(&agent.socket, entry).unwrap();
         }
         let held: Vec<_> = identities(&agent.socket)
             .unwrap()
             .into_iter()
-            .map(|identity| identity.public_key.unwrap().key_data().clone())
+            .map(|identity| {
+                let key = identity.public_key.unwrap();
+                assert_eq!(key.comment().as_bytes(), b"a name");
+                key.key_data().clone()
+            })
             .collect();
         assert_eq!(
             held,

@@ -38,7 +38,13 @@ pub(super) fn load(call: &mut Call<'_>, options: &KeyOf) -> Result<(), Error> {
     let socket = socket(call)?;
     for record in managed(call, options)? {
         let key = opened(call, &record)?;
-        agent::add(&socket, &key, None, false).map_err(|error| broken(&error))?;
+        let entry = agent::Entry {
+            key: &key,
+            comment: &key_pair::comment(&record.file, &key),
+            lifetime: None,
+            confirm: false,
+        };
+        agent::add(&socket, entry).map_err(|error| broken(&error))?;
         call.say(format!("loaded {}", call.shown(&record.file)));
     }
     Ok(())

@@ -9,7 +9,7 @@ mod public_half;
 
 use std::path::PathBuf;
 
-pub use open::open;
+pub use open::{comment, open};
 pub use place::{DRAFT, Lock, new_draft, place, place_public, sweep_drafts};
 pub use public_half::{certificate, certificate_beside, identity, public_beside};
 

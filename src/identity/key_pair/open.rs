@@ -53,6 +53,18 @@ pub fn open(path: &Path, passphrase: Option<&Secret>) -> Result<PrivateKey, KeyF
         })
 }
 
+/// What ssh(1) calls an opened key in an agent: the comment that stands in the file, where its format
+/// has one, else the file's path.
+pub fn comment(path: &Path, key: &PrivateKey) -> Vec<u8> {
+    let within = key.comment().as_bytes();
+    let has_one =
+        || read(path).is_ok_and(|text| text.trim_start().starts_with(public_half::OPENSSH));
+    if !within.is_empty() || has_one() {
+        return within.to_owned();
+    }
+    path.as_os_str().as_encoded_bytes().to_owned()
+}
+
 /// The file's text. Anything that is not UTF-8 is no key file.
 pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
     use std::io::Read as _;

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use ssh_key::{HashAlg, PrivateKey};
+use ssh_key::PrivateKey;
 use tokio::time::timeout;
 
-use crate::identity::{Identity, agent};
+use crate::identity::{Identity, agent, key_pair};
+use crate::sanitise::sanitise;
 use crate::transport::native::Order;
 
 /// What the setting says.
@@ -30,15 +31,21 @@ pub(super) async fn give(order: &Order, identity: &Identity, key: &PrivateKey) {
         return;
     }
     let file = identity.file.clone().unwrap_or_default();
+    let comment = key_pair::comment(&file, key);
     if wish.ask {
-        let fingerprint = key.fingerprint(HashAlg::Sha256);
-        let text = format!("Add key {} ({fingerprint}) to agent?", file.display());
+        let named = sanitise(&String::from_utf8_lossy(&comment));
+        let text = format!("Add key {} ({named}) to agent?", file.display());
         if !matches!(order.asker.confirm(text).await, Ok(true)) {
             return;
         }
     }
-    let added = agent::add_to(socket, key, wish.lifetime, wish.confirm);
-    match timeout(Duration::from_secs(2), added).await {
+    let entry = agent::Entry {
+        key,
+        comment: &comment,
+        lifetime: wish.lifetime,
+        confirm: wish.confirm,
+    };
+    match timeout(Duration::from_secs(2), agent::add_to(socket, entry)).await {
         Ok(Ok(())) => tracing::info!("identity added to agent: {}", file.display()),
         Ok(Err(error)) => tracing::info!("could not add identity to agent: {error}"),
         Err(_) => tracing::info!("could not add identity to agent: it does not answer"),

@@ -186,6 +186,7 @@ impl Door<'_> {
                     refusal.methods.join(",")
                 );
                 if partial_success {
+                    signing.give_to_agent().await;
                     refusal.unusable.push(format!(
                         "{}: accepted, but the server wants more: {}",
                         name(identity),

@@ -137,30 +137,78 @@ fn the_agent_s_keys_are_used_alike() {
 #[test]
 fn add_keys_to_agent_adds_alike() {
     let mut both = Both::new("LogLevel ERROR");
-    let _agent = Agent::start(&mut both.world);
-    let ssh_add = |argument: &str| {
-        let mut command = both.world.command("ssh-add");
-        command.arg(argument);
-        // The comment is not carried over: `256 SHA256:… COMMENT (ED25519)`.
-        let told = run(command).stdout();
-        told.split(' ').take(2).collect::<Vec<_>>().join(" ")
+    let agent = Agent::start(&mut both.world);
+    let confirming = Agent::start_with(&both.world, "confirming", &both.askpass(&["yes"; 9]));
+    let list = |argument: &str| {
+        let all = [&agent.socket, &confirming.socket].map(|socket| {
+            let mut command = both.world.command("ssh-add");
+            command.env("SSH_AUTH_SOCK", socket).arg(argument);
+            run(command).stdout()
+        });
+        all.concat()
     };
-    let empty = || {
-        ssh_add("-D");
-    };
-    let look = || ssh_add("-l");
-    for (wish, added) in [
-        ("yes", true),
-        ("no", false),
-        ("confirm", true),
-        ("5m", true),
+    for (name, words) in [
+        ("rsa", "-t rsa -b 2048 -C my_rsa -N none -f rsa"),
+        ("unnamed", "-t ed25519 -C none -N none -f unnamed"),
+        ("pkcs8", "-t ecdsa -m PKCS8 -C lost -N none -f pkcs8"),
+        ("locked", "-t ed25519 -C my_locked -N secret -f locked"),
     ] {
-        let words = format!("-o AddKeysToAgent={wish} {{to}} {{id}} 127.0.0.1 echo in");
-        let case = both.case(wish, &words);
-        let case = case.environment(&both.askpass(&["yes"]));
-        let seen = case.before(&empty).after(&look).same();
-        assert_eq!(seen.after.contains("SHA256:"), added, "{wish}");
+        keygen(&both, words);
+        both.sshd.authorize(&public(&both, name));
     }
+    let empty = || {
+        list("-D");
+    };
+    let look = || list("-l");
+    let socket = confirming.socket.display().to_string();
+    let to_the_other = format!("confirm -o IdentityAgent={socket}");
+    for (wish, names, answers, added) in [
+        ("yes", "id rsa unnamed pkcs8", &[][..], true),
+        ("yes", "locked", &["secret"], true),
+        ("no", "locked", &["secret"], false),
+        ("confirm", "id", &[], true),
+        (&to_the_other, "id", &[], true),
+        ("5m", "id", &[], true),
+        // For a file in PEM ssh(1) asks about "(null)".
+        ("ask", "id", &["yes"], true),
+        ("ask", "id", &["no"], false),
+        ("ask", "id", &[""], true),
+        ("ask", "id", &[], false),
+        ("ask", "locked", &["secret", "yes"], true),
+        ("yes -o IdentityAgent=none", "id", &[], false),
+        ("yes -o IdentityAgent={work}/nothing", "id", &[], false),
+    ] {
+        for name in names.split(' ') {
+            let why = format!("{wish}, {name}, {answers:?}");
+            let words = format!(
+                "-o AddKeysToAgent={wish} {{to}} -i {{home}}/.ssh/{name} 127.0.0.1 echo in"
+            );
+            let case = both.case(&why, &words);
+            let case = case.environment(&both.askpass(answers));
+            let seen = case.before(&empty).after(&look).same();
+            assert_eq!(seen.after.contains("SHA256:"), added, "{why}");
+            // Used once more, now from the agent.
+            if name == "rsa" || wish == "confirm" {
+                let words = "-o IdentitiesOnly=no -o IdentityFile=none {to} 127.0.0.1 true";
+                let seen = both.case(&why, words).environment(&both.askpass(&[]));
+                assert_eq!(seen.same().status == Some(0), wish != "confirm", "{why}");
+            }
+        }
+    }
+    // A key that is there keeps its name and its constraints.
+    let renamed = || {
+        list("-D");
+        keygen_comment(&both, "rsa", "another");
+        agent.add(&both.world, "rsa");
+        keygen_comment(&both, "rsa", "my_rsa");
+    };
+    let words = "-o AddKeysToAgent=yes {to} -i {home}/.ssh/rsa 127.0.0.1 echo in";
+    let case = both.case("held already", words).before(&renamed);
+    assert!(case.after(&look).same().after.contains("another"));
+}
+
+fn keygen_comment(both: &Both, name: &str, comment: &str) {
+    keygen(both, &format!("-c -C {comment} -P none -f {name}"));
 }
 
 #[test]

@@ -18,9 +18,18 @@ pub struct Agent {
 impl Agent {
     /// Starts an empty agent; the world's SSH_AUTH_SOCK becomes its socket.
     pub fn start(world: &mut World) -> Self {
-        let socket = world.path("tmp/agent.sock");
+        let agent = Self::start_with(world, "agent", &[]);
+        world.set("SSH_AUTH_SOCK", &agent.socket);
+        agent
+    }
+
+    /// Starts an empty agent with these variables beside the world's (an SSH_ASKPASS); the world does
+    /// not know it.
+    pub fn start_with(world: &World, name: &str, variables: &[(String, String)]) -> Self {
+        let socket = world.path(&format!("tmp/{name}.sock"));
         let mut command = world.command("ssh-agent");
         command
+            .envs(variables.iter().cloned())
             .arg("-D")
             .arg("-a")
             .arg(&socket)
@@ -33,7 +42,6 @@ impl Agent {
             assert!(Instant::now() < end, "ssh-agent does not listen");
             std::thread::sleep(Duration::from_millis(5));
         }
-        world.set("SSH_AUTH_SOCK", &socket);
         Self { child, socket }
     }
 
