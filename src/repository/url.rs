@@ -51,15 +51,16 @@ fn scp(sites: &[Site], url: &str) -> Option<Repository> {
     if start.is_none() && authority.contains('/') {
         return None;
     }
-    let host = without_user(authority);
-    let inner = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'));
-    let (host, port) = match inner {
+    let inner = start.and_then(|start| authority[start + 1..].strip_suffix(']'));
+    // git takes a user within the brackets, too.
+    let (host, port) = match inner.map(without_user) {
         Some(inner) if inner.matches(':').count() == 1 => host_and_port(inner)?,
         Some(inner) => (inner, 22),
-        None => (host, 22),
+        None => (without_user(authority), 22),
     };
+    // git goes on at a `~` in second place, whatever stands in front of it (connect.c).
+    let home = path.as_bytes().get(1) == Some(&b'~');
+    let path = if home { &path[1..] } else { path };
     let site = site::by_ssh_host(sites, host, port)?;
     path::repository(&site, path.as_bytes()).ok().flatten()
 }
@@ -122,6 +123,11 @@ mod tests {
                 "git@[bitbucket.org:22]:ws/repo.git",
                 Some(CLOUD),
                 "scp with a port",
+            ),
+            (
+                "[git@bitbucket.org:22]:ws/repo",
+                Some(CLOUD),
+                "all of it within brackets",
             ),
             (
                 "git@[altssh.bitbucket.org:443]:ws/repo",

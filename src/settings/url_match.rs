@@ -246,17 +246,21 @@ pub fn host_matches(pattern: &str, host: &str) -> bool {
     all && labels.next().is_none()
 }
 
-/// Components between slashes, `.` and `..` resolved. `None`: a `..` too many.
+/// Components between slashes, `.` and `..` resolved; of two slashes in a row git makes an empty one.
+/// `None`: a `..` too many.
 fn components(path: &str) -> Option<Vec<String>> {
     let mut components = Vec::new();
     for component in path.split('/') {
         match normalised(component).as_str() {
-            "" | "." => {}
+            "." => {}
             ".." => {
                 components.pop()?;
             }
             component => components.push(component.to_owned()),
         }
+    }
+    if components.last().is_some_and(String::is_empty) {
+        components.pop();
     }
     Some(components)
 }

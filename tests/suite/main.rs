@@ -22,6 +22,7 @@ mod keys;
 mod kills;
 mod openssh;
 mod people;
+mod properties;
 mod repo;
 mod rooms;
 mod secrets;
