@@ -158,6 +158,11 @@ impl Attempts<'_> {
                 }
                 Outcome::NotLetIn(refusal) => {
                     if let Some(record) = self.judged(&going.identities) {
+                        if !refusal.unusable.is_empty() {
+                            // The server had nothing against it.
+                            let why = refusal.unusable;
+                            return Err(Failure::Unusable(Box::new(record.clone()), why));
+                        }
                         match self.judge(record, going.age)? {
                             Some(new) => going = Going::new(new),
                             None => going.age = Age::Listed,

@@ -69,6 +69,10 @@ pub enum Failure {
         /// Why the list was not read; `None`: there is no token.
         why: Option<provision::Error>,
     },
+    /// The server accepted a managed identity's public key, and its private key could not be used:
+    /// each reason, or the line that puts it right.
+    #[error("the key could not be used")]
+    Unusable(Box<Managed>, Vec<String>),
     /// The plan is at its end.
     #[error("nobody was served")]
     NotServed(Box<Tried>),

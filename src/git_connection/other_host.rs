@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::git_connection::failure::{Failure, Tried};
 use crate::git_connection::survey::Files;
 use crate::git_connection::variables;
-use crate::identity::Identity;
+use crate::identity::{Identity, Rank};
 use crate::prompt;
 use crate::repository::{Service, SshHost};
 use crate::settings::SshConfig;
@@ -84,11 +84,11 @@ fn identities(context: &Context, config: &SshConfig) -> Vec<Identity> {
     let typed = &config.command_line_identity_files;
     let nobody = typed.iter().any(|path| none(&path));
     let typed: Vec<_> = typed.iter().filter(|path| !none(path)).cloned().collect();
-    let mut named = files.existing(&typed, true);
+    let mut named = files.existing(&typed, Rank::CommandLine);
     let defaults = named.is_empty() && config.identity_files.is_empty() && !nobody;
-    named.extend(files.existing(&config.identity_files, false));
+    named.extend(files.existing(&config.identity_files, Rank::SshConfigOnly));
     if defaults && let Some(folder) = context.ssh_directory() {
-        named.extend(files.existing(&DEFAULT_FILES.map(|name| folder.join(name)), false));
+        named.extend(files.existing(&DEFAULT_FILES.map(|name| folder.join(name)), Rank::Rest));
     }
     let agent = std::mem::take(&mut files.agent);
     in_order(named, agent, config.identities_only == Some(true))

@@ -3,6 +3,7 @@
 //! Reads; asks nobody and writes nothing. `git bitbucket status` uses it as the corridor does, so
 //! that both speak of the same plan.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +12,7 @@ use crate::context::Context;
 use crate::identity::key_pair::KeyFileError;
 use crate::identity::learned::Learned;
 use crate::identity::survey::{NamedFile, Survey};
-use crate::identity::{Holder, Identity, Managed, agent, key_pair};
+use crate::identity::{Holder, Identity, Managed, Rank, agent, key_pair};
 use crate::provision::record::Records;
 use crate::repository::{Repository, Service, Site};
 use crate::settings::{Settings, Sourced, SshConfig};
@@ -51,7 +52,7 @@ pub fn gather<'a>(
     let (managed, lost) = managed_of(subject.site, records);
     let mut files = Files::new(context, config, &managed);
     let command_line_files = (!config.command_line_identity_files.is_empty())
-        .then(|| files.existing(&config.command_line_identity_files, true));
+        .then(|| files.existing(&config.command_line_identity_files, Rank::CommandLine));
     let statements = [
         &subject.settings.own,
         &subject.settings.by_url,
@@ -62,9 +63,10 @@ pub fn gather<'a>(
         .flat_map(|statement| &statement.identity_files)
         .map(|file| (file.value.clone(), files.named(&file.value)))
         .collect::<BTreeMap<_, _>>();
-    let ssh_config_files = files.existing(&config.identity_files, false);
+    let ssh_config_files = files.existing(&config.identity_files, Rank::SshConfigOnly);
     let default_files = files.default_files();
     let agent = std::mem::take(&mut files.agent);
+    let unusable = files.unusable.take();
     Survey {
         site: subject.site,
         repository: subject.repository,
@@ -89,6 +91,7 @@ pub fn gather<'a>(
         accounts: records.accounts(),
         managed,
         lost,
+        unusable,
         agent,
         default_files,
     }
@@ -146,6 +149,7 @@ pub(super) struct Files<'a> {
     context: &'a Context,
     managed: &'a [Identity],
     pub(super) agent: Vec<Identity>,
+    unusable: RefCell<Vec<(Rank, KeyFileError)>>,
 }
 
 impl<'a> Files<'a> {
@@ -155,6 +159,7 @@ impl<'a> Files<'a> {
             context,
             managed,
             agent: agent_keys(config, context),
+            unusable: RefCell::default(),
         }
     }
 
@@ -164,32 +169,32 @@ impl<'a> Files<'a> {
             return Vec::new();
         };
         let paths = DEFAULT_FILES.map(|name| directory.join(name));
-        self.existing(&paths, false)
+        self.existing(&paths, Rank::Rest)
     }
 
-    /// Those that can be offered. `warn`: the others are told as ssh(1) tells them.
-    pub(super) fn existing(&self, paths: &[PathBuf], warn: bool) -> Vec<Identity> {
+    /// Those that can be offered. The others are kept with the rank that names them; those of the
+    /// command line are told as ssh(1) tells them.
+    pub(super) fn existing(&self, paths: &[PathBuf], of: Rank) -> Vec<Identity> {
+        let warn = of == Rank::CommandLine;
         let mut found: Vec<Identity> = Vec::new();
         for path in paths {
-            match self.look(path) {
-                Ok(NamedFile::Usable(identity)) => found.push(*identity),
-                Ok(NamedFile::Missing) if warn => tracing::warn!(
+            match self.named(path) {
+                NamedFile::Usable(identity) => found.push(*identity),
+                NamedFile::Missing if warn => tracing::warn!(
                     "Warning: Identity file {} not accessible: No such file or directory.",
                     path.display()
                 ),
-                Ok(NamedFile::Missing) => {}
-                Ok(NamedFile::Unusable(why)) if warn => {
-                    tracing::warn!("Load key \"{}\": {why}", path.display());
-                }
-                Ok(NamedFile::Unusable(why)) => {
-                    tracing::debug!("Load key \"{}\": {why}", path.display());
-                }
-                Err(error) if warn => {
-                    for line in error.complaint().lines() {
-                        tracing::warn!("{line}");
+                NamedFile::Missing => {}
+                NamedFile::Unusable(error) => {
+                    if warn {
+                        for line in error.complaint().lines() {
+                            tracing::warn!("{line}");
+                        }
+                    } else {
+                        tracing::debug!("{}: {error}", path.display());
                     }
+                    self.unusable.borrow_mut().push((of, error));
                 }
-                Err(error) => tracing::debug!("{}: {error}", path.display()),
             }
         }
         found
@@ -198,26 +203,20 @@ impl<'a> Files<'a> {
     /// One file that somebody named: a managed identity's, a private key, or the public half of
     /// a key that the agent holds.
     fn named(&self, path: &Path) -> NamedFile {
-        self.look(path)
-            .unwrap_or_else(|error| NamedFile::Unusable(error.to_string()))
-    }
-
-    /// [`Files::named`], with the error of a file that is no key as it is.
-    fn look(&self, path: &Path) -> Result<NamedFile, KeyFileError> {
         let path = &self.context.directory.join(path);
         let of_record = |identity: &&Identity| identity.file.as_deref() == Some(path);
         if let Some(identity) = self.managed.iter().find(of_record) {
-            return Ok(NamedFile::Usable(Box::new(identity.clone())));
+            return NamedFile::Usable(Box::new(identity.clone()));
         }
         match key_pair::identity(path) {
-            Ok(identity) => Ok(self.with_holder(identity)),
-            Err(KeyFileError::Missing { .. }) => Ok(NamedFile::Missing),
-            Err(error) => Err(error),
+            Ok(identity) => self.with_holder(path, identity),
+            Err(KeyFileError::Missing { .. }) => NamedFile::Missing,
+            Err(error) => NamedFile::Unusable(error),
         }
     }
 
     /// A `.pub` file names a key that the agent must hold.
-    fn with_holder(&self, identity: Identity) -> NamedFile {
+    fn with_holder(&self, path: &Path, identity: Identity) -> NamedFile {
         if matches!(identity.holder, Holder::File(_)) {
             return NamedFile::Usable(Box::new(identity));
         }
@@ -229,7 +228,9 @@ impl<'a> Files<'a> {
         {
             NamedFile::Usable(Box::new(identity))
         } else {
-            NamedFile::Unusable("the agent does not hold this key".to_owned())
+            NamedFile::Unusable(KeyFileError::PublicOnly {
+                path: path.to_owned(),
+            })
         }
     }
 }

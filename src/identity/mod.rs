@@ -247,6 +247,8 @@ pub struct PassedOver {
     pub what: String,
     /// One clause.
     pub why: String,
+    /// The key file that is there and cannot be used. `None`: it was left out for another reason.
+    pub file: Option<key_pair::KeyFileError>,
 }
 
 /// The ordered list of identities that one connection may use.

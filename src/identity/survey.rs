@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::identity::{Account, Identity, Managed};
+use crate::identity::key_pair::KeyFileError;
+use crate::identity::{Account, Identity, Managed, Rank};
 use crate::repository::{Direction, Repository, Site};
 use crate::settings::{Settings, Sourced};
 
@@ -17,8 +18,8 @@ pub enum NamedFile {
     Usable(Box<Identity>),
     /// There is no such file.
     Missing,
-    /// It is there and cannot be used: one clause that says why.
-    Unusable(String),
+    /// It is there and cannot be used.
+    Unusable(KeyFileError),
 }
 
 /// Who served something before: an account, or a key whose account is not known.
@@ -67,6 +68,9 @@ pub struct Survey<'a> {
     pub managed: Vec<Identity>,
     /// Managed identities of the site whose key file has gone.
     pub lost: Vec<Managed>,
+    /// Key files of the command line, of ssh_config (as rank 4) and the default ones that are there
+    /// and cannot be used.
+    pub unusable: Vec<(Rank, KeyFileError)>,
     /// The agent's keys.
     pub agent: Vec<Identity>,
     /// `~/.ssh/id_ed25519`, `id_ecdsa`, `id_rsa`, those that exist.

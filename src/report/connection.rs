@@ -67,6 +67,16 @@ pub fn explain(failure: &Failure) -> Explanation {
             };
             told.hint(format!("git bitbucket login {}", record.account))
         }
+        Failure::Unusable(record, why) => {
+            let mut told = Explanation::new("Permission denied (publickey).").hint(format!(
+                "not used: {} of {} ({})",
+                record.file.display(),
+                record.account,
+                record.fingerprint
+            ));
+            told.hints.extend(why.iter().cloned());
+            told
+        }
         Failure::NotServed(tried) => not_served::explain(tried),
         // ssh(1)'s words alone: ours speak of Bitbucket.
         Failure::Elsewhere(failure) => Explanation {

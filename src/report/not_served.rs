@@ -2,7 +2,8 @@
 
 use super::{Explanation, TOKEN_PAGE};
 use crate::git_connection::failure::{Tried, named};
-use crate::identity::Rank;
+use crate::identity::key_pair::KeyFileError;
+use crate::identity::{PassedOver, Rank};
 use crate::sanitise::sanitise;
 use crate::settings::{Ignored, Lines, Origin};
 use crate::transport::Refusal;
@@ -29,6 +30,7 @@ fn repository_refused(tried: &Tried) -> Explanation {
         ));
     }
     hints.extend(refused_logins(tried));
+    hints.extend(unusable_files(tried));
     for (account, why) in &tried.not_made {
         hints.push(format!("no key was made for {account}: {why}"));
         hints.push(format!("git bitbucket key new --account {account}"));
@@ -67,6 +69,7 @@ fn login_refused(tried: &Tried, refusal: &Refusal) -> Explanation {
     for (_, refusal) in &tried.not_let_in {
         told.hints.extend(refusal.unusable.iter().cloned());
     }
+    told.hints.extend(unusable_files(tried));
     how_to_log_in(told, tried)
 }
 
@@ -103,11 +106,13 @@ fn nobody_to_go(tried: &Tried) -> Explanation {
         }
         _ => "Permission denied (publickey): there is no key for this repository here.",
     };
-    let mut told = Explanation::new(what);
+    let mut told = Explanation::new(complained(what, tried));
     // Where somebody was named, the reason why nobody goes is about that one.
-    if tried.closed_by.is_some() {
+    if tried.closed_by.is_none() {
+        told.hints.extend(unusable_files(tried));
+    } else {
         for passed_over in &tried.passed_over {
-            told = told.hint(format!("{} {}", passed_over.what, passed_over.why));
+            told.hints.extend(left_out(passed_over));
         }
         if let Some(obstacle) = &tried.obstacle {
             let obstacle = not_understood(obstacle);
@@ -115,10 +120,39 @@ fn nobody_to_go(tried: &Tried) -> Explanation {
             told.hints.extend(obstacle.hints);
         }
     }
+    let named = tried.closed_by.is_some();
+    if named && tried.closed_by != Some(Rank::CommandLine) && !unusable_files(tried).is_empty() {
+        return told;
+    }
     if tried.closed_by == Some(Rank::CommandLine) {
         return told.hint("without -i and --account the usual identity goes: git bitbucket status");
     }
     how_to_log_in(told, tried)
+}
+
+/// With ssh(1)'s box in front for a file that others may read; where the command line names it, it
+/// has been shown.
+fn complained(what: &str, tried: &Tried) -> String {
+    if tried.closed_by == Some(Rank::CommandLine) {
+        return what.to_owned();
+    }
+    let files = tried.passed_over.iter().filter_map(|one| one.file.as_ref());
+    let unprotected = files.filter(|error| matches!(error, KeyFileError::Unprotected { .. }));
+    let mut lines: Vec<_> = unprotected.map(KeyFileError::complaint).collect();
+    lines.push(what.to_owned());
+    lines.join("\n")
+}
+
+/// Key files that are there and cannot be used, each with the line that puts it right.
+fn unusable_files(tried: &Tried) -> Vec<String> {
+    let files = tried.passed_over.iter().filter(|one| one.file.is_some());
+    files.flat_map(left_out).collect()
+}
+
+fn left_out(passed_over: &PassedOver) -> Vec<String> {
+    let why = format!("{} {}", passed_over.what, passed_over.why);
+    let remedy = passed_over.file.as_ref().and_then(KeyFileError::remedy);
+    std::iter::once(sanitise(&why)).chain(remedy).collect()
 }
 
 /// Which keys were refused, one line for each login.

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::support::{ALICE, Output, World, run};
+use crate::support::{ALICE, Output, Running, World, run};
 
 const URL: &str = "git@bitbucket.org:acme/site.git";
 const HOST: &str = "git@bitbucket.org";
@@ -247,13 +247,19 @@ fn a_setting_of_the_wrong_kind_is_named_beside_an_account() {
 
 /// The line behind `hint: git config`, run by a shell.
 fn paste_the_remedy(world: &World, output: &Output) {
+    paste(world, output, "git config ");
+}
+
+/// The hint that begins so, run by a shell.
+fn paste(world: &World, output: &Output, beginning: &str) {
     let told = output.stderr();
-    let hints = told.lines().filter_map(|line| line.strip_prefix("hint: "));
-    let remedy = hints
-        .into_iter()
-        .find(|line| line.starts_with("git config "));
+    let mut hints = told.lines().filter_map(|line| line.strip_prefix("hint: "));
+    let hint = hints.find(|line| line.starts_with(beginning));
     let mut shell = world.command("sh");
-    shell.args(["-c", remedy.unwrap()]);
+    shell.args([
+        "-c",
+        hint.unwrap_or_else(|| panic!("{beginning:?}: {output}")),
+    ]);
     run(shell).succeeds();
 }
 
@@ -383,4 +389,82 @@ fn a_hook_that_cannot_know_what_is_wished_says_so_and_lets_git_go_on() {
         .git(&["-C", "site", "push", "-q"])
         .succeeds()
         .says("bad config value 'refus' for 'bitbucket.hooks.author'");
+}
+
+const BOX: &str = "@         WARNING: UNPROTECTED PRIVATE KEY FILE!          @\n";
+
+/// Fails as ssh does for a key that others may read, and is served once the hint is followed.
+#[track_caller]
+fn is_mended_by_chmod(world: &World, file: &str, words: &[&str]) {
+    let file = world.path("home/.ssh").join(file);
+    let open = std::fs::Permissions::from_mode(0o644);
+    std::fs::set_permissions(&file, open).unwrap();
+    let words = [words, &[HOST, FETCH]].concat();
+    let output = world.bitbucket_ssh(&words).fails_with(255).says(BOX);
+    let told = format!("Permissions 0644 for '{}' are too open.\n", file.display());
+    let output = output.says(&told).says("Permission denied (publickey)");
+    assert!(
+        !output.stderr().contains("git bitbucket key new"),
+        "{output}"
+    );
+    paste(world, &output, "chmod 600 ");
+    let mut program = world.command(env!("CARGO_BIN_EXE_bitbucket-ssh"));
+    program.args(&words);
+    let output = Running::start(program, b"0000".to_vec()).wait().succeeds();
+    assert!(!output.stderr().contains("UNPROTECTED"), "{output}");
+}
+
+#[test]
+fn a_private_key_that_others_may_read_is_mended_by_the_line_that_is_told() {
+    let mut world = World::new();
+    // A managed one: nothing is judged, since the server had nothing against it.
+    world.git(&["ls-remote", "-q", URL]).succeeds();
+    let requests = world.sandbox.requests().len();
+    is_mended_by_chmod(&world, "bitbucket_alice@example.com_ed25519", &[]);
+    assert_eq!(world.sandbox.requests().len(), requests, "not judged");
+    world.unset("BITBUCKET_EMAIL");
+    world.unset("BITBUCKET_API_TOKEN");
+    for name in ["work key", "id_ed25519"] {
+        let line = world.make_key(name, "");
+        world.sandbox.add_key(ALICE, &line, name);
+    }
+    let file = world.path("home/.ssh/work key");
+    let file = file.to_str().unwrap();
+    is_mended_by_chmod(&world, "work key", &["-i", file]);
+    world.configure("bitbucket.identityFile", file);
+    is_mended_by_chmod(&world, "work key", &[]);
+    world.configure("bitbucket.transport", "openssh");
+    is_mended_by_chmod(&world, "work key", &[]);
+    for setting in ["bitbucket.transport", "bitbucket.identityFile"] {
+        world
+            .git(&["config", "--global", "--unset", setting])
+            .succeeds();
+    }
+    let config = world.path("home/.ssh/config");
+    let lines = "Host bitbucket.org\n IdentityFile \"~/.ssh/work key\"\n IdentitiesOnly yes\n";
+    std::fs::write(&config, lines).unwrap();
+    is_mended_by_chmod(&world, "work key", &[]);
+    std::fs::remove_file(&config).unwrap();
+    std::fs::remove_dir_all(world.path("home/.ssh/bitbucket-ssh")).unwrap();
+    is_mended_by_chmod(&world, "id_ed25519", &[]);
+}
+
+#[test]
+fn a_named_pipe_is_no_key_file_and_nobody_waits_for_it() {
+    let world = World::new();
+    let pipe = world.path("home/.ssh/pipe");
+    let mut mkfifo = world.command("mkfifo");
+    mkfifo.args(["-m", "600"]).arg(&pipe);
+    run(mkfifo).succeeds();
+    let pipe = pipe.to_str().unwrap();
+    world
+        .bitbucket_ssh(&["-i", pipe, HOST, FETCH])
+        .fails_with(255)
+        .says(pipe);
+    world.configure("bitbucket.identityFile", pipe);
+    world
+        .bitbucket_ssh(&[HOST, FETCH])
+        .fails_with(255)
+        .says("is no key file: not a regular file");
+    nothing_was_made(&world, "a pipe");
 }

@@ -88,6 +88,7 @@ fn report(candidates: Vec<Candidate>) -> StatusReport {
         plan: Plan {
             candidates,
             passed_over: vec![PassedOver {
+                file: None,
                 what: "carol@example.com".to_owned(),
                 why: "no token here".to_owned(),
             }],

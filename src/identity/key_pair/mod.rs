@@ -7,7 +7,7 @@ mod open;
 mod place;
 mod public_half;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use open::{comment, open};
 pub use place::{DRAFT, Lock, new_draft, place, place_public, sweep_drafts};
@@ -95,6 +95,61 @@ pub enum KeyFileError {
 }
 
 impl KeyFileError {
+    /// The file it is about.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Missing { path }
+            | Self::Unreadable { path, .. }
+            | Self::Unprotected { path, .. }
+            | Self::Putty { path }
+            | Self::PublicOnly { path }
+            | Self::Encrypted { path }
+            | Self::WrongPassphrase { path }
+            | Self::Malformed { path, .. }
+            | Self::Unsupported { path, .. }
+            | Self::Exists { path }
+            | Self::Unwritable { path, .. } => path,
+        }
+    }
+
+    /// What is wrong, as one clause behind the file's name.
+    pub fn clause(&self) -> String {
+        match self {
+            Self::Unprotected { mode, .. } => {
+                format!("may be read by others (its permissions are 0{mode:03o})")
+            }
+            Self::Missing { .. } => "does not exist".to_owned(),
+            Self::Unreadable { why, .. } => format!("cannot be read: {why}"),
+            Self::Putty { .. } => "is a PuTTY key".to_owned(),
+            Self::PublicOnly { .. } => "names a key that the agent does not hold".to_owned(),
+            Self::Encrypted { .. } => "is protected by a passphrase".to_owned(),
+            Self::WrongPassphrase { .. } => "is not opened by the passphrase".to_owned(),
+            Self::Malformed { why, .. } => format!("is no key file: {why}"),
+            Self::Unsupported { why, .. } => why.clone(),
+            Self::Exists { .. } => "already exists".to_owned(),
+            Self::Unwritable { why, .. } => format!("cannot be written: {why}"),
+        }
+    }
+
+    /// The line that puts it right, to be pasted into a shell. `None`: there is none.
+    pub fn remedy(&self) -> Option<String> {
+        let path = self.path().display().to_string();
+        let plain = |c: char| c.is_ascii_alphanumeric() || "@.+-_/=,:".contains(c);
+        let word = if path.chars().all(plain) {
+            path
+        } else {
+            format!("'{}'", path.replace('\'', "'\\''"))
+        };
+        match self {
+            Self::Unprotected { .. } => Some(format!("chmod 600 {word}")),
+            Self::Putty { .. } => Some(format!(
+                "puttygen {word} -O private-openssh -o {word}.openssh"
+            )),
+            Self::PublicOnly { .. } => Some("ssh-add -l".to_owned()),
+            _ => None,
+        }
+    }
+
     /// What ssh(1) writes about a key file that it was told to use and cannot load (authfile.c,
     /// sshconnect2.c), in several lines where it does.
     pub fn complaint(&self) -> String {

@@ -77,7 +77,15 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
             why: crate::diagnostics::system_words(&error),
         },
     };
-    let file = std::fs::File::open(path).map_err(failed)?;
+    let mut options = std::fs::OpenOptions::new();
+    options.read(true);
+    // A pipe without a writer would never be opened otherwise.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(
+        &mut options,
+        rustix::fs::OFlags::NONBLOCK.bits().cast_signed(),
+    );
+    let file = options.open(path).map_err(failed)?;
     let malformed = |why: &str| KeyFileError::Malformed {
         path: path.to_owned(),
         why: why.to_owned(),

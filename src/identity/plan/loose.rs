@@ -17,6 +17,8 @@ impl Draft<'_, '_> {
         if survey.identities_only {
             return Vec::new();
         }
+        self.name_the_unusable(Rank::SshConfigOnly);
+        self.name_the_unusable(Rank::Rest);
         let offered: Vec<String> = before
             .iter()
             .flat_map(|candidate| match &candidate.offer {

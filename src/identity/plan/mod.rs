@@ -8,6 +8,7 @@ mod loose;
 mod standing;
 mod statements;
 
+use crate::identity::key_pair::KeyFileError;
 use crate::identity::survey::Survey;
 use crate::identity::{
     Account, AccountName, Candidate, Identity, Offer, PassedOver, Plan, Rank, Reason,
@@ -60,10 +61,34 @@ impl Draft<'_, '_> {
     }
 
     fn pass_over(&mut self, what: impl Into<String>, why: impl Into<String>) {
-        let passed_over = PassedOver {
+        self.leave_out(PassedOver {
             what: what.into(),
             why: why.into(),
-        };
+            file: None,
+        });
+    }
+
+    /// A key file that is there and cannot be used.
+    fn pass_over_file(&mut self, error: &KeyFileError) {
+        self.leave_out(PassedOver {
+            what: error.path().display().to_string(),
+            why: error.clause(),
+            file: Some(error.clone()),
+        });
+    }
+
+    /// Those that this rank names. Whether there is one.
+    fn name_the_unusable(&mut self, of: Rank) -> bool {
+        let unusable = self.survey.unusable.iter();
+        let mut found = false;
+        for (_, error) in unusable.filter(|(rank, _)| *rank == of) {
+            self.pass_over_file(error);
+            found = true;
+        }
+        found
+    }
+
+    fn leave_out(&mut self, passed_over: PassedOver) {
         if !self.plan.passed_over.contains(&passed_over) {
             self.plan.passed_over.push(passed_over);
         }

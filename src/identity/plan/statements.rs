@@ -13,6 +13,7 @@ impl Draft<'_, '_> {
         let survey = self.survey;
         if let Some(files) = &survey.command_line_files {
             self.plan.closed_by = Some(Rank::CommandLine);
+            self.name_the_unusable(Rank::CommandLine);
             let reason = Reason {
                 rank: Rank::CommandLine,
                 origin: Origin::CommandLine("-i".to_owned()),
@@ -63,6 +64,10 @@ impl Draft<'_, '_> {
         if !(survey.identities_only || survey.alias) {
             return Vec::new();
         }
+        // "This one and no other" holds as well where it cannot be used.
+        if self.name_the_unusable(Rank::SshConfigOnly) {
+            self.plan.closed_by = Some(Rank::SshConfigOnly);
+        }
         let files = survey
             .ssh_config_files
             .iter()
@@ -101,7 +106,7 @@ impl Draft<'_, '_> {
                 Some(NamedFile::Unusable(why)) => {
                     self.plan.closed_by = Some(rank);
                     let why = why.clone();
-                    self.pass_over(shown, why);
+                    self.pass_over_file(&why);
                 }
                 Some(NamedFile::Missing) | None => {
                     self.plan.closed_by = Some(rank);

@@ -159,6 +159,7 @@ fn planned(arrange: impl FnOnce(&mut Scene)) -> Plan {
         accounts: &scene.accounts,
         managed: scene.managed,
         lost: Vec::new(),
+        unusable: Vec::new(),
         agent: scene.agent,
         default_files: scene.default_files,
     };

@@ -93,7 +93,7 @@ impl Door<'_> {
                 Err(NotSigned::CallerGone) => return Err(Error::CallerGone),
                 Err(error) => {
                     complain(&error);
-                    refusal.unusable.push(error.to_string());
+                    refusal.unusable.push(error.hint());
                     return Ok(Answer::Next);
                 }
             },
@@ -207,7 +207,7 @@ impl Door<'_> {
             Err(error) => {
                 self.still_open(false).await?;
                 complain(&error);
-                refusal.unusable.push(error.to_string());
+                refusal.unusable.push(error.hint());
                 Ok(Answer::Next)
             }
         }
@@ -260,8 +260,8 @@ impl Door<'_> {
 fn complain(error: &NotSigned) {
     match error {
         NotSigned::NotOpened(why, None) => tracing::info!("{why}"),
-        NotSigned::NotOpened(_, Some(complaint)) => {
-            for line in complaint.lines() {
+        NotSigned::NotOpened(_, Some(error)) => {
+            for line in error.complaint().lines() {
                 tracing::warn!("{line}");
             }
         }

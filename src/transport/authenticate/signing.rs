@@ -26,12 +26,23 @@ pub(super) enum NotSigned {
     /// git is gone.
     #[error("the calling program has ended")]
     CallerGone,
-    /// The key's file was not opened: which, and why; and what ssh(1) says of it, if anything.
+    /// The key's file was not opened: which, and why; and what is wrong with it, if anything.
     #[error("{0}")]
-    NotOpened(String, Option<String>),
+    NotOpened(String, Option<KeyFileError>),
     /// The key cannot be used: which, and why.
     #[error("{0}")]
     Unusable(String),
+}
+
+impl NotSigned {
+    /// The lines that a refusal tells of it: why, or how to put it right where ssh(1)'s complaint
+    /// has said why.
+    pub(super) fn hint(&self) -> String {
+        match self {
+            Self::NotOpened(_, Some(error)) => error.remedy().unwrap_or_else(|| self.to_string()),
+            error => error.to_string(),
+        }
+    }
 }
 
 impl From<SendError> for NotSigned {
@@ -41,7 +52,7 @@ impl From<SendError> for NotSigned {
 }
 
 fn not_opened(error: &KeyFileError) -> NotSigned {
-    NotSigned::NotOpened(error.to_string(), Some(error.complaint()))
+    NotSigned::NotOpened(error.to_string(), Some(error.clone()))
 }
 
 /// One identity while it is offered.
