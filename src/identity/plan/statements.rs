@@ -123,11 +123,19 @@ impl Draft<'_, '_> {
         read_only && self.survey.direction == Direction::Push
     }
 
-    /// What served this repository before goes first within its rank.
+    /// What served this repository before goes first within its rank, and a key also on the
+    /// connection that it shares with others.
     fn served_first(&self, candidates: &mut [Candidate]) {
         let Some(served) = &self.survey.served_repository else {
             return;
         };
+        if let Served::Key(fingerprint) = served {
+            for candidate in candidates.iter_mut() {
+                if let Offer::Identities(keys) = &mut candidate.offer {
+                    keys.sort_by_key(|key| key.fingerprint().as_ref() != Some(fingerprint));
+                }
+            }
+        }
         let is_served = |candidate: &Candidate| match served {
             Served::Account(name) => candidate
                 .account

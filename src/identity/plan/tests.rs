@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use ssh_key::private::{Ed25519Keypair, KeypairData};
 
 use super::plan;
+use crate::identity::key_pair::KeyFileError;
 use crate::identity::survey::{NamedFile, Served, Survey};
 use crate::identity::{
     Account, AccountName, Holder, Identity, Managed, Offer, PassphrasePlace, Plan, Rank, State,
@@ -159,7 +160,7 @@ fn planned(arrange: impl FnOnce(&mut Scene)) -> Plan {
         accounts: &scene.accounts,
         managed: scene.managed,
         lost: Vec::new(),
-        unusable: Vec::new(),
+        unusable: scene.unusable,
         agent: scene.agent,
         default_files: scene.default_files,
     };
@@ -183,6 +184,7 @@ struct Scene {
     managed: Vec<Identity>,
     agent: Vec<Identity>,
     default_files: Vec<Identity>,
+    unusable: Vec<(Rank, KeyFileError)>,
 }
 
 impl Default for Scene {
@@ -204,6 +206,7 @@ impl Default for Scene {
             managed: Vec::new(),
             agent: Vec::new(),
             default_files: Vec::new(),
+            unusable: Vec::new(),
         }
     }
 }
@@ -476,6 +479,71 @@ fn what_was_learned_reorders_but_never_overrules() {
         key(12).fingerprint(),
         "what worked goes first"
     );
+}
+
+#[test]
+fn of_several_files_the_one_that_was_learned_goes_first() {
+    let files = ["/k/one", "/k/two", "/k/three"];
+    let order = |served: Option<Served>| -> Vec<PathBuf> {
+        let found = planned(|scene| {
+            scene.settings.plain = files_said(&files);
+            for (seed, name) in (5..).zip(files) {
+                scene.name_file(name, NamedFile::Usable(Box::new(file(name, seed))));
+            }
+            scene.served_repository = served;
+        });
+        assert_eq!(told(&found), ["3 keys"], "on one connection");
+        let Offer::Identities(keys) = &found.candidates[0].offer else {
+            panic!("keys")
+        };
+        keys.iter().filter_map(|key| key.file.clone()).collect()
+    };
+    let served = |seed| Some(Served::Key(key(seed).fingerprint().expect("a public key")));
+    let (one, two, three) = (files[0].into(), files[1].into(), files[2].into());
+    let in_file_order: Vec<PathBuf> = vec![one, two, three];
+    assert_eq!(order(None), in_file_order);
+    assert_eq!(order(served(99)), in_file_order, "another key was learned");
+    let [one, two, three] = <[PathBuf; 3]>::try_from(in_file_order).expect("three");
+    assert_eq!(order(served(6)), [two, one, three]);
+}
+
+#[test]
+fn identities_only_holds_also_where_its_file_cannot_be_used() {
+    let unusable = || KeyFileError::Unprotected {
+        path: PathBuf::from("/k/work"),
+        mode: 0o644,
+    };
+    for (rank, identities_only, expected, closed, why) in [
+        (
+            Rank::SshConfigOnly,
+            true,
+            vec![],
+            Some(Rank::SshConfigOnly),
+            "this one and no other",
+        ),
+        (
+            Rank::SshConfigOnly,
+            false,
+            vec!["a@x", "new b@x"],
+            None,
+            "one of many",
+        ),
+        (
+            Rank::Rest,
+            true,
+            vec!["a@x", "new b@x"],
+            None,
+            "a default file is nobody's word",
+        ),
+    ] {
+        let found = planned(|scene| {
+            scene.two_accounts();
+            scene.identities_only = identities_only;
+            scene.unusable = vec![(rank, unusable())];
+        });
+        assert_eq!(told(&found), expected, "{why}");
+        assert_eq!(found.closed_by, closed, "{why}");
+    }
 }
 
 #[test]

@@ -2,8 +2,10 @@
 
 mod hostile;
 mod refused;
+mod repositories;
 mod retry;
 mod said;
+mod scale;
 
 use sandbox::{Connection, Permission, SCOPES_ALL, Visibility};
 
