@@ -34,6 +34,19 @@ impl std::fmt::Debug for Secret {
     }
 }
 
+/// Keeps this process's memory, where tokens and keys are for a while, out of core dumps and away
+/// from the user's other processes (`/proc/PID/mem`, `environ`). What is started or becomes of this
+/// process by exec is as it would be. Linux only: elsewhere there is no such switch that children
+/// would not inherit.
+pub fn keep_out_of_dumps() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        // A kernel without it dumps as before.
+        let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    }
+}
+
 /// Where a token lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use bitbucket_ssh::clock::SystemClock;
 use bitbucket_ssh::commands::{self, House};
 use bitbucket_ssh::context::{Context, Environment};
+use bitbucket_ssh::secret;
 
 #[expect(
     clippy::disallowed_methods,
     reason = "the doorframe captures the process once"
 )]
 fn main() -> ExitCode {
+    secret::keep_out_of_dumps();
     let context = Context {
         environment: Environment::new(std::env::vars_os()),
         directory: std::env::current_dir().unwrap_or_default(),

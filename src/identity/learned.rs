@@ -217,7 +217,11 @@ fn change(context: &Context, apply: impl FnOnce(&mut Learned)) {
 fn write(path: &Path, before: &Learned, after: &Learned) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     make_private(folder)?;
-    let lock = File::create(folder.join("learned.lock"))?;
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let lock = options.open(folder.join("learned.lock"))?;
     if lock.try_lock().is_err() || read(path) != *before {
         return Ok(());
     }

@@ -1,6 +1,7 @@
 //! No token, no private key and no passphrase is ever shown, whatever is asked to be shown.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 
 use sandbox::RestFault;
@@ -208,4 +209,127 @@ fn a_passphrase_goes_from_askpass_to_the_key_and_nowhere_else() {
             assert!(!text.contains(PASSPHRASE), "{}", file.display());
         }
     }
+}
+
+/// Starts it with core dumps allowed, aborts it once `ready`, and tells whether it was dumped.
+fn is_dumped(world: &World, words: &[&str], ready: impl Fn() -> bool) -> bool {
+    let mut command = world.command("sh");
+    let script = "ulimit -c unlimited; exec \"$@\"";
+    command.args(["-c", script, "sh"]).args(words);
+    command
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while !ready() {
+        assert!(std::time::Instant::now() < end, "{words:?} is not ready");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let id = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(id, rustix::process::Signal::ABORT).unwrap();
+    child.wait().unwrap().core_dumped()
+}
+
+#[test]
+fn no_core_dump_holds_a_secret() {
+    let world = World::new();
+    // The near miss: another program in the same place, once it runs.
+    let begun = std::time::Instant::now();
+    let later = || begun.elapsed() > std::time::Duration::from_millis(500);
+    if !is_dumped(&world, &["sleep", "60"], later) {
+        println!("this machine dumps no core; nothing was looked at");
+        return;
+    }
+    // A server that says nothing: the token is in memory, and the key about to be used.
+    let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    silent.set_nonblocking(true).unwrap();
+    let place = silent.local_addr().unwrap().to_string();
+    let key = "bitbucket.https://bitbucket.org.sshHost";
+    world.git(&["config", "--global", key, &place]).succeeds();
+    let program = env!("CARGO_BIN_EXE_bitbucket-ssh");
+    let words = [
+        program,
+        "git@bitbucket.org",
+        "git-upload-pack 'acme/site.git'",
+    ];
+    let connected = || silent.accept().is_ok();
+    assert!(!is_dumped(&world, &words, connected));
+    let cores = std::fs::read_dir(world.path("work")).unwrap().flatten();
+    let cores = cores.filter(|entry| entry.file_name().to_string_lossy().starts_with("core"));
+    assert!(cores.count() <= 1, "the other program's alone");
+}
+
+#[test]
+fn neither_a_proxy_nor_the_ssh_that_takes_over_gets_the_token() {
+    let mut world = World::new();
+    world.configure("bitbucket.passphrase", "none");
+    let seen = world.path("tmp/seen");
+    let proxy = world.path("tmp/proxy");
+    let port = world.sandbox.ssh_port();
+    let script = format!(
+        "#!/bin/bash\n{{ echo \"$0 $*\"; env; }} >> '{}'\nexec 3<>/dev/tcp/127.0.0.1/{port}\n\
+         timeout 10 cat <&3 & cat >&3; kill $!\n",
+        seen.display()
+    );
+    std::fs::write(&proxy, script).unwrap();
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(&proxy, mode).unwrap();
+    let token = world.sandbox.add_token(ALICE, sandbox::SCOPES_MINIMUM);
+    world.set("BITBUCKET_API_TOKEN", &token);
+    world.set("SEEN_BY_CHILDREN", "as it came");
+    let option = format!("ProxyCommand={}", proxy.display());
+    world.set("GIT_SSH_COMMAND", &format!("bitbucket-ssh -o '{option}'"));
+    for transport in ["native", "openssh"] {
+        let _ = std::fs::remove_file(&seen);
+        world
+            .git(&["config", "--global", "bitbucket.transport", transport])
+            .succeeds();
+        world.git(&["ls-remote", "-q", URL]).succeeds();
+        // By openssh the proxy is a child of the ssh that this program has become.
+        let told = std::fs::read_to_string(&seen).unwrap();
+        assert!(told.contains("SEEN_BY_CHILDREN=as it came"), "{told}");
+        assert!(!told.contains(&token), "{transport}: {told}");
+    }
+}
+
+#[test]
+fn what_is_kept_is_the_user_s_alone_whatever_the_umask() {
+    let world = World::new();
+    std::fs::remove_dir_all(world.path("home/.ssh")).unwrap();
+    let known = world.path("tmp/known_hosts");
+    std::fs::write(&known, world.sandbox.known_hosts()).unwrap();
+    let config = world.path("home/.gitconfig");
+    let ssh = format!("bitbucket-ssh -o UserKnownHostsFile={}", known.display());
+    for (transport, arguments) in [
+        ("native", "ls-remote -q git@bitbucket.org:acme/site.git"),
+        ("openssh", "ls-remote -q git@bitbucket.org:acme/site.git"),
+        ("native", "bitbucket status git@bitbucket.org:acme/site.git"),
+    ] {
+        let mut shell = world.command("sh");
+        let script = format!("umask 0; exec git -c core.sshCommand='{ssh}' {arguments}");
+        world
+            .git(&["config", "--global", "bitbucket.transport", transport])
+            .succeeds();
+        shell.args(["-c", &script]);
+        run(shell).succeeds();
+    }
+    let mut looked_at = 0;
+    for kept in ["home/.ssh", "home/.local/state/bitbucket-ssh"] {
+        for file in files_below(&world.path(kept)) {
+            let mut path = file.as_path();
+            // The public half may be seen; the folders it lies in may not.
+            if file.extension().is_some_and(|end| end == "pub") {
+                path = file.parent().unwrap();
+            }
+            while path.starts_with(world.path(kept)) {
+                let mode = std::fs::metadata(path).unwrap().permissions().mode();
+                assert_eq!(mode & 0o077, 0, "{}: {:o}", path.display(), mode);
+                path = path.parent().unwrap();
+            }
+            looked_at += 1;
+        }
+    }
+    assert!(looked_at >= 6, "{looked_at} files");
+    assert!(config.exists());
 }

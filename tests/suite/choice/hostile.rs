@@ -124,3 +124,123 @@ fn a_repository_that_is_none_of_its_remotes_is_none_of_its_business() {
     world.git(&["-C", "site", "ls-remote", url]).succeeds();
     assert_eq!(logins(&world, before + 1), [ALICE]);
 }
+
+#[test]
+fn only_a_regular_file_of_the_user_s_outside_of_it_is_an_identity() {
+    let world = two_accounts();
+    with_keys(&world);
+    cloned(&world);
+    let line = world.make_key("own", "");
+    world.sandbox.add_key(BOB, &line, "own");
+    world
+        .sandbox
+        .grant(BOB, "acme/site", Some(sandbox::Permission::Read));
+    let ssh = world.path("home/.ssh");
+    let inside = world.path("work/site/key");
+    std::fs::copy(ssh.join("own"), &inside).unwrap();
+    let leads_to = |target: &std::path::Path, name: &str| {
+        let path = ssh.join(name);
+        std::os::unix::fs::symlink(target, &path).unwrap();
+        path
+    };
+    let (into, out_of) = (
+        leads_to(&inside, "into"),
+        leads_to(&ssh.join("own"), "link"),
+    );
+    let nowhere = leads_to(&ssh.join("gone"), "nowhere");
+    let pipe = ssh.join("pipe");
+    let mut mkfifo = world.command("mkfifo");
+    mkfifo.args(["-m", "600"]).arg(&pipe);
+    crate::support::run(mkfifo).succeeds();
+    let strangers = ssh.join("strangers");
+    std::fs::copy(ssh.join("own"), &strangers).unwrap();
+    let given = std::os::unix::fs::chown(&strangers, Some(1234), None).is_ok();
+    let text = |path: &std::path::Path| path.to_str().unwrap().to_owned();
+    let mut refused = vec![
+        (text(&into), "a link into the repository"),
+        (text(&nowhere), "a link to nothing"),
+        (text(&pipe), "a named pipe"),
+        (text(&ssh), "a folder"),
+        ("/dev/zero".to_owned(), "a device"),
+        ("key".to_owned(), "relative to the repository"),
+        ("../../home/.ssh/own".to_owned(), "relative, and outside"),
+    ];
+    if given {
+        refused.push((text(&strangers), "another user's"));
+    }
+    let goes = |file: &str| {
+        super::forget_lessons(&world);
+        let setting = ["-C", "site", "config", "bitbucket.identityFile", file];
+        world.git(&setting).succeeds();
+        let before = count(&world);
+        world.git(&["-C", "site", "fetch", "-q"]).succeeds();
+        logins(&world, before)
+    };
+    for (file, why) in &refused {
+        assert_eq!(goes(file), [ALICE], "{why}");
+        let status = world.git(&["-C", "site", "bitbucket", "status"]).succeeds();
+        assert!(status.stdout().contains(file.as_str()), "{why}: {status}");
+    }
+    // The near misses: a file of the user's, by its name, by `~`, by a link.
+    for file in [&text(&ssh.join("own")), "~/.ssh/own", &text(&out_of)] {
+        assert_eq!(goes(file), [BOB], "{file}");
+    }
+}
+
+#[test]
+fn what_it_includes_says_no_more_than_itself_and_sends_nothing_elsewhere() {
+    let world = two_accounts();
+    cloned(&world);
+    // A listener to whom a token, a request or a session would come.
+    let elsewhere = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    elsewhere.set_nonblocking(true).unwrap();
+    let place = elsewhere.local_addr().unwrap();
+    let marker = world.path("tmp/ran");
+    let outside = world.path("tmp/outside.inc");
+    let lines = format!(
+        "[bitbucket]\n\tprovision = auto\n\tkeyType = rsa\n\totherHosts = native\n\
+         [bitbucket \"https://bitbucket.org\"]\n\tapiUrl = http://{place}/2.0\n\tsshHost = {place}\n\
+         [bitbucket \"http://{place}\"]\n\ttype = datacenter\n\
+         [http]\n\tproxy = http://{place}\n\tsslVerify = false\n\tsslCAInfo = {0}\n\
+         [credential]\n\thelper = \"!touch {0}\"\n[core]\n\taskPass = touch {0}\n",
+        marker.display()
+    );
+    std::fs::write(&outside, lines).unwrap();
+    say(&world, "include.path", outside.to_str().unwrap());
+    // A key is about to be made, so that the API and every token source are asked.
+    world.configure("bitbucket.provision", "never");
+    say(&world, "bitbucket.account", BOB);
+    world
+        .git(&["-C", "site", "fetch"])
+        .fails_with(128)
+        .says(BOB);
+    assert!(world.sandbox.keys(BOB).is_empty(), "auto is not its to say");
+    world
+        .git(&["config", "--global", "bitbucket.provision", "auto"])
+        .succeeds();
+    world
+        .sandbox
+        .grant(BOB, "acme/site", Some(sandbox::Permission::Read));
+    let before = count(&world);
+    world.git(&["-C", "site", "fetch", "-q"]).succeeds();
+    assert_eq!(
+        logins(&world, before),
+        [BOB],
+        "an account that is logged in"
+    );
+    let key = world.sandbox.keys(BOB).remove(0);
+    assert!(key.key.starts_with("ssh-ed25519 "), "{key:?}");
+    // An account that nobody logged in has no token: nothing is made.
+    world
+        .git(&[
+            "-C",
+            "site",
+            "config",
+            "bitbucket.account",
+            "eve@example.com",
+        ])
+        .succeeds();
+    world.git(&["-C", "site", "fetch"]).fails_with(128);
+    assert!(!marker.exists(), "no program of theirs ran");
+    assert!(elsewhere.accept().is_err(), "nobody came there");
+}
