@@ -52,3 +52,11 @@ pub(super) fn shown(context: &Context, path: &Path) -> String {
         _ => path.display().to_string(),
     }
 }
+
+/// A text as one word of a shell; `~/` is left for the shell.
+pub(super) fn word(text: &str) -> String {
+    match text.strip_prefix("~/") {
+        Some(rest) => format!("~/{}", super::hook::quoted(rest)),
+        None => super::hook::quoted(text),
+    }
+}

@@ -15,6 +15,7 @@ mod login;
 mod logout;
 mod manual;
 mod migrate;
+mod other_tools;
 mod owner;
 mod repo;
 mod rooms;

@@ -4,6 +4,8 @@
 /// A `Host` block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Block {
+    /// The line of `Host`, from 1.
+    pub(super) line: usize,
     /// The patterns behind `Host`.
     pub(super) patterns: Vec<String>,
     /// Directives in order: key in lower case, value without quotes around it.
@@ -28,7 +30,7 @@ impl Block {
 pub(super) fn blocks(text: &str) -> Vec<Block> {
     let mut found: Vec<Block> = Vec::new();
     let mut inside = false;
-    for line in text.lines() {
+    for (index, line) in text.lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
@@ -41,6 +43,7 @@ pub(super) fn blocks(text: &str) -> Vec<Block> {
                 inside = true;
                 let patterns = value.split_whitespace();
                 found.push(Block {
+                    line: index + 1,
                     patterns: patterns
                         .map(|name| name.trim_matches('"').to_owned())
                         .collect(),
@@ -70,6 +73,7 @@ mod tests {
             \tIdentityFile \"~/.ssh/a b\"\n# HostName no\nMatch all\nHostName y\nHost c\n";
         let found = blocks(text);
         assert_eq!(found.len(), 2);
+        assert_eq!((found[0].line, found[1].line), (2, 8));
         assert_eq!(
             found[0].names().collect::<Vec<_>>(),
             ["bitbucket.org-work", "b"]

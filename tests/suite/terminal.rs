@@ -21,10 +21,11 @@ fn newcomer() -> World {
 }
 
 /// A program of this machine on a terminal of its own.
-pub(crate) struct Terminal(pub(crate) OsSession);
+pub struct Terminal(pub OsSession);
 
 impl Terminal {
-    pub(crate) fn start(world: &World, program: &str, arguments: &[&str]) -> Self {
+    /// Starts it; it waits a minute for what it is to show.
+    pub fn start(world: &World, program: &str, arguments: &[&str]) -> Self {
         let mut command = world.command(program);
         command.args(arguments).env("TERM", "dumb");
         let mut session = OsSession::spawn(command).unwrap();
@@ -32,21 +33,26 @@ impl Terminal {
         Self(session)
     }
 
+    /// Fails the test unless this text is shown.
     #[track_caller]
-    pub(crate) fn sees(&mut self, text: &str) {
+    pub fn sees(&mut self, text: &str) {
         if let Err(error) = self.0.expect(text) {
             let rest = self.0.check(Regex("(?s).*"));
             panic!("{text:?} is not shown: {error} {rest:?}");
         }
     }
 
-    pub(crate) fn types(&mut self, line: &str) {
+    /// Types a line.
+    pub fn types(&mut self, line: &str) {
         self.0.send_line(line).unwrap();
     }
 
     /// What is shown from here on, and the exit status.
-    pub(crate) fn ends(mut self) -> (String, i32) {
-        let rest = self.0.expect(Eof).unwrap();
+    pub fn ends(mut self) -> (String, i32) {
+        let rest = self.0.expect(Eof).unwrap_or_else(|error| {
+            let shown = self.0.check(Regex("(?s).*"));
+            panic!("it does not end: {error} {shown:?}")
+        });
         let text = String::from_utf8_lossy(rest.as_bytes()).into_owned();
         match self.0.get_process().wait().unwrap() {
             WaitStatus::Exited(_, status) => (text, status),

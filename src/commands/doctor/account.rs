@@ -2,13 +2,14 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::finding::Finding;
+use super::finding::{Finding, counted};
 use super::patient::{Patient, word};
 use crate::bitbucket::{Error, KeyRegistry, RegisteredKey, credential};
 use crate::commands::Rooms;
 use crate::commands::login::{Refusal, check as ask, token_page, where_it_lies};
 use crate::identity::Managed;
 use crate::repository::Site;
+use crate::secret::TokenPlace;
 
 /// Told from this long before the end.
 const SOON: SignedDuration = SignedDuration::from_hours(24 * 14);
@@ -82,29 +83,35 @@ struct Subject<'a> {
 }
 
 impl Subject<'_> {
-    fn login(&self) -> String {
-        format!(
+    /// Logs in again; a token of the environment would stand before the new one.
+    fn login(&self, place: Option<TokenPlace>) -> String {
+        let line = format!(
             "git bitbucket login {} --site {}",
             word(self.name),
             word(&self.site.url)
-        )
+        );
+        match place {
+            Some(TokenPlace::Environment) => format!("unset BITBUCKET_API_TOKEN; {line}"),
+            _ => line,
+        }
     }
 
     fn check(&self) -> Vec<Finding> {
         let token = match self.rooms.token(self.site, self.name) {
             Ok(Some(token)) => token,
             Ok(None) => {
-                let token = Finding::warn("token", "no API token is here").next(self.login());
+                let token = Finding::warn("token", "no API token is here").next(self.login(None));
                 return self.without_list(token, "there is no token to ask with");
             }
             Err(error) => {
-                let token = Finding::fail("token", error.to_string()).next(self.login());
+                let token = Finding::fail("token", error.to_string()).next(self.login(None));
                 return self.without_list(token, "the token cannot be read");
             }
         };
+        let from = token.place;
         let place = self.patient.context.records_directory();
         let place = place.map_or_else(String::new, |folder| self.patient.shown(&folder));
-        let place = where_it_lies(token.place, &place);
+        let place = where_it_lies(from, &place);
         if self.patient.offline {
             let there = Finding::ok("token", format!("there: {place}; not checked (--offline)"));
             return self.without_list(there, "--offline");
@@ -128,21 +135,22 @@ impl Subject<'_> {
                 let mut findings = self.without_list(token, "the token lacks scopes");
                 let missing = missing.join(" ");
                 findings.push(
-                    Finding::fail("token-scopes", format!("missing: {missing}")).next(format!(
-                        "{} # with a token of {}",
-                        self.login(),
-                        token_page(self.site)
-                    )),
+                    Finding::fail(
+                        "token-scopes",
+                        format!("missing: {missing} (tokens: {})", token_page(self.site)),
+                    )
+                    .next(self.login(Some(from))),
                 );
                 findings
             }
             Err(Refusal::Site(why @ Error::TokenRefused { .. })) => {
-                let token = Finding::fail("token", format!("{why} ({place})")).next(self.login());
+                let token =
+                    Finding::fail("token", format!("{why} ({place})")).next(self.login(Some(from)));
                 self.without_list(token, "the token is refused")
             }
             Err(Refusal::Site(why)) => {
                 let token = Finding::warn("token", format!("could not be checked: {why}"))
-                    .next("git bitbucket doctor");
+                    .next(self.patient.again(""));
                 self.without_list(token, "the site could not be asked")
             }
         }
@@ -150,8 +158,9 @@ impl Subject<'_> {
 
     /// Cloud and Data Center tell nobody when an API token ends.
     fn expiry_of_token(&self) -> Finding {
-        Finding::skip("token-expiry", "the site tells no expiry of tokens")
-            .next(token_page(self.site))
+        let page = token_page(self.site);
+        let text = format!("the site tells no expiry of tokens; its page does: {page}");
+        Finding::skip("token-expiry", text)
     }
 
     fn without_list(&self, token: Finding, why: &str) -> Vec<Finding> {
@@ -165,7 +174,7 @@ impl Subject<'_> {
         let now = self.patient.context.clock.now();
         let account = word(self.name);
         let mut findings = Vec::new();
-        for record in &self.own {
+        for record in self.own.iter().filter(|record| self.patient.uses(record)) {
             let file = self.patient.shown(&record.file);
             let mut expires = record.expires;
             if let Some(listed) = listed {
@@ -193,7 +202,10 @@ impl Subject<'_> {
             findings.push(age(record.created, now, &rotate).about(&file));
         }
         if let (Some(listed), true) = (listed, self.own.is_empty()) {
-            let text = format!("{} on the site, none of them made here", listed.len());
+            let text = match listed.len() {
+                0 => "none on the site yet".to_owned(),
+                number => format!("{} on the site, none made here", counted(number, "key")),
+            };
             findings.push(Finding::ok("account-keys", text));
         }
         findings
@@ -210,7 +222,12 @@ fn expiry(expires: Option<Timestamp>, now: Timestamp, rotate: &str) -> Finding {
     if left <= SignedDuration::ZERO {
         Finding::fail(check, format!("expired on {date}")).next(rotate)
     } else if left < SOON {
-        Finding::warn(check, format!("expires on {date}")).next(rotate)
+        let days = usize::try_from(left.as_hours() / 24).unwrap_or_default();
+        let text = match days {
+            0 => "within a day".to_owned(),
+            days => format!("in {}", counted(days, "day")),
+        };
+        Finding::warn(check, format!("expires on {date}, {text}")).next(rotate)
     } else {
         Finding::ok(check, format!("expires on {date}"))
     }
@@ -219,10 +236,17 @@ fn expiry(expires: Option<Timestamp>, now: Timestamp, rotate: &str) -> Finding {
 fn age(created: Timestamp, now: Timestamp, rotate: &str) -> Finding {
     let check = "key-age";
     let days = now.duration_since(created).as_hours() / 24;
+    let days = usize::try_from(days).unwrap_or_default();
     if now.duration_since(created) > OLD {
-        Finding::warn(check, format!("{days} days old")).next(rotate)
+        Finding::warn(check, format!("{} old", counted(days, "day"))).next(rotate)
     } else {
-        Finding::ok(check, format!("{days} days old"))
+        Finding::ok(
+            check,
+            match days {
+                0 => "made today".to_owned(),
+                days => format!("{} old", counted(days, "day")),
+            },
+        )
     }
 }
 

@@ -1,6 +1,6 @@
 //! The agent: reachable, holds the key, not too many others.
 
-use super::finding::Finding;
+use super::finding::{Finding, counted};
 use super::patient::{Patient, word};
 use crate::identity::{Holder, Identity, Offer, agent, key_pair};
 
@@ -26,7 +26,7 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
     };
     let mut findings = vec![Finding::ok(
         "agent",
-        format!("answers at {}", socket.display()),
+        format!("answers at {}", patient.shown(&socket)),
     )];
     findings.extend(key(patient, &held));
     let number = held.len();
@@ -38,7 +38,7 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
             .first()
             .is_some_and(|first| first.account.is_some());
     findings.push(if number <= MOST_KEYS {
-        Finding::ok("agent-keys", format!("{number} keys"))
+        Finding::ok("agent-keys", counted(number, "key"))
     } else if chosen {
         Finding::ok(
             "agent-keys",
@@ -51,7 +51,10 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
                 "{number} keys: servers hang up after six, so the right one may not be reached"
             ),
         )
-        .next("git bitbucket use ACCOUNT")
+        .next(match patient.account() {
+            Some(account) => format!("git bitbucket use {} --global", word(&account)),
+            None => "git bitbucket login".to_owned(),
+        })
     });
     findings
 }

@@ -29,6 +29,15 @@ impl Verdict {
     }
 }
 
+/// `1 key`, `2 keys`.
+pub(super) fn counted(number: usize, noun: &str) -> String {
+    match (number, noun.strip_suffix('s')) {
+        (1, _) => format!("1 {noun}"),
+        (_, Some(stem)) => format!("{number} {stem}ses"),
+        (_, None) => format!("{number} {noun}s"),
+    }
+}
+
 /// One check of one thing.
 #[derive(Debug, Clone)]
 pub(super) struct Finding {
@@ -66,7 +75,8 @@ pub(super) enum Fix {
 }
 
 impl Finding {
-    fn new(check: &'static str, verdict: Verdict, text: impl Into<String>) -> Self {
+    /// With this verdict.
+    pub(super) fn new(check: &'static str, verdict: Verdict, text: impl Into<String>) -> Self {
         Self {
             check,
             subject: None,

@@ -1,13 +1,14 @@
 //! Host keys: known_hosts against the published ones, revoked ones, and what the site publishes
 //! today.
 
+mod online;
+
 use std::path::{Path, PathBuf};
 
 use ssh_key::PublicKey;
 
-use super::finding::{Finding, Fix};
+use super::finding::{Finding, Fix, counted};
 use super::patient::{Patient, word};
-use crate::bitbucket;
 use crate::git_connection::endpoints;
 use crate::host_key::revoked::{self, RevokedKeys};
 use crate::host_key::{KnownFrom, Line, known_hosts, published};
@@ -24,12 +25,14 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
     let files = known_hosts_files(config, patient.context);
     let known = known_hosts::load(&files);
     let site = patient.site();
+    let today = online::today(patient);
     let mut findings = Vec::new();
     if site.kind == SiteKind::Cloud {
         for name in endpoints::PUBLISHED_NAMES {
             let port = if name.starts_with("altssh") { 443 } else { 22 };
             let name = known_hosts::name(name, port);
-            findings.extend(published_name(patient, &name, &known.keys_of(&name)));
+            let lines = known.keys_of(&name);
+            findings.extend(published_name(patient, &name, &lines, today.keys()));
         }
     }
     for endpoint in examined
@@ -44,7 +47,13 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
         let number = known.keys_of(&name).len();
         findings.push(if number == 0 {
             let next = match site.kind {
-                SiteKind::Cloud => format!("ssh -p {} git@{}", address.port, word(&address.host)),
+                SiteKind::Cloud => {
+                    format!(
+                        "bitbucket-ssh -p {} git@{}",
+                        address.port,
+                        word(&address.host)
+                    )
+                }
                 SiteKind::DataCenter => format!("git bitbucket login --site {}", word(&site.url)),
             };
             Finding::warn(
@@ -54,12 +63,13 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
             .next(next)
             .about(name)
         } else {
-            Finding::ok("host-keys", format!("{number} lines of known_hosts")).about(name)
+            let text = format!("{} of known_hosts", counted(number, "line"));
+            Finding::ok("host-keys", text).about(name)
         });
     }
     findings.extend(withdrawn(patient, &files));
-    findings.push(revocation_list(config));
-    findings.push(online(patient));
+    findings.push(revocation_list(patient, config));
+    findings.push(online::check(patient, today, &known, &files));
     findings
 }
 
@@ -68,6 +78,7 @@ fn published_name(
     patient: &Patient<'_>,
     name: &str,
     lines: &[(PublicKey, KnownFrom)],
+    today: &[PublicKey],
 ) -> Vec<Finding> {
     let check = "host-keys";
     if lines.is_empty() {
@@ -80,7 +91,8 @@ fn published_name(
         KnownFrom::Authority(_) | KnownFrom::Published | KnownFrom::Site => None,
     };
     for (key, from) in lines {
-        if !published::is_published(key) && !published::is_withdrawn(key) {
+        let new = today.iter().any(|new| new.key_data() == key.key_data());
+        if !new && !published::is_published(key) && !published::is_withdrawn(key) {
             let next = match line_of(from) {
                 Some(line) => format!(
                     "ssh-keygen -f {} -R {}",
@@ -113,12 +125,13 @@ fn published_name(
             .filter_map(|key| Some(format!("{name} {}", bare(key)?)))
             .collect();
         let text = format!(
-            "{} of the {} published keys are not in known_hosts",
+            "{} of the {} published keys {} not in known_hosts",
             missing.len(),
-            published::keys().len()
+            published::keys().len(),
+            if missing.len() == 1 { "is" } else { "are" },
         );
         let mut finding = Finding::warn(check, text)
-            .next("git bitbucket doctor --fix")
+            .next(patient.again("--fix --yes"))
             .about(name);
         finding.fix = file.map(|file| Fix::AddLines(file, new));
         findings.push(finding);
@@ -156,7 +169,7 @@ fn withdrawn(patient: &Patient<'_>, files: &[PathBuf]) -> Vec<Finding> {
                 findings.push(
                     Finding::fail(check, text)
                         .about(format!("{shown}:{}", place.number))
-                        .next(format!("sed -i {}d {}", place.number, word(&shown))),
+                        .next(patient.edited(file, &format!("{}d", place.number))),
                 );
             } else if !revoked && published::is_withdrawn(&key) {
                 findings.push(
@@ -165,7 +178,7 @@ fn withdrawn(patient: &Patient<'_>, files: &[PathBuf]) -> Vec<Finding> {
                         "the line trusts a key that Bitbucket withdrew in 2023",
                     )
                     .about(format!("{shown}:{}", place.number))
-                    .next("git bitbucket doctor --fix")
+                    .next(patient.again("--fix --yes"))
                     .fix(Fix::RemoveLine(file.clone(), line.to_owned())),
                 );
             }
@@ -192,7 +205,7 @@ fn key_of(line: &str) -> Option<(bool, PublicKey)> {
     Some((revoked, PublicKey::from_openssh(key).ok()?))
 }
 
-fn revocation_list(config: &SshConfig) -> Finding {
+fn revocation_list(patient: &Patient<'_>, config: &SshConfig) -> Finding {
     let check = "revoked-host-keys";
     let Some(file) = config
         .revoked_host_keys
@@ -201,64 +214,36 @@ fn revocation_list(config: &SshConfig) -> Finding {
     else {
         return Finding::ok(check, "RevokedHostKeys is not set");
     };
-    let about = file.display().to_string();
+    let about = patient.shown(file);
     match revoked::load(file) {
-        RevokedKeys::Unreadable { why, .. } => Finding::fail(
-            check,
-            format!("it cannot be read, so no host is trusted: {why}"),
-        )
-        .next(format!("ls -l {}", word(&about)))
-        .about(about),
+        RevokedKeys::Unreadable { why, .. } => {
+            let next = if !file.exists() {
+                format!("touch {}", word(&about))
+            } else if std::fs::File::open(file).is_err() {
+                format!("chmod u+r {}", word(&about))
+            } else {
+                patient.opened(file)
+            };
+            let text = format!("it cannot be read, so no host is trusted: {why}");
+            Finding::fail(check, text).next(next).about(about)
+        }
         RevokedKeys::Keys { keys, .. } => {
             let ours = published::keys()
                 .iter()
                 .any(|key| keys.contains(key.key_data()));
             if ours {
+                let text = std::fs::read_to_string(file).unwrap_or_default();
+                let lines = text.lines().enumerate().filter(|(_, line)| {
+                    let key = PublicKey::from_openssh(line.trim());
+                    key.is_ok_and(|key| published::is_published(&key))
+                });
+                let script: Vec<_> = lines.map(|(index, _)| format!("{}d", index + 1)).collect();
                 Finding::fail(check, "it names a key that Bitbucket publishes")
-                    .next(format!("grep -n . {}", word(&about)))
+                    .next(patient.edited(file, &script.join(";")))
                     .about(about)
             } else {
-                Finding::ok(check, format!("{} keys", keys.len())).about(about)
+                Finding::ok(check, counted(keys.len(), "key")).about(about)
             }
         }
-    }
-}
-
-/// The keys built in against those that Cloud publishes today.
-fn online(patient: &Patient<'_>) -> Finding {
-    let check = "host-keys-published";
-    if patient.offline {
-        return Finding::skip(check, "--offline").next("git bitbucket doctor");
-    }
-    let site = patient.site();
-    match bitbucket::published_host_keys(patient.context, &site, &patient.http(&site)) {
-        Ok(None) => Finding::skip(check, format!("{} publishes none over HTTPS", site.url)),
-        Ok(Some(text)) => {
-            let today: Vec<PublicKey> = text
-                .lines()
-                .filter_map(|line| Some(key_of(line)?.1))
-                .collect();
-            let new = today
-                .iter()
-                .filter(|key| !published::is_published(key))
-                .count();
-            if today.is_empty() {
-                Finding::warn(check, "the page with the host keys is not understood")
-                    .next(format!("curl -s {}/site/ssh", site.url))
-            } else if new > 0 {
-                Finding::warn(
-                    check,
-                    format!("{new} published keys are new: this program is older than they are"),
-                )
-                .next(format!(
-                    "curl -s {}/site/ssh >>~/.ssh/known_hosts",
-                    site.url
-                ))
-            } else {
-                Finding::ok(check, "the site publishes the keys that are built in")
-            }
-        }
-        Err(error) => Finding::warn(check, format!("could not be read: {error}"))
-            .next(format!("curl -s {}/site/ssh", site.url)),
     }
 }

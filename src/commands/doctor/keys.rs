@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use ssh_key::PublicKey;
 use ssh_key::public::KeyData;
 
-use super::finding::{Finding, Fix};
+use super::finding::{Finding, Fix, Verdict};
 use super::patient::{Patient, word};
 use crate::bitbucket::keyring;
 use crate::identity::key_pair::{self, KeyFileError};
@@ -25,7 +25,9 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
         Err(_) => &[],
     };
     for record in records {
-        if record.state != State::Pending && !record.file.exists() {
+        // A record whose file is gone says nothing any more once a newer one is in use.
+        let used = patient.uses(record);
+        if record.state != State::Pending && !record.file.exists() && used {
             let account = word(&record.account.name);
             findings.push(
                 Finding::fail("key-present", "recorded, and the file is gone")
@@ -39,13 +41,15 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
         return vec![
             Finding::warn(
                 "key-present",
-                "no key file is here; the next fetch makes one where an account is logged in",
+                "no key file is here; a fetch makes one where an account is logged in",
             )
-            .next("git bitbucket login"),
+            .next(patient.key_new()),
         ];
     }
     for file in files {
-        let record = records.iter().find(|record| record.file == file);
+        let record = records
+            .iter()
+            .find(|record| record.file == file && patient.uses(record));
         for finding in of_file(patient, &file, record) {
             findings.push(finding.about(patient.shown(&file)));
         }
@@ -99,7 +103,7 @@ fn of_file(patient: &Patient<'_>, file: &Path, record: Option<&Managed>) -> Vec<
     let shown = word(&patient.shown(file));
     let mut findings = vec![Finding::ok("key-present", "there")];
     let permissions = permissions(file, &shown);
-    let open_to_others = permissions.verdict != super::Verdict::Ok;
+    let open_to_others = permissions.verdict != Verdict::Ok;
     findings.push(permissions);
     if open_to_others {
         let text = "ssh does not open a key that others may read";
@@ -113,17 +117,17 @@ fn of_file(patient: &Patient<'_>, file: &Path, record: Option<&Managed>) -> Vec<
         }
         Err(error) => {
             let next = match &error {
-                KeyFileError::Putty { .. } => {
-                    format!("puttygen {shown} -O private-openssh -o {shown}.openssh")
-                }
-                _ => format!("ssh-keygen -y -f {shown}"),
+                KeyFileError::Putty { .. } => format!(
+                    "mv {shown} {shown}.ppk; puttygen {shown}.ppk -O private-openssh -o {shown}"
+                ),
+                _ => format!("mv {shown} {shown}.unreadable"),
             };
             findings.push(Finding::fail("key-format", error.to_string()).next(next));
             return findings;
         }
     };
     if let Some(public) = &public {
-        findings.push(size(public));
+        findings.push(size(patient, file, public));
     }
     findings.push(passphrase(patient, file, &shown, record));
     findings.push(beside(file, &shown, public.as_ref()));
@@ -190,28 +194,41 @@ fn folders(patient: &Patient<'_>) -> Vec<Finding> {
 }
 
 /// What Bitbucket takes (RSA of 2048 bits and more, no DSA), and what lasts.
-fn size(public: &PublicKey) -> Finding {
+///
+/// A key that another one goes before keeps nobody from anything.
+fn size(patient: &Patient<'_>, file: &Path, public: &PublicKey) -> Finding {
     let check = "key-size";
-    let algorithm = public.algorithm();
-    let renew = "git bitbucket key new --type ed25519";
-    match public.key_data() {
-        KeyData::Rsa(rsa) => {
-            let bits = rsa.key_size();
-            match bits {
-                0..2048 => {
-                    Finding::fail(check, format!("RSA of {bits} bits is refused by the site"))
-                        .next(renew)
-                }
-                2048..3072 => Finding::warn(
-                    check,
-                    format!("RSA of {bits} bits; 3072 or Ed25519 is today's measure"),
-                )
-                .next(renew),
-                _ => Finding::ok(check, format!("RSA of {bits} bits")),
-            }
+    match judged(public) {
+        None => Finding::ok(check, name(public)),
+        Some(_) if patient.stands_behind(file) => {
+            Finding::ok(check, format!("{}; another key goes first", name(public)))
         }
-        KeyData::Dsa(_) => Finding::fail(check, "DSA is no longer taken by anybody").next(renew),
-        _ => Finding::ok(check, algorithm.as_str()),
+        Some((verdict, why)) => {
+            let renew = format!("{} --type ed25519", patient.key_new());
+            let text = format!("{}{why}", name(public));
+            Finding::new(check, verdict, text).next(renew)
+        }
+    }
+}
+
+/// `RSA of 2048 bits`, `ssh-ed25519`.
+fn name(public: &PublicKey) -> String {
+    match public.key_data() {
+        KeyData::Rsa(rsa) => format!("RSA of {} bits", rsa.key_size()),
+        _ => public.algorithm().as_str().to_owned(),
+    }
+}
+
+/// What is to be said against it. `None`: nothing.
+fn judged(public: &PublicKey) -> Option<(Verdict, &'static str)> {
+    match public.key_data() {
+        KeyData::Rsa(rsa) => match rsa.key_size() {
+            0..2048 => Some((Verdict::Fail, " is refused by the site")),
+            2048..3072 => Some((Verdict::Warn, "; 3072 or Ed25519 is today's measure")),
+            _ => None,
+        },
+        KeyData::Dsa(_) => Some((Verdict::Fail, " is no longer taken by anybody")),
+        _ => None,
     }
 }
 
@@ -228,20 +245,20 @@ fn passphrase(
         Err(KeyFileError::Encrypted { .. }) => true,
         Err(error) => {
             return Finding::fail(check, error.to_string())
-                .next(format!("ssh-keygen -y -f {shown}"));
+                .next(format!("mv {shown} {shown}.unreadable"));
         }
     };
     match (encrypted, place) {
-        (false, _) => Finding::ok(check, "none: the file alone lets in")
+        (false, _) => Finding::ok(check, "none: whoever has the file is let in")
             .next(format!("ssh-keygen -p -f {shown}")),
         (true, Some(PassphrasePlace::Keyring)) => {
             let fingerprint = record.map_or("", |record| record.fingerprint.as_str());
             match keyring::key_passphrase(patient.context, fingerprint) {
                 Ok(Some(_)) => Finding::ok(check, "in the system's keyring"),
                 Ok(None) => Finding::fail(check, "the system's keyring does not have it")
-                    .next("git bitbucket key rotate"),
-                Err(error) => Finding::fail(check, error.to_string())
-                    .next("unlock the keyring, then: git bitbucket doctor"),
+                    .next(patient.key_new()),
+                Err(error) => Finding::fail(check, format!("{error}; is the keyring locked?"))
+                    .next(patient.again("")),
             }
         }
         (true, _) => Finding::ok(check, "asked for, unless the agent holds the key")

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use super::finding::{Finding, Fix};
-use super::patient::Patient;
+use super::finding::{Finding, Fix, counted};
+use super::patient::{Patient, word};
 use crate::identity::State;
 use crate::identity::key_pair::DRAFT;
 
@@ -18,12 +18,15 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
     {
         let drafts = fs::read_dir(&folder).into_iter().flatten().flatten();
         let drafts = drafts.filter(|entry| entry.file_name().to_string_lossy().starts_with(DRAFT));
-        let count = drafts.count();
-        if count > 0 {
+        let mut names: Vec<_> = drafts.map(|entry| entry.path()).collect();
+        names.sort();
+        if !names.is_empty() {
+            let words = names.iter().map(|file| word(&patient.shown(file)));
+            let next = words.fold("rm".to_owned(), |line, name| line + " " + &name);
             findings.push(
-                Finding::warn(check, format!("{count} unfinished files"))
+                Finding::warn(check, counted(names.len(), "unfinished file"))
                     .about(patient.shown(&folder))
-                    .next("git bitbucket doctor --fix")
+                    .next(next)
                     .fix(Fix::Sweep(folder)),
             );
         }
@@ -33,26 +36,29 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
         Err(_) => &[],
     };
     for record in records {
+        if record.state != State::Pending && !patient.uses(record) {
+            continue;
+        }
+        let fetch = patient.fetch();
         let file = patient.shown(&record.file);
         let finding = match (record.state, record.file.exists()) {
             (State::Pending, false) => {
                 Finding::warn(check, "a key pair was begun and never placed")
-                    .next("git bitbucket doctor --fix")
+                    .next(patient.again("--fix --yes"))
                     .fix(Fix::Forget(record.fingerprint.clone()))
             }
             (State::Pending, true) => Finding::warn(
                 check,
                 "a key pair was begun and not registered; a fetch finishes it",
             )
-            .next("git fetch"),
+            .next(fetch),
             (State::Registered, true) => {
-                Finding::warn(check, "registered, and no connection has proved it yet")
-                    .next("git fetch")
+                Finding::warn(check, "registered, and no connection has proved it yet").next(fetch)
             }
             (State::Unverified, true) => {
                 Finding::warn(check, "no login has confirmed whose key it is").next(format!(
                     "git bitbucket login {}",
-                    super::patient::word(&record.account.name)
+                    word(&record.account.name)
                 ))
             }
             (State::Proved, _) | (State::Registered | State::Unverified, false) => continue,

@@ -1,28 +1,27 @@
 //! Name resolution, TCP and SSH of each endpoint, the API, and the clock, with times.
 
+mod api;
+
 use std::io::Read as _;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use jiff::SignedDuration;
-
 use super::finding::{Finding, Verdict};
+use super::git::configured;
 use super::patient::{Patient, word};
-use crate::bitbucket;
+use crate::commands::git;
 use crate::diagnostics::system_words;
-use crate::repository::{SiteKind, SshHost};
+use crate::repository::SshHost;
 use crate::sanitise::sanitise;
 
 /// How long each step may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// A clock that is off by more spoils certificates and expiry dates.
-const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 /// Each endpoint in its order, then the API and what it says of the time.
 pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
     if patient.offline {
-        let skip = |check| Finding::skip(check, "--offline").next("git bitbucket doctor");
+        let skip = |check| Finding::skip(check, "--offline").next(patient.again(""));
         return ["resolve", "tcp", "ssh", "api", "clock"].map(skip).into();
     }
     let mut findings = Vec::new();
@@ -45,7 +44,7 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
         }
         Err(_) => findings.push(Finding::skip("tcp", "the settings cannot be read")),
     }
-    findings.extend(api(patient));
+    findings.extend(api::check(patient));
     findings
 }
 
@@ -54,7 +53,9 @@ fn endpoints<'a>(
     patient: &Patient<'_>,
     addresses: impl Iterator<Item = &'a SshHost>,
 ) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = addresses.flat_map(endpoint).collect();
+    let mut findings: Vec<Finding> = addresses
+        .flat_map(|address| endpoint(patient, address))
+        .collect();
     let answers = |finding: &Finding| finding.check == "ssh" && finding.verdict == Verdict::Ok;
     if findings.iter().any(answers) {
         for finding in &mut findings {
@@ -62,23 +63,45 @@ fn endpoints<'a>(
                 finding.verdict = Verdict::Warn;
             }
         }
-    } else if patient.site().kind == SiteKind::Cloud {
-        for finding in &mut findings {
-            finding.next = Some(
-                "git ls-remote ssh://git@altssh.bitbucket.org:443/WORKSPACE/SLUG.git".to_owned(),
-            );
-        }
     }
     findings
 }
 
-fn endpoint(address: &SshHost) -> Vec<Finding> {
+/// The line that takes an endpoint out of the settings. `None`: they do not name it.
+fn unset(patient: &Patient<'_>, address: &SshHost) -> Option<String> {
+    let key = format!("bitbucket.{}.sshHost", patient.site().url);
+    let values = git::ask(patient.context, &["config", "--null", "--get-all", &key]);
+    let values = values.ok()??;
+    let values = String::from_utf8_lossy(&values);
+    let value = values.split_terminator('\0').find(|value| {
+        let (host, port) = value.rsplit_once(':').unwrap_or((value, "22"));
+        host.eq_ignore_ascii_case(&address.host) && port.parse() == Ok(address.port)
+    })?;
+    let mut pattern = String::from("^");
+    for character in value.chars() {
+        if !character.is_ascii_alphanumeric() && !"-:".contains(character) {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern.push('$');
+    let (_, origin) = configured(patient.context, &key)?;
+    let file = patient.context.directory.join(origin.file);
+    let file = word(&patient.shown(&file));
+    let (key, pattern) = (word(&key), word(&pattern));
+    Some(format!(
+        "git config --file {file} --unset-all {key} {pattern}"
+    ))
+}
+
+fn endpoint(patient: &Patient<'_>, address: &SshHost) -> Vec<Finding> {
     let place = format!("{}:{}", address.host, address.port);
     let begun = Instant::now();
     let found = match resolve(address) {
         Ok(found) => found,
         Err(why) => {
-            let next = format!("getent hosts {}", word(&address.host));
+            let next = unset(patient, address)
+                .unwrap_or_else(|| format!("getent hosts {}", word(&address.host)));
             return vec![
                 Finding::fail("resolve", why)
                     .about(place)
@@ -87,7 +110,13 @@ fn endpoint(address: &SshHost) -> Vec<Finding> {
             ];
         }
     };
-    let resolved = Finding::ok("resolve", format!("{} addresses", found.len()));
+    let resolved = Finding::ok(
+        "resolve",
+        match found.len() {
+            1 => "1 address".to_owned(),
+            number => format!("{number} addresses"),
+        },
+    );
     let mut findings = vec![resolved.about(&place).took(begun.elapsed())];
     let begun = Instant::now();
     let mut last = None;
@@ -96,13 +125,16 @@ fn endpoint(address: &SshHost) -> Vec<Finding> {
             .map_err(|error| last = Some(error))
             .ok()
     });
-    let next = format!("nc -vz {} {}", word(&address.host), address.port);
+    let next = || {
+        unset(patient, address)
+            .unwrap_or_else(|| format!("nc -vz {} {}", word(&address.host), address.port))
+    };
     let Some(mut stream) = stream else {
         let why = last.map_or_else(|| "no address".to_owned(), |error| system_words(&error));
         findings.push(
             Finding::fail("tcp", why)
                 .about(place)
-                .next(next)
+                .next(next())
                 .took(begun.elapsed()),
         );
         return findings;
@@ -117,7 +149,7 @@ fn endpoint(address: &SshHost) -> Vec<Finding> {
         Ok(line) => Finding::ok("ssh", line).about(place).took(begun.elapsed()),
         Err(why) => Finding::fail("ssh", why)
             .about(place)
-            .next(next)
+            .next(next())
             .took(begun.elapsed()),
     });
     findings
@@ -158,79 +190,9 @@ fn version_line(stream: &mut TcpStream) -> Result<String, String> {
     Err("no SSH server answers".to_owned())
 }
 
-fn api(patient: &Patient<'_>) -> Vec<Finding> {
-    let site = patient.site();
-    let begun = Instant::now();
-    let reached = bitbucket::reach(patient.context, &site, &patient.http(&site));
-    let took = begun.elapsed();
-    match reached {
-        Ok(reached) => {
-            let api = if reached.status < 500 {
-                Finding::ok("api", format!("answers ({})", reached.status))
-            } else {
-                Finding::fail("api", format!("answers {}", reached.status))
-                    .next("git bitbucket doctor")
-            };
-            let clock = reached.date.map_or_else(
-                || Finding::skip("clock", "the site tells no time"),
-                |date| clock(patient.context.clock.now().duration_since(date)),
-            );
-            vec![api.about(&site.api_url).took(took), clock]
-        }
-        Err(error) => {
-            let finding = Finding::fail("api", error.to_string())
-                .about(&site.api_url)
-                .next("git config --show-origin --get-regexp '^http\\.'")
-                .took(took);
-            vec![
-                finding,
-                Finding::skip("clock", "the site could not be asked for the time"),
-            ]
-        }
-    }
-}
-
-/// `ahead`: this machine's clock before the site's.
-fn clock(ahead: SignedDuration) -> Finding {
-    let seconds = ahead.as_secs();
-    if ahead.abs() <= SKEW {
-        return Finding::ok(
-            "clock",
-            format!("within {} s of the site's", seconds.abs().max(1)),
-        );
-    }
-    let direction = if seconds > 0 { "ahead of" } else { "behind" };
-    let text = format!(
-        "this machine's clock is {} s {direction} the site's",
-        seconds.abs()
-    );
-    Finding::fail("clock", text).next("sudo timedatectl set-ntp true")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_clock_may_be_off_by_minutes() {
-        for (seconds, expected) in [
-            (0, Verdict::Ok),
-            (-200, Verdict::Ok),
-            (400, Verdict::Fail),
-            (-3600, Verdict::Fail),
-        ] {
-            assert_eq!(
-                clock(SignedDuration::from_secs(seconds)).verdict,
-                expected,
-                "{seconds}"
-            );
-        }
-        assert!(
-            clock(SignedDuration::from_secs(-3600))
-                .text
-                .contains("behind")
-        );
-    }
 
     #[test]
     fn a_server_that_speaks_something_else_is_no_ssh_server() {

@@ -2,11 +2,13 @@
 
 use crate::bitbucket::HttpSettings;
 use crate::commands::call::Call;
+pub(super) use crate::commands::call::word;
 use crate::commands::rooms::Examined;
 use crate::commands::{Error, status};
 use crate::context::Context;
 use crate::git_connection::keys::http_settings;
 use crate::git_connection::with_found_hosts;
+use crate::identity::{Holder, Managed, Offer};
 use crate::provision::record::Records;
 use crate::repository::{self, Site};
 use crate::settings::GitConfig;
@@ -21,6 +23,7 @@ pub(super) struct Patient<'a> {
     pub(super) examined: Result<Examined, (String, Vec<String>)>,
     /// Whether no network may be touched.
     pub(super) offline: bool,
+    target: Option<String>,
 }
 
 impl<'a> Patient<'a> {
@@ -61,6 +64,7 @@ impl<'a> Patient<'a> {
                 }
             },
             offline,
+            target: target.map(str::to_owned),
         })
     }
 
@@ -88,16 +92,120 @@ impl<'a> Patient<'a> {
         }
     }
 
+    /// Whether a managed identity is the one that its account uses now: one that a newer one
+    /// replaced is kept until it is revoked, and judged no more.
+    pub(super) fn uses(&self, record: &Managed) -> bool {
+        let Ok(examined) = &self.examined else {
+            return true;
+        };
+        if record.repository.is_some() {
+            return true;
+        }
+        let used = examined.ours.records.usable(&record.account, None);
+        used.is_none_or(|used| used.fingerprint == record.fingerprint)
+    }
+
+    /// Whether an account's identity of another file goes before this file.
+    pub(super) fn stands_behind(&self, file: &std::path::Path) -> bool {
+        let Ok(examined) = &self.examined else {
+            return false;
+        };
+        let mut candidates = examined.ours.plan.candidates.iter();
+        let first = candidates.find_map(|candidate| match &candidate.offer {
+            Offer::Identities(identities) => Some((&candidate.account, identities.first()?)),
+            Offer::NewKey => None,
+        });
+        first.is_some_and(|(account, first)| {
+            let this = matches!(&first.holder, Holder::File(held) if held == file);
+            account.is_some() && !this
+        })
+    }
+
+    /// The account that goes first; else the only one that is known. `None`: nobody, or several.
+    pub(super) fn account(&self) -> Option<String> {
+        let examined = self.examined.as_ref().ok()?;
+        let planned = examined.ours.plan.candidates.iter();
+        let mut planned = planned.filter_map(|candidate| candidate.account.as_ref());
+        if let Some(first) = planned.next() {
+            return Some(first.name.clone());
+        }
+        let site = self.site();
+        let recorded = examined.ours.records.accounts().iter();
+        let recorded: Vec<_> = recorded
+            .filter(|account| account.account.site == site.url)
+            .collect();
+        match recorded.as_slice() {
+            [only] => Some(only.account.name.clone()),
+            _ => None,
+        }
+    }
+
+    /// The line that makes a further key; where nobody is known, the one that logs in.
+    pub(super) fn key_new(&self) -> String {
+        match self.account() {
+            Some(account) => format!("git bitbucket key new --account {}", word(&account)),
+            None => "git bitbucket login".to_owned(),
+        }
+    }
+
+    /// The remote or URL that was named.
+    pub(super) fn target(&self) -> Option<&str> {
+        self.target.as_deref()
+    }
+
+    /// The line by which an identity is used: a fetch of what is meant, else a login that shows
+    /// the site's greeting.
+    pub(super) fn fetch(&self) -> String {
+        let git_config = self.git_config.as_ref();
+        let inside = git_config.is_ok_and(|git_config| git_config.git_directory().is_some());
+        let host = self.site().ssh_hosts.into_iter().next();
+        match (&self.target, inside, host) {
+            (Some(target), _, _) if target.contains(':') => {
+                format!("git ls-remote {}", word(target))
+            }
+            (Some(remote), _, _) => format!("git fetch {}", word(remote)),
+            (None, true, _) => "git fetch".to_owned(),
+            (None, false, Some(host)) if host.port != 22 => {
+                format!(
+                    "bitbucket-ssh -p {} {}",
+                    host.port,
+                    word(&format!("git@{}", host.host))
+                )
+            }
+            (None, false, Some(host)) => {
+                format!("bitbucket-ssh {}", word(&format!("git@{}", host.host)))
+            }
+            (None, false, None) => self.again(""),
+        }
+    }
+
+    /// `git bitbucket doctor` as it was called, with these options.
+    pub(super) fn again(&self, options: &str) -> String {
+        let target = self.target.as_deref().map(word);
+        let words = [
+            Some("git bitbucket doctor"),
+            target.as_deref(),
+            Some(options),
+        ];
+        let words = words.into_iter().flatten().filter(|word| !word.is_empty());
+        words.collect::<Vec<_>>().join(" ")
+    }
+
+    /// The line that edits a file by a script of sed(1). GNU's and BSD's take it, and the old file
+    /// stays as `FILE.bak`; a link is left one.
+    pub(super) fn edited(&self, file: &std::path::Path, script: &str) -> String {
+        let real = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+        let file = if file.is_symlink() { &real } else { file };
+        format!("sed -i.bak {} {}", word(script), word(&self.shown(file)))
+    }
+
+    /// The line that opens a file in the person's editor.
+    pub(super) fn opened(&self, file: &std::path::Path) -> String {
+        format!("${{EDITOR:-vi}} {}", word(&self.shown(file)))
+    }
+
     /// A path for people.
     pub(super) fn shown(&self, path: &std::path::Path) -> String {
         crate::commands::call::shown(self.context, path)
-    }
-}
-
-/// A text as one word of a shell; `~/` is left for the shell.
-pub(super) fn word(text: &str) -> String {
-    match text.strip_prefix("~/") {
-        Some(rest) => format!("~/{}", crate::commands::hook::quoted(rest)),
-        None => crate::commands::hook::quoted(text),
     }
 }

@@ -26,7 +26,9 @@ pub(super) fn text(call: &mut Call<'_>, groups: &[(&'static str, Vec<Finding>)])
                 finding.check,
                 sanitise(&finding.text)
             ));
-            if let Some(next) = &finding.next {
+            // What is well needs no step; programs see it all the same.
+            let next = finding.next.as_ref();
+            if let Some(next) = next.filter(|_| finding.verdict != Verdict::Ok) {
                 call.say(format!("  {:5}{:width$}  next: {}", "", "", sanitise(next)));
             }
         }

@@ -1,7 +1,8 @@
 //! Remotes of the current repository that name the old SSH host.
 
-use super::finding::Finding;
+use super::finding::{Finding, counted};
 use super::patient::{Patient, word};
+use crate::commands::git;
 use crate::repository::{self, SiteKind};
 
 /// One WARN for each SSH remote on `bitbucket.org`; Cloud's SSH host is `ssh.bitbucket.org`.
@@ -24,33 +25,67 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
             .iter()
             .any(|site| site.url == repository.site && site.kind == SiteKind::Cloud);
         if cloud && names_the_old_host(url) {
-            let new = format!("git@ssh.bitbucket.org:{repository}.git");
+            let next = moved(patient, name, url, &repository.to_string());
             findings.push(
                 Finding::warn(check, format!("{url} still names bitbucket.org"))
                     .about(name)
-                    .next(format!("git remote set-url {} {}", word(name), word(&new))),
+                    .next(next),
             );
         }
     }
     if findings.is_empty() {
         findings.push(Finding::ok(
             check,
-            format!("{} remotes, none on bitbucket.org", remotes.len()),
+            format!(
+                "{}, none on bitbucket.org",
+                counted(remotes.len(), "remote")
+            ),
         ));
     }
     findings
 }
 
+/// The line that gives the remote the other host name; among several URLs, this one alone.
+fn moved(patient: &Patient<'_>, name: &str, url: &str, repository: &str) -> String {
+    let values = |variable: &str| {
+        let key = format!("remote.{name}.{variable}");
+        let found = git::ask(patient.context, &["config", "--null", "--get-all", &key]);
+        let found = found.ok().flatten().unwrap_or_default();
+        let found = String::from_utf8_lossy(&found).into_owned();
+        let values = found.split_terminator('\0').map(str::to_owned);
+        values.collect::<Vec<_>>()
+    };
+    let for_push = values("pushurl");
+    let (option, beside) = if for_push.iter().any(|value| value == url) {
+        ("--push ", for_push)
+    } else {
+        ("", values("url"))
+    };
+    let address = url.strip_prefix("ssh://").unwrap_or(url);
+    let user = address.split_once('@').map_or("git", |(user, _)| user);
+    let new = format!("{user}@ssh.bitbucket.org:{repository}.git");
+    let line = format!("git remote set-url {option}{} {}", word(name), word(&new));
+    if beside.len() > 1 {
+        format!("{line} {}", word(url))
+    } else {
+        line
+    }
+}
+
 /// An SSH URL whose host is `bitbucket.org` itself.
 pub(in crate::commands) fn names_the_old_host(url: &str) -> bool {
+    host_of(url).is_some_and(|host| host.eq_ignore_ascii_case("bitbucket.org"))
+}
+
+/// The host of an SSH URL, as it is typed. `None`: a URL of another kind.
+pub(super) fn host_of(url: &str) -> Option<&str> {
     let authority = match url.strip_prefix("ssh://") {
-        Some(rest) => rest.split('/').next().unwrap_or_default(),
-        None if url.contains("://") => return false,
-        None => url.split(':').next().unwrap_or_default(),
+        Some(rest) => rest.split('/').next()?,
+        None if url.contains("://") => return None,
+        None => url.split_once(':')?.0,
     };
-    let place = authority.rsplit('@').next().unwrap_or_default();
-    let host = place.split(':').next().unwrap_or_default();
-    host.eq_ignore_ascii_case("bitbucket.org")
+    let place = authority.rsplit('@').next()?;
+    place.split(':').next()
 }
 
 #[cfg(test)]

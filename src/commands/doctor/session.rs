@@ -6,7 +6,7 @@ use std::io::{Read as _, Seek as _, Write as _};
 use std::time::Instant;
 
 use super::finding::Finding;
-use super::patient::Patient;
+use super::patient::{Patient, word};
 use crate::commands::rooms::Examined;
 use crate::git_connection::keys::Keys;
 use crate::identity::{Candidate, Identity, Offer};
@@ -21,7 +21,7 @@ use crate::transport::{Error, Outcome, Session, Streams};
 pub(super) fn check(patient: &Patient<'_>, prompt: &dyn Prompt) -> Vec<Finding> {
     let check = "session";
     if patient.offline {
-        return vec![Finding::skip(check, "--offline").next("git bitbucket doctor")];
+        return vec![Finding::skip(check, "--offline").next(patient.again(""))];
     }
     let Ok(examined) = &patient.examined else {
         return vec![Finding::skip(check, "the settings cannot be read")];
@@ -42,7 +42,7 @@ pub(super) fn check(patient: &Patient<'_>, prompt: &dyn Prompt) -> Vec<Finding> 
     }
     if new_key {
         let text = "nobody here has a key that is served; the next fetch makes one";
-        findings.push(Finding::warn(check, text).next("git fetch"));
+        findings.push(Finding::warn(check, text).next(patient.fetch()));
     } else if findings.is_empty() {
         let text = "there is no key to log in with";
         findings.push(Finding::fail(check, text).next("git bitbucket login"));
@@ -86,17 +86,17 @@ fn one(
             let said = sanitise(String::from_utf8_lossy(&stderr).trim());
             let text = format!("{who} is let in and may not see {what}: {said}");
             (
-                Finding::fail(check, text).next("git bitbucket status"),
+                Finding::fail(check, text).next(match patient.target() {
+                    Some(target) => format!("git bitbucket status {}", word(target)),
+                    None => "git bitbucket status".to_owned(),
+                }),
                 false,
             )
         }
         Ok(Outcome::NotLetIn(refusal)) => {
             let text = format!("{who} is not let in as {}: Permission denied", refusal.user);
             let next = match &candidate.account {
-                Some(account) => format!(
-                    "git bitbucket key new --account {}",
-                    super::patient::word(&account.name)
-                ),
+                Some(account) => format!("git bitbucket key new --account {}", word(&account.name)),
                 None => "git bitbucket login".to_owned(),
             };
             (Finding::fail(check, text).next(next), false)
@@ -106,12 +106,23 @@ fn one(
             let mut finding = Finding::fail(check, told.what.lines().last().unwrap_or_default());
             finding.next = told
                 .hints
-                .first()
-                .cloned()
-                .or_else(|| Some("git bitbucket doctor --offline".to_owned()));
+                .iter()
+                .find_map(|hint| pasteable(hint))
+                .or_else(|| Some(patient.again("--offline")));
             (finding, true)
         }
     }
+}
+
+/// What a hint says to be typed: the hint, or what stands behind its words. `None`: only words.
+fn pasteable(hint: &str) -> Option<String> {
+    let behind = hint.split_once(": ").map(|(_, behind)| behind);
+    let is_line = |text: &&str| {
+        let program = text.split(' ').next().unwrap_or_default();
+        matches!(program, "git" | "ssh" | "ssh-add" | "ssh-keygen" | "chmod")
+    };
+    let line = [Some(hint), behind].into_iter().flatten().find(is_line);
+    line.map(str::to_owned)
 }
 
 /// `git-upload-pack` with a flush packet: the refs come, nothing is wanted. Without a repository

@@ -1,9 +1,12 @@
 //! ssh_config for the site's hosts: whether ssh reads it, aliases, and hosts it forgets.
 
-use super::finding::Finding;
+mod mistake;
+
+use super::finding::{Finding, counted};
 use super::patient::{Patient, word};
+use super::remotes::host_of;
 use crate::commands::ssh_blocks::{Block, blocks};
-use crate::settings::{SshConfig, ssh_config};
+use crate::settings::{Carrier, GitConfig, SshConfig, ssh_config};
 use crate::ssh_command::{self, Invocation};
 use crate::transport::system;
 
@@ -17,24 +20,30 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
             hosts.push(&place.host);
         }
     }
-    let mut findings = Vec::new();
+    let mut findings: Vec<Finding> = Vec::new();
     let mut read = Vec::new();
     for host in hosts {
         match load(patient, host) {
             Ok(config) => read.push((host, config)),
+            // What is wrong for every host is told once.
+            Err(why) if findings.iter().any(|finding| finding.text == why) => {}
             Err(why) => {
-                let fault = Finding::fail(check, why).about(host);
-                findings.push(fault.next(format!("ssh -G {}", word(host))));
+                let next = mistake::remedy(patient, &why);
+                let next = next.unwrap_or_else(|| format!("ssh -G {}", word(host)));
+                findings.push(Finding::fail(check, why).next(next));
             }
         }
+    }
+    if read.is_empty() {
+        return findings;
     }
     if findings.is_empty() {
         findings.push(Finding::ok(
             check,
-            format!("is read for {} hosts", read.len()),
+            format!("can be read for {}", counted(read.len(), "host name")),
         ));
     }
-    findings.extend(passed_over(&read));
+    findings.extend(passed_over(patient, &read));
     let file = patient
         .context
         .ssh_directory()
@@ -43,8 +52,8 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
         .as_deref()
         .and_then(|file| std::fs::read_to_string(file).ok());
     let found = blocks(&text.unwrap_or_default());
-    findings.extend(aliases(&found, &read));
-    findings.extend(forgotten(patient, &read));
+    findings.extend(aliases(patient, &found, &read));
+    findings.extend(forgotten(patient, &read, &found));
     findings
 }
 
@@ -61,15 +70,24 @@ fn load(patient: &Patient<'_>, host: &str) -> Result<SshConfig, String> {
 
 /// Directives with which the system's ssh carries every connection, and those that the native
 /// transport does not follow: the machine's own file has some, so these are told and no more.
-fn passed_over(read: &[(&str, SshConfig)]) -> Vec<Finding> {
+fn passed_over(patient: &Patient<'_>, read: &[(&str, SshConfig)]) -> Vec<Finding> {
     let check = "ssh-config-options";
     let mut findings = Vec::new();
     let mut ignored: Vec<&str> = Vec::new();
+    let wanted = patient
+        .examined
+        .as_ref()
+        .is_ok_and(|examined| examined.ours.settings.transport.value == Carrier::OpenSsh);
     for (host, config) in read {
         if let Some(directive) = &config.needs_system_ssh {
             let text = format!("{directive}: the system's ssh carries every connection");
-            let finding = Finding::warn(check, text).about(*host);
-            findings.push(finding.next(format!("ssh -G {}", word(host))));
+            findings.push(if wanted {
+                Finding::ok(check, format!("{text}, as bitbucket.transport says")).about(*host)
+            } else {
+                // Said once more by name, it is a wish and no surprise.
+                let next = "git config --global bitbucket.transport openssh";
+                Finding::warn(check, text).about(*host).next(next)
+            });
         }
         for directive in &config.ignored {
             if !ignored.contains(&directive.as_str()) {
@@ -93,24 +111,31 @@ fn passed_over(read: &[(&str, SshConfig)]) -> Vec<Finding> {
     findings
 }
 
-/// Names that lead to a site's host by another name.
-fn aliases(found: &[Block], read: &[(&str, SshConfig)]) -> Vec<Finding> {
+/// Names that lead to a site's host by another name. In a repository of a Bitbucket whose remotes
+/// name none of them, nothing is to be done.
+fn aliases(patient: &Patient<'_>, found: &[Block], read: &[(&str, SshConfig)]) -> Vec<Finding> {
     let check = "ssh-config-aliases";
     let is_host = |name: &str| read.iter().any(|(host, _)| host.eq_ignore_ascii_case(name));
+    let remotes = patient.git_config.as_ref().map(GitConfig::remotes);
+    let remotes = remotes.unwrap_or_default();
+    let of_remotes = || remotes.iter().filter_map(|(_, url)| host_of(url));
+    let canonical = of_remotes().any(|host| is_host(host) || host == "bitbucket.org");
     let mut findings = Vec::new();
     for block in found {
         let Some(leads_to) = block.value("hostname").filter(|host| is_host(host)) else {
             continue;
         };
         for name in block.names().filter(|name| !is_host(name)) {
-            findings.push(
-                Finding::warn(
-                    check,
-                    format!("leads to {leads_to}; an account can be chosen without an alias"),
-                )
-                .about(name)
-                .next("git bitbucket migrate"),
-            );
+            let used = of_remotes().any(|host| host.eq_ignore_ascii_case(name));
+            findings.push(if used || !canonical {
+                let text =
+                    format!("leads to {leads_to}; an account can be chosen without an alias");
+                let finding = Finding::warn(check, text).about(name);
+                finding.next("git bitbucket migrate")
+            } else {
+                let text = format!("leads to {leads_to}; no remote here names it");
+                Finding::ok(check, text).about(name)
+            });
         }
     }
     if findings.is_empty() {
@@ -120,7 +145,7 @@ fn aliases(found: &[Block], read: &[(&str, SshConfig)]) -> Vec<Finding> {
 }
 
 /// Cloud has three names: what is said for one is not said for the others.
-fn forgotten(patient: &Patient<'_>, read: &[(&str, SshConfig)]) -> Vec<Finding> {
+fn forgotten(patient: &Patient<'_>, read: &[(&str, SshConfig)], found: &[Block]) -> Vec<Finding> {
     let check = "ssh-config-hosts";
     let said = |config: &SshConfig| {
         let proxy = config
@@ -146,12 +171,47 @@ fn forgotten(patient: &Patient<'_>, read: &[(&str, SshConfig)]) -> Vec<Finding> 
             "the site's host names are treated alike",
         )];
     }
+    let next = name_all(patient, read, found);
     let others = differing.join(", ");
-    vec![
-        Finding::warn(
-            check,
-            format!("says something else for {first} than for {others}"),
-        )
-        .next("git bitbucket ssh-config --write"),
-    ]
+    let text = format!("says something else for {first} than for {others}");
+    vec![Finding::warn(check, text).next(next)]
+}
+
+/// The line that lets the block of one of the site's host names speak for all of them; where no
+/// single block does, the editor.
+fn name_all(patient: &Patient<'_>, read: &[(&str, SshConfig)], found: &[Block]) -> String {
+    let file = patient
+        .context
+        .ssh_directory()
+        .unwrap_or_default()
+        .join("config");
+    let names = |block: &Block, host: &str| {
+        let mut patterns = block.patterns.iter();
+        patterns.any(|pattern| pattern.eq_ignore_ascii_case(host))
+    };
+    let site = patient.site();
+    let of_site = || {
+        let mut hosts: Vec<&str> = site
+            .ssh_hosts
+            .iter()
+            .map(|place| place.host.as_str())
+            .collect();
+        hosts.retain(|host| read.iter().any(|(known, _)| known == host));
+        hosts.dedup();
+        hosts
+    };
+    let mut partial = found.iter().filter_map(|block| {
+        let missing: Vec<&str> = of_site()
+            .into_iter()
+            .filter(|host| !names(block, host))
+            .collect();
+        let some = missing.len() < of_site().len() && !missing.is_empty();
+        some.then_some((block.line, missing))
+    });
+    match (partial.next(), partial.next()) {
+        (Some((line, missing)), None) => {
+            patient.edited(&file, &format!("{line}s/$/ {}/", missing.join(" ")))
+        }
+        _ => patient.opened(&file),
+    }
 }

@@ -122,7 +122,7 @@ fn what_git_calls_is_found() {
     finds(
         &machine,
         "ssh-command",
-        "FAIL git calls ssh -i x (core.sshCommand), not bitbucket-ssh | git bitbucket setup",
+        "FAIL git calls ssh -i x (core.sshCommand of ~/.gitconfig), not bitbucket-ssh | git bitbucket setup",
     );
     machine.git(&[
         "config",
@@ -133,7 +133,7 @@ fn what_git_calls_is_found() {
     finds(
         &machine,
         "ssh-command",
-        "FAIL core.sshCommand: /nowhere/bitbucket-ssh is not there",
+        "FAIL core.sshCommand of ~/.gitconfig: /nowhere/bitbucket-ssh is not there",
     );
     machine.git(&["config", "--global", "ssh.variant", "plink"]);
     finds(&machine, "ssh-variant", "FAIL plink");
@@ -436,7 +436,11 @@ fn leftovers_are_found_and_taken_away() {
     let machine = machine();
     finds(&machine, "leftovers", "OK ");
     machine.write("home/.ssh/.bitbucket-ssh-abc", "half");
-    finds(&machine, "leftovers", "WARN 1 unfinished files");
+    finds(
+        &machine,
+        "leftovers",
+        "WARN 1 unfinished file | rm ~/.ssh/.bitbucket-ssh-abc",
+    );
     let public = machine.read("home/.ssh/id_ed25519.pub");
     let records = serde_json::json!({"version": 1, "identities": [{
         "site": "https://bitbucket.org", "name": "a@b.example", "file": machine.path("home/.ssh/begun"),

@@ -15,7 +15,7 @@ use std::path::Path;
 
 use super::arguments::Setup;
 use super::call::Call;
-use super::{Error, owner};
+use super::{Error, other_tools, owner};
 use crate::sanitise::sanitise;
 use edit::{Draft, Splice, digest};
 use record::{Changes, FileChange, KeyChange, Shim};
@@ -75,8 +75,25 @@ pub(super) fn setup(call: &mut Call<'_>, options: &Setup) -> Result<(), Error> {
     for line in lines {
         call.warn(format!("warning: {line}"));
     }
+    for found in other_tools::editors(call.context) {
+        let place = call.shown(&found.file);
+        call.warn(format!("warning: {place}:{}: {}", found.line, found.text));
+        call.warn(format!("hint: {}", found.next));
+    }
     call.say(format!("undo: git bitbucket unsetup {}", scope.option()));
     Ok(())
+}
+
+/// Whether a file is the one that `setup --global` writes, or one that git reads before it.
+pub(super) fn writes(context: &crate::context::Context, file: &Path) -> bool {
+    let Ok(ours) = target::file(context, Scope::Global) else {
+        return false;
+    };
+    let same = |one: &Path, other: &Path| {
+        one == other || std::fs::canonicalize(one).ok() == std::fs::canonicalize(other).ok()
+    };
+    // git-config(1), FILES: $XDG_CONFIG_HOME/git/config first, ~/.gitconfig after it.
+    same(file, &ours) || file.ends_with("git/config") && ours.ends_with(".gitconfig")
 }
 
 /// Writes the wishes into the file, the way back first.

@@ -1,10 +1,10 @@
 //! What stands before, behind or beside the values that `setup` writes.
 //!
 //! Order of git (connect.c, get_ssh_command): GIT_SSH_COMMAND, core.sshCommand, GIT_SSH. Reads,
-//! never writes. Knows `commands::git`.
+//! never writes. Knows `commands::git` and `commands::other_tools`.
 
 use super::wish::Wish;
-use crate::commands::{Error, git};
+use crate::commands::{Error, git, other_tools};
 use crate::context::Context;
 use crate::sanitise::sanitise;
 
@@ -50,10 +50,11 @@ pub(super) fn rewrites(context: &Context, wishes: &[Wish]) -> Result<Vec<String>
 
 fn variables(context: &Context) -> Vec<String> {
     let shown = |name: &str| {
-        context
-            .environment
-            .raw(name)
-            .map(|value| sanitise(&value.to_string_lossy()))
+        let value = context.environment.raw(name)?.to_string_lossy();
+        Some(match other_tools::set_in(context, name) {
+            Some(place) if !value.is_empty() => format!("{} (set in {place})", sanitise(&value)),
+            _ => sanitise(&value),
+        })
     };
     let mut lines = Vec::new();
     match shown("GIT_SSH_COMMAND") {
@@ -71,7 +72,9 @@ fn variables(context: &Context) -> Vec<String> {
             "GIT_SSH is set ({value}): git takes core.sshCommand before it, programs on libgit2 do not"
         ));
     }
-    if let Some(value) = shown("GIT_SSH_VARIANT").filter(|value| value != "ssh") {
+    if let Some(value) = shown("GIT_SSH_VARIANT")
+        .filter(|_| context.environment.text("GIT_SSH_VARIANT") != Some("ssh"))
+    {
         lines.push(format!(
             "GIT_SSH_VARIANT overrides ssh.variant here: {value}"
         ));

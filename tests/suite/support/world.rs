@@ -97,6 +97,12 @@ impl World {
         self.environment.remove(std::ffi::OsStr::new(name));
     }
 
+    /// The value of a variable that everything started from now on has.
+    pub fn variable(&self, name: &str) -> Option<&std::ffi::OsStr> {
+        let value = self.environment.get(std::ffi::OsStr::new(name));
+        value.map(OsString::as_os_str)
+    }
+
     /// Adds a line to `~/.gitconfig`: `world.configure("bitbucket.account", "bob@example.com")`.
     pub fn configure(&self, key: &str, value: &str) {
         self.git(&["config", "--global", "--add", key, value])

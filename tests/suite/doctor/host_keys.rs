@@ -1,0 +1,128 @@
+//! Host keys: known_hosts against the published ones, revoked ones, those of today.
+
+use std::fs;
+
+use super::{append, is_cured, is_cured_by_answers, served};
+use crate::support::World;
+
+const OFFLINE: [&str; 1] = ["--offline"];
+
+/// The lines of <https://bitbucket.org/site/ssh>.
+const PUBLISHED: &str = include_str!("../../sandbox/reference/bitbucket-cloud.known_hosts");
+
+/// The RSA key that Bitbucket withdrew in 2023, as it stood in everybody's known_hosts.
+const WITHDRAWN: &str = "ssh-rsa AAAAB3NzaC1yc2EAAAABIwAAAQEAubiN81eDcafrgMeLzaFPsw2kNvEcqTKl/VqLat/MaB33pZy0y3rJZtnqwR2qOOvbwKZYKiEO1O6VqNEBxKvJJelCq0dTXWT5pbO2gDXC6h6QDXCaHo6pOHGPUy+YBaGQRGuSusMEASYiWunYN0vCAI8QaXnWMXNMdFP3jHAJH0eDsoiGnLPBlBp4TNm6rYI74nMzgz3B9IikW4WVK+dc8KZJZWYjAuORU3jc1c/NPskD2ASinf8v3xnfXeukU0sJ5N6m5E8VLjObPEO+mN2t/FZTMZLiFqPWc/ALSqnMnnhwrNi2rbfg/rd/IpL8Le3pSBne8+seeFVBoGqzHM9yXw==";
+
+fn published() -> Vec<&'static str> {
+    let lines = PUBLISHED.lines().filter(|line| !line.starts_with('#'));
+    lines.map(|line| line.split_once(' ').unwrap().1).collect()
+}
+
+/// A served machine with this in front of what known_hosts has.
+fn knowing(text: &str) -> World {
+    let world = served();
+    let file = world.path("home/.ssh/known_hosts");
+    let before = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("{text}{before}")).unwrap();
+    world
+}
+
+#[test]
+fn a_key_that_bitbucket_does_not_have_is_removed() {
+    let world = served();
+    let key = world.make_key("stranger", "");
+    let world = {
+        append(
+            &world,
+            "home/.ssh/known_hosts",
+            &format!("bitbucket.org {key}"),
+        );
+        append(
+            &world,
+            "home/.ssh/known_hosts",
+            &format!("example.org {key}"),
+        );
+        world
+    };
+    let found = ("host-keys", "FAIL", "a key that Bitbucket does not publish");
+    let next = is_cured(&world, &OFFLINE, found);
+    assert_eq!(next, "ssh-keygen -f ~/.ssh/known_hosts -R bitbucket.org");
+    let left = fs::read_to_string(world.path("home/.ssh/known_hosts")).unwrap();
+    assert!(left.contains("example.org"), "other lines stay: {left}");
+}
+
+#[test]
+fn published_keys_that_are_missing_are_entered() {
+    let world = knowing(&format!("bitbucket.org {}\n", published()[0]));
+    let found = (
+        "host-keys",
+        "WARN",
+        "2 of the 3 published keys are not in known_hosts",
+    );
+    let next = is_cured(&world, &OFFLINE, found);
+    assert_eq!(next, "git bitbucket doctor --fix --yes");
+}
+
+#[test]
+fn a_withdrawn_key_is_taken_away() {
+    let world = knowing(&format!(
+        "# mine\nbitbucket.org,104.192.143.1 {WITHDRAWN} old\n"
+    ));
+    let found = ("host-keys-revoked", "FAIL", "withdrew in 2023");
+    is_cured(&world, &OFFLINE, found);
+    let left = fs::read_to_string(world.path("home/.ssh/known_hosts")).unwrap();
+    assert!(left.starts_with("# mine\n") && !left.contains(WITHDRAWN));
+}
+
+#[test]
+fn a_line_that_revokes_a_published_key_is_taken_away() {
+    let world = knowing(&format!(
+        "# mine\n@revoked bitbucket.org {}\n",
+        published()[0]
+    ));
+    let found = (
+        "host-keys-revoked",
+        "FAIL",
+        "revokes a key that Bitbucket publishes",
+    );
+    let next = is_cured(&world, &OFFLINE, found);
+    assert_eq!(next, "sed -i.bak 2d ~/.ssh/known_hosts");
+}
+
+#[test]
+fn a_list_of_revoked_keys_can_be_read_and_names_none_of_bitbucket() {
+    let world = served();
+    fs::write(
+        world.path("home/.ssh/config"),
+        "Host *\n  RevokedHostKeys ~/.ssh/revoked\n",
+    )
+    .unwrap();
+    let found = ("revoked-host-keys", "FAIL", "it cannot be read");
+    assert_eq!(is_cured(&world, &OFFLINE, found), "touch ~/.ssh/revoked");
+    let other = world.make_key("lost", "");
+    append(
+        &world,
+        "home/.ssh/revoked",
+        &format!("{}\n{other}", published()[1]),
+    );
+    let found = (
+        "revoked-host-keys",
+        "FAIL",
+        "it names a key that Bitbucket publishes",
+    );
+    assert_eq!(
+        is_cured(&world, &OFFLINE, found),
+        "sed -i.bak 1d ~/.ssh/revoked"
+    );
+    let left = fs::read_to_string(world.path("home/.ssh/revoked")).unwrap();
+    assert_eq!(left, other);
+}
+
+#[test]
+fn a_place_of_one_s_own_is_met_for_the_first_time() {
+    let world = served();
+    fs::write(world.path("home/.ssh/known_hosts"), "").unwrap();
+    let found = ("host-keys", "WARN", "no line of known_hosts speaks of it");
+    let next = is_cured_by_answers(&world, &OFFLINE, found, &[("(yes/no", "yes")]);
+    assert!(next.starts_with("bitbucket-ssh -p "), "{next}");
+}

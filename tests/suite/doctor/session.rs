@@ -1,0 +1,90 @@
+//! A real authenticated session.
+
+use sandbox::Visibility;
+
+use super::{URL, advice, doctor, finds, is_cured, is_well, served};
+use crate::support::{ALICE, World};
+
+#[test]
+fn without_a_key_the_next_fetch_makes_one() {
+    let world = World::new();
+    let found = ("session", "WARN", "the next fetch makes one");
+    let next = is_cured(&world, &[URL], found);
+    assert_eq!(next, format!("git ls-remote {URL}"));
+    let (_, list) = doctor(&world, &[URL]);
+    finds(
+        &list,
+        "session",
+        "OK",
+        "alice@example.com is served acme/site with",
+    );
+}
+
+#[test]
+fn a_machine_where_nobody_is_known_logs_in() {
+    let mut world = World::new();
+    world.unset("BITBUCKET_EMAIL");
+    world.unset("BITBUCKET_API_TOKEN");
+    let next = advice(
+        &world,
+        &[URL],
+        ("session", "FAIL", "there is no key to log in with"),
+    );
+    assert_eq!(next, "git bitbucket login");
+}
+
+#[test]
+fn a_key_that_is_not_let_in_is_replaced() {
+    let world = served();
+    world.sandbox.remove_keys(ALICE, None);
+    let found = ("session", "FAIL", "is not let in as git: Permission denied");
+    let next = is_cured(&world, &[], found);
+    assert_eq!(next, "git bitbucket key new --account alice@example.com");
+}
+
+#[test]
+fn a_repository_that_is_not_one_s_own_is_told() {
+    let world = served();
+    world
+        .sandbox
+        .add_repository("umbrella/tools", Visibility::Private);
+    let url = "git@bitbucket.org:umbrella/tools.git";
+    let next = advice(
+        &world,
+        &[url],
+        ("session", "FAIL", "may not see umbrella/tools"),
+    );
+    assert_eq!(next, format!("git bitbucket status {url}"));
+    super::paste(&world, &[], &next).succeeds();
+}
+
+#[test]
+fn a_host_key_that_changed_is_told_with_ssh_s_advice() {
+    let world = served();
+    let file = world.path("home/.ssh/known_hosts");
+    let known = std::fs::read_to_string(&file).unwrap();
+    let names: Vec<_> = known
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .collect();
+    let other = world.make_key("stranger", "");
+    std::fs::write(&file, format!("{} {other}", names[0].0)).unwrap();
+    let next = advice(
+        &world,
+        &[],
+        ("session", "FAIL", "Host key verification failed"),
+    );
+    assert!(next.contains("ssh-keygen"), "{next}");
+    super::paste(&world, &[], &next);
+    // The line is gone; who answers now is asked about at the next connection.
+    let list = super::after(&world, &next);
+    finds(
+        &list,
+        "host-keys",
+        "WARN",
+        "no line of known_hosts speaks of it",
+    );
+    std::fs::write(&file, known).unwrap();
+    let (_, list) = doctor(&world, &[]);
+    is_well(&list, "session");
+}

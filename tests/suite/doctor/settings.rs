@@ -1,0 +1,37 @@
+//! Settings that are ignored or misspelt.
+
+use super::{append, is_cured, served};
+
+#[test]
+fn settings_that_do_not_count_are_taken_away() {
+    for (line, text, why) in [
+        (
+            "[bitbucket]\n\tacount = a@b.example\n",
+            "a@b.example",
+            "misspelt",
+        ),
+        ("[bitbucket]\n\tkeyType = des\n", "des", "no such value"),
+        (
+            "[bitbucket \"https://bitbucket.org/*\"]\n\ttype = cloud\n",
+            "cloud",
+            "a pattern is no site",
+        ),
+    ] {
+        let world = served();
+        append(&world, "home/.gitconfig", line);
+        let next = is_cured(&world, &["--offline"], ("settings", "WARN", text));
+        assert!(
+            next.starts_with("git config --file ~/.gitconfig --unset-all "),
+            "{why}: {next}"
+        );
+    }
+}
+
+#[test]
+fn what_a_repository_may_not_say_is_taken_away() {
+    let world = served();
+    world
+        .git(&["-C", "site", "config", "bitbucket.provision", "auto"])
+        .succeeds();
+    is_cured(&world, &["--offline"], ("settings", "WARN", "auto"));
+}
