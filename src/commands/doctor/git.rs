@@ -41,8 +41,8 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Opens the file that git names as broken.
-fn repair(patient: &Patient<'_>) -> String {
+/// The line that opens the file which git names as broken.
+pub(super) fn repair(patient: &Patient<'_>) -> String {
     let said = git::ask(patient.context, &["config", "--list"]);
     let file = said.err().and_then(|error| {
         let text = error.to_string();

@@ -25,6 +25,8 @@ mod tests;
 pub(super) use git::is_ours_command as is_ours;
 pub(super) use remotes::names_the_old_host;
 
+use std::time::{Duration, Instant};
+
 use super::Error;
 use super::arguments::Doctor;
 use super::call::Call;
@@ -41,8 +43,8 @@ pub(super) fn doctor(call: &mut Call<'_>, options: &Doctor) -> Result<bool, Erro
     } else {
         print::text(call, &groups);
     }
-    let well = |groups: &[(&str, Vec<Finding>)]| {
-        let mut all = groups.iter().flat_map(|(_, findings)| findings);
+    let well = |groups: &[Group]| {
+        let mut all = groups.iter().flat_map(|group| &group.findings);
         all.all(|finding| finding.verdict != Verdict::Fail)
     };
     if !options.fix {
@@ -50,26 +52,55 @@ pub(super) fn doctor(call: &mut Call<'_>, options: &Doctor) -> Result<bool, Erro
     }
     let steps = groups
         .into_iter()
-        .flat_map(|(_, findings)| findings)
+        .flat_map(|group| group.findings)
         .filter_map(|finding| finding.fix);
     let done = fix::all(call, steps.collect(), options.yes)?;
     // Judged anew: what was put right FAILs no more.
     Ok(done && well(&look(call, options)?))
 }
 
-fn look(call: &mut Call<'_>, options: &Doctor) -> Result<Vec<(&'static str, Vec<Finding>)>, Error> {
+fn look(call: &mut Call<'_>, options: &Doctor) -> Result<Vec<Group>, Error> {
     let patient = Patient::read(call, options.target.as_deref(), options.offline)?;
+    let patient = &patient;
+    let (rooms, prompt) = (call.rooms, call.prompt);
     Ok(vec![
-        ("git", git::check(&patient)),
-        ("ssh_config", ssh_config::check(&patient)),
-        ("settings", settings::check(&patient)),
-        ("key files", keys::check(&patient)),
-        ("agent", agent::check(&patient)),
-        ("account", account::check(&patient, call.rooms)),
-        ("host keys", host_keys::check(&patient)),
-        ("network", network::check(&patient)),
-        ("session", session::check(&patient, call.prompt)),
-        ("remotes", remotes::check(&patient)),
-        ("leftovers", leftovers::check(&patient)),
+        group(patient, "git", git::check),
+        group(patient, "ssh_config", ssh_config::check),
+        group(patient, "settings", settings::check),
+        group(patient, "key files", keys::check),
+        group(patient, "agent", agent::check),
+        group(patient, "account", |patient| account::check(patient, rooms)),
+        group(patient, "host keys", host_keys::check),
+        group(patient, "network", network::check),
+        group(patient, "session", |patient| {
+            session::check(patient, prompt)
+        }),
+        group(patient, "remotes", remotes::check),
+        group(patient, "leftovers", leftovers::check),
     ])
+}
+
+/// Checks of one kind, and how long they took together.
+struct Group {
+    name: &'static str,
+    findings: Vec<Finding>,
+    took: Duration,
+}
+
+fn group<'p>(
+    patient: &'p Patient<'p>,
+    name: &'static str,
+    check: impl FnOnce(&'p Patient<'p>) -> Vec<Finding>,
+) -> Group {
+    let begun = Instant::now();
+    let mut findings = check(patient);
+    let took = begun.elapsed();
+    for finding in &mut findings {
+        finding.text = patient.without_home(&finding.text);
+    }
+    Group {
+        name,
+        findings,
+        took,
+    }
 }

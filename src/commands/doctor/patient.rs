@@ -204,6 +204,19 @@ impl<'a> Patient<'a> {
         format!("${{EDITOR:-vi}} {}", word(&self.shown(file)))
     }
 
+    /// A text with the home as `~`.
+    pub(super) fn without_home(&self, text: &str) -> String {
+        match self
+            .context
+            .home()
+            .as_deref()
+            .and_then(std::path::Path::to_str)
+        {
+            Some(home) if home.len() > 1 => text.replace(&format!("{home}/"), "~/"),
+            _ => text.to_owned(),
+        }
+    }
+
     /// A path for people.
     pub(super) fn shown(&self, path: &std::path::Path) -> String {
         crate::commands::call::shown(self.context, path)

@@ -2,17 +2,19 @@
 
 use serde_json::{Value, json};
 
-use super::finding::{Finding, Verdict};
+use super::Group;
+use super::finding::Verdict;
 use crate::commands::call::Call;
 use crate::sanitise::sanitise;
 
 /// One group after the other, the next step below its finding.
-pub(super) fn text(call: &mut Call<'_>, groups: &[(&'static str, Vec<Finding>)]) {
-    let all = || groups.iter().flat_map(|(_, findings)| findings);
+pub(super) fn text(call: &mut Call<'_>, groups: &[Group]) {
+    let all = || groups.iter().flat_map(|group| &group.findings);
     let width = all().map(|finding| finding.check.len()).max().unwrap_or(0);
-    for (group, findings) in groups.iter().filter(|(_, findings)| !findings.is_empty()) {
-        call.say(group);
-        for finding in findings {
+    for group in groups.iter().filter(|group| !group.findings.is_empty()) {
+        call.say(format!("{} ({} ms)", group.name, group.took.as_millis()));
+        let mut findings = group.findings.iter().peekable();
+        while let Some(finding) = findings.next() {
             let word = painted(call.colour, finding.verdict);
             let time = finding
                 .milliseconds
@@ -27,8 +29,12 @@ pub(super) fn text(call: &mut Call<'_>, groups: &[(&'static str, Vec<Finding>)])
                 sanitise(&finding.text)
             ));
             // What is well needs no step; programs see it all the same.
+            // One step for several findings stands below the last of them.
+            let again = findings
+                .peek()
+                .is_some_and(|after| after.next == finding.next);
             let next = finding.next.as_ref();
-            if let Some(next) = next.filter(|_| finding.verdict != Verdict::Ok) {
+            if let Some(next) = next.filter(|_| finding.verdict != Verdict::Ok && !again) {
                 call.say(format!("  {:5}{:width$}  next: {}", "", "", sanitise(next)));
             }
         }
@@ -60,15 +66,15 @@ fn painted(colour: bool, verdict: Verdict) -> String {
 
 /// A list of objects: `check`, `verdict`, `text`, `next`, `group`, `subject`, `milliseconds`,
 /// `fixable`.
-pub(super) fn json(groups: &[(&'static str, Vec<Finding>)]) -> Value {
-    let objects = groups.iter().flat_map(|(group, findings)| {
-        findings.iter().map(move |finding| {
+pub(super) fn json(groups: &[Group]) -> Value {
+    let objects = groups.iter().flat_map(|group| {
+        group.findings.iter().map(move |finding| {
             json!({
                 "check": finding.check,
                 "verdict": finding.verdict.word(),
                 "text": sanitise(&finding.text),
                 "next": finding.next.as_deref().map(sanitise),
-                "group": group,
+                "group": group.name,
                 "subject": finding.subject.as_deref().map(sanitise),
                 "milliseconds": finding.milliseconds.map(|time| u64::try_from(time).unwrap_or(u64::MAX)),
                 "fixable": finding.fix.is_some(),

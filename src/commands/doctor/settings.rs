@@ -2,6 +2,7 @@
 
 use super::finding::Finding;
 use super::patient::{Patient, word};
+use super::{git, ssh_config};
 use crate::sanitise::sanitise;
 use crate::settings::Origin;
 
@@ -11,8 +12,15 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
     let examined = match &patient.examined {
         Ok(examined) => examined,
         Err((why, hints)) => {
-            let mut finding = Finding::fail(check, format!("they cannot be read: {why}"));
-            finding.next = hints.first().cloned();
+            let mut finding = Finding::fail(
+                check,
+                format!("they cannot be read: {}", why.trim().replace('\n', "; ")),
+            );
+            finding.next = if patient.git_config.is_err() {
+                Some(git::repair(patient))
+            } else {
+                ssh_config::remedy(patient, why).or_else(|| hints.first().cloned())
+            };
             return vec![finding];
         }
     };

@@ -2,6 +2,8 @@
 
 mod mistake;
 
+pub(super) use mistake::remedy;
+
 use super::finding::{Finding, counted};
 use super::patient::{Patient, word};
 use super::remotes::host_of;
@@ -28,7 +30,7 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
             // What is wrong for every host is told once.
             Err(why) if findings.iter().any(|finding| finding.text == why) => {}
             Err(why) => {
-                let next = mistake::remedy(patient, &why);
+                let next = remedy(patient, &why);
                 let next = next.unwrap_or_else(|| format!("ssh -G {}", word(host)));
                 findings.push(Finding::fail(check, why).next(next));
             }

@@ -1,9 +1,11 @@
 //! Host keys: known_hosts against the published ones, revoked ones, those of today.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 
-use super::{append, is_cured, is_cured_by_answers, served};
-use crate::support::World;
+use super::{append, doctor, finds, is_cured, is_cured_by_answers, is_well, served};
+use crate::support::{Tls, World};
 
 const OFFLINE: [&str; 1] = ["--offline"];
 
@@ -125,4 +127,96 @@ fn a_place_of_one_s_own_is_met_for_the_first_time() {
     let found = ("host-keys", "WARN", "no line of known_hosts speaks of it");
     let next = is_cured_by_answers(&world, &OFFLINE, found, &[("(yes/no", "yes")]);
     assert!(next.starts_with("bitbucket-ssh -p "), "{next}");
+}
+
+/// A request as far as its empty line.
+fn head(stream: &mut TcpStream) -> Vec<u8> {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read == 1) {
+        head.push(byte[0]);
+    }
+    head
+}
+
+/// The internet as far as a proxy shows it: every HTTPS host is this page.
+fn internet(world: &mut World, page: String) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let web = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let published = head(&mut stream).starts_with(b"GET /site/ssh ");
+            let (status, body) = if published {
+                ("200 OK", page.as_str())
+            } else {
+                ("401 Unauthorized", "")
+            };
+            let length = body.len();
+            let _ = write!(
+                stream,
+                "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            );
+        }
+    });
+    let tls = Tls::start(&world.path("tmp"), || world.command("openssl"), web);
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = proxy.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in proxy.incoming() {
+            let mut near = stream.unwrap();
+            std::thread::spawn(move || {
+                head(&mut near);
+                let mut far = TcpStream::connect(("127.0.0.1", tls.port)).unwrap();
+                let _ = near.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n");
+                let (mut back, mut forth) = (far.try_clone().unwrap(), near.try_clone().unwrap());
+                std::thread::spawn(move || std::io::copy(&mut back, &mut forth));
+                let _ = std::io::copy(&mut near, &mut far);
+            });
+        }
+    });
+    world.configure("http.sslCAInfo", tls.ca.to_str().unwrap());
+    world.set("HTTPS_PROXY", &format!("http://{address}"));
+    world
+        .git(&[
+            "config",
+            "--global",
+            "--unset-all",
+            "bitbucket.https://bitbucket.org.apiUrl",
+        ])
+        .succeeds();
+}
+
+#[test]
+fn keys_that_are_published_since_are_entered() {
+    let mut world = served();
+    internet(&mut world, PUBLISHED.to_owned());
+    let (_, list) = doctor(&world, &[]);
+    finds(
+        &list,
+        "host-keys-published",
+        "OK",
+        "the keys that are built in",
+    );
+
+    let mut world = served();
+    let new = world.make_key("new-host-key", "");
+    internet(&mut world, format!("{PUBLISHED}bitbucket.org {new}"));
+    let found = ("host-keys-published", "WARN", "1 published key new since");
+    let next = is_cured(&world, &[], found);
+    assert_eq!(next, "git bitbucket doctor --fix --yes");
+    let known = fs::read_to_string(world.path("home/.ssh/known_hosts")).unwrap();
+    let new = new.rsplit_once(' ').unwrap().0;
+    for name in [
+        "bitbucket.org",
+        "ssh.bitbucket.org",
+        "[altssh.bitbucket.org]:443",
+    ] {
+        assert!(
+            known.contains(&format!("\n{name} {new}\n")),
+            "{name}: {known}"
+        );
+    }
+    // What the site publishes is no stranger's.
+    is_well(&doctor(&world, &[]).1, "host-keys");
 }

@@ -36,6 +36,8 @@ fn a_misspelt_option_is_corrected() {
         let world = configured(text);
         let next = is_cured(&world, &OFFLINE, ("ssh-config", "FAIL", "line"));
         assert_eq!(next, expected, "{why}");
+        let (_, list) = super::doctor(&world, &OFFLINE);
+        super::is_well(&list, "settings");
         let kept = fs::read_to_string(world.path("home/.ssh/config.bak"));
         assert_eq!(kept.unwrap(), text, "the old file stays");
     }

@@ -17,7 +17,7 @@ use super::run;
 /// Extensions of the CA and of the server's certificate.
 const EXTENSIONS: &str = "[req]\ndistinguished_name=dn\n[dn]\n\
     [ca]\nbasicConstraints=critical,CA:TRUE\n\
-    [leaf]\nbasicConstraints=CA:FALSE\nsubjectAltName=IP:127.0.0.1\n";
+    [leaf]\nbasicConstraints=CA:FALSE\nsubjectAltName=IP:127.0.0.1,DNS:bitbucket.org,DNS:api.bitbucket.org\n";
 
 /// Listens on a free port of 127.0.0.1 until the process ends.
 #[derive(Debug)]

@@ -53,7 +53,7 @@ const OPTIONS: [&str; 42] = [
 ];
 
 /// The line of shell after which ssh reads the file. `None`: ssh names no file, or no line of it.
-pub(super) fn remedy(patient: &Patient<'_>, said: &str) -> Option<String> {
+pub(in crate::commands::doctor) fn remedy(patient: &Patient<'_>, said: &str) -> Option<String> {
     if let Some(file) = said.split("Bad owner or permissions on ").nth(1) {
         let file = PathBuf::from(file.split(';').next()?.trim());
         return Some(format!("chmod 600 {}", word(&patient.shown(&file))));
@@ -75,7 +75,7 @@ pub(super) fn remedy(patient: &Patient<'_>, said: &str) -> Option<String> {
 
 /// `FILE: line N: Bad configuration option: WORD`, or `FILE line N: …` of other mistakes.
 fn place(said: &str) -> Option<(PathBuf, usize, Option<&str>)> {
-    let said = said.split(';').next()?;
+    let said = said.split([';', '\n']).next()?;
     let (file, rest) = said.split_once(" line ")?;
     let end = rest
         .find(|c: char| !c.is_ascii_digit())
