@@ -1,10 +1,12 @@
 //! `use`: which account goes for this repository, for a workspace, or for all, as a line of git
-//! config that git itself writes.
+//! config that git itself writes, the way back first.
+
+use std::path::PathBuf;
 
 use super::arguments::Use;
 use super::call::Call;
 use super::known::Known;
-use super::{Error, git};
+use super::{Error, git, setup, way_back};
 use crate::sanitise::sanitise;
 
 /// One key of one scope.
@@ -26,22 +28,12 @@ pub(super) fn choose(call: &mut Call<'_>, options: &Use) -> Result<(), Error> {
             call.say(format!("{} is not set for {}", place.key, place.words));
             return Ok(());
         }
-        git::run(
-            call.context,
-            &["config", place.scope, "--unset-all", &place.key],
-        )?;
-        call.say(format!(
-            "{} is no longer set for {} (was {})",
-            place.key,
-            place.words,
-            sanitise(&before.join(", "))
-        ));
-        return Ok(());
+        return take_back(call, &place, &before);
     };
-    git::run(
-        call.context,
-        &["config", place.scope, "--replace-all", &place.key, account],
-    )?;
+    let file = place.file(call)?;
+    way_back::change(call.context, &place.change(), &file, |draft| {
+        draft.set(&place.key, std::slice::from_ref(account))
+    })?;
     let was = match before.as_slice() {
         [] => String::new(),
         values if values == [account.as_str()] => " (as before)".to_owned(),
@@ -58,6 +50,42 @@ pub(super) fn choose(call: &mut Call<'_>, options: &Use) -> Result<(), Error> {
         ));
         call.warn(format!("hint: git bitbucket login {account}"));
     }
+    Ok(())
+}
+
+impl Place {
+    /// The file that git would write.
+    fn file(&self, call: &Call<'_>) -> Result<PathBuf, Error> {
+        match self.scope {
+            "--local" => setup::repository_file(call.context),
+            _ => setup::user_file(call.context),
+        }
+    }
+
+    /// The name of the change.
+    fn change(&self) -> String {
+        format!("use {} {}", self.scope, self.key)
+    }
+}
+
+/// The file as it was before the first choice; where somebody changed it since, the value alone
+/// goes.
+fn take_back(call: &mut Call<'_>, place: &Place, before: &[String]) -> Result<(), Error> {
+    let file = place.file(call)?;
+    let whole = way_back::take_back(call.context, &place.change(), &file)?;
+    if !whole {
+        let unset = ["config", place.scope, "--unset-all", &place.key];
+        git::run(call.context, &unset)?;
+    }
+    let was = sanitise(&before.join(", "));
+    let (key, words) = (&place.key, &place.words);
+    let now = values(call, place)?;
+    call.say(if now.is_empty() {
+        format!("{key} is no longer set for {words} (was {was})")
+    } else {
+        let now = sanitise(&now.join(", "));
+        format!("{key} = {now} again for {words} (was {was})")
+    });
     Ok(())
 }
 

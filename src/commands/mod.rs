@@ -26,6 +26,7 @@ pub mod status;
 #[cfg(test)]
 #[cfg(unix)]
 mod testing;
+mod way_back;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Read, Write};

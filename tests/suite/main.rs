@@ -30,3 +30,4 @@ mod sessions;
 mod ssh_config;
 mod support;
 mod terminal;
+mod undo;

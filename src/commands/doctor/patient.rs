@@ -206,12 +206,7 @@ impl<'a> Patient<'a> {
 
     /// A text with the home as `~`.
     pub(super) fn without_home(&self, text: &str) -> String {
-        match self
-            .context
-            .home()
-            .as_deref()
-            .and_then(std::path::Path::to_str)
-        {
+        match self.context.home().and_then(std::path::Path::to_str) {
             Some(home) if home.len() > 1 => text.replace(&format!("{home}/"), "~/"),
             _ => text.to_owned(),
         }

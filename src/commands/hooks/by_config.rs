@@ -2,12 +2,15 @@
 
 use super::HOOKS;
 use crate::commands::call::Call;
-use crate::commands::{Error, git};
+use crate::commands::{Error, git, setup, way_back};
+
+/// The name of the change.
+const WHAT: &str = "hooks install --global";
 
 /// The first git that runs hooks by configuration.
 const FIRST: (u32, u32) = (2, 54);
 
-/// Writes both hooks into the global configuration; git writes it.
+/// Writes both hooks into the global configuration, the way back first.
 pub(super) fn install(call: &mut Call<'_>) -> Result<(), Error> {
     let version = git::version(call.context)?.unwrap_or_default();
     if version < FIRST {
@@ -19,16 +22,20 @@ pub(super) fn install(call: &mut Call<'_>) -> Result<(), Error> {
             hints: vec!["git bitbucket hooks install --local".to_owned()],
         });
     }
+    let mut settings = Vec::new();
     for (hook, _) in HOOKS {
         let section = section(hook);
-        for (name, value) in [("event", hook.to_owned()), ("command", command(hook))] {
-            let key = format!("{section}.{name}");
-            git::run(
-                call.context,
-                &["config", "--global", "--replace-all", &key, &value],
-            )?;
-            call.say(format!("{key} = {value}"));
-        }
+        settings.push((format!("{section}.event"), hook.to_owned()));
+        settings.push((format!("{section}.command"), command(hook)));
+    }
+    let file = setup::user_file(call.context)?;
+    way_back::change(call.context, WHAT, &file, |draft| {
+        settings
+            .iter()
+            .try_for_each(|(key, value)| draft.set(key, std::slice::from_ref(value)))
+    })?;
+    for (key, value) in &settings {
+        call.say(format!("{key} = {value}"));
     }
     call.say("undo: git bitbucket hooks uninstall --global");
     Ok(())
@@ -36,6 +43,11 @@ pub(super) fn install(call: &mut Call<'_>) -> Result<(), Error> {
 
 /// Takes both away; what was never written is no error.
 pub(super) fn uninstall(call: &mut Call<'_>) -> Result<(), Error> {
+    let file = setup::user_file(call.context)?;
+    if way_back::take_back(call.context, WHAT, &file)? {
+        call.say(format!("{}: as it was before", call.shown(&file)));
+        return Ok(());
+    }
     for (hook, _) in HOOKS {
         let section = section(hook);
         let key = format!("{section}.command");

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::HOOKS;
 use crate::commands::call::Call;
 use crate::commands::setup::edit;
-use crate::commands::{Error, git};
+use crate::commands::{Error, git, way_back};
 
 /// What the name of a kept hook ends with; the script below has it too.
 const KEPT: &str = ".before-bitbucket-ssh";
@@ -37,7 +37,7 @@ fi
 /// Puts both hooks into git's directory. A second call changes nothing.
 pub(super) fn install(call: &mut Call<'_>) -> Result<(), Error> {
     let directory = directory(call)?;
-    fs::create_dir_all(&directory).map_err(|why| Error::file(&directory, why))?;
+    way_back::make_directory(call.context, &directory)?;
     for (hook, text) in HOOKS {
         let file = directory.join(hook);
         let both = CALLS_BOTH.replace("@HOOK@", hook);
@@ -98,7 +98,7 @@ pub(super) fn uninstall(call: &mut Call<'_>) -> Result<(), Error> {
             _ => call.say(format!("{shown}: nothing of ours")),
         }
     }
-    Ok(())
+    way_back::remove_directory(call.context, &directory)
 }
 
 /// Where git looks for this repository's hooks. A core.hooksPath of all repositories is not ours

@@ -21,6 +21,7 @@ use super::{Error, git, owner};
 use crate::sanitise::sanitise;
 use plan::{Plan, Step};
 use record::{Migrated, Record};
+pub(super) use record::{folder, write_private};
 
 /// Shows the changes, asks, makes them. `false`: nobody could be asked, or the answer was no.
 pub(super) fn migrate(call: &mut Call<'_>, options: Migrate) -> Result<bool, Error> {

@@ -29,7 +29,7 @@ pub(super) struct Migrated {
 }
 
 /// The records' folder, made (0700) where it is not there.
-pub(super) fn folder(context: &Context) -> Result<PathBuf, Error> {
+pub(in crate::commands) fn folder(context: &Context) -> Result<PathBuf, Error> {
     let folder = context.records_directory().ok_or(Error::NoHome)?;
     private_folder(&folder).map_err(|why| Error::file(&folder, why))?;
     Ok(folder)
@@ -57,16 +57,26 @@ impl Record {
             };
         }
         let text = serde_json::to_vec_pretty(self).map_err(|why| fail(io::Error::other(why)))?;
-        let folder = folder(context)?;
-        let mut new = tempfile::Builder::new()
-            .prefix(".migrate-")
-            .tempfile_in(&folder)
-            .map_err(fail)?;
-        new.write_all(&text).map_err(fail)?;
-        new.as_file().sync_all().map_err(fail)?;
-        new.persist(&file).map_err(|why| fail(why.error))?;
-        Ok(())
+        write_private(context, &file, &text)
     }
+}
+
+/// A file of the records' folder, synced before it takes its place (0600).
+pub(in crate::commands) fn write_private(
+    context: &Context,
+    file: &std::path::Path,
+    text: &[u8],
+) -> Result<(), Error> {
+    let fail = |why| Error::file(file, why);
+    let folder = folder(context)?;
+    let mut new = tempfile::Builder::new()
+        .prefix(".changes-")
+        .tempfile_in(&folder)
+        .map_err(fail)?;
+    new.write_all(text).map_err(fail)?;
+    new.as_file().sync_all().map_err(fail)?;
+    new.persist(file).map_err(|why| fail(why.error))?;
+    Ok(())
 }
 
 fn file(context: &Context) -> Result<PathBuf, Error> {

@@ -96,6 +96,29 @@ pub(super) fn writes(context: &crate::context::Context, file: &Path) -> bool {
     same(file, &ours) || file.ends_with("git/config") && ours.ends_with(".gitconfig")
 }
 
+/// The file that git writes for `--global`: `$GIT_CONFIG_GLOBAL`; else the one of `~/.gitconfig`
+/// and `$XDG_CONFIG_HOME/git/config` that is there (git-config(1), FILES), the first before the
+/// second.
+pub(super) fn user_file(context: &crate::context::Context) -> Result<std::path::PathBuf, Error> {
+    let ours = target::file(context, Scope::Global)?;
+    if context.environment.raw("GIT_CONFIG_GLOBAL").is_some() || ours.exists() {
+        return Ok(ours);
+    }
+    let base = match context.environment.raw("XDG_CONFIG_HOME") {
+        Some(base) if !base.is_empty() => std::path::PathBuf::from(base),
+        _ => context.home().ok_or(Error::NoHome)?.join(".config"),
+    };
+    let other = base.join("git/config");
+    Ok(if other.exists() { other } else { ours })
+}
+
+/// The current repository's configuration file.
+pub(super) fn repository_file(
+    context: &crate::context::Context,
+) -> Result<std::path::PathBuf, Error> {
+    target::file(context, Scope::Local)
+}
+
 /// Writes the wishes into the file, the way back first.
 fn write_config(
     call: &mut Call<'_>,

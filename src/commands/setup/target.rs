@@ -55,7 +55,13 @@ pub(super) fn file(context: &Context, scope: Scope) -> Result<PathBuf, Error> {
         },
         Scope::System => system(context),
         Scope::Local => {
-            let outside = |_| Error::NoRepository(context.directory.clone());
+            let outside = |error| match error {
+                // git's words name the file and the line.
+                Error::Git { message, verb } if message.contains("bad config") => {
+                    Error::Git { message, verb }
+                }
+                _ => Error::NoRepository(context.directory.clone()),
+            };
             let path = git::line(context, &["rev-parse", "--git-path", "config"])
                 .map_err(outside)?
                 .ok_or_else(|| Error::NoRepository(context.directory.clone()))?;

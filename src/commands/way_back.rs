@@ -1,0 +1,172 @@
+//! `changes.json`: how configuration files were before `use` and `hooks install` changed them, so
+//! that their undo brings back every byte (0600, in the records' folder).
+//!
+//! A file that was changed since has no way back: what stands in it is somebody else's too, and the
+//! verb takes its own value out by name. Knows `setup::edit`.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::setup::edit::{self, Draft, Splice, digest};
+use super::{Error, migrate, owner};
+use crate::context::Context;
+
+/// Every change that was not taken back.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Changes {
+    changes: Vec<Change>,
+    /// Directories that were made, to be removed when they are empty again.
+    #[serde(default)]
+    directories: Vec<PathBuf>,
+}
+
+/// What one verb did to one file.
+#[derive(Debug, Serialize, Deserialize)]
+struct Change {
+    /// What was changed: a verb and, where it has several, the key.
+    what: String,
+    file: PathBuf,
+    /// Whether the file was there before.
+    existed: bool,
+    /// The way back from the content with the digest `after`.
+    splice: Splice,
+    /// SHA-256 of what was written.
+    after: String,
+}
+
+/// Lets git change a copy of the file, and puts it in place. Done twice without another's change
+/// between, the way back leads to the beginning. In a home that is another user's nothing is
+/// recorded.
+pub(super) fn change(
+    context: &Context,
+    what: &str,
+    file: &Path,
+    write: impl FnOnce(&Draft<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    owner::check_home(context)?;
+    let folder = migrate::folder(context)?;
+    let before = edit::read(file)?;
+    let old = before.clone().unwrap_or_default();
+    let draft = Draft::of(context, &folder, &old)?;
+    write(&draft)?;
+    let new = draft.content()?;
+    if before.as_deref() == Some(new.as_slice()) {
+        return Ok(());
+    }
+    let mut changes = Changes::load(context)?;
+    let of_this = |change: &Change| change.what == what && change.file == file;
+    let earlier = changes.changes.iter().position(of_this);
+    let earlier = earlier.map(|at| changes.changes.remove(at));
+    let recorded = match earlier {
+        None => Some((before.is_some(), old.clone())),
+        // Somebody else wrote between: our value of then is no state to come back to.
+        Some(earlier) if earlier.after != digest(&old) => None,
+        Some(earlier) => earlier
+            .splice
+            .undo(&old)
+            .map(|text| (earlier.existed, text)),
+    };
+    if let Some((existed, original)) = recorded {
+        changes.changes.push(Change {
+            what: what.to_owned(),
+            file: file.to_owned(),
+            existed,
+            splice: Splice::between(&original, &new),
+            after: digest(&new),
+        });
+    }
+    changes.save(context)?;
+    edit::replace(file, before.as_deref(), Some(&new))
+}
+
+/// Brings the file back as it was before the verb. `false`: the verb did not change it, or
+/// somebody did since.
+pub(super) fn take_back(context: &Context, what: &str, file: &Path) -> Result<bool, Error> {
+    let mut changes = Changes::load(context)?;
+    let of_this = |change: &Change| change.what == what && change.file == file;
+    let Some(at) = changes.changes.iter().position(of_this) else {
+        return Ok(false);
+    };
+    let change = changes.changes.remove(at);
+    let now = edit::read(file)?;
+    let text = now.as_deref().unwrap_or_default();
+    let original = (digest(text) == change.after)
+        .then(|| change.splice.undo(text))
+        .flatten();
+    if let Some(original) = &original {
+        let original = (change.existed || !original.is_empty()).then_some(original.as_slice());
+        edit::replace(file, now.as_deref(), original)?;
+    }
+    changes.save(context)?;
+    Ok(original.is_some())
+}
+
+/// Makes a directory (and those above it) and remembers that. One that is there is left as it is.
+pub(super) fn make_directory(context: &Context, directory: &Path) -> Result<(), Error> {
+    let fail = |why| Error::file(directory, why);
+    let mut missing: Vec<PathBuf> = directory
+        .ancestors()
+        .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists())
+        .map(Path::to_owned)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(directory).map_err(fail)?;
+    if owner::check_home(context).is_ok() {
+        let mut changes = Changes::load(context)?;
+        changes.directories.append(&mut missing);
+        changes.save(context)?;
+    }
+    Ok(())
+}
+
+/// Removes a directory that was made for us, and those above it, where nothing is in them now.
+pub(super) fn remove_directory(context: &Context, directory: &Path) -> Result<(), Error> {
+    let mut changes = Changes::load(context)?;
+    for folder in directory.ancestors() {
+        if changes.directories.iter().any(|made| made == folder)
+            && std::fs::remove_dir(folder).is_ok()
+        {
+            changes.directories.retain(|made| made != folder);
+        }
+    }
+    changes.save(context)
+}
+
+impl Changes {
+    /// Nothing where there is no file.
+    fn load(context: &Context) -> Result<Self, Error> {
+        let file = place(context)?;
+        match edit::read(&file)? {
+            None => Ok(Self::default()),
+            Some(text) => serde_json::from_slice(&text)
+                .map_err(|why| Error::file(&file, io::Error::new(io::ErrorKind::InvalidData, why))),
+        }
+    }
+
+    /// Synced before it takes its place; removed where nothing is left. What belongs to files
+    /// that are gone goes with them.
+    fn save(&mut self, context: &Context) -> Result<(), Error> {
+        let file = place(context)?;
+        let fail = |why| Error::file(&file, why);
+        let parent_is_there = |file: &Path| file.parent().is_none_or(Path::exists);
+        self.changes.retain(|change| parent_is_there(&change.file));
+        self.directories.retain(|folder| folder.exists());
+        if self.changes.is_empty() && self.directories.is_empty() {
+            return match std::fs::remove_file(&file) {
+                Err(why) if why.kind() != io::ErrorKind::NotFound => Err(fail(why)),
+                _ => Ok(()),
+            };
+        }
+        let text = serde_json::to_vec_pretty(self).map_err(|why| fail(io::Error::other(why)))?;
+        migrate::write_private(context, &file, &text)
+    }
+}
+
+fn place(context: &Context) -> Result<PathBuf, Error> {
+    let folder = context.records_directory().ok_or(Error::NoHome)?;
+    Ok(folder.join("changes.json"))
+}
