@@ -220,3 +220,45 @@ fn an_account_that_is_not_known_is_replaced_by_no_other() {
         .succeeds();
     goes_as(&world, ALICE);
 }
+
+#[test]
+fn a_file_of_the_command_line_stands_before_an_account_of_the_call() {
+    let mut world = open_world();
+    let work = world.make_key("work", "");
+    world.sandbox.add_key(BOB, &work, "work");
+    let file = world.path("home/.ssh/work");
+    let file = file.to_str().unwrap();
+    let option = format!("IdentityFile={file}");
+    let (host, command) = ("git@bitbucket.org", advertise(OPEN));
+    world.set("BITBUCKET_ACCOUNT", ALICE);
+    for (words, expected, why) in [
+        (vec![host, &command], ALICE, "the variable"),
+        (vec!["--account", BOB, host, &command], BOB, "the option"),
+        (vec!["-i", file, host, &command], BOB, "-i and the variable"),
+        (
+            vec!["--account", ALICE, "-i", file, host, &command],
+            BOB,
+            "-i and the option",
+        ),
+        (
+            vec!["--account", ALICE, "-o", &option, host, &command],
+            BOB,
+            "-o IdentityFile",
+        ),
+        (
+            vec!["--account", ALICE, host, "-i", file, &command],
+            BOB,
+            "behind the host",
+        ),
+    ] {
+        let before = count(&world);
+        ask(&world, &words).succeeds();
+        assert_eq!(logins(&world, before), [expected], "{why}");
+    }
+    // None of the files is there: nobody else goes.
+    let before = count(&world);
+    ask(&world, &["-i", "/no/file", host, &command])
+        .fails_with(255)
+        .says("Warning: Identity file /no/file not accessible");
+    assert_eq!(count(&world), before);
+}
