@@ -31,3 +31,4 @@ mod ssh_config;
 mod support;
 mod terminal;
 mod undo;
+mod tools;

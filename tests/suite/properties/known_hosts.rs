@@ -110,6 +110,8 @@ fn lines_speak_of_the_names_of_which_they_speak_for_ssh_keygen() {
             .filter_map(|line| line.strip_prefix("# Host ")?.split_once(" found: line "))
             // `12`, `12 REVOKED`, `12 CA`.
             .filter_map(|(_, number)| number.trim().parse().ok())
+            // It shows a line without a key, which ssh(1) and we pass over.
+            .filter(|number: &usize| lines[number - 1].split_whitespace().count() > 2)
             .collect();
         assert_eq!(ours, theirs, "{name} in\n{text}");
         !ours.is_empty()
