@@ -3,6 +3,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::hold::{Gates, Hold, Moment};
+
 /// What happens to one REST request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RestFault {
@@ -68,7 +70,10 @@ pub enum SshFault {
 
 /// The faults that are waiting. Changed at run time; each is used up by what it happened to.
 #[derive(Debug, Default)]
-pub struct Faults(Mutex<Waiting>);
+pub struct Faults {
+    waiting: Mutex<Waiting>,
+    gates: Gates,
+}
 
 #[derive(Debug, Default)]
 struct Waiting {
@@ -100,14 +105,25 @@ impl Faults {
         self.waiting().ssh.push((fault, times));
     }
 
+    /// Holds one REST request at a moment. `number` counts every request of the site from 0, so the
+    /// next one is `requests().len()`.
+    pub fn hold(&self, number: usize, moment: Moment) -> Hold {
+        self.gates.set(number, moment)
+    }
+
     /// Keys registered by REST from now on work over SSH only after this long.
     pub fn propagation_delay(&self, delay: Duration) {
         self.waiting().propagation = delay;
     }
 
-    /// Nothing goes wrong any more.
+    /// Nothing goes wrong any more; what is held stays held.
     pub fn clear(&self) {
         *self.waiting() = Waiting::default();
+    }
+
+    /// `false`: the request was held and is lost.
+    pub(crate) async fn pass(&self, number: usize, moment: Moment) -> bool {
+        self.gates.pass(number, moment).await
     }
 
     pub(crate) fn propagation(&self) -> Duration {
@@ -140,6 +156,6 @@ impl Faults {
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

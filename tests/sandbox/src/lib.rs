@@ -13,6 +13,7 @@
 )]
 
 mod faults;
+mod hold;
 mod model;
 mod rest;
 mod sandbox;
@@ -20,6 +21,7 @@ mod seen;
 mod ssh;
 
 pub use faults::{Faults, RestFault, SshFault};
+pub use hold::{Hold, Moment};
 pub use model::{
     Account, DeployKey, Key, Permission, Refusals, SCOPES_ALL, SCOPES_MINIMUM, Visibility,
 };

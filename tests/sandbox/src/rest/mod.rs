@@ -28,6 +28,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 
 use crate::faults::RestFault;
+use crate::hold::Moment;
 use crate::sandbox::Shared;
 use crate::seen;
 use answer::Answer;
@@ -39,7 +40,11 @@ pub(crate) async fn serve(door: TcpListener, shared: Arc<Shared>) {
         let _ = stream.set_nodelay(true);
         let shared = Arc::clone(&shared);
         tokio::spawn(async move {
-            let service = service_fn(|request| respond(request, Arc::clone(&shared)));
+            // What was taken in is carried out, also where the caller has gone meanwhile.
+            let service = service_fn(|request| {
+                let apart = tokio::spawn(respond(request, Arc::clone(&shared)));
+                async { apart.await.unwrap_or(Err(Dropped)) }
+            });
             let _ = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .serve_connection(TokioIo::new(stream), service)
@@ -81,9 +86,11 @@ async fn respond(http: HttpRequest<Incoming>, shared: Arc<Shared>) -> Result<Sen
         None if lfs::is_object(&request) => lfs::transfer(&shared, &request, body).await,
         None => {
             request.body = body.collect().await.map_err(|_| Dropped)?.to_bytes();
+            pass(&shared, number, Moment::BeforeStoring).await?;
             routes::answer(&shared, &request)
         }
     };
+    pass(&shared, number, Moment::AfterStoring).await?;
     let answer = faults.iter().fold(answer, |answer, fault| match fault {
         RestFault::ErrorAfter => Answer::error(500, "Something went wrong"),
         RestFault::NextLink(address) => answer.with_next(address),
@@ -99,6 +106,11 @@ async fn respond(http: HttpRequest<Incoming>, shared: Arc<Shared>) -> Result<Sen
     }
     shared.seen().requests[number].status = Some(answer.status);
     Ok(answer.into_response().map(Either::Left))
+}
+
+async fn pass(shared: &Shared, number: usize, moment: Moment) -> Result<(), Dropped> {
+    let lost = !shared.faults.pass(number, moment).await;
+    if lost { Err(Dropped) } else { Ok(()) }
 }
 
 enum Instead {
