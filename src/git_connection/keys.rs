@@ -16,7 +16,7 @@ use crate::identity::{AccountName, Identity, Managed, PassphrasePlace, State};
 use crate::prompt::Prompt;
 use crate::provision::person::Person;
 use crate::provision::record::Records;
-use crate::provision::{self, ensure, judge};
+use crate::provision::{self, ensure, judge, removal};
 use crate::repository::{Direction, Repository, Site};
 use crate::secret::{Secret, TokenPlace};
 use crate::settings::{GitConfig, Settings};
@@ -172,6 +172,11 @@ impl<'a> Keys<'a> {
             judge::Judgement::Expired => {
                 self.ensure(&record.account, prompt, Some(record)).map(Some)
             }
+            // A revoke of ours that did not come to its end.
+            judge::Judgement::Gone if record.state == State::Leaving => {
+                removal::from_here(self.context, record)?;
+                self.ensure(&record.account, prompt, None).map(Some)
+            }
             judge::Judgement::Gone => {
                 let removed = || Failure::Removed(Box::new(record.clone()));
                 if !prompt.terminal() {
@@ -284,6 +289,7 @@ impl<'a> Keys<'a> {
             });
         }
         learned::remember(self.context, &lessons);
+        ensure::sweep(self.context);
     }
 
     fn prove(&self, identity: &Identity) {

@@ -101,13 +101,8 @@ pub fn gather<'a>(
 fn managed_of(site: &Site, records: &Records) -> (Vec<Identity>, Vec<Managed>) {
     let mut here = Vec::new();
     let mut lost = Vec::new();
-    let mut recorded: Vec<&Managed> = records
-        .identities()
-        .iter()
-        .filter(|record| record.account.site == site.url)
-        .collect();
-    recorded.sort_by_key(|record| std::cmp::Reverse(record.created));
-    for record in recorded {
+    let recorded = records.identities().iter().rev();
+    for record in recorded.filter(|record| record.account.site == site.url) {
         if record.file.exists() {
             here.push(identity_of(record));
         } else {

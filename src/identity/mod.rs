@@ -75,6 +75,8 @@ pub enum State {
     Proved,
     /// Pasted by a person; no login has confirmed whose it is.
     Unverified,
+    /// Its removal was begun: the site may know it still. When it does no longer, that was us.
+    Leaving,
 }
 
 /// An identity this program made.

@@ -10,7 +10,7 @@ use super::desk::Desk;
 use super::lock::Lock;
 use super::person::{self, Person};
 use super::record::{self, Records};
-use super::{Error, by_hand, folder};
+use super::{Error, by_hand, folder, removal};
 use crate::bitbucket::{self, KeyRegistry, RegisteredKey, User};
 use crate::context::Context;
 use crate::diagnostics;
@@ -168,10 +168,17 @@ fn lock(order: &Order<'_>) -> Result<Lock, Error> {
 fn lock_of(context: &Context, site: &Site, prompt: &dyn Prompt) -> Result<Lock, Error> {
     let folder = folder::prepare(context)?;
     let lock = Lock::of_site(&folder.join(lock_name(site)), prompt)?;
-    if let Some(directory) = context.ssh_directory() {
-        key_pair::sweep_drafts(&directory);
-    }
+    sweep(context);
     Ok(lock)
+}
+
+/// Removes what killed processes left unfinished in `~/.ssh` and in the folder of the records.
+/// Never fails.
+pub fn sweep(context: &Context) {
+    let folders = [context.ssh_directory(), context.records_directory()];
+    for folder in folders.into_iter().flatten() {
+        key_pair::sweep_drafts(&folder);
+    }
 }
 
 /// Everything that is done under the lock of the site.
@@ -214,6 +221,7 @@ fn locked(order: &Order<'_>, person: Option<&Person<'_>>, lock: Lock) -> Result<
     is_of_the_account(order, &user).map_err(site_said)?;
     let keys = registry.keys(&user).map_err(site_said)?;
     note_account(order, &user, &keys)?;
+    removal::finish(order.context, account, &keys)?;
     let desk = Desk {
         order,
         registry: registry.as_ref(),

@@ -17,13 +17,14 @@ pub enum Standing {
 }
 
 impl Standing {
-    /// One word: `proved`, `registered`, `unverified`, `pending`, `elsewhere`, `missing`.
+    /// One word: `proved`, `registered`, `unverified`, `leaving`, `pending`, `elsewhere`, `missing`.
     pub fn word(self) -> &'static str {
         match self {
             Self::Managed(State::Pending) => "pending",
             Self::Managed(State::Registered) => "registered",
             Self::Managed(State::Proved) => "proved",
             Self::Managed(State::Unverified) => "unverified",
+            Self::Managed(State::Leaving) => "leaving",
             Self::Elsewhere => "elsewhere",
             Self::Missing => "missing",
         }
@@ -101,7 +102,9 @@ pub fn of_account(
                 record: Some(record.clone()),
                 this_machine: true,
                 standing: match record.state {
-                    State::Pending | State::Unverified => Standing::Managed(record.state),
+                    State::Pending | State::Unverified | State::Leaving => {
+                        Standing::Managed(record.state)
+                    }
                     State::Registered | State::Proved => Standing::Missing,
                 },
             });

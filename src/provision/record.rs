@@ -150,12 +150,11 @@ impl Records {
     }
 
     /// The newest identity of any account of the site that was let in or registered and whose
-    /// file is here.
+    /// file is here. The order of making decides, never a clock: clocks jump.
     pub fn newest(&self, site: &str) -> Option<&Managed> {
         self.identities
             .iter()
-            .filter(|identity| identity.account.site == site && is_usable(identity))
-            .max_by_key(|identity| identity.created)
+            .rfind(|identity| identity.account.site == site && is_usable(identity))
     }
 
     /// Adds an identity, or puts it in the place of the one with the same fingerprint.
@@ -184,6 +183,14 @@ impl Records {
         }
     }
 
+    /// What is known of an identity now.
+    pub fn set_state(&mut self, fingerprint: &str, state: State) {
+        let known = self.identities.iter_mut();
+        for known in known.filter(|known| known.fingerprint == fingerprint) {
+            known.state = state;
+        }
+    }
+
     /// Forgets an identity; its files stay.
     pub fn forget_identity(&mut self, fingerprint: &str) {
         self.identities
@@ -193,11 +200,15 @@ impl Records {
     /// The newest identity of the account that the site was told of and whose file is here.
     /// `newer_than`: only one that was made after that one.
     pub fn usable(&self, account: &AccountName, newer_than: Option<&Managed>) -> Option<&Managed> {
+        let is_old = |identity: &Managed| {
+            newer_than.is_some_and(|old| identity.fingerprint == old.fingerprint)
+        };
+        let older = self.identities.iter().position(is_old);
+        let older = older.map_or(0, |place| place + 1);
         self.identities
             .iter()
-            .filter(|identity| identity.account == *account && is_usable(identity))
-            .filter(|identity| newer_than.is_none_or(|old| identity.created > old.created))
-            .max_by_key(|identity| identity.created)
+            .skip(older)
+            .rfind(|identity| identity.account == *account && is_usable(identity))
     }
 }
 

@@ -61,6 +61,8 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
                     word(&record.account.name)
                 ))
             }
+            (State::Leaving, _) => Finding::warn(check, "its removal was begun and not finished")
+                .next(format!("git bitbucket key revoke {}", record.fingerprint)),
             (State::Proved, _) | (State::Registered | State::Unverified, false) => continue,
         };
         findings.push(finding.about(file));

@@ -69,7 +69,12 @@ pub(super) fn remove(
     entry: &Entry,
 ) -> Result<(), Error> {
     if let Some(listed) = &entry.listed {
-        removal::from_site(&entry.account, registry, &listed.id).map_err(provision)?;
+        let remove = || removal::from_site(&entry.account, registry, &listed.id);
+        let removed = match &entry.record {
+            Some(record) => removal::begun(call.context, record, remove),
+            None => remove(),
+        };
+        removed.map_err(provision)?;
         call.say(format!(
             "removed {} from {}",
             entry.fingerprint, entry.account

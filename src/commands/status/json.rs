@@ -127,5 +127,6 @@ pub(super) fn state(state: State) -> &'static str {
         State::Registered => "registered",
         State::Proved => "proved",
         State::Unverified => "unverified",
+        State::Leaving => "leaving",
     }
 }

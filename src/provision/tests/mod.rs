@@ -5,6 +5,7 @@ mod found;
 mod interrupted;
 #[cfg(target_os = "linux")]
 mod keyring;
+mod leaving;
 mod machine;
 mod making;
 mod person;
