@@ -9,6 +9,8 @@
 mod bad_input;
 mod callers;
 mod choice;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod crash;
 mod data_center;
 mod disks;
 mod doctor;

@@ -15,7 +15,7 @@ mod world;
 pub use accounts::{Accounts, PASSWORD, USER};
 pub use agent::Agent;
 pub use makers::{Maker, Server, Wish};
-pub use process::{Output, Running, run};
+pub use process::{DEADLINE, Output, Running, run};
 pub use sshd::Sshd;
 pub use tls::Tls;
 pub use world::{ALICE, World};

@@ -1,0 +1,17 @@
+//! Crash safety: the programs are ended, and calls of theirs fail, at every moment that matters;
+//! after each, one more plain fetch puts everything in order.
+
+mod aftermath;
+mod calls;
+mod clocks;
+mod failing;
+mod moments;
+mod requests;
+mod scenario;
+mod sweep;
+mod system_calls;
+mod together;
+mod tracer;
+
+/// The repository that everybody fetches.
+const URL: &str = "git@bitbucket.org:acme/site.git";

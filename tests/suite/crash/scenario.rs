@@ -1,0 +1,137 @@
+//! What the program does when it is struck, and what must hold afterwards.
+
+use jiff::{Timestamp, ToSpan as _};
+use sandbox::SCOPES_ALL;
+
+use super::URL;
+use super::aftermath::{Verdict, every_key_is_held, fetches, holds, in_order};
+use super::calls::Call;
+use super::tracer::{Act, Victim, trace};
+use crate::support::{ALICE, World};
+
+/// A command on a machine that was made ready for it.
+#[derive(Clone, Copy)]
+pub struct Scenario {
+    /// Its name in messages.
+    pub name: &'static str,
+    /// A fresh machine.
+    pub world: fn() -> World,
+    /// The command and its arguments.
+    pub command: &'static [&'static str],
+    /// What must hold after it was struck; it fetches once by itself.
+    pub after: fn(&World) -> Verdict,
+}
+
+/// The first clone of a machine.
+pub const FIRST_CONTACT: Scenario = Scenario {
+    name: "first contact",
+    world: World::new,
+    command: &["git", "clone", "-q", URL, "site"],
+    after: in_order,
+};
+
+/// A fetch behind which the key is renewed.
+pub const RENEWAL: Scenario = Scenario {
+    name: "renewal",
+    world: near_its_end,
+    command: &["git", "ls-remote", "-q", URL],
+    after: rotated,
+};
+
+/// A further key.
+pub const NEW: Scenario = Scenario {
+    name: "key new",
+    world: served,
+    command: &["git", "bitbucket", "key", "new"],
+    after: a_further_key,
+};
+
+/// A new key in the place of the old one.
+pub const ROTATE: Scenario = Scenario {
+    name: "key rotate",
+    world: served,
+    command: &["git", "bitbucket", "key", "rotate", "--yes"],
+    after: rotated,
+};
+
+/// The only key goes.
+pub const REVOKE: Scenario = Scenario {
+    name: "key revoke",
+    world: served,
+    command: &[
+        "sh",
+        "-c",
+        "exec git bitbucket key revoke \"$(ssh-keygen -l -f ~/.ssh/bitbucket_*.pub | cut -d ' ' -f 2)\"",
+    ],
+    after: in_order,
+};
+
+impl Scenario {
+    /// The calls that change a file when nothing goes wrong.
+    pub fn calls(&self) -> Vec<Call> {
+        let world = (self.world)();
+        let traced = trace(&world, self.command, Victim::Program, |_| Act::Pass);
+        assert_eq!(traced.status, Some(0), "{}: {}", self.name, traced.stderr);
+        assert!(traced.calls.len() > 8, "the tracer sees too few calls");
+        traced.calls
+    }
+
+    /// How many REST requests it makes when nothing goes wrong.
+    pub fn requests(&self) -> usize {
+        let world = (self.world)();
+        let before = world.sandbox.requests().len();
+        let mut command = world.command(self.command[0]);
+        command.args(&self.command[1..]);
+        crate::support::run(command).succeeds();
+        world.sandbox.requests().len() - before
+    }
+}
+
+/// A machine whose key was made on the way, and a token that may do everything.
+fn served() -> World {
+    let mut world = World::new();
+    let token = world.sandbox.add_token(ALICE, SCOPES_ALL);
+    world.set("BITBUCKET_API_TOKEN", &token);
+    world.git(&["ls-remote", "-q", URL]).succeeds();
+    world
+}
+
+/// As if the key had been made 99 days ago, with one day left.
+fn near_its_end() -> World {
+    let world = served();
+    world.configure("bitbucket.keyLifetime", "100d");
+    let end = Timestamp::now() + 24.hours();
+    world.sandbox.set_expiry(ALICE, Some(end));
+    let file = world.path("home/.ssh/bitbucket-ssh/records.json");
+    let mut records: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let record = &mut records["identities"][0];
+    record["created"] = (end - (100 * 24).hours()).to_string().into();
+    record["expires"] = end.to_string().into();
+    std::fs::write(&file, serde_json::to_vec(&records).unwrap()).unwrap();
+    world
+}
+
+/// The fetch goes on; the same command again ends with two keys at most, each of them held.
+fn a_further_key(world: &World) -> Verdict {
+    fetches(world)?;
+    let before = world.sandbox.keys(ALICE).len();
+    let output = world.git_bitbucket(&["key", "new"]);
+    holds(output.status == Some(0), || format!("again: {output}"))?;
+    fetches(world)?;
+    every_key_is_held(world)?;
+    let after = world.sandbox.keys(ALICE).len();
+    // One that was begun is finished, not doubled; one that was whole has another beside it.
+    holds(after - before <= 1, || {
+        format!("{before}, then {after} keys")
+    })
+}
+
+/// The fetch goes on, and a rotation puts in order what is begun; no key is lost.
+fn rotated(world: &World) -> Verdict {
+    fetches(world)?;
+    let output = world.git_bitbucket(&["key", "rotate", "--yes"]);
+    holds(output.status == Some(0), || format!("again: {output}"))?;
+    fetches(world)?;
+    every_key_is_held(world)
+}
