@@ -136,6 +136,22 @@ pub trait KeyRegistry {
     /// where it cannot be read this is the error.
     fn access(&self, repository: &Repository) -> Result<Access, Error>;
 
+    /// The repository's access keys, over all pages. Read by whoever administers the repository.
+    fn access_keys(&self, repository: &Repository) -> Result<Vec<RegisteredKey>, Error>;
+
+    /// Registers an access key of the repository. `writes`: it may push, where the site has such
+    /// keys (Cloud has none: there every access key only reads). On any refusal the caller lists
+    /// and compares.
+    fn register_access_key(
+        &self,
+        repository: &Repository,
+        key: &NewKey,
+        writes: bool,
+    ) -> Result<RegisteredKey, Error>;
+
+    /// Removes one access key; a key that is not there counts as removed.
+    fn remove_access_key(&self, repository: &Repository, id: &KeyId) -> Result<(), Error>;
+
     /// Makes a repository. The result is its SSH URL as the site gives it; `None`: it gives none.
     fn create_repository(&self, new: &NewRepository) -> Result<Option<String>, Error> {
         Err(Error::NotFound {

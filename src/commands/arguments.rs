@@ -116,6 +116,12 @@ pub(super) struct KeyList {
 pub(super) struct KeyNew {
     #[command(flatten)]
     pub(super) which: KeyOf,
+    /// An access key of this repository alone, entered as its identityFile in your git config
+    #[arg(long, value_name = "URL", conflicts_with = "site")]
+    pub(super) repository: Option<String>,
+    /// The access key cannot push (on Bitbucket Cloud none can)
+    #[arg(long, requires = "repository")]
+    pub(super) read_only: bool,
     /// The private key file; it must not exist
     #[arg(long, value_name = "PATH")]
     pub(super) file: Option<PathBuf>,
@@ -358,6 +364,8 @@ mod tests {
             ("use --unset alice", "Wrong", "all values go"),
             ("use a --global --workspace acme", "Wrong", "one place"),
             ("login --store attic", "Wrong", "three places"),
+            ("key new --repository u --read-only", "Do", ""),
+            ("key new --read-only", "Wrong", "of which repository?"),
             ("hook pre-push origin -x", "Do", "what git gives is passed"),
             ("--version", "Print", ""),
             ("-h", "Print", ""),

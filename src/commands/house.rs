@@ -250,7 +250,7 @@ impl Rooms for House<'_> {
         }
         let further = Further { file: wish.file };
         Keys::new(self.context, site, &settings, &git_config)
-            .make_further(account, prompt, further)
+            .make_further(account, prompt, further, wish.access)
             .map_err(|failure| below(&report::connection::explain(&failure)))
     }
 

@@ -13,6 +13,7 @@ use crate::bitbucket::{self, KeyRegistry};
 use crate::git_connection::prospect::Ours;
 use crate::identity::{Account, AccountName, Managed};
 use crate::prompt::Prompt;
+use crate::provision::ensure::AccessKey;
 use crate::provision::record::SshPlace;
 use crate::repository::{Direction, Site};
 use crate::secret::{Secret, TokenPlace};
@@ -79,7 +80,8 @@ pub trait Rooms {
     /// The account's token, where any source has one. Asks nobody.
     fn token(&self, site: &Site, account: &str) -> Result<Option<Token>, Error>;
 
-    /// Makes a further key pair for the account and registers it; what is there stays.
+    /// Makes a further key pair for the account and registers it, or goes on with one that was
+    /// begun; what is there stays.
     fn make(
         &self,
         site: &Site,
@@ -102,4 +104,6 @@ pub struct Wish<'a> {
     pub key_type: Option<KeyType>,
     /// Days until the site refuses it.
     pub days: Option<u32>,
+    /// An access key of a repository. `None`: a key of the account.
+    pub access: Option<AccessKey<'a>>,
 }

@@ -430,4 +430,21 @@ impl KeyRegistry for Holder {
     fn access(&self, _: &Repository) -> Result<Access, bitbucket::Error> {
         unreachable!("no command here asks for a repository")
     }
+
+    fn access_keys(&self, _: &Repository) -> Result<Vec<RegisteredKey>, bitbucket::Error> {
+        unreachable!("no command here asks for a repository")
+    }
+
+    fn register_access_key(
+        &self,
+        _: &Repository,
+        _: &NewKey,
+        _: bool,
+    ) -> Result<RegisteredKey, bitbucket::Error> {
+        unreachable!("no command here asks for a repository")
+    }
+
+    fn remove_access_key(&self, _: &Repository, _: &KeyId) -> Result<(), bitbucket::Error> {
+        unreachable!("no command here asks for a repository")
+    }
 }

@@ -66,12 +66,14 @@ impl<'a> Keys<'a> {
         self.ensure(account, prompt, None)
     }
 
-    /// Makes a further key pair for the account, although it has one; what is there stays.
+    /// Makes a further key pair for the account, although it has one; what is there stays. With
+    /// `access`: an access key, registered by the account's token.
     pub fn make_further(
         &self,
         account: &AccountName,
         prompt: &dyn Prompt,
         further: ensure::Further<'_>,
+        access: Option<ensure::AccessKey<'_>>,
     ) -> Result<Managed, Failure> {
         let made = ensure::ensure(&ensure::Order {
             context: self.context,
@@ -81,6 +83,7 @@ impl<'a> Keys<'a> {
             prompt,
             replaces: None,
             further: Some(further),
+            access,
             registry: &|| self.registry(account),
         })?;
         let record = made.record.clone();
@@ -121,6 +124,7 @@ impl<'a> Keys<'a> {
             prompt,
             replaces,
             further: None,
+            access: None,
             registry: &|| self.registry(account),
         };
         let made = self.with_person(|person| ensure::ensure_with(&order, person))?;
@@ -284,7 +288,7 @@ impl<'a> Keys<'a> {
             lessons.push(Lesson::Served {
                 repository: repository.clone(),
                 direction: subject.service.direction(),
-                account: identity.managed.as_ref().map(|m| m.account.name.clone()),
+                account: identity.account().map(|account| account.name.clone()),
                 fingerprint: identity.fingerprint(),
             });
         }

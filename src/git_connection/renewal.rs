@@ -16,7 +16,7 @@ use crate::git_connection::proof;
 use crate::git_connection::survey::Subject;
 use crate::identity::{Identity, Managed, PassphrasePlace};
 use crate::prompt::Silent;
-use crate::provision::removal;
+use crate::provision::removal::{self, Place};
 use crate::repository::Site;
 use crate::settings::{GitConfig, Provision, Settings, SshConfig};
 use crate::transport::Endpoint;
@@ -124,7 +124,7 @@ impl Work {
         let (Some(id), Some(registry)) = (id, keys.registry(&old.account)?) else {
             return Ok(());
         };
-        match removal::from_site(&old.account, registry.as_ref(), &id) {
+        match removal::from_site(&old.account, registry.as_ref(), Place::Account, &id) {
             Ok(()) => {
                 removal::from_here(&self.context, old)?;
             }

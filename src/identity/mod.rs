@@ -151,6 +151,14 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// The account that it lets in, as recorded. `None`: not known, or an access key, which lets
+    /// no account in.
+    pub fn account(&self) -> Option<&AccountName> {
+        let record = self.managed.as_ref();
+        let record = record.filter(|record| record.repository.is_none());
+        record.map(|record| &record.account)
+    }
+
     /// `SHA256:…`, where the public half is known.
     pub fn fingerprint(&self) -> Option<String> {
         self.public_key

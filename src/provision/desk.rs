@@ -8,9 +8,9 @@ use super::key_file::{holds, is_taken, shown};
 use super::new_pair::{expires, file_name, one_line, place_new};
 use super::passphrase;
 use super::record::{self, Records};
-use super::registration::{Registration, register};
+use super::registration::{List, Registration, register};
 use super::{Error, names};
-use crate::bitbucket::{self, KeyRegistry, NewKey, RegisteredKey, User};
+use crate::bitbucket::{self, KeyRegistry, NewKey, RegisteredKey};
 use crate::diagnostics;
 use crate::identity::{Holder, Managed, State, key_pair};
 use crate::repository::SiteKind;
@@ -22,7 +22,7 @@ const PAIRS: usize = 3;
 pub(super) struct Desk<'a> {
     pub(super) order: &'a Order<'a>,
     pub(super) registry: &'a dyn KeyRegistry,
-    pub(super) user: User,
+    pub(super) list: List<'a>,
     pub(super) keys: Vec<RegisteredKey>,
 }
 
@@ -35,14 +35,16 @@ impl Desk<'_> {
         self.keys.iter().find(|key| key.fingerprint == fingerprint)
     }
 
-    /// A pending record whose file is here is gone on with; one without its file is dropped.
+    /// A pending record whose file is here is gone on with; one without its file is dropped. Where
+    /// a file was asked for, only that one's.
     pub(super) fn finish_what_was_begun(&self) -> Result<Option<Made>, Error> {
         let context = self.order.context;
         let records = Records::open(context)?;
+        let asked_for = self.order.file();
         let pending = records.identities().iter().filter(|record| {
             record.state == State::Pending
-                && record.account == *self.order.account
-                && record.repository.is_none()
+                && self.order.is(record)
+                && asked_for.as_ref().is_none_or(|file| *file == record.file)
         });
         for record in pending {
             if !holds(&record.file, &record.fingerprint)? {
@@ -195,7 +197,7 @@ impl Desk<'_> {
                 label: record.label.clone(),
                 expires: record.expires,
             };
-            let registered = register(self.registry, &self.user, &key, &record.fingerprint);
+            let registered = register(self.registry, self.list, &key, &record.fingerprint);
             registered.map_err(|error| self.not_registered(record, error))?
         };
         let listed = match registration {
@@ -214,14 +216,13 @@ impl Desk<'_> {
             if let Some(old) = &replaced {
                 records.forget_identity(old);
             }
-            if let Some(account) = records.account(self.order.account).cloned() {
-                let mut account = account;
-                if !account.key_fingerprints.contains(&registered.fingerprint) {
-                    account
-                        .key_fingerprints
-                        .push(registered.fingerprint.clone());
-                    records.set_account(account);
-                }
+            let account = records.account(self.order.account).cloned();
+            if let Some(mut account) = account.filter(|_| registered.repository.is_none())
+                && !account.key_fingerprints.contains(&registered.fingerprint)
+            {
+                let fingerprint = registered.fingerprint.clone();
+                account.key_fingerprints.push(fingerprint);
+                records.set_account(account);
             }
         })?;
         diagnostics::notice(&format!(
@@ -235,7 +236,9 @@ impl Desk<'_> {
         let account = self.order.account.clone();
         let kind = self.order.site.kind;
         match error {
-            bitbucket::Error::Forbidden { message } if kind == SiteKind::DataCenter => {
+            bitbucket::Error::Forbidden { message }
+                if kind == SiteKind::DataCenter && record.repository.is_none() =>
+            {
                 Error::TokenMayNotAdd {
                     account,
                     message,

@@ -4,14 +4,14 @@
 //! `.pub` → register → record *registered*. The proof is the caller's connection, behind which
 //! [`proved`] is called. Interrupted anywhere, the next call goes on with the same key pair.
 
-use std::path::Path;
-
 use super::desk::Desk;
 use super::lock::Lock;
+pub use super::order::{AccessKey, Further, Order};
 use super::person::{self, Person};
 use super::record::{self, Records};
+use super::registration::List;
 use super::{Error, by_hand, folder, removal};
-use crate::bitbucket::{self, KeyRegistry, RegisteredKey, User};
+use crate::bitbucket::{self, RegisteredKey, User};
 use crate::context::Context;
 use crate::diagnostics;
 use crate::identity::{Account, AccountName, Managed, key_pair};
@@ -19,33 +19,6 @@ use crate::prompt::{self, Prompt};
 use crate::repository::{Site, SiteKind};
 use crate::secret::Secret;
 use crate::settings::{Provision, Settings};
-
-/// A key that is wanted.
-pub struct Order<'a> {
-    /// The captured process surroundings.
-    pub context: &'a Context,
-    /// Where it is to be registered.
-    pub site: &'a Site,
-    /// For whom.
-    pub account: &'a AccountName,
-    /// Key type, lifetime, passphrase, and whether a key may be made.
-    pub settings: &'a Settings,
-    /// Who can be asked.
-    pub prompt: &'a dyn Prompt,
-    /// An identity that no longer serves: only one that was made after it counts as there.
-    pub replaces: Option<&'a Managed>,
-    /// A further pair is wanted although one is there; what is there stays.
-    pub further: Option<Further<'a>>,
-    /// The account's view of the site. `None`: there is no token.
-    pub registry: &'a dyn Fn() -> Result<Option<Box<dyn KeyRegistry>>, Error>,
-}
-
-/// How a further pair is wished.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Further<'a> {
-    /// Its private key file, which must not exist. `None`: the next free of the usual names.
-    pub file: Option<&'a Path>,
-}
 
 /// A key that is wanted where no account is known.
 pub struct Newcomer<'a> {
@@ -138,6 +111,7 @@ pub fn ensure_newcomer(
         prompt: newcomer.prompt,
         replaces: None,
         further: None,
+        access: None,
         registry: &|| (person.registry)(&account),
     };
     if let Some(refused) = newcomer.refused {
@@ -217,19 +191,29 @@ fn locked(order: &Order<'_>, person: Option<&Person<'_>>, lock: Lock) -> Result<
         account: account.clone(),
         error,
     };
-    let user = registry.user().map_err(site_said)?;
-    is_of_the_account(order, &user).map_err(site_said)?;
-    let keys = registry.keys(&user).map_err(site_said)?;
-    note_account(order, &user, &keys)?;
-    removal::finish(order.context, account, &keys)?;
+    let user;
+    let list = if let Some(access) = order.access {
+        List::Repository {
+            repository: access.repository,
+            writes: !access.read_only,
+        }
+    } else {
+        user = registry.user().map_err(site_said)?;
+        is_of_the_account(order, &user).map_err(site_said)?;
+        List::Account(&user)
+    };
+    let keys = list.keys(registry.as_ref()).map_err(site_said)?;
+    if let List::Account(user) = list {
+        note_account(order, user, &keys)?;
+        removal::finish(order.context, account, &keys)?;
+    }
     let desk = Desk {
         order,
         registry: registry.as_ref(),
-        user,
+        list,
         keys,
     };
-    let named = order.further.is_some_and(|further| further.file.is_some());
-    if !named && let Some(made) = desk.finish_what_was_begun()? {
+    if let Some(made) = desk.finish_what_was_begun()? {
         return Ok(made);
     }
     if order.further.is_none()

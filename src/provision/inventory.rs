@@ -50,6 +50,32 @@ pub struct Entry {
     pub standing: Standing,
 }
 
+/// A repository's access keys that are recorded here, beside what the site lists of them. `None`:
+/// its list cannot be read, and the records alone speak.
+pub fn of_repository(records: &[Managed], listed: Option<&[RegisteredKey]>) -> Vec<Entry> {
+    let entry = |record: &Managed| {
+        let known = listed.and_then(|keys| {
+            let mut keys = keys.iter();
+            keys.find(|key| key.fingerprint == record.fingerprint)
+        });
+        let gone = listed.is_some() && known.is_none() && record.state != State::Pending;
+        Entry {
+            account: record.account.clone(),
+            fingerprint: record.fingerprint.clone(),
+            label: record.label.clone(),
+            listed: known.cloned(),
+            record: Some(record.clone()),
+            this_machine: true,
+            standing: if gone {
+                Standing::Missing
+            } else {
+                Standing::Managed(record.state)
+            },
+        }
+    };
+    records.iter().map(entry).collect()
+}
+
 impl Entry {
     /// When it was made.
     pub fn created(&self) -> Option<Timestamp> {

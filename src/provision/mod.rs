@@ -18,6 +18,7 @@ mod key_file;
 mod lock;
 mod names;
 mod new_pair;
+mod order;
 mod passphrase;
 pub mod person;
 pub mod record;

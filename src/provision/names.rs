@@ -6,16 +6,17 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use crate::context::Context;
-use crate::identity::AccountName;
 use crate::repository::{Site, SiteKind};
 use crate::settings::KeyType;
 
 /// Longest label in bytes (interface section 5).
 const LONGEST_LABEL: usize = 99;
 
-/// `bitbucket_ACCOUNT_TYPE`; on Data Center `bitbucket_ACCOUNT_HOST[_PORT][_CONTEXT]_TYPE`.
-pub(super) fn file_name(site: &Site, account: &AccountName, key_type: KeyType) -> String {
-    let mut name = format!("bitbucket_{}", escaped(&account.name.to_lowercase()));
+/// `bitbucket_ACCOUNT_TYPE`; on Data Center `bitbucket_ACCOUNT_HOST[_PORT][_CONTEXT]_TYPE`. An
+/// access key's has `WORKSPACE/SLUG` in the place of the account, which no account has: the `/` is
+/// escaped as any other byte.
+pub(super) fn file_name(site: &Site, holder: &str, key_type: KeyType) -> String {
+    let mut name = format!("bitbucket_{}", escaped(&holder.to_lowercase()));
     if site.kind == SiteKind::DataCenter {
         let place = site
             .url
@@ -119,7 +120,6 @@ fn machine(context: &Context) -> String {
 #[cfg(test)]
 mod tests {
     use super::{escaped, file_name, label_of};
-    use crate::identity::AccountName;
     use crate::repository::{Site, SiteKind};
     use crate::settings::KeyType;
 
@@ -184,11 +184,9 @@ mod tests {
                 api_url: String::new(),
                 ssh_hosts: Vec::new(),
             };
-            let account = AccountName {
-                site: url.to_owned(),
-                name: "Me@X".to_owned(),
-            };
-            assert_eq!(file_name(&site, &account, KeyType::Ed25519), expected);
+            assert_eq!(file_name(&site, "Me@X", KeyType::Ed25519), expected);
+            let access_key = expected.replace("me@x", "acme=2Fsite");
+            assert_eq!(file_name(&site, "Acme/site", KeyType::Ed25519), access_key);
         }
     }
 }

@@ -12,6 +12,7 @@ use super::record::{self, Records};
 use super::{Error, generate, names};
 use crate::diagnostics;
 use crate::identity::{Managed, State, key_pair};
+use crate::repository::SiteKind;
 
 /// A new pair: recorded as pending, then its files placed.
 pub(super) fn place_new(order: &Order<'_>, passphrase: &Passphrase) -> Result<Managed, Error> {
@@ -22,9 +23,9 @@ pub(super) fn place_new(order: &Order<'_>, passphrase: &Passphrase) -> Result<Ma
     let pair = generate::key_pair(order.settings.key_type.value)?;
     let fingerprint = pair.fingerprint(HashAlg::Sha256).to_string();
     let records = Records::open(context)?;
-    let wished = order.further.and_then(|further| further.file);
-    let places: Vec<PathBuf> = match wished {
-        Some(file) => vec![context.directory.join(file)],
+    let wished = order.file();
+    let places: Vec<PathBuf> = match &wished {
+        Some(file) => vec![file.clone()],
         None => names::places(&directory, &file_name(order)).collect(),
     };
     let file = places
@@ -34,9 +35,7 @@ pub(super) fn place_new(order: &Order<'_>, passphrase: &Passphrase) -> Result<Ma
             !is_taken(file) && !is_taken(&with_pub(file)) && !recorded
         })
         .ok_or_else(|| match wished {
-            Some(file) => Error::KeyFile(key_pair::KeyFileError::Exists {
-                path: file.to_owned(),
-            }),
+            Some(file) => Error::KeyFile(key_pair::KeyFileError::Exists { path: file }),
             None => Error::Generate("there is no free name for it".to_owned()),
         })?;
     let record = Managed {
@@ -50,8 +49,8 @@ pub(super) fn place_new(order: &Order<'_>, passphrase: &Passphrase) -> Result<Ma
         expires: expires(order, now),
         state: State::Pending,
         passphrase: passphrase.place,
-        repository: None,
-        read_only: false,
+        repository: order.access.map(|access| access.repository.web_url()),
+        read_only: order.access.is_some_and(|access| access.read_only),
     };
     record::update(context, |records| records.set_identity(record.clone()))?;
     if let Err(error) = passphrase::keep(context, passphrase, &record.fingerprint) {
@@ -64,19 +63,30 @@ pub(super) fn place_new(order: &Order<'_>, passphrase: &Passphrase) -> Result<Ma
     diagnostics::notice(&format!(
         "made an {} key pair for {}: {}",
         generate::name(order.settings.key_type.value),
-        order.account,
+        match order.access {
+            Some(access) => access.repository.to_string(),
+            None => order.account.to_string(),
+        },
         shown(context, &file)
     ));
     Ok(record)
 }
 
 pub(super) fn expires(order: &Order<'_>, now: Timestamp) -> Option<Timestamp> {
+    if order.access.is_some() && order.site.kind == SiteKind::Cloud {
+        // There an access key has no end that could be said.
+        return None;
+    }
     let days = order.settings.key_lifetime.as_ref()?.value;
     now.checked_add((i64::from(days) * 24).hours()).ok()
 }
 
 pub(super) fn file_name(order: &Order<'_>) -> String {
-    names::file_name(order.site, order.account, order.settings.key_type.value)
+    let holder = match order.access {
+        Some(access) => access.repository.to_string(),
+        None => order.account.name.clone(),
+    };
+    names::file_name(order.site, &holder, order.settings.key_type.value)
 }
 
 pub(super) fn one_line(key: &ssh_key::PublicKey) -> String {

@@ -1,15 +1,50 @@
-//! Getting one public key onto the account's list. Whatever a call answers, the list decides.
+//! Getting one public key onto a list of the site: an account's, or a repository's access keys.
+//! Whatever a call answers, the list decides.
 
 use std::time::Duration;
 
 use crate::bitbucket::{Error, KeyRegistry, NewKey, RegisteredKey, User};
+use crate::repository::Repository;
+
+/// The list that a key is to stand on.
+#[derive(Clone, Copy)]
+pub(super) enum List<'a> {
+    /// The account's own keys.
+    Account(&'a User),
+    /// A repository's access keys.
+    Repository {
+        /// Which.
+        repository: &'a Repository,
+        /// Whether the new key may push.
+        writes: bool,
+    },
+}
+
+impl List<'_> {
+    /// Every key on it.
+    pub(super) fn keys(self, registry: &dyn KeyRegistry) -> Result<Vec<RegisteredKey>, Error> {
+        match self {
+            Self::Account(user) => registry.keys(user),
+            Self::Repository { repository, .. } => registry.access_keys(repository),
+        }
+    }
+
+    fn add(self, registry: &dyn KeyRegistry, key: &NewKey) -> Result<RegisteredKey, Error> {
+        match self {
+            Self::Account(user) => registry.register(user, key),
+            Self::Repository { repository, writes } => {
+                registry.register_access_key(repository, key, writes)
+            }
+        }
+    }
+}
 
 /// What became of it.
 #[derive(Debug)]
 pub(super) enum Registration {
-    /// It is on the account's list.
+    /// It is on the list.
     Listed(RegisteredKey),
-    /// The site knows the key, and it is not on this account's list; the site's words.
+    /// The site knows the key, and it is not on this list; the site's words.
     Taken(String),
 }
 
@@ -31,13 +66,13 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// Never [`Registration::Taken`] without a list that was read after the refusal.
 pub(super) fn register(
     registry: &dyn KeyRegistry,
-    user: &User,
+    list: List<'_>,
     key: &NewKey,
     fingerprint: &str,
 ) -> Result<Registration, Error> {
     let mut tries = 1;
     loop {
-        let error = match registry.register(user, key) {
+        let error = match list.add(registry, key) {
             Ok(registered) if registered.fingerprint == fingerprint => {
                 return Ok(Registration::Listed(registered));
             }
@@ -49,7 +84,7 @@ pub(super) fn register(
         };
         tracing::info!("registering the key: {error}");
         let looks = if may_be_stored(&error) { LOOKS } else { 1 };
-        match (look(registry, user, fingerprint, looks), error) {
+        match (look(registry, list, fingerprint, looks), error) {
             (Ok(Some(listed)), _) => return Ok(Registration::Listed(listed)),
             (Ok(None), Error::Refused { status, message }) if is_taken(status, &message) => {
                 return Ok(Registration::Taken(message));
@@ -67,27 +102,27 @@ pub(super) fn register(
 /// the call itself was patient already.
 fn look(
     registry: &dyn KeyRegistry,
-    user: &User,
+    list: List<'_>,
     fingerprint: &str,
     looks: u32,
 ) -> Result<Option<RegisteredKey>, Error> {
     let mut pause = PAUSE;
     for _ in 1..looks {
-        if let Some(listed) = listed(registry, user, fingerprint)? {
+        if let Some(listed) = listed(registry, list, fingerprint)? {
             return Ok(Some(listed));
         }
         std::thread::sleep(pause);
         pause *= 2;
     }
-    listed(registry, user, fingerprint)
+    listed(registry, list, fingerprint)
 }
 
 fn listed(
     registry: &dyn KeyRegistry,
-    user: &User,
+    list: List<'_>,
     fingerprint: &str,
 ) -> Result<Option<RegisteredKey>, Error> {
-    let keys = registry.keys(user)?;
+    let keys = list.keys(registry)?;
     Ok(keys.into_iter().find(|key| key.fingerprint == fingerprint))
 }
 

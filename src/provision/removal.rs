@@ -9,20 +9,35 @@ use super::record::{self, Records};
 use crate::bitbucket::{self, KeyId, KeyRegistry, RegisteredKey};
 use crate::context::Context;
 use crate::identity::{AccountName, Managed, State, agent, key_pair};
+use crate::repository::Repository;
 use crate::settings::SshConfig;
 
-/// Removes the key from the account's list; one that is not there counts as removed.
+/// Which list of the site a key stands on.
+#[derive(Debug, Clone, Copy)]
+pub enum Place<'a> {
+    /// The account's own.
+    Account,
+    /// A repository's access keys.
+    Repository(&'a Repository),
+}
+
+/// Removes the key from a list of the site, by the account's token; one that is not there counts
+/// as removed.
 pub fn from_site(
     account: &AccountName,
     registry: &dyn KeyRegistry,
+    place: Place<'_>,
     id: &KeyId,
 ) -> Result<(), Error> {
     let site_said = |error: bitbucket::Error| Error::Site {
         account: account.clone(),
         error,
     };
-    let user = registry.user().map_err(site_said)?;
-    registry.remove(&user, id).map_err(site_said)
+    let removed = match place {
+        Place::Account => registry.user().and_then(|user| registry.remove(&user, id)),
+        Place::Repository(repository) => registry.remove_access_key(repository, id),
+    };
+    removed.map_err(site_said)
 }
 
 /// Does `remove`, which takes the key from the site; meanwhile the record says so, durably: whoever

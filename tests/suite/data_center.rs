@@ -57,7 +57,7 @@ impl Company {
         self.center.keys("carol").len()
     }
 
-    fn records(&self) -> String {
+    pub(crate) fn records(&self) -> String {
         let file = self.world.path("home/.ssh/bitbucket-ssh/records.json");
         fs::read_to_string(file).unwrap()
     }

@@ -6,6 +6,7 @@
     reason = "test code: it starts processes, in an environment of their own"
 )]
 
+mod access_keys;
 mod bad_input;
 mod callers;
 mod choice;
@@ -32,5 +33,5 @@ mod sessions;
 mod ssh_config;
 mod support;
 mod terminal;
-mod undo;
 mod tools;
+mod undo;

@@ -4,6 +4,7 @@
 //! apart by status and structure, never by text: texts may be localised.
 
 mod access;
+mod access_keys;
 mod create;
 mod keys;
 mod refusal;
@@ -75,6 +76,23 @@ impl KeyRegistry for Cloud {
 
     fn remove(&self, user: &User, id: &KeyId) -> Result<(), Error> {
         keys::remove(self, user, id)
+    }
+
+    fn access_keys(&self, repository: &Repository) -> Result<Vec<RegisteredKey>, Error> {
+        access_keys::list(self, repository)
+    }
+
+    fn register_access_key(
+        &self,
+        repository: &Repository,
+        key: &NewKey,
+        _writes: bool,
+    ) -> Result<RegisteredKey, Error> {
+        access_keys::register(self, repository, key)
+    }
+
+    fn remove_access_key(&self, repository: &Repository, id: &KeyId) -> Result<(), Error> {
+        access_keys::remove(self, repository, id)
     }
 
     fn create_repository(&self, new: &NewRepository) -> Result<Option<String>, Error> {

@@ -23,15 +23,20 @@ pub(super) fn list(site: &DataCenter) -> Result<Vec<RegisteredKey>, Error> {
     Ok(keys.collect())
 }
 
-/// The expiry is given in whole days from now, never fewer than wished.
+/// Registers it for the caller.
 pub(super) fn register(site: &DataCenter, key: &NewKey) -> Result<RegisteredKey, Error> {
+    let answer = refusal::check(site.client.post(COLLECTION, &body(site, key))?)?;
+    read(&answer.json()?).ok_or_else(|| answer.unexpected("a key without id or text"))
+}
+
+/// A key as the site takes it. The expiry is given in whole days from now, never fewer than wished.
+pub(super) fn body(site: &DataCenter, key: &NewKey) -> Value {
     let mut body = json!({"text": key.public_key, "label": key.label});
     if let Some(expires) = key.expires {
         let seconds = expires.as_second() - site.client.now().as_second();
         body["expiryDays"] = json!(((seconds + DAY - 1) / DAY).max(1));
     }
-    let answer = refusal::check(site.client.post(COLLECTION, &body)?)?;
-    read(&answer.json()?).ok_or_else(|| answer.unexpected("a key without id or text"))
+    body
 }
 
 /// By id, always: without one the site removes every key of the caller.
@@ -43,7 +48,8 @@ pub(super) fn remove(site: &DataCenter, id: &KeyId) -> Result<(), Error> {
     }
 }
 
-fn read(value: &Value) -> Option<RegisteredKey> {
+/// The site's object of a key. `None`: in no form known here.
+pub(super) fn read(value: &Value) -> Option<RegisteredKey> {
     let text = |name: &str| value.get(name).and_then(Value::as_str);
     let time = |name: &str| value.get(name).and_then(timestamp::read);
     let id = match value.get("id")? {

@@ -4,6 +4,7 @@
 //! Keys are those of the caller: no call names a user.
 
 mod access;
+mod access_keys;
 mod create;
 mod keys;
 mod refusal;
@@ -105,6 +106,23 @@ impl KeyRegistry for DataCenter {
 
     fn remove(&self, _user: &User, id: &KeyId) -> Result<(), Error> {
         keys::remove(self, id)
+    }
+
+    fn access_keys(&self, repository: &Repository) -> Result<Vec<RegisteredKey>, Error> {
+        access_keys::list(self, repository)
+    }
+
+    fn register_access_key(
+        &self,
+        repository: &Repository,
+        key: &NewKey,
+        writes: bool,
+    ) -> Result<RegisteredKey, Error> {
+        access_keys::register(self, repository, key, writes)
+    }
+
+    fn remove_access_key(&self, repository: &Repository, id: &KeyId) -> Result<(), Error> {
+        access_keys::remove(self, repository, id)
     }
 
     fn create_repository(&self, new: &NewRepository) -> Result<Option<String>, Error> {

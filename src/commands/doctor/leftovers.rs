@@ -47,6 +47,14 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
                     .next(patient.again("--fix --yes"))
                     .fix(Fix::Forget(record.fingerprint.clone()))
             }
+            (State::Pending | State::Registered, true) if record.repository.is_some() => {
+                let url = record.repository.as_deref().unwrap_or_default();
+                let may = if record.read_only { " --read-only" } else { "" };
+                Finding::warn(check, "an access key was begun and is not in use yet").next(format!(
+                    "git bitbucket key new --repository {}{may}",
+                    super::patient::word(url)
+                ))
+            }
             (State::Pending, true) => Finding::warn(
                 check,
                 "a key pair was begun and not registered; a fetch finishes it",

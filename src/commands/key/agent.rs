@@ -22,7 +22,11 @@ fn socket(call: &Call<'_>) -> Result<std::path::PathBuf, Error> {
 fn managed(call: &Call<'_>, options: &KeyOf) -> Result<Vec<Managed>, Error> {
     let records = Records::open(call.context).map_err(provision)?;
     let meant = meant(call, options.account.as_deref(), options.site.as_deref())?;
-    let of = |record: &&Managed| meant.iter().any(|meant| meant.account == record.account);
+    let of = |record: &&Managed| {
+        let whose = meant.iter().any(|meant| meant.account == record.account);
+        // An access key in the agent would be offered for repositories that it does not open.
+        whose && record.repository.is_none()
+    };
     let found: Vec<_> = records.identities().iter().filter(of).cloned().collect();
     if found.is_empty() {
         return Err(Error::Below {

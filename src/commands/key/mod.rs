@@ -2,6 +2,7 @@
 //!
 //! One file for each verb; what they do to keys is `provision`'s.
 
+mod access;
 mod agent;
 mod list;
 mod new;
@@ -129,9 +130,9 @@ fn refused(why: bitbucket::Error, meant: &Meant) -> Error {
     }
 }
 
-/// The account's keys, on the site and here.
+/// The account's keys, on the site and here; behind them the access keys that it registered.
 fn entries(
-    call: &Call<'_>,
+    call: &mut Call<'_>,
     meant: &Meant,
     registry: &dyn KeyRegistry,
 ) -> Result<Vec<Entry>, Error> {
@@ -139,12 +140,9 @@ fn entries(
     let keys = keys.map_err(|why| refused(why, meant))?;
     let records = Records::open(call.context).map_err(provision)?;
     let tag = record::machine_tag(call.context).map_err(provision)?;
-    Ok(inventory::of_account(
-        &meant.account,
-        &keys,
-        records.identities(),
-        &tag,
-    ))
+    let own = inventory::of_account(&meant.account, &keys, records.identities(), &tag);
+    let access = access::entries(call, meant, registry)?;
+    Ok(own.into_iter().chain(access).collect())
 }
 
 /// A failure of provisioning in its own words.

@@ -1,6 +1,6 @@
 //! `key new` and `key add`: a further key for an account.
 
-use super::{one, provision, refused, registry};
+use super::{access, one, provision, refused, registry};
 use crate::bitbucket::NewKey;
 use crate::commands::Error;
 use crate::commands::arguments::{KeyAdd, KeyNew};
@@ -12,6 +12,9 @@ use crate::provision::record::{self, Records};
 /// Makes a key pair and registers it. It takes the place of the account's managed key in the plan;
 /// the old file and its registration stay and are named.
 pub(super) fn new(call: &mut Call<'_>, options: &KeyNew) -> Result<(), Error> {
+    if let Some(url) = &options.repository {
+        return access::new(call, options, url);
+    }
     let meant = one(
         call,
         options.which.account.as_deref(),
@@ -23,6 +26,7 @@ pub(super) fn new(call: &mut Call<'_>, options: &KeyNew) -> Result<(), Error> {
         file: options.file.as_deref(),
         key_type: options.key_type,
         days: options.expires,
+        access: None,
     };
     let made = call
         .rooms

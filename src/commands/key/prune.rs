@@ -41,7 +41,7 @@ pub(super) fn prune(call: &mut Call<'_>, options: &KeyPrune) -> Result<(), Error
         let question = format!("Remove {} from {}?", count(due.len()), meant.account);
         if agreed(call, options.yes, &question)? {
             for entry in &due {
-                revoke::remove(call, registry.as_ref(), entry)?;
+                revoke::remove(call, &meant, registry.as_ref(), entry)?;
             }
         }
     }

@@ -1,6 +1,6 @@
 //! `key revoke`: a key goes from the site and the agent, its files aside.
 
-use super::{Meant, entries, meant, provision, registry};
+use super::{Meant, access, entries, meant, provision, registry};
 use crate::bitbucket::KeyRegistry;
 use crate::commands::Error;
 use crate::commands::arguments::KeyRevoke;
@@ -14,9 +14,9 @@ use crate::provision::removal;
 /// first. Nothing is done where one of the fingerprints is unknown.
 pub(super) fn revoke(call: &mut Call<'_>, options: &KeyRevoke) -> Result<(), Error> {
     let all = meant(call, None, options.site.as_deref())?;
-    let mut found: Vec<(usize, Entry)> = Vec::new();
+    let mut found: Vec<(usize, usize, Entry)> = Vec::new();
     let mut registries: Vec<Box<dyn KeyRegistry>> = Vec::new();
-    for meant in &all {
+    for (place, meant) in all.iter().enumerate() {
         let registry = match registry(call, meant) {
             Ok(registry) => registry,
             Err(Error::NotLoggedIn(_)) if all.len() > 1 => continue,
@@ -28,7 +28,7 @@ pub(super) fn revoke(call: &mut Call<'_>, options: &KeyRevoke) -> Result<(), Err
                 .into_iter()
                 .any(|wanted| same(wanted, &entry.fingerprint))
             {
-                found.push((registries.len(), entry));
+                found.push((registries.len(), place, entry));
             }
         }
         registries.push(registry);
@@ -36,7 +36,7 @@ pub(super) fn revoke(call: &mut Call<'_>, options: &KeyRevoke) -> Result<(), Err
     for wanted in &options.fingerprints {
         if !found
             .iter()
-            .any(|(_, entry)| same(wanted, &entry.fingerprint))
+            .any(|(_, _, entry)| same(wanted, &entry.fingerprint))
         {
             return Err(Error::Below {
                 what: format!("no account has a key {}", crate::sanitise::sanitise(wanted)),
@@ -44,43 +44,58 @@ pub(super) fn revoke(call: &mut Call<'_>, options: &KeyRevoke) -> Result<(), Err
             });
         }
     }
-    for (number, entry) in &found {
+    for (number, place, entry) in &found {
+        let meant = &all[*place];
         // One that was begun and never finished is in use nowhere: making would finish it.
         let used = entry.record.as_ref();
         if options.compromised && used.is_some_and(|record| record.state != State::Pending) {
-            let site = all.iter().find(|meant| meant.account == entry.account);
-            if let Some(Meant { site, account }) = site {
-                let made = call
-                    .rooms
-                    .make(site, account, Wish::default(), call.prompt)?;
-                call.rooms.prove(site, &made, call.prompt)?;
-                call.say(format!("{} takes its place", call.shown(&made.file)));
+            match used.filter(|record| record.repository.is_some()) {
+                Some(record) => access::replace(call, meant, record)?,
+                None => replace(call, meant)?,
             }
         }
-        remove(call, registries[*number].as_ref(), entry)?;
+        remove(call, meant, registries[*number].as_ref(), entry)?;
     }
     Ok(())
 }
 
-/// From the site, then from here.
+fn replace(call: &mut Call<'_>, meant: &Meant) -> Result<(), Error> {
+    let Meant { site, account } = meant;
+    let made = call
+        .rooms
+        .make(site, account, Wish::default(), call.prompt)?;
+    call.rooms.prove(site, &made, call.prompt)?;
+    call.say(format!("{} takes its place", call.shown(&made.file)));
+    Ok(())
+}
+
+/// From the site, then from the settings that name it, then from here.
 pub(super) fn remove(
     call: &mut Call<'_>,
+    meant: &Meant,
     registry: &dyn KeyRegistry,
     entry: &Entry,
 ) -> Result<(), Error> {
+    let record = entry.record.as_ref();
+    let opens = record.and_then(|record| access::repository_of(record, &meant.site));
     if let Some(listed) = &entry.listed {
-        let remove = || removal::from_site(&entry.account, registry, &listed.id);
-        let removed = match &entry.record {
+        let from = match &opens {
+            Some(repository) => removal::Place::Repository(repository),
+            None => removal::Place::Account,
+        };
+        let remove = || removal::from_site(&entry.account, registry, from, &listed.id);
+        let removed = match record {
             Some(record) => removal::begun(call.context, record, remove),
             None => remove(),
         };
         removed.map_err(provision)?;
-        call.say(format!(
-            "removed {} from {}",
-            entry.fingerprint, entry.account
-        ));
+        let from = opens.map_or_else(|| entry.account.to_string(), |place| place.to_string());
+        call.say(format!("removed {} from {from}", entry.fingerprint));
     }
-    if let Some(record) = &entry.record
+    if let Some(record) = record {
+        access::leave(call, record)?;
+    }
+    if let Some(record) = record
         && let Some(moved) = removal::from_here(call.context, record).map_err(provision)?
     {
         call.say(format!("its files are aside: {}", call.shown(&moved)));

@@ -18,7 +18,7 @@ pub(super) fn rotate(call: &mut Call<'_>, options: &KeyRotate) -> Result<(), Err
         let registry = registry(call, &meant)?;
         let old: Vec<Entry> = entries(call, &meant, registry.as_ref())?
             .into_iter()
-            .filter(|entry| in_use(entry.standing))
+            .filter(|entry| in_use(entry.standing) && is_the_account_s(entry))
             .filter(|entry| is_older(entry, options.older_than, now))
             .collect();
         if old.is_empty() {
@@ -41,7 +41,7 @@ pub(super) fn rotate(call: &mut Call<'_>, options: &KeyRotate) -> Result<(), Err
         call.rooms.prove(&meant.site, &made, call.prompt)?;
         call.say(format!("{} is in its place", call.shown(&made.file)));
         for entry in &old {
-            match revoke::remove(call, registry.as_ref(), entry) {
+            match revoke::remove(call, &meant, registry.as_ref(), entry) {
                 Ok(()) => {}
                 Err(error) if may_not_delete(&error) => {
                     call.warn(format!(
@@ -60,6 +60,12 @@ pub(super) fn rotate(call: &mut Call<'_>, options: &KeyRotate) -> Result<(), Err
 /// One that was begun and never finished is the next one to be made, not one to be replaced.
 fn in_use(standing: Standing) -> bool {
     matches!(standing, Standing::Managed(state) if state != State::Pending)
+}
+
+/// An access key is replaced where it is made, for its repository.
+fn is_the_account_s(entry: &Entry) -> bool {
+    let record = entry.record.as_ref();
+    record.is_some_and(|record| record.repository.is_none())
 }
 
 fn is_older(entry: &Entry, days: Option<u32>, now: jiff::Timestamp) -> bool {

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::identity::Managed;
 use crate::provision::inventory::Entry;
 
 /// Aligned columns, the key of this machine marked with `*`.
@@ -13,7 +14,7 @@ pub(super) fn text(entries: &[Entry], now: Timestamp) -> String {
             let used = entry.listed.as_ref().and_then(|key| key.last_used);
             [
                 if entry.this_machine { "*" } else { " " }.to_owned(),
-                crate::sanitise::sanitise(&entry.label),
+                label(entry),
                 entry.fingerprint.clone(),
                 entry.standing.word().to_owned(),
                 used.map_or_else(
@@ -45,6 +46,22 @@ pub(super) fn text(entries: &[Entry], now: Timestamp) -> String {
     text
 }
 
+/// The label, and for an access key what it opens.
+fn label(entry: &Entry) -> String {
+    let label = crate::sanitise::sanitise(&entry.label);
+    match entry.record.as_ref() {
+        Some(Managed {
+            repository: Some(url),
+            read_only,
+            ..
+        }) => {
+            let may = if *read_only { ", read-only" } else { "" };
+            format!("{label} (access key of {url}{may})")
+        }
+        _ => label,
+    }
+}
+
 /// The fields of interface section 2.2.
 pub(super) fn value(entry: &Entry) -> Value {
     let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
@@ -59,6 +76,8 @@ pub(super) fn value(entry: &Entry) -> Value {
         "this_machine": entry.this_machine,
         "state": entry.standing.word(),
         "file": entry.record.as_ref().map(|record| record.file.display().to_string()),
+        "repository": entry.record.as_ref().and_then(|record| record.repository.clone()),
+        "read_only": entry.record.as_ref().is_some_and(|record| record.read_only),
     })
 }
 

@@ -29,6 +29,30 @@ impl KeyRegistry for Registry {
     fn access(&self, _: &crate::repository::Repository) -> Result<Access, bitbucket::Error> {
         unreachable!("a login asks for no repository")
     }
+
+    fn access_keys(
+        &self,
+        _: &crate::repository::Repository,
+    ) -> Result<Vec<RegisteredKey>, bitbucket::Error> {
+        unreachable!("a login asks for no repository")
+    }
+
+    fn register_access_key(
+        &self,
+        _: &crate::repository::Repository,
+        _: &NewKey,
+        _: bool,
+    ) -> Result<RegisteredKey, bitbucket::Error> {
+        unreachable!("a login asks for no repository")
+    }
+
+    fn remove_access_key(
+        &self,
+        _: &crate::repository::Repository,
+        _: &KeyId,
+    ) -> Result<(), bitbucket::Error> {
+        unreachable!("a login asks for no repository")
+    }
 }
 
 fn alice() -> User {

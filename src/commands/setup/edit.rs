@@ -112,7 +112,7 @@ fn spelling(key: &str) -> String {
 }
 
 /// A POSIX extended regular expression for exactly this text (`--fixed-value` needs git 2.30).
-fn literally(text: &str) -> String {
+pub(in crate::commands) fn literally(text: &str) -> String {
     let mut pattern = String::from("^");
     for character in text.chars() {
         if "\\.[]{}()*+?^$|".contains(character) {

@@ -131,8 +131,8 @@ impl Draft<'_, '_> {
 
     /// Whose key it is, as far as records and key lists tell.
     fn owner(&self, identity: &Identity) -> Option<AccountName> {
-        if let Some(record) = &identity.managed {
-            return Some(record.account.clone());
+        if identity.managed.is_some() {
+            return identity.account().cloned();
         }
         let fingerprint = identity.fingerprint()?;
         self.accounts_here()

@@ -366,7 +366,11 @@ fn files_stand_before_accounts_and_a_missing_one_is_an_error() {
 #[test]
 fn a_read_only_access_key_is_no_statement_for_a_push() {
     for (direction, expected, why) in [
-        (Direction::Fetch, vec!["a@x"], "it reads"),
+        (
+            Direction::Fetch,
+            vec!["/home/u/.ssh/bitbucket_a@x_ed25519"],
+            "it reads, as no account",
+        ),
         (
             Direction::Push,
             vec!["new b@x"],

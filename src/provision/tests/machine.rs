@@ -121,6 +121,7 @@ impl Machine {
             prompt,
             replaces,
             further: None,
+            access: None,
             registry,
         })
     }

@@ -139,4 +139,21 @@ impl KeyRegistry for Folder {
     fn access(&self, _repository: &Repository) -> Result<Access, Error> {
         Ok(Access::Write)
     }
+
+    fn access_keys(&self, _: &Repository) -> Result<Vec<RegisteredKey>, Error> {
+        unreachable!("keys of the account alone")
+    }
+
+    fn register_access_key(
+        &self,
+        _: &Repository,
+        _: &NewKey,
+        _: bool,
+    ) -> Result<RegisteredKey, Error> {
+        unreachable!("keys of the account alone")
+    }
+
+    fn remove_access_key(&self, _: &Repository, _: &KeyId) -> Result<(), Error> {
+        unreachable!("keys of the account alone")
+    }
 }
