@@ -197,7 +197,12 @@ impl Rooms for House<'_> {
         let site = ours.located.site;
         let accounts = ours.records.accounts().iter();
         Ok(Some(StatusReport {
-            host_keys: host_keys(self.context, &config, &ours.endpoints),
+            host_keys: host_keys(
+                self.context,
+                &config,
+                &ours.endpoints,
+                &ours.records.site_fingerprints(&site.url),
+            ),
             endpoints: ours
                 .endpoints
                 .into_iter()
@@ -250,7 +255,7 @@ impl Rooms for House<'_> {
         }
         let further = Further { file: wish.file };
         Keys::new(self.context, site, &settings, &git_config)
-            .make_further(account, prompt, further, wish.access)
+            .make_further(account, prompt, further, wish.access, wish.supersedes)
             .map_err(|failure| below(&report::connection::explain(&failure)))
     }
 
@@ -280,11 +285,13 @@ impl Rooms for House<'_> {
     }
 }
 
-/// The keys by which the endpoints are known: lines of known_hosts, else the published keys.
+/// The keys by which the endpoints are known: lines of known_hosts, else the published keys, else
+/// those that the site told at login.
 fn host_keys(
     context: &Context,
     config: &SshConfig,
     endpoints: &[crate::transport::Endpoint],
+    told: &[String],
 ) -> Vec<KnownHostKey> {
     let known = known_hosts::load(&crate::transport::known_hosts_files(config, context));
     let mut keys = Vec::new();
@@ -297,9 +304,17 @@ fn host_keys(
             let published = published::keys().iter().cloned();
             lines = published.map(|key| (key, KnownFrom::Published)).collect();
         }
+        if lines.is_empty() {
+            keys.extend(told.iter().map(|fingerprint| KnownHostKey {
+                endpoint: address.clone(),
+                algorithm: None,
+                fingerprint: fingerprint.clone(),
+                from: KnownFrom::Site,
+            }));
+        }
         keys.extend(lines.into_iter().map(|(key, from)| KnownHostKey {
             endpoint: address.clone(),
-            algorithm: key.algorithm().as_str().to_owned(),
+            algorithm: Some(key.algorithm().as_str().to_owned()),
             fingerprint: key.fingerprint(ssh_key::HashAlg::Sha256).to_string(),
             from,
         }));

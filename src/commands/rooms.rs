@@ -106,4 +106,6 @@ pub struct Wish<'a> {
     pub days: Option<u32>,
     /// An access key of a repository. `None`: a key of the account.
     pub access: Option<AccessKey<'a>>,
+    /// Fingerprints of managed keys that go once it is proved.
+    pub supersedes: &'a [String],
 }

@@ -12,10 +12,9 @@ use super::call::Call;
 use super::setup::edit;
 use super::{Error, owner};
 use crate::identity::{Holder, Offer, Rank};
+use crate::provision::plain_ssh::{self, HEAD, quoted};
 use crate::repository::{self, Site, SiteKind, SshHost};
 
-/// The first line of our file.
-const HEAD: &str = "# Written by `git bitbucket ssh-config --write`; `git bitbucket ssh-config --remove` takes it away.\n";
 /// The second, where `~/.ssh/config` was made for the `Include` line.
 const MADE: &str = "# ~/.ssh/config was not there before.\n";
 
@@ -40,9 +39,9 @@ pub(super) fn ssh_config(call: &mut Call<'_>, options: SshConfig) -> Result<(), 
 
 /// Our file and the user's.
 fn files(call: &Call<'_>) -> Result<(PathBuf, PathBuf), Error> {
-    let own = call.context.records_directory().ok_or(Error::NoHome)?;
+    let own = plain_ssh::file(call.context).ok_or(Error::NoHome)?;
     let ssh = call.context.ssh_directory().ok_or(Error::NoHome)?;
-    Ok((own.join("ssh_config"), ssh.join("config")))
+    Ok((own, ssh.join("config")))
 }
 
 fn include_line(own: &Path) -> String {
@@ -210,16 +209,6 @@ fn by_port(site: &Site) -> Vec<(u16, Vec<String>)> {
         }
     }
     found
-}
-
-/// As ssh_config reads a path: in quotes where it has a space, `%` doubled.
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string().replace('%', "%%");
-    if text.contains(char::is_whitespace) {
-        format!("\"{text}\"")
-    } else {
-        text
-    }
 }
 
 #[cfg(unix)]

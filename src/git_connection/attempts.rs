@@ -36,6 +36,8 @@ pub struct Attempts<'a> {
     pub environment: Vec<(String, String)>,
     /// Who can be asked.
     pub prompt: &'a dyn Prompt,
+    /// The new key of a rotation that was interrupted.
+    pub rotation_begun: Option<Managed>,
     /// Keys that are made, judged and recorded.
     pub keys: Keys<'a>,
 }
@@ -141,7 +143,14 @@ impl Attempts<'_> {
                     self.keys.served(self.subject, &identity, &endpoint);
                     tried.tell_detour(candidate, self.subject);
                     let endpoints = std::slice::from_ref(&endpoint);
-                    renewal::after(self.context, self.subject, endpoints, &self.keys, &identity);
+                    renewal::after(
+                        self.context,
+                        self.subject,
+                        endpoints,
+                        &self.keys,
+                        &identity,
+                        self.rotation_begun.as_ref(),
+                    );
                     return Ok(Some(status));
                 }
                 Outcome::ServedWithoutKey { status } => return Ok(Some(status)),

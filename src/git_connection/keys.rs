@@ -13,7 +13,7 @@ use crate::git_connection::failure::Failure;
 use crate::git_connection::survey::{Subject, identity_of};
 use crate::identity::learned::{self, Lesson};
 use crate::identity::{AccountName, Identity, Managed, PassphrasePlace, State};
-use crate::prompt::Prompt;
+use crate::prompt::{Prompt, Silent};
 use crate::provision::person::Person;
 use crate::provision::record::Records;
 use crate::provision::{self, ensure, judge, removal};
@@ -63,17 +63,19 @@ impl<'a> Keys<'a> {
 
     /// Makes (or finishes, or finds) the account's key pair and registers it.
     pub fn make(&self, account: &AccountName, prompt: &dyn Prompt) -> Result<NewKey, Failure> {
-        self.ensure(account, prompt, None)
+        self.ensure(account, prompt, None, &[])
     }
 
     /// Makes a further key pair for the account, although it has one; what is there stays. With
-    /// `access`: an access key, registered by the account's token.
+    /// `access`: an access key, registered by the account's token. `supersedes`: fingerprints of
+    /// those that go once it is proved.
     pub fn make_further(
         &self,
         account: &AccountName,
         prompt: &dyn Prompt,
         further: ensure::Further<'_>,
         access: Option<ensure::AccessKey<'_>>,
+        supersedes: &[String],
     ) -> Result<Managed, Failure> {
         let made = ensure::ensure(&ensure::Order {
             context: self.context,
@@ -84,6 +86,7 @@ impl<'a> Keys<'a> {
             replaces: None,
             further: Some(further),
             access,
+            supersedes,
             registry: &|| self.registry(account),
         })?;
         let record = made.record.clone();
@@ -115,6 +118,7 @@ impl<'a> Keys<'a> {
         account: &AccountName,
         prompt: &dyn Prompt,
         replaces: Option<&Managed>,
+        supersedes: &[String],
     ) -> Result<NewKey, Failure> {
         let order = ensure::Order {
             context: self.context,
@@ -125,10 +129,31 @@ impl<'a> Keys<'a> {
             replaces,
             further: None,
             access: None,
+            supersedes,
             registry: &|| self.registry(account),
         };
         let made = self.with_person(|person| ensure::ensure_with(&order, person))?;
         Ok(self.new_key(made))
+    }
+
+    /// Goes on with a record that is pending. `None`: nothing of it is here.
+    pub(super) fn finish(&self, record: &Managed) -> Result<Option<NewKey>, Failure> {
+        let further = ensure::Further {
+            file: Some(&record.file),
+        };
+        let made = ensure::finish(&ensure::Order {
+            context: self.context,
+            site: self.site,
+            account: &record.account,
+            settings: self.settings,
+            prompt: &Silent,
+            replaces: None,
+            further: Some(further),
+            access: None,
+            supersedes: &[],
+            registry: &|| self.registry(&record.account),
+        })?;
+        Ok(made.map(|made| self.new_key(made)))
     }
 
     fn with_person<T>(&self, act: impl FnOnce(&Person<'_>) -> T) -> T {
@@ -173,13 +198,13 @@ impl<'a> Keys<'a> {
         match judge::judge(record, &keys, self.context.clock.now()) {
             judge::Judgement::Listed if super::attempts::unproved(record) => Ok(None),
             judge::Judgement::Listed => Err(Failure::ListedButRefused(Box::new(record.clone()))),
-            judge::Judgement::Expired => {
-                self.ensure(&record.account, prompt, Some(record)).map(Some)
-            }
+            judge::Judgement::Expired => self
+                .ensure(&record.account, prompt, Some(record), &[])
+                .map(Some),
             // A revoke of ours that did not come to its end.
             judge::Judgement::Gone if record.state == State::Leaving => {
                 removal::from_here(self.context, record)?;
-                self.ensure(&record.account, prompt, None).map(Some)
+                self.ensure(&record.account, prompt, None, &[]).map(Some)
             }
             judge::Judgement::Gone => {
                 let removed = || Failure::Removed(Box::new(record.clone()));
@@ -192,7 +217,9 @@ impl<'a> Keys<'a> {
                     record.account
                 );
                 match prompt.confirm(&question) {
-                    Ok(true) => self.ensure(&record.account, prompt, Some(record)).map(Some),
+                    Ok(true) => self
+                        .ensure(&record.account, prompt, Some(record), &[])
+                        .map(Some),
                     Ok(false) | Err(_) => Err(removed()),
                 }
             }

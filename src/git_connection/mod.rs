@@ -152,6 +152,10 @@ fn at_site(
         environment: variables::to_send(config, &context.environment),
         prompt: prompt.as_ref(),
         site_fingerprints: ours.records.site_fingerprints(&ours.located.site.url),
+        rotation_begun: {
+            let site = &ours.located.site.url;
+            ours.records.rotation_begun(site).cloned()
+        },
         keys,
     };
     let status = attempts.run(plan);

@@ -1,22 +1,24 @@
-//! A managed key that is about to expire is replaced after the channel has closed: at most ten
-//! seconds, once a day, and whatever comes of it the git command has been served.
+//! A managed key that is about to expire is replaced after the channel has closed, and a rotation
+//! that was interrupted is finished there: at most ten seconds, once a day, and whatever comes of
+//! it the git command has been served.
 
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
 use jiff::{Timestamp, ToSpan as _};
 use sha1::{Digest as _, Sha1};
 
-use crate::bitbucket::KeyId;
 use crate::context::Context;
+use crate::git_connection::attempts::unproved;
 use crate::git_connection::failure::Failure;
 use crate::git_connection::keys::Keys;
 use crate::git_connection::proof;
 use crate::git_connection::survey::Subject;
-use crate::identity::{Identity, Managed, PassphrasePlace};
+use crate::identity::{Identity, Managed, PassphrasePlace, State};
 use crate::prompt::Silent;
-use crate::provision::removal::{self, Place};
+use crate::provision::removal::{self, Fate};
 use crate::repository::Site;
 use crate::settings::{GitConfig, Provision, Settings, SshConfig};
 use crate::transport::Endpoint;
@@ -33,26 +35,37 @@ fn is_due(record: &Managed, now: Timestamp) -> bool {
     record.repository.is_none() && end.duration_since(now).as_secs() < life / 10
 }
 
-/// Replaces the identity that served where that is due. Never fails, asks nobody.
+/// Finishes a rotation that was begun, or replaces the identity that served where that is due.
+/// Never fails, asks nobody.
 pub fn after(
     context: &Context,
     subject: Subject<'_>,
     endpoints: &[Endpoint],
     keys: &Keys<'_>,
     served: &Identity,
+    begun: Option<&Managed>,
 ) {
-    let Some(record) = &served.managed else {
+    let now = context.clock.now();
+    let due = served.managed.as_ref().filter(|record| {
+        is_due(record, now) && subject.settings.provision.value == Provision::Auto
+    });
+    let (Some(record), task) = (match begun {
+        Some(new) => (Some(new), Task::Finish),
+        None => (due, Task::Renew),
+    }) else {
         return;
     };
-    let now = context.clock.now();
-    if !is_due(record, now) || subject.settings.provision.value != Provision::Auto {
-        return;
-    }
     if record.passphrase == PassphrasePlace::Person {
-        tracing::info!("{}: its end is near", record.file.display());
+        tracing::info!("{}: a person has its passphrase", record.file.display());
         return;
     }
-    if !first_today(context, record, now) {
+    let Some(mark) = mark(context, record) else {
+        return;
+    };
+    if tried_today(&mark, now) {
+        return;
+    }
+    if task == Task::Renew && std::fs::write(&mark, now.to_string()).is_err() {
         return;
     }
     let work = Work {
@@ -62,36 +75,44 @@ pub fn after(
         config: subject.config.clone(),
         endpoints: endpoints.to_vec(),
         git_config: keys.git_config.clone(),
-        old: record.clone(),
+        record: record.clone(),
     };
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
-        let _ = sender.send(work.done().map_err(|error| error.to_string()));
+        let _ = sender.send(work.done(task).map_err(|error| error.to_string()));
     });
     // Each step is durable before the next: whatever is unfinished now is finished another day.
-    match receiver.recv_timeout(PATIENCE) {
-        Ok(Ok(())) => {}
-        Ok(Err(why)) => tracing::info!("{} is not renewed: {why}", record.file.display()),
-        Err(_) => tracing::info!("{} is not renewed yet", record.file.display()),
-    }
+    let why = match receiver.recv_timeout(PATIENCE) {
+        Ok(Ok(())) => return,
+        Ok(Err(why)) => why,
+        Err(_) => "it takes too long".to_owned(),
+    };
+    tracing::info!("{} is not replaced yet: {why}", record.file.display());
+    let _ = std::fs::write(&mark, now.to_string());
 }
 
-/// Whether nobody has tried it for a day; from now on somebody has.
-fn first_today(context: &Context, record: &Managed, now: Timestamp) -> bool {
-    let Some(state) = context.state_directory() else {
-        return false;
-    };
+/// What is done behind a git command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Task {
+    /// The record is a new key, with which a rotation was begun.
+    Finish,
+    /// The record is an old key, whose end is near.
+    Renew,
+}
+
+/// The file that says when it was last tried in vain (a renewal: when it was last begun).
+fn mark(context: &Context, record: &Managed) -> Option<PathBuf> {
     let mut name = "renewal-".to_owned();
     for byte in &Sha1::digest(record.fingerprint.as_bytes())[..8] {
         let _ = write!(name, "{byte:02x}");
     }
-    let file = state.join(name);
-    let last = std::fs::read_to_string(&file).ok();
+    Some(context.state_directory()?.join(name))
+}
+
+fn tried_today(mark: &Path, now: Timestamp) -> bool {
+    let last = std::fs::read_to_string(mark).ok();
     let last = last.and_then(|text| text.trim().parse::<Timestamp>().ok());
-    if last.is_some_and(|last| last <= now && now < last + 24.hours()) {
-        return false;
-    }
-    std::fs::write(&file, now.to_string()).is_ok()
+    last.is_some_and(|last| last <= now && now < last + 24.hours())
 }
 
 /// Everything a thread needs.
@@ -102,33 +123,38 @@ struct Work {
     git_config: GitConfig,
     config: SshConfig,
     endpoints: Vec<Endpoint>,
-    old: Managed,
+    record: Managed,
 }
 
 impl Work {
     /// The new one made and proved, then the old one removed.
-    fn done(&self) -> Result<(), Failure> {
-        let (context, old) = (&self.context, &self.old);
-        let keys = Keys::new(context, &self.site, &self.settings, &self.git_config);
-        let new = keys.ensure(&old.account, &Silent, Some(old))?;
-        if let Some(new) = &new.identity.managed {
-            proof::prove(context, &keys, &self.config, &self.endpoints, new, &Silent)?;
-        }
-        self.remove_old(&keys)
+    fn done(&self, task: Task) -> Result<(), Failure> {
+        let keys = Keys::new(&self.context, &self.site, &self.settings, &self.git_config);
+        let record = &self.record;
+        let new = match task {
+            Task::Renew => {
+                let old = [record.fingerprint.clone()];
+                Some(keys.ensure(&record.account, &Silent, Some(record), &old)?)
+            }
+            Task::Finish if record.state == State::Pending => keys.finish(record)?,
+            Task::Finish => return self.proved_and_done(&keys, record),
+        };
+        let new = new.and_then(|new| new.identity.managed);
+        new.map_or(Ok(()), |new| self.proved_and_done(&keys, &new))
     }
 
-    /// Where the token may not delete, the old one is left to expire.
-    fn remove_old(&self, keys: &Keys<'_>) -> Result<(), Failure> {
-        let old = &self.old;
-        let id = old.key_id.as_deref().and_then(KeyId::new);
-        let (Some(id), Some(registry)) = (id, keys.registry(&old.account)?) else {
+    fn proved_and_done(&self, keys: &Keys<'_>, new: &Managed) -> Result<(), Failure> {
+        let (context, config) = (&self.context, &self.config);
+        if unproved(new) {
+            proof::prove(context, keys, config, &self.endpoints, new, &Silent)?;
+        }
+        let Some(registry) = keys.registry(&new.account)? else {
             return Ok(());
         };
-        match removal::from_site(&old.account, registry.as_ref(), Place::Account, &id) {
-            Ok(()) => {
-                removal::from_here(&self.context, old)?;
+        for (old, fate) in removal::superseded(context, registry.as_ref(), new)? {
+            if let Fate::Left(why) = fate {
+                tracing::info!("{} stays on the account: {why}", old.file.display());
             }
-            Err(error) => tracing::info!("{} is left to expire: {error}", old.file.display()),
         }
         Ok(())
     }
@@ -139,7 +165,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::identity::{AccountName, State};
+    use crate::identity::AccountName;
 
     #[test]
     fn only_the_last_tenth_of_a_life_is_due() {
@@ -166,6 +192,7 @@ mod tests {
                 passphrase: PassphrasePlace::None,
                 repository: None,
                 read_only: false,
+                replaces: Vec::new(),
             };
             assert_eq!(is_due(&record, now), due, "{why}");
         }

@@ -110,6 +110,10 @@ pub struct Managed {
     /// For an access key: it cannot push.
     #[serde(default)]
     pub read_only: bool,
+    /// Fingerprints of recorded identities that go once this one is proved: a rotation that was
+    /// begun. Empty: none, or it is done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaces: Vec<String>,
 }
 
 /// Where a managed key's passphrase lies.

@@ -7,6 +7,7 @@ use super::ensure::{Made, Order, made};
 use super::key_file::{holds, is_taken, shown};
 use super::new_pair::{expires, file_name, one_line, place_new};
 use super::passphrase;
+use super::plain_ssh;
 use super::record::{self, Records};
 use super::registration::{List, Registration, register};
 use super::{Error, names};
@@ -57,10 +58,15 @@ impl Desk<'_> {
             let file = shown(context, &record.file);
             diagnostics::notice(&format!("going on with the key {file}"));
             // Its time begins when the site is told of it, not when it was begun.
-            let record = Managed {
+            let mut record = Managed {
                 expires: expires(self.order, self.now()),
                 ..record.clone()
             };
+            for old in self.order.supersedes {
+                if !record.replaces.contains(old) {
+                    record.replaces.push(old.clone());
+                }
+            }
             match self.register(&record)? {
                 Ok(record) => return Ok(Some(made(record))),
                 Err(words) => self.set_aside(&record, &words)?,
@@ -147,6 +153,7 @@ impl Desk<'_> {
                 passphrase,
                 repository: None,
                 read_only: false,
+                replaces: Vec::new(),
             };
             record::update(self.order.context, |records| {
                 records.set_identity(record.clone());
@@ -210,7 +217,10 @@ impl Desk<'_> {
             state: State::Registered,
             ..record.clone()
         };
+        // A rotation keeps the old one's record: until the new one is proved it serves, and then
+        // the site has to be told.
         let replaced = self.order.replaces.map(|old| old.fingerprint.clone());
+        let replaced = replaced.filter(|old| !registered.replaces.contains(old));
         record::update(self.order.context, |records| {
             records.set_identity(registered.clone());
             if let Some(old) = &replaced {
@@ -225,6 +235,9 @@ impl Desk<'_> {
                 records.set_account(account);
             }
         })?;
+        if let Some(old) = self.order.replaces.filter(|_| replaced.is_some()) {
+            plain_ssh::follow(self.order.context, &old.file, &registered.file);
+        }
         diagnostics::notice(&format!(
             "registered it with Bitbucket as \"{}\"",
             registered.label

@@ -11,7 +11,7 @@ use super::person::{self, Person};
 use super::record::{self, Records};
 use super::registration::List;
 use super::{Error, by_hand, folder, removal};
-use crate::bitbucket::{self, RegisteredKey, User};
+use crate::bitbucket::{self, KeyRegistry, RegisteredKey, User};
 use crate::context::Context;
 use crate::diagnostics;
 use crate::identity::{Account, AccountName, Managed, key_pair};
@@ -112,6 +112,7 @@ pub fn ensure_newcomer(
         replaces: None,
         further: None,
         access: None,
+        supersedes: &[],
         registry: &|| (person.registry)(&account),
     };
     if let Some(refused) = newcomer.refused {
@@ -159,10 +160,11 @@ pub fn sweep(context: &Context) {
 fn locked(order: &Order<'_>, person: Option<&Person<'_>>, lock: Lock) -> Result<Made, Error> {
     let account = order.account;
     // Not only read: what a killed process left of the records goes, too.
-    let meanwhile = record::update(order.context, |records| {
-        records.usable(account, order.replaces).cloned()
+    let meanwhile = record::update(order.context, |records| match order.further {
+        None => records.usable(account, order.replaces).cloned(),
+        Some(_) => records.successor(account, order.supersedes).cloned(),
     })?;
-    if let Some(record) = meanwhile.filter(|_| order.further.is_none()) {
+    if let Some(record) = meanwhile {
         tracing::info!("{}: made meanwhile", record.file.display());
         return Ok(made(record));
     }
@@ -187,32 +189,8 @@ fn locked(order: &Order<'_>, person: Option<&Person<'_>>, lock: Lock) -> Result<
             });
         }
     };
-    let site_said = |error: bitbucket::Error| Error::Site {
-        account: account.clone(),
-        error,
-    };
-    let user;
-    let list = if let Some(access) = order.access {
-        List::Repository {
-            repository: access.repository,
-            writes: !access.read_only,
-        }
-    } else {
-        user = registry.user().map_err(site_said)?;
-        is_of_the_account(order, &user).map_err(site_said)?;
-        List::Account(&user)
-    };
-    let keys = list.keys(registry.as_ref()).map_err(site_said)?;
-    if let List::Account(user) = list {
-        note_account(order, user, &keys)?;
-        removal::finish(order.context, account, &keys)?;
-    }
-    let desk = Desk {
-        order,
-        registry: registry.as_ref(),
-        list,
-        keys,
-    };
+    let mut user = None;
+    let desk = desk(order, registry.as_ref(), &mut user)?;
     if let Some(made) = desk.finish_what_was_begun()? {
         return Ok(made);
     }
@@ -232,6 +210,53 @@ fn locked(order: &Order<'_>, person: Option<&Person<'_>>, lock: Lock) -> Result<
         }
         made => made,
     }
+}
+
+/// Goes on with the pending record of [`Further::file`], and makes no other pair. `None`: nothing
+/// of it is here (any more), so that there is nothing to go on with.
+///
+/// # Errors
+///
+/// As [`ensure`].
+pub fn finish(order: &Order<'_>) -> Result<Option<Made>, Error> {
+    let _lock = lock(order)?;
+    let registry = (order.registry)()?.ok_or_else(|| Error::NoToken {
+        account: order.account.clone(),
+    })?;
+    desk(order, registry.as_ref(), &mut None)?.finish_what_was_begun()
+}
+
+/// What the site says of the list that the key is to stand on.
+fn desk<'a>(
+    order: &'a Order<'a>,
+    registry: &'a dyn KeyRegistry,
+    user: &'a mut Option<User>,
+) -> Result<Desk<'a>, Error> {
+    let site_said = |error: bitbucket::Error| Error::Site {
+        account: order.account.clone(),
+        error,
+    };
+    let list = if let Some(access) = order.access {
+        List::Repository {
+            repository: access.repository,
+            writes: !access.read_only,
+        }
+    } else {
+        let user = user.insert(registry.user().map_err(site_said)?);
+        is_of_the_account(order, user).map_err(site_said)?;
+        List::Account(user)
+    };
+    let keys = list.keys(registry).map_err(site_said)?;
+    if let List::Account(user) = list {
+        note_account(order, user, &keys)?;
+        removal::finish(order.context, order.account, &keys)?;
+    }
+    Ok(Desk {
+        order,
+        registry,
+        list,
+        keys,
+    })
 }
 
 /// A connection with the key was let in. Written once. What a person has pasted is let in and yet

@@ -56,6 +56,7 @@ mod tests {
             passphrase: PassphrasePlace::None,
             repository: None,
             read_only: false,
+            replaces: Vec::new(),
         }
     }
 

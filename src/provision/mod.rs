@@ -21,6 +21,7 @@ mod new_pair;
 mod order;
 mod passphrase;
 pub mod person;
+pub mod plain_ssh;
 pub mod record;
 mod registration;
 pub mod removal;

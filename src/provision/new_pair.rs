@@ -51,6 +51,7 @@ pub(super) fn place_new(order: &Order<'_>, passphrase: &Passphrase) -> Result<Ma
         passphrase: passphrase.place,
         repository: order.access.map(|access| access.repository.web_url()),
         read_only: order.access.is_some_and(|access| access.read_only),
+        replaces: order.supersedes.to_vec(),
     };
     record::update(context, |records| records.set_identity(record.clone()))?;
     if let Err(error) = passphrase::keep(context, passphrase, &record.fingerprint) {

@@ -26,6 +26,9 @@ pub struct Order<'a> {
     pub replaces: Option<&'a Managed>,
     /// A further pair is wanted although one is there; what is there stays.
     pub further: Option<Further<'a>>,
+    /// Fingerprints of recorded identities that are to go once the new one is proved (a rotation):
+    /// recorded with the new one from its beginning, so that any later run can go on.
+    pub supersedes: &'a [String],
     /// An access key of a repository is wanted, registered by the account's token; only with
     /// [`Order::further`]. `None`: a key of the account.
     pub access: Option<AccessKey<'a>>,

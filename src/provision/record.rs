@@ -142,10 +142,20 @@ impl Records {
         }
     }
 
-    /// Forgets an account; its identities stay. `false`: nothing was recorded of it.
+    /// Forgets an account; its identities stay. `false`: nothing was recorded of it. With the last
+    /// account and identity of a site goes what was noted of its place of SSH.
     pub fn forget_account(&mut self, name: &AccountName) -> bool {
         let before = self.accounts.len();
         self.accounts.retain(|account| account.account != *name);
+        let identities = self.identities.iter().map(|identity| &identity.account);
+        let mut left = self
+            .accounts
+            .iter()
+            .map(|one| &one.account)
+            .chain(identities);
+        if left.all(|account| account.site != name.site) {
+            self.ssh_places.retain(|place| place.site != name.site);
+        }
         self.accounts.len() < before
     }
 
@@ -188,6 +198,40 @@ impl Records {
         let known = self.identities.iter_mut();
         for known in known.filter(|known| known.fingerprint == fingerprint) {
             known.state = state;
+        }
+    }
+
+    /// The identity that another run has made meanwhile in the place of these. `None`: nobody has.
+    pub fn successor(&self, account: &AccountName, superseded: &[String]) -> Option<&Managed> {
+        if superseded.is_empty() {
+            return None;
+        }
+        let begun = self.identities.iter().find(|identity| {
+            let theirs = &identity.replaces;
+            identity.account == *account
+                && is_usable(identity)
+                && superseded.iter().any(|old| theirs.contains(old))
+        });
+        let left = |old: &String| self.identities.iter().any(|one| one.fingerprint == *old);
+        begun.or_else(|| {
+            let all_gone = !superseded.iter().any(left);
+            self.usable(account, None).filter(|_| all_gone)
+        })
+    }
+
+    /// The identity with which a rotation was begun that is not done. `None`: there is none on the
+    /// site.
+    pub fn rotation_begun(&self, site: &str) -> Option<&Managed> {
+        let mut identities = self.identities.iter();
+        identities.find(|one| one.account.site == site && !one.replaces.is_empty())
+    }
+
+    /// The identities that one replaces are gone, or are left where they are.
+    pub fn rotation_done(&mut self, fingerprint: &str) {
+        for identity in &mut self.identities {
+            if identity.fingerprint == fingerprint {
+                identity.replaces.clear();
+            }
         }
     }
 

@@ -1,11 +1,12 @@
 //! Taking a key away: from the site, from the agent, and its files aside. Nothing is deleted that
 //! cannot be put back: the files are renamed.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::Error;
 use super::key_file::{holds, with_pub};
 use super::record::{self, Records};
+use super::{Error, plain_ssh};
 use crate::bitbucket::{self, KeyId, KeyRegistry, RegisteredKey};
 use crate::context::Context;
 use crate::identity::{AccountName, Managed, State, agent, key_pair};
@@ -84,7 +85,62 @@ pub(super) fn finish(
     Ok(())
 }
 
-/// Moves `FILE` and `FILE.pub` aside, where they still hold this key, and forgets the record; the agent forgets the key where it
+/// What became of an old key of a rotation.
+#[derive(Debug)]
+pub enum Fate {
+    /// It has gone from the site; the new name of its private key file, where there was one.
+    Aside(Option<PathBuf>),
+    /// It stays, there and here: the token may not delete. The site's words.
+    Left(bitbucket::Error),
+}
+
+/// Takes away what a proved identity replaces, from the site and from here, and notes that the
+/// rotation is done. What the token may not delete is left, on the site and here.
+///
+/// # Errors
+///
+/// The site cannot be asked, or the files cannot be moved: a later call goes on.
+pub fn superseded(
+    context: &Context,
+    registry: &dyn KeyRegistry,
+    new: &Managed,
+) -> Result<Vec<(Managed, Fate)>, Error> {
+    let records = Records::open(context)?;
+    let all = records.identities().iter();
+    let old = all.filter(|one| new.replaces.contains(&one.fingerprint));
+    let site_said = |error: bitbucket::Error| Error::Site {
+        account: new.account.clone(),
+        error,
+    };
+    let user = registry.user().map_err(site_said)?;
+    let listed = registry.keys(&user).map_err(site_said)?;
+    let mut fates = Vec::new();
+    for record in old {
+        let key = listed
+            .iter()
+            .find(|key| key.fingerprint == record.fingerprint);
+        plain_ssh::follow(context, &record.file, &new.file);
+        let fate = match key.map_or(Ok(()), |key| registry.remove(&user, &key.id)) {
+            Ok(()) => Fate::Aside(from_here(context, record)?),
+            Err(why) if may_not_delete(&why) => Fate::Left(why),
+            Err(error) => return Err(site_said(error)),
+        };
+        fates.push((record.clone(), fate));
+    }
+    record::update(context, |records| records.rotation_done(&new.fingerprint))?;
+    Ok(fates)
+}
+
+/// Whether the site says that this token may not do it, rather than that it cannot be done now.
+fn may_not_delete(error: &bitbucket::Error) -> bool {
+    matches!(
+        error,
+        bitbucket::Error::ScopeMissing { .. } | bitbucket::Error::Forbidden { .. }
+    )
+}
+
+/// Moves `FILE` and `FILE.pub` aside, where they still hold this key, and forgets the record; the
+/// agent forgets the key where it
 /// holds it. Gives the new name of the private key file. `None`: there was no file.
 pub fn from_here(context: &Context, record: &Managed) -> Result<Option<PathBuf>, Error> {
     let key = ssh_key::PublicKey::from_openssh(&record.public_key).ok();
@@ -113,9 +169,6 @@ pub fn from_here(context: &Context, record: &Managed) -> Result<Option<PathBuf>,
 
 /// `FILE.revoked`, `FILE.revoked-2`, …
 fn aside(file: &Path) -> Result<Option<PathBuf>, Error> {
-    if !file.exists() {
-        return Ok(None);
-    }
     for number in 1..1000 {
         let mut name = file.as_os_str().to_owned();
         name.push(".revoked");
@@ -123,13 +176,79 @@ fn aside(file: &Path) -> Result<Option<PathBuf>, Error> {
             name.push(format!("-{number}"));
         }
         let place = PathBuf::from(name);
-        if !place.exists() {
-            std::fs::rename(file, &place).map_err(|error| Error::unwritable(file, &error))?;
-            return Ok(Some(place));
+        match rename_new(file, &place) {
+            Ok(()) => return Ok(Some(place)),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(Error::unwritable(file, &error)),
         }
     }
     Err(Error::Unwritable {
         path: file.to_owned(),
         why: "there is no free name to move it to".to_owned(),
     })
+}
+
+/// Renames to a name that nobody has, in one step: what another process puts there meanwhile is not
+/// replaced.
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+fn rename_new(file: &Path, place: &Path) -> std::io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    use rustix::io::Errno;
+    match renameat_with(CWD, file, CWD, place, RenameFlags::NOREPLACE) {
+        // A file system, or a kernel, that does not know the flag.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => link_new(file, place),
+        renamed => Ok(renamed?),
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+fn rename_new(file: &Path, place: &Path) -> std::io::Result<()> {
+    link_new(file, place)
+}
+
+/// As [`rename_new`], in two steps: killed between them, the file has both names.
+fn link_new(file: &Path, place: &Path) -> std::io::Result<()> {
+    std::fs::hard_link(file, place)?;
+    std::fs::remove_file(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_replaced_by_what_is_moved_aside() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("key");
+        assert_eq!(aside(&file).expect("no error"), None, "nothing is there");
+        for (number, name) in ["key.revoked", "key.revoked-2", "key.revoked-3"]
+            .into_iter()
+            .enumerate()
+        {
+            std::fs::write(&file, number.to_string()).expect("written");
+            let moved = aside(&file).expect("moved").expect("a new name");
+            assert_eq!(moved, folder.path().join(name));
+            assert_eq!(
+                std::fs::read_to_string(&moved).expect("there"),
+                number.to_string()
+            );
+            assert!(!file.exists());
+        }
+    }
+
+    #[test]
+    fn whichever_way_a_name_that_is_taken_stays() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (number, act) in [rename_new, link_new].into_iter().enumerate() {
+            let place = |name: &str| folder.path().join(format!("{name}{number}"));
+            std::fs::write(place("new"), "new").expect("written");
+            std::fs::write(place("old"), "old").expect("written");
+            let error = act(&place("new"), &place("old")).expect_err("it is taken");
+            assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+            assert_eq!(std::fs::read_to_string(place("old")).expect("there"), "old");
+            act(&place("new"), &place("free")).expect("a free name");
+            assert!(!place("new").exists() && place("free").exists());
+        }
+    }
 }

@@ -224,6 +224,85 @@ fn one_key_is_revoked_and_the_others_stay() {
     );
 }
 
+/// An expired key is replaced in the same command; one that somebody removed is not made anew.
+#[test]
+fn an_expired_key_is_replaced_and_a_removed_one_is_told() {
+    let company = Company::new();
+    company.set("provision", "auto");
+    company.login(PASSWORD).succeeds();
+    let url = company.url("PROJ/tool.git");
+    company.world.git(&["ls-remote", &url]).succeeds();
+    let old = company.center.keys("carol")[0].fingerprint.clone();
+    let past = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(1);
+    company.center.set_expiry("carol", Some(past));
+    company.world.git(&["ls-remote", &url]).succeeds();
+    let keys = company.center.keys("carol");
+    assert_eq!(keys.len(), 2);
+    let new = &keys[1].fingerprint;
+    assert_ne!(*new, old);
+    let login = company.center.connections().pop().unwrap().login.unwrap();
+    assert_eq!(login.fingerprint, *new);
+
+    company.center.remove_keys("carol", None);
+    let told = company.world.git(&["ls-remote", &url]).fails_with(128);
+    told.says("hint: git bitbucket key new --account carol");
+    assert_eq!(company.keys(), 0, "never silently made anew");
+}
+
+/// What `login` noted of the site's SSH is shown, and goes with the last account and key of it.
+#[test]
+fn the_host_key_that_the_site_told_is_shown_and_forgotten() {
+    let company = Company::new();
+    let fingerprint = company.center.host_key_fingerprint();
+    // Nothing of it is in known_hosts.
+    fs::write(company.world.path("home/.ssh/known_hosts"), "").unwrap();
+    company.login(PASSWORD).succeeds();
+    let url = company.url("PROJ/tool.git");
+    let status = |arguments: &[&str]| {
+        let words = [&["status", &url], arguments].concat();
+        company.world.git_bitbucket(&words).succeeds().stdout()
+    };
+    let text = status(&[]);
+    let line = text.lines().find(|line| line.contains(&fingerprint));
+    let line = line.unwrap_or_else(|| panic!("{text}"));
+    assert!(line.contains("read from the site at login"), "{line}");
+    let json: serde_json::Value = serde_json::from_str(&status(&["--json"])).unwrap();
+    assert_eq!(json["host_keys"][0]["fingerprint"], fingerprint.as_str());
+    assert_eq!(json["host_keys"][0]["source"], "site");
+    assert!(json["host_keys"][0]["algorithm"].is_null(), "{json}");
+
+    company.set("provision", "auto");
+    company.world.git(&["ls-remote", &url]).succeeds();
+    company.world.git_bitbucket(&["logout", "carol"]).succeeds();
+    assert!(company.records().contains(&fingerprint), "her key is here");
+    company.world.git(&["ls-remote", &url]).succeeds();
+
+    company.login(PASSWORD).succeeds();
+    let key = format!("SHA256:{}", company.center.keys("carol")[0].fingerprint);
+    company
+        .world
+        .git_bitbucket(&["key", "revoke", &key])
+        .succeeds();
+    company.world.git_bitbucket(&["logout", "carol"]).succeeds();
+    assert!(!company.records().contains(&fingerprint));
+}
+
+/// A token says by itself whose it is: under another name it is no login.
+#[test]
+fn another_user_s_token_is_no_login() {
+    let company = Company::new();
+    company.center.add_account("dora", "dora");
+    let token = company.center.add_http_access_token("dora");
+    let told = company.login(&token).fails_with(1);
+    let told = told.says("this is the token of dora, not of carol");
+    told.says("hint: git bitbucket login dora --site ");
+    let records = company.world.path("home/.ssh/bitbucket-ssh");
+    assert!(!records.join("tokens.json").exists());
+    assert!(!records.join("records.json").exists());
+    let token = company.center.add_http_access_token("carol");
+    company.login(&token).succeeds();
+}
+
 /// Wrong words for the site are no login, and nothing is recorded of them.
 #[test]
 fn a_wrong_password_is_no_login() {

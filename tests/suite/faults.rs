@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sandbox::{RestFault, SshFault};
 
-use crate::support::{ALICE, World};
+use crate::support::{ALICE, Tls, World};
 
 const URL: &str = "git@bitbucket.org:acme/site.git";
 
@@ -166,6 +166,24 @@ fn a_refusal_of_the_api_is_told_and_nothing_is_lost() {
         assert!(output.stderr().contains(hint), "{why}: {output}");
         is_in_order(&world, why);
     }
+}
+
+#[test]
+fn a_ca_of_one_s_own_is_named_by_git_s_setting() {
+    let world = World::new();
+    let plain = world.sandbox.api_url();
+    let behind = plain.split([':', '/']).nth(4).unwrap().parse().unwrap();
+    let tls = Tls::start(&world.path("tmp"), || world.command("openssl"), behind);
+    let url = format!("https://127.0.0.1:{}/2.0", tls.port);
+    let words = ["config", "--global", "--replace-all"];
+    let key = "bitbucket.https://bitbucket.org.apiUrl";
+    world.git(&[&words[..], &[key, &url]].concat()).succeeds();
+    let fetch = || world.git(&["ls-remote", "-q", "git@bitbucket.org:acme/site.git"]);
+    fetch().fails_with(128);
+    assert!(world.sandbox.requests().is_empty(), "nothing was sent");
+    world.configure("http.sslCAInfo", tls.ca.to_str().unwrap());
+    fetch().succeeds();
+    assert_eq!(world.sandbox.keys(ALICE).len(), 1);
 }
 
 #[test]

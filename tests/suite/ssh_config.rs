@@ -135,3 +135,34 @@ fn without_an_identity_there_is_nothing_to_write() {
         .says("no identity here yet");
     assert_eq!(world.ssh_files(), ["known_hosts"]);
 }
+
+/// A fetch that replaces a key brings our file along, and only ours.
+#[test]
+fn the_block_follows_a_key_that_a_fetch_replaces() {
+    let world = served();
+    let fetch = || world.git(&["-C", "site", "fetch", "-q"]).succeeds();
+    let own = world.path("home/.ssh/bitbucket-ssh/ssh_config");
+    let expire = || {
+        let past = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(1);
+        world.sandbox.set_expiry(crate::support::ALICE, Some(past));
+    };
+    expire();
+    fetch();
+    assert!(!own.exists(), "where none was written, none is");
+
+    world.git_bitbucket(&["ssh-config", "--write"]).succeeds();
+    let before = fs::read_to_string(&own).unwrap();
+    assert!(before.contains("_ed25519-2\n"), "{before}");
+    expire();
+    fetch();
+    let after = fs::read_to_string(&own).unwrap();
+    assert_eq!(after, before.replace("_ed25519-2\n", "_ed25519-3\n"));
+    let said = ssh_says(&world, "bitbucket.org");
+    assert!(said.contains("_ed25519-3\n"), "{said}");
+
+    let theirs = after.replace("# Written by", "# Kept by");
+    fs::write(&own, &theirs).unwrap();
+    expire();
+    fetch();
+    assert_eq!(fs::read_to_string(&own).unwrap(), theirs, "not ours");
+}

@@ -36,6 +36,7 @@ pub(super) fn new(call: &mut Call<'_>, options: &KeyNew, url: &str) -> Result<()
         key_type: options.key_type,
         days: options.expires,
         access: Some(access),
+        supersedes: &[],
     };
     let records = Records::open(call.context).map_err(provision)?;
     let of_it = || {

@@ -2,21 +2,23 @@
 
 use serde_json::Value;
 
-use super::{entries, meant, registry, table};
+use super::{each, entries, meant, registry, table};
 use crate::commands::Error;
 use crate::commands::arguments::KeyList;
 use crate::commands::call::Call;
 
-/// Reads the key list of every account that is meant; writes nothing.
+/// Reads the key list of every account that is meant; writes nothing. Where one of several cannot
+/// be read, the others are shown.
 pub(super) fn list(call: &mut Call<'_>, options: &KeyList) -> Result<(), Error> {
     let which = &options.which;
     let mut values = Vec::new();
-    for meant in meant(call, which.account.as_deref(), which.site.as_deref())? {
-        let registry = registry(call, &meant)?;
-        let entries = entries(call, &meant, registry.as_ref())?;
+    let meant = meant(call, which.account.as_deref(), which.site.as_deref())?;
+    let read = each(call, &meant, |call, meant| {
+        let registry = registry(call, meant)?;
+        let entries = entries(call, meant, registry.as_ref())?;
         if options.json {
             values.extend(entries.iter().map(table::value));
-            continue;
+            return Ok(());
         }
         call.say(format!("{} on {}", meant.account, meant.account.site));
         let text = table::text(&entries, call.context.clock.now());
@@ -26,9 +28,10 @@ pub(super) fn list(call: &mut Call<'_>, options: &KeyList) -> Result<(), Error> 
         if entries.is_empty() {
             call.say("  no keys");
         }
-    }
-    if options.json {
+        Ok(())
+    });
+    if options.json && (read.is_ok() || meant.len() > 1) {
         call.say(format!("{:#}", Value::Array(values)));
     }
-    Ok(())
+    read
 }

@@ -97,6 +97,43 @@ fn meant(call: &Call<'_>, account: Option<&str>, site: Option<&str>) -> Result<V
     Ok(meant)
 }
 
+/// Does it for each account. One that fails is told, and the others are gone on with; one without
+/// a token is passed over where others have one.
+fn each<'c>(
+    call: &mut Call<'c>,
+    meant: &[Meant],
+    mut act: impl FnMut(&mut Call<'c>, &Meant) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut failed = Vec::new();
+    let mut without = None;
+    let mut done = 0;
+    for one in meant {
+        match act(call, one) {
+            Ok(()) => done += 1,
+            Err(error) if meant.len() == 1 => return Err(error),
+            Err(error) => {
+                let told = error.explanation();
+                call.warn(format!("{}: {}", one.account, told.what));
+                for hint in told.hints {
+                    call.warn(format!("hint: {hint}"));
+                }
+                match error {
+                    Error::NotLoggedIn(_) => without = Some(error),
+                    _ => failed.push(one.account.to_string()),
+                }
+            }
+        }
+    }
+    match (failed.as_slice(), without) {
+        ([], Some(error)) if done == 0 => Err(error),
+        ([], _) => Ok(()),
+        (failed, _) => Err(Error::Below {
+            what: format!("not done for {}", failed.join(", ")),
+            hints: Vec::new(),
+        }),
+    }
+}
+
 /// The one account that is meant.
 fn one(call: &Call<'_>, account: Option<&str>, site: Option<&str>) -> Result<Meant, Error> {
     let mut all = meant(call, account, site)?;

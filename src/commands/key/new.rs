@@ -27,6 +27,7 @@ pub(super) fn new(call: &mut Call<'_>, options: &KeyNew) -> Result<(), Error> {
         key_type: options.key_type,
         days: options.expires,
         access: None,
+        supersedes: &[],
     };
     let made = call
         .rooms

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 
 use super::rotate::{count, idle_since, line};
-use super::{agreed, entries, meant, registry, revoke};
+use super::{Meant, agreed, each, entries, meant, registry, revoke};
 use crate::commands::Error;
 use crate::commands::arguments::KeyPrune;
 use crate::commands::call::Call;
@@ -18,31 +18,41 @@ const YOUNGEST: i64 = 30;
 /// Offers keys of this machine that are no longer held here; with `--unused DAYS` any machine's
 /// that carry this program's label and were last used longer ago.
 pub(super) fn prune(call: &mut Call<'_>, options: &KeyPrune) -> Result<(), Error> {
-    let now = call.context.clock.now();
     let which = &options.which;
     let held = held::fingerprints(call.context);
-    for meant in meant(call, which.account.as_deref(), which.site.as_deref())? {
-        let registry = registry(call, &meant)?;
-        let due: Vec<Entry> = entries(call, &meant, registry.as_ref())?
-            .into_iter()
-            .filter(|entry| entry.listed.is_some() && is_ours(&entry.label))
-            .filter(|entry| is_due(entry, &held, options.unused, now))
-            .collect();
-        if due.is_empty() {
-            call.say(format!("{}: nothing to remove", meant.account));
-            continue;
-        }
+    let meant = meant(call, which.account.as_deref(), which.site.as_deref())?;
+    each(call, &meant, |call, meant| {
+        prune_of(call, options, meant, &held)
+    })
+}
+
+fn prune_of(
+    call: &mut Call<'_>,
+    options: &KeyPrune,
+    meant: &Meant,
+    held: &HashSet<String>,
+) -> Result<(), Error> {
+    let now = call.context.clock.now();
+    let registry = registry(call, meant)?;
+    let due: Vec<Entry> = entries(call, meant, registry.as_ref())?
+        .into_iter()
+        .filter(|entry| entry.listed.is_some() && is_ours(&entry.label))
+        .filter(|entry| is_due(entry, held, options.unused, now))
+        .collect();
+    if due.is_empty() {
+        call.say(format!("{}: nothing to remove", meant.account));
+        return Ok(());
+    }
+    for entry in &due {
+        call.say(line(entry, now));
+    }
+    if options.dry_run {
+        return Ok(());
+    }
+    let question = format!("Remove {} from {}?", count(due.len()), meant.account);
+    if agreed(call, options.yes, &question)? {
         for entry in &due {
-            call.say(line(entry, now));
-        }
-        if options.dry_run {
-            continue;
-        }
-        let question = format!("Remove {} from {}?", count(due.len()), meant.account);
-        if agreed(call, options.yes, &question)? {
-            for entry in &due {
-                revoke::remove(call, &meant, registry.as_ref(), entry)?;
-            }
+            revoke::remove(call, meant, registry.as_ref(), entry)?;
         }
     }
     Ok(())

@@ -70,9 +70,32 @@ fn see(
         let seen = check(&*registry)?;
         Ok((seen, registry.ssh_settings()))
     }) {
+        Ok((seen, _)) if !is_of(attempt, &seen) => Err(Error::Below {
+            what: format!(
+                "this is the token of {}, not of {}",
+                sanitise(&seen.user.display_name),
+                attempt.account
+            ),
+            hints: vec![format!(
+                "git bitbucket login {} --site {}",
+                sanitise(&seen.user.display_name),
+                attempt.site.url
+            )],
+        }),
         Ok(seen) => Ok(seen),
         Err(Refusal::Scopes(missing)) => Err(Error::Scopes { missing, page }),
         Err(Refusal::Site(why)) => Err(Error::Site { why, page }),
+    }
+}
+
+/// Whether the token is the account's. On Data Center the account is the user's name, and a token
+/// says by itself whose it is; Cloud compares the address.
+fn is_of(attempt: &Attempt, seen: &Seen) -> bool {
+    match &seen.user.user_name {
+        Some(name) if attempt.site.kind == SiteKind::DataCenter => {
+            name.to_lowercase() == attempt.account.to_lowercase()
+        }
+        _ => true,
     }
 }
 

@@ -57,8 +57,8 @@ pub struct StatusReport {
 pub struct KnownHostKey {
     /// Of which endpoint.
     pub endpoint: SshHost,
-    /// `ssh-ed25519`, …
-    pub algorithm: String,
+    /// `ssh-ed25519`, … `None`: the site told the fingerprint alone.
+    pub algorithm: Option<String>,
     /// `SHA256:…`.
     pub fingerprint: String,
     /// Where it is known from.

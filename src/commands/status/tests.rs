@@ -52,13 +52,13 @@ fn report(candidates: Vec<Candidate>) -> StatusReport {
         host_keys: vec![
             KnownHostKey {
                 endpoint: endpoints[0].clone(),
-                algorithm: "ssh-ed25519".to_owned(),
+                algorithm: Some("ssh-ed25519".to_owned()),
                 fingerprint: "SHA256:ybgmFkzwOSotHTHLJgHO0QN8L0xErw6vd0VhFA9m3SM".to_owned(),
                 from: KnownFrom::Published,
             },
             KnownHostKey {
                 endpoint: endpoints[1].clone(),
-                algorithm: "ssh-rsa".to_owned(),
+                algorithm: Some("ssh-rsa".to_owned()),
                 fingerprint: "SHA256:x".to_owned(),
                 from: KnownFrom::Line(Line {
                     file: PathBuf::from("/home/a/.ssh/known_hosts"),

@@ -238,7 +238,7 @@ fn host_keys(report: &StatusReport) -> Vec<[String; 4]> {
             };
             [
                 place(&key.endpoint),
-                key.algorithm.clone(),
+                key.algorithm.clone().unwrap_or_default(),
                 key.fingerprint.clone(),
                 from,
             ]

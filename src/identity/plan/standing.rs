@@ -32,13 +32,30 @@ impl Standing {
     }
 }
 
-/// A pending record is not an identity yet: provisioning finishes it.
+/// A pending record is not an identity yet: provisioning finishes it. One that is to replace
+/// others goes before them only once it is proved.
 fn managed<'s>(survey: &'s Survey<'_>, name: &AccountName) -> Option<&'s Identity> {
-    survey.managed.iter().find(|identity| {
-        identity.managed.as_ref().is_some_and(|record| {
-            record.account == *name && record.repository.is_none() && record.state != State::Pending
+    let of_it = || {
+        survey.managed.iter().filter(|identity| {
+            identity.managed.as_ref().is_some_and(|record| {
+                record.account == *name
+                    && record.repository.is_none()
+                    && record.state != State::Pending
+            })
         })
-    })
+    };
+    let first = of_it().next()?;
+    let waits = first
+        .managed
+        .as_ref()
+        .filter(|record| record.state == State::Registered);
+    let old = waits.and_then(|record| {
+        of_it().find(|identity| {
+            let fingerprint = identity.managed.as_ref().map(|old| &old.fingerprint);
+            fingerprint.is_some_and(|old| record.replaces.contains(old))
+        })
+    });
+    old.or(Some(first))
 }
 
 fn listed<'s>(survey: &'s Survey<'_>, name: &AccountName) -> Option<&'s Identity> {

@@ -94,6 +94,7 @@ fn managed(account: &str, seed: u8, state: State) -> Identity {
         passphrase: PassphrasePlace::None,
         repository: None,
         read_only: false,
+        replaces: Vec::new(),
     };
     Identity {
         managed: Some(record),

@@ -57,6 +57,7 @@ fn a_pending_record_without_its_file_is_dropped() {
         passphrase: PassphrasePlace::None,
         repository: None,
         read_only: false,
+        replaces: Vec::new(),
     };
     record::update(&machine.context(), |records| records.set_identity(ghost)).expect("recorded");
     machine.ensure(Fault::None).expect("a key");

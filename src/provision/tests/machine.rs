@@ -122,6 +122,7 @@ impl Machine {
             replaces,
             further: None,
             access: None,
+            supersedes: &[],
             registry,
         })
     }

@@ -281,6 +281,7 @@ fn on_data_center_a_token_of_somebody_else_makes_nothing() {
             replaces: None,
             further: None,
             access: None,
+            supersedes: &[],
             registry: &|| Ok(Some(Box::new(machine.account(Fault::None)))),
         });
         assert_eq!(made.is_ok(), expected, "{why}");

@@ -1,10 +1,11 @@
 //! A managed identity that is refused, and keys that end: what the account's key list says counts.
 
 use jiff::{Timestamp, ToSpan};
+use rustix::process::Signal;
 use sandbox::{RestFault, SCOPES_ALL, SCOPES_MINIMUM, SshFault};
 
 use super::{SITE, advertise, ask};
-use crate::support::{ALICE, World};
+use crate::support::{ALICE, Running, World};
 
 /// A machine whose account has its managed key.
 fn served() -> World {
@@ -183,6 +184,32 @@ fn a_key_near_its_end_is_renewed_and_the_old_one_goes_if_the_token_may_delete() 
         let login = world.sandbox.connections().pop().unwrap().login.unwrap();
         assert_eq!(login.fingerprint, keys[left - 1].fingerprint);
         assert_eq!(world.sandbox.requests().len(), before, "done");
+    }
+}
+
+#[test]
+fn a_renewal_that_is_killed_is_finished_by_the_next_fetch() {
+    let mut random = fastrand::Rng::with_seed(11);
+    for round in 0..20 {
+        let mut world = World::new();
+        world.configure("bitbucket.passphrase", "none");
+        world.configure("bitbucket.keyLifetime", "100d");
+        let token = world.sandbox.add_token(ALICE, SCOPES_ALL);
+        world.set("BITBUCKET_API_TOKEN", &token);
+        world.git(&["ls-remote", SITE]).succeeds();
+        age(&world);
+        let mut session = world.command(env!("CARGO_BIN_EXE_bitbucket-ssh"));
+        session.args(["git@bitbucket.org", &advertise(SITE)]);
+        let running = Running::start(session, b"0000".to_vec());
+        std::thread::sleep(std::time::Duration::from_micros(random.u64(0..150_000)));
+        running.signal(Signal::KILL);
+        running.wait();
+        world.git(&["ls-remote", SITE]).succeeds();
+        let keys = world.sandbox.keys(ALICE);
+        assert_eq!(keys.len(), 1, "round {round}: {keys:?}");
+        world.git(&["ls-remote", SITE]).succeeds();
+        let login = world.sandbox.connections().pop().unwrap().login.unwrap();
+        assert_eq!(login.fingerprint, keys[0].fingerprint, "round {round}");
     }
 }
 

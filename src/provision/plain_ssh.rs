@@ -1,0 +1,89 @@
+//! The file that `git bitbucket ssh-config --write` keeps for plain ssh, `bitbucket-ssh/ssh_config`
+//! beside the records: where it is there, it follows a key that takes the place of another.
+
+use std::path::{Path, PathBuf};
+
+use super::folder;
+use crate::context::Context;
+
+/// The first line, by which the file is known as ours.
+pub const HEAD: &str = "# Written by `git bitbucket ssh-config --write`; `git bitbucket ssh-config --remove` takes it away.\n";
+
+/// The file, whether it is there or not. `None` without a home.
+pub fn file(context: &Context) -> Option<PathBuf> {
+    Some(context.records_directory()?.join("ssh_config"))
+}
+
+/// A path as ssh_config reads it: in quotes where it has a space, `%` doubled.
+pub fn quoted(path: &Path) -> String {
+    let text = path.display().to_string().replace('%', "%%");
+    if text.contains(char::is_whitespace) {
+        format!("\"{text}\"")
+    } else {
+        text
+    }
+}
+
+/// The new file stands where the old one stood. Nothing where there is no such file, where it is
+/// not ours, or where it does not name the old one; a file that cannot be written is logged, since
+/// the key itself has been replaced.
+pub(super) fn follow(context: &Context, old: &Path, new: &Path) {
+    let Some(file) = file(context) else { return };
+    let Ok(before) = std::fs::read_to_string(&file) else {
+        return;
+    };
+    let Some(after) = followed(&before, old, new) else {
+        return;
+    };
+    match folder::replace(&file, after.as_bytes()) {
+        Ok(()) => tracing::info!("{}: {}", file.display(), new.display()),
+        Err(error) => tracing::warn!("{error}"),
+    }
+}
+
+/// The text with the new file's line. `None`: nothing is to be changed.
+fn followed(text: &str, old: &Path, new: &Path) -> Option<String> {
+    if !text.starts_with(HEAD) {
+        return None;
+    }
+    let line = |file: &Path| format!("  IdentityFile {}\n", quoted(file));
+    let (old, new) = (line(old), line(new));
+    let lines = text.split_inclusive('\n');
+    let followed: String = lines
+        .map(|line| if line == old { new.as_str() } else { line })
+        .collect();
+    (followed != text).then_some(followed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_line_of_our_file_follows() {
+        let (old, new) = (Path::new("/h/a b"), Path::new("/h/new%"));
+        let ours = format!("{HEAD}Host bitbucket.org\n  IdentityFile \"/h/a b\"\n");
+        for (text, expected, why) in [
+            (
+                ours.clone(),
+                Some(format!(
+                    "{HEAD}Host bitbucket.org\n  IdentityFile /h/new%%\n"
+                )),
+                "the old one's line",
+            ),
+            (
+                format!("{HEAD}Host x\n  IdentityFile /h/a\n"),
+                None,
+                "another key",
+            ),
+            (
+                ours.trim_start_matches(HEAD).to_owned(),
+                None,
+                "a file of somebody else",
+            ),
+            (String::new(), None, "an empty one"),
+        ] {
+            assert_eq!(followed(&text, old, new), expected, "{why}");
+        }
+    }
+}
