@@ -183,6 +183,10 @@ fn site_hints(why: &bitbucket::Error, page: &str) -> Vec<String> {
         bitbucket::Error::Unreachable { .. } => {
             vec!["git config --get-regexp '^http\\.' shows proxy and certificates".to_owned()]
         }
+        bitbucket::Error::Refused { message, .. } if message.contains("already") => vec![
+            "a key stands on one account alone: take it away from the other one, or make another for this one:".to_owned(),
+            "git bitbucket key new".to_owned(),
+        ],
         bitbucket::Error::Credential(_)
         | bitbucket::Error::ScopeMissing { .. }
         | bitbucket::Error::Forbidden { .. }

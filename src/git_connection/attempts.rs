@@ -166,6 +166,7 @@ impl Attempts<'_> {
                     tried.refused_repository(candidate, identity, stderr, stdout, status);
                 }
                 Outcome::NotLetIn(refusal) => {
+                    self.keys.keyring_gave()?;
                     if let Some(record) = self.judged(&going.identities) {
                         if !refusal.unusable.is_empty() {
                             // The server had nothing against it.

@@ -61,6 +61,12 @@ pub enum Failure {
     /// Somebody removed the key from the account.
     #[error("the key is no longer on the account")]
     Removed(Box<Managed>),
+    /// The site's end of the key's life has come, and no new key may be made.
+    #[error("the key has expired")]
+    Expired(Box<Managed>),
+    /// A key could not be made with the token of the environment, which goes before every other.
+    #[error(transparent)]
+    TokenOfTheEnvironment(provision::Error),
     /// A refused managed identity cannot be judged: its account's key list could not be read.
     #[error("the key was refused")]
     NotJudged {

@@ -42,6 +42,8 @@ pub struct Keys<'a> {
     pub git_config: &'a GitConfig,
     /// What a person has chosen for a new key's file in this run.
     chosen: RefCell<Option<(PathBuf, Secret)>>,
+    /// Why the keyring did not give a passphrase that it keeps.
+    keyring: RefCell<Option<keyring::Error>>,
 }
 
 impl<'a> Keys<'a> {
@@ -58,6 +60,7 @@ impl<'a> Keys<'a> {
             settings,
             git_config,
             chosen: RefCell::new(None),
+            keyring: RefCell::new(None),
         }
     }
 
@@ -132,8 +135,27 @@ impl<'a> Keys<'a> {
             supersedes,
             registry: &|| self.registry(account),
         };
-        let made = self.with_person(|person| ensure::ensure_with(&order, person))?;
-        Ok(self.new_key(made))
+        let made = self.with_person(|person| ensure::ensure_with(&order, person));
+        Ok(self.new_key(made.map_err(|error| self.with_its_token(error))?))
+    }
+
+    /// A token that does not do is another matter where it stands in the environment: no login
+    /// takes its place.
+    fn with_its_token(&self, error: provision::Error) -> Failure {
+        use bitbucket::Error::{ScopeMissing, TokenRefused};
+        let provision::Error::Site {
+            account,
+            error: TokenRefused { .. } | ScopeMissing { .. },
+        } = &error
+        else {
+            return Failure::Provision(error);
+        };
+        match credential::find(self.context, self.site, &account.name) {
+            Ok(Some(token)) if token.place == TokenPlace::Environment => {
+                Failure::TokenOfTheEnvironment(error)
+            }
+            _ => Failure::Provision(error),
+        }
     }
 
     /// Goes on with a record that is pending. `None`: nothing of it is here.
@@ -198,9 +220,14 @@ impl<'a> Keys<'a> {
         match judge::judge(record, &keys, self.context.clock.now()) {
             judge::Judgement::Listed if super::attempts::unproved(record) => Ok(None),
             judge::Judgement::Listed => Err(Failure::ListedButRefused(Box::new(record.clone()))),
-            judge::Judgement::Expired => self
-                .ensure(&record.account, prompt, Some(record), &[])
-                .map(Some),
+            judge::Judgement::Expired => {
+                match self.ensure(&record.account, prompt, Some(record), &[]) {
+                    Err(Failure::Provision(provision::Error::NotAllowed { .. })) => {
+                        Err(Failure::Expired(Box::new(record.clone())))
+                    }
+                    made => made.map(Some),
+                }
+            }
             // A revoke of ours that did not come to its end.
             judge::Judgement::Gone if record.state == State::Leaving => {
                 removal::from_here(self.context, record)?;
@@ -290,9 +317,18 @@ impl<'a> Keys<'a> {
         match keyring::key_passphrase(self.context, &record.fingerprint) {
             Ok(passphrase) => passphrase,
             Err(error) => {
-                tracing::warn!("{error}");
+                tracing::info!("{}: {error}", file.display());
+                self.keyring.replace(Some(error));
                 None
             }
+        }
+    }
+
+    /// A keyring that did not give what it keeps is an error of its own, no refused key.
+    pub fn keyring_gave(&self) -> Result<(), Failure> {
+        match self.keyring.take() {
+            Some(error) => Err(Failure::Provision(provision::Error::Keyring(error))),
+            None => Ok(()),
         }
     }
 

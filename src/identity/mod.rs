@@ -263,6 +263,8 @@ pub struct PassedOver {
     pub why: String,
     /// The key file that is there and cannot be used. `None`: it was left out for another reason.
     pub file: Option<key_pair::KeyFileError>,
+    /// An account without a key, for which `bitbucket.provision` lets none be made.
+    pub key_forbidden: bool,
 }
 
 /// The ordered list of identities that one connection may use.

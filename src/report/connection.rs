@@ -4,7 +4,7 @@ use super::{Explanation, not_served, provision, session};
 use crate::diagnostics;
 use crate::git_connection::failure::Failure;
 use crate::identity::Managed;
-use crate::settings::Origin;
+use crate::settings::{self, Origin};
 use crate::transport;
 
 /// Writes what happened to stderr and gives the exit status. A repository's refusal is given as
@@ -25,7 +25,7 @@ pub fn explain(failure: &Failure) -> Explanation {
     match failure {
         Failure::Command(error) => Explanation::new(error.to_string()),
         Failure::Repository(error) => Explanation::new(format!("bitbucket-ssh: {error}")),
-        Failure::Settings(error) => Explanation::new(error.to_string()),
+        Failure::Settings(error) => settings(error),
         Failure::NotUnderstood(fault) => not_served::not_understood(fault),
         Failure::Transport(error) => session::explain(error),
         Failure::Provision(error) => provision::explain(error),
@@ -44,8 +44,7 @@ pub fn explain(failure: &Failure) -> Explanation {
                 .hint(format!("git bitbucket key new --file '{path}'"));
             match &file.origin {
                 Origin::GitConfig { file: Some(config), key, .. } => told.hint(format!(
-                    "it is named by {key} in {}: git config --file '{}' --unset '{key}'",
-                    config.display(),
+                    "or, since {key} names it, without that setting: git config --file '{}' --unset-all '{key}'",
                     config.display()
                 )),
                 _ => told,
@@ -54,6 +53,10 @@ pub fn explain(failure: &Failure) -> Explanation {
         Failure::ListedButRefused(record) => refused(record)
             .hint("the account lists this key, and Bitbucket's SSH servers refuse it: is the account active, and may it use SSH here?")
             .hint("https://bitbucket.org/account/settings/ssh-keys/"),
+        Failure::Expired(record) => refused(record)
+            .hint("its time on the account is over, and bitbucket.provision lets no new one be made unasked:")
+            .hint(format!("git bitbucket key new --account {}", record.account)),
+        Failure::TokenOfTheEnvironment(error) => token_of_the_environment(error),
         Failure::NewKeyNotAccepted(record) => refused(record)
             .hint("Bitbucket has taken the key and its SSH servers do not know it yet: repeat the command in a minute"),
         Failure::Removed(record) => refused(record)
@@ -84,6 +87,31 @@ pub fn explain(failure: &Failure) -> Explanation {
             ..explain(failure)
         },
     }
+}
+
+/// ssh's own text stands first where its configuration is in error.
+fn settings(error: &settings::Error) -> Explanation {
+    let told = Explanation::new(error.to_string());
+    match error {
+        settings::Error::SshConfig(_) => {
+            told.hint("what was meant, and the line that mends it: git bitbucket doctor --offline")
+        }
+        _ => told,
+    }
+}
+
+/// As for any token, but no login takes the place of this one.
+fn token_of_the_environment(error: &crate::provision::Error) -> Explanation {
+    let mut told = provision::explain(error);
+    if let Some(login) = told.hints.pop() {
+        told.hints.extend([
+            "it stands in BITBUCKET_API_TOKEN: put a new one there, or take it away and log in:"
+                .to_owned(),
+            "unset BITBUCKET_API_TOKEN BITBUCKET_EMAIL BITBUCKET_USERNAME".to_owned(),
+            login,
+        ]);
+    }
+    told
 }
 
 /// A managed identity that the server refused.

@@ -43,5 +43,16 @@ impl std::fmt::Display for Explanation {
     }
 }
 
-/// Where a person makes an API token, and with which scopes.
+/// Hints for who has no key here and no token: one line to paste, and the other way.
+fn log_in(command: &str) -> [String; 2] {
+    let other = format!(
+        "or set BITBUCKET_EMAIL and BITBUCKET_API_TOKEN, and repeat the command; a token has the scopes {TOKEN_SCOPES}: {TOKEN_PAGE}"
+    );
+    [command.to_owned(), other]
+}
+
+/// The scopes that an API token needs at least.
+const TOKEN_SCOPES: &str = "read:user:bitbucket, read:ssh-key:bitbucket, write:ssh-key:bitbucket";
+
+/// Where a person makes an API token.
 pub(crate) const TOKEN_PAGE: &str = "https://id.atlassian.com/manage-profile/security/api-tokens";

@@ -1,6 +1,8 @@
 //! Words for a plan that is at its end: who was tried, and what the server said to each.
 
-use super::{Explanation, TOKEN_PAGE};
+use std::path::PathBuf;
+
+use super::{Explanation, log_in};
 use crate::git_connection::failure::{Tried, named};
 use crate::identity::key_pair::KeyFileError;
 use crate::identity::{PassedOver, Rank};
@@ -37,10 +39,13 @@ fn repository_refused(tried: &Tried) -> Explanation {
     }
     if tried.nobody_known && tried.not_made.is_empty() {
         hints.push("no account is known here; with one that may use the repository:".to_owned());
-        hints.extend(log_in());
+        hints.extend(log_in("git bitbucket login"));
+    } else if tried.not_made.is_empty() && tried.closed_by.is_none() {
+        hints.push("an account that may use it goes by itself once it is logged in:".to_owned());
+        hints.push("git bitbucket login".to_owned());
     } else if tried.not_made.is_empty() {
         hints.push(
-            "another account: git bitbucket login, then git bitbucket use ACCOUNT".to_owned(),
+            "nobody else was tried, since this one is chosen; why, and who could go: git bitbucket status".to_owned(),
         );
     }
     let status = tried
@@ -66,8 +71,12 @@ fn login_refused(tried: &Tried, refusal: &Refusal) -> Explanation {
         refusal.user
     ));
     told.hints = refused_logins(tried);
-    for (_, refusal) in &tried.not_let_in {
-        told.hints.extend(refusal.unusable.iter().cloned());
+    let refusals = tried.not_let_in.iter();
+    let unusable = refusals.flat_map(|(_, refusal)| refusal.unusable.iter().cloned());
+    let before = told.hints.len();
+    told.hints.extend(unusable);
+    if told.hints.len() > before {
+        return told;
     }
     told.hints.extend(unusable_files(tried));
     how_to_log_in(told, tried)
@@ -124,6 +133,15 @@ fn nobody_to_go(tried: &Tried) -> Explanation {
     if named && tried.closed_by != Some(Rank::CommandLine) && !unusable_files(tried).is_empty() {
         return told;
     }
+    if let Some(forbidden) = tried.passed_over.iter().find(|one| one.key_forbidden) {
+        return told
+            .hint(format!("{} {}", forbidden.what, forbidden.why))
+            .hint("git config --global bitbucket.provision auto")
+            .hint(format!(
+                "or only once: git bitbucket key new --account {}",
+                forbidden.what
+            ));
+    }
     if tried.closed_by == Some(Rank::CommandLine) {
         return told.hint("without -i and --account the usual identity goes: git bitbucket status");
     }
@@ -159,9 +177,16 @@ fn left_out(passed_over: &PassedOver) -> Vec<String> {
 fn refused_logins(tried: &Tried) -> Vec<String> {
     let mut lines = Vec::new();
     for (account, refusal) in &tried.not_let_in {
+        // What the server would have taken is no refused key.
+        let used = |file: &Option<PathBuf>| {
+            let file = file.as_ref().map(|file| file.display().to_string());
+            let mut unusable = refusal.unusable.iter();
+            file.is_none_or(|file| !unusable.any(|why| why.starts_with(&format!("{file}: "))))
+        };
         let keys: Vec<_> = refusal
             .offered
             .iter()
+            .filter(|(_, file)| used(file))
             .map(|(fingerprint, file)| {
                 let file = file.as_ref().map(|file| file.display().to_string());
                 identity(
@@ -195,15 +220,6 @@ fn how_to_log_in(mut told: Explanation, tried: &Tried) -> Explanation {
     ) {
         return told;
     }
-    told.hints.extend(log_in());
+    told.hints.extend(log_in("git bitbucket login"));
     told
-}
-
-fn log_in() -> [String; 2] {
-    [
-        format!(
-            "git bitbucket login   (API token with the scopes read:user, read:ssh-key, write:ssh-key: {TOKEN_PAGE})"
-        ),
-        "or set BITBUCKET_EMAIL and BITBUCKET_API_TOKEN, and repeat the command".to_owned(),
-    ]
 }

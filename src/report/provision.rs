@@ -1,6 +1,6 @@
 //! Words for a key that could not be made.
 
-use super::{Explanation, TOKEN_PAGE, rest};
+use super::{Explanation, log_in, rest};
 use crate::provision::Error;
 use crate::repository;
 
@@ -21,7 +21,7 @@ pub(super) fn explain(error: &Error) -> Explanation {
         }
         Error::NotAllowed { account } => told
             .hint("git config --global bitbucket.provision auto")
-            .hint(format!("or name a key that {account} has registered: git config --global bitbucket.identityFile ~/.ssh/FILE")),
+            .hint(format!("or only once: git bitbucket key new --account {account}")),
         Error::Declined { .. } => told.hint("git bitbucket status"),
         Error::NoToken { account } if account.site != repository::cloud().url => {
             Explanation::new(format!(
@@ -33,13 +33,12 @@ pub(super) fn explain(error: &Error) -> Explanation {
             ))
         }
         // The three lines of a machine without a token.
-        Error::NoToken { account } => Explanation::new(format!(
-            "Permission denied (publickey): {account} has no key here, and there is no API token to register one."
-        ))
-        .hint(format!(
-            "git bitbucket login {account}   (token with the scopes read:user, read:ssh-key, write:ssh-key: {TOKEN_PAGE})"
-        ))
-        .hint("or set BITBUCKET_EMAIL and BITBUCKET_API_TOKEN, and repeat the command"),
+        Error::NoToken { account } => Explanation {
+            hints: log_in(&format!("git bitbucket login {account}")).into(),
+            ..Explanation::new(format!(
+                "Permission denied (publickey): {account} has no key here, and there is no API token to register one."
+            ))
+        },
         Error::Site { account, error } => rest::explain(error, account),
         Error::TokenMayNotAdd {
             account,
@@ -56,7 +55,8 @@ pub(super) fn explain(error: &Error) -> Explanation {
                 "or log in with the password: git bitbucket login {} --site {}",
                 account.name, account.site
             )),
-        Error::Credential(_) | Error::Keyring(_) => told
+        Error::Keyring(_) => told.hint("unlock the keyring and repeat the command"),
+        Error::Credential(_) => told
             .hint("unlock the keyring and repeat the command")
             .hint("or without it: export BITBUCKET_EMAIL=… BITBUCKET_API_TOKEN=…"),
         Error::AlwaysTaken { .. } => {

@@ -33,7 +33,7 @@ pub(super) fn explain(error: &Error, of: &AccountName) -> Explanation {
             .hint(TOKEN_PAGE)
             .hint(login),
         Error::ScopeMissing { required, .. } => told
-            .hint(format!("make a token that also has: {}", required.join(" ")))
+            .hint(format!("scopes cannot be added to a token; make one that has {}:", required.join(" ")))
             .hint(TOKEN_PAGE)
             .hint(login),
         Error::Forbidden { .. } => told

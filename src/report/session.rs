@@ -12,6 +12,8 @@ pub(super) fn explain(error: &Error) -> Explanation {
         Error::Connect { .. } | Error::Timeout { .. } => told.hint(
             "a network that blocks port 22 may let this through: ssh://git@altssh.bitbucket.org:443/WORKSPACE/REPOSITORY.git",
         ),
+        Error::Identification { why, .. } if why.contains("timed out") => told
+            .hint("it was reached, and did not say a word; which endpoint answers: git bitbucket doctor"),
         Error::Identification { .. } => {
             told.hint("the server ended the connection at once: try again in a moment")
         }
@@ -49,10 +51,11 @@ fn host_key(error: &Error, told: Explanation) -> Explanation {
                 wording::changed_and_strict(name)
             ));
             offending.iter().fold(told, |told, offending| {
-                told.hint(format!(
-                    "if the change is announced: ssh-keygen -f '{}' -R '{name}'",
-                    offending.line.file.display()
-                ))
+                told.hint("if the change is announced, forget the old key:")
+                    .hint(format!(
+                        "ssh-keygen -f '{}' -R '{name}'",
+                        offending.line.file.display()
+                    ))
             })
         }
         Verdict::NotPublished => {
@@ -70,16 +73,26 @@ fn host_key(error: &Error, told: Explanation) -> Explanation {
                 told
             };
             match user_file {
-                Some(file) => told.hint(format!(
-                    "compare {} with what the server's administrator says, then: echo '{name} {}' >> '{}'",
-                    key.fingerprint(ssh_key::HashAlg::Sha256),
-                    key.to_openssh().unwrap_or_default().trim_end(),
-                    file.display()
-                )),
+                Some(file) => told
+                    .hint(format!(
+                        "compare {} with what the server's administrator says, and if it is the same:",
+                        key.fingerprint(ssh_key::HashAlg::Sha256)
+                    ))
+                    .hint(format!(
+                        "echo '{name} {}' >> '{}'",
+                        key.to_openssh().unwrap_or_default().trim_end(),
+                        file.display()
+                    )),
                 None => told,
             }
         }
-        Verdict::Revoked { line: Some(_), .. } => in_front(wording::revoked(name, key)),
+        Verdict::Revoked {
+            line: Some(line), ..
+        } => in_front(wording::revoked(name, key)).hint(format!(
+            "whoever has this key is not to be believed: line {} of {} says so; the new key comes from the server's administrator",
+            line.number,
+            line.file.display()
+        )),
         Verdict::Revoked { line: None, by } => in_front(wording::revoked_by(key, by)),
         Verdict::BadCertificate(why) if *strict => in_front(format!(
             "Certificate invalid: {why}\n{}",

@@ -17,6 +17,7 @@ mod disks;
 mod doctor;
 mod endpoints;
 mod environment;
+mod errors;
 mod faults;
 mod first_light;
 mod hostile;

@@ -89,6 +89,7 @@ fn report(candidates: Vec<Candidate>) -> StatusReport {
             candidates,
             passed_over: vec![PassedOver {
                 file: None,
+                key_forbidden: false,
                 what: "carol@example.com".to_owned(),
                 why: "no token here".to_owned(),
             }],

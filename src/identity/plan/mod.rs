@@ -65,6 +65,7 @@ impl Draft<'_, '_> {
             what: what.into(),
             why: why.into(),
             file: None,
+            key_forbidden: false,
         });
     }
 
@@ -74,6 +75,7 @@ impl Draft<'_, '_> {
             what: error.path().display().to_string(),
             why: error.clause(),
             file: Some(error.clone()),
+            key_forbidden: false,
         });
     }
 
@@ -109,7 +111,12 @@ impl Draft<'_, '_> {
                 reason: reason.clone(),
             }),
             Standing::Nothing(why) => {
-                self.pass_over(name.name.clone(), why);
+                self.leave_out(PassedOver {
+                    what: name.name.clone(),
+                    why,
+                    file: None,
+                    key_forbidden: true,
+                });
                 None
             }
         }

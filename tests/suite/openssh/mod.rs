@@ -167,7 +167,7 @@ fn the_generated_files_are_the_user_s_alone_and_do_not_grow() {
 }
 
 /// A child that ends with the test.
-struct Daemon(Child);
+pub struct Daemon(Child);
 
 impl Drop for Daemon {
     fn drop(&mut self) {
@@ -176,8 +176,22 @@ impl Drop for Daemon {
     }
 }
 
+const PASSWORD: &[u8] = b"password of the keyring";
+
+/// Locks that keyring.
+pub fn lock(world: &World) {
+    let mut lock = world.command("dbus-send");
+    lock.args(["--print-reply", "--dest=org.freedesktop.secrets"])
+        .args([
+            "/org/freedesktop/secrets",
+            "org.freedesktop.Secret.Service.Lock",
+        ])
+        .arg("array:objpath:/org/freedesktop/secrets/collection/login");
+    crate::support::run(lock).succeeds();
+}
+
 /// A bus and an unlocked gnome-keyring of this machine's own.
-fn keyring(world: &mut World) -> [Daemon; 2] {
+pub fn keyring(world: &mut World) -> [Daemon; 2] {
     let folder = world.path("tmp");
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
     let socket = folder.join("bus");
@@ -199,16 +213,22 @@ fn keyring(world: &mut World) -> [Daemon; 2] {
         "DBUS_SESSION_BUS_ADDRESS",
         &format!("unix:path={}", socket.display()),
     );
+    let daemon = unlocked(world);
+    [bus, daemon]
+}
+
+/// A gnome-keyring on the world's bus, unlocked as a login does.
+pub fn unlocked(world: &World) -> Daemon {
     let mut daemon = world.command("gnome-keyring-daemon");
     daemon
         .args(["--foreground", "--components=secrets", "--unlock"])
-        .env("XDG_RUNTIME_DIR", &folder)
+        .env("XDG_RUNTIME_DIR", world.path("tmp"))
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     let mut daemon = Daemon(daemon.spawn().unwrap());
     let mut stdin = daemon.0.stdin.take().unwrap();
-    stdin.write_all(b"password of the keyring").unwrap();
+    stdin.write_all(PASSWORD).unwrap();
     drop(stdin);
     until(|| {
         let mut ask = world.command("dbus-send");
@@ -217,7 +237,7 @@ fn keyring(world: &mut World) -> [Daemon; 2] {
             .arg("string:org.freedesktop.secrets");
         crate::support::run(ask).stdout().contains("true")
     });
-    [bus, daemon]
+    daemon
 }
 
 fn until(condition: impl Fn() -> bool) {
