@@ -14,6 +14,7 @@ mod choice;
 mod crash;
 mod data_center;
 mod disks;
+mod docs;
 mod doctor;
 mod endpoints;
 mod environment;

@@ -129,7 +129,7 @@ fn a_newcomer_whose_keys_may_not_use_the_repository_is_told_how_to_log_in() {
     run(program)
         .fails_with(1)
         .says("conq: repository access denied.")
-        .says("hint: git bitbucket login ")
+        .says("hint: git bitbucket login\n")
         .says("hint: or set BITBUCKET_EMAIL");
 }
 

@@ -1,6 +1,9 @@
 //! `completions` and `man`: the command line as shell completions and man pages.
 //!
-//! Knows what `arguments` says and clap's two generators.
+//! Knows what `arguments` says, the table of settings, and clap's two generators.
+
+mod pages;
+mod ssh_page;
 
 use std::fs;
 
@@ -9,6 +12,7 @@ use clap_complete::Shell;
 use super::Error;
 use super::arguments::{self, Completions, Man};
 use super::call::Call;
+pub(super) use pages::man_pages;
 
 /// Prints a shell's completions.
 pub(super) fn completions(call: &mut Call<'_>, options: &Completions) {
@@ -32,23 +36,6 @@ pub(super) fn man(call: &mut Call<'_>, options: &Man) -> Result<(), Error> {
         call.say(call.shown(&file));
     }
     Ok(())
-}
-
-/// The man pages by file name: `git-bitbucket.1`, and one for each command that is shown.
-pub(super) fn man_pages() -> std::io::Result<Vec<(String, Vec<u8>)>> {
-    let mut root = arguments::command().disable_help_subcommand(true);
-    root.build();
-    let shown = root.get_subcommands().filter(|verb| !verb.is_hide_set());
-    std::iter::once(&root)
-        .chain(shown)
-        .map(|command| {
-            let page = clap_mangen::Man::new(command.clone())
-                .source(concat!("git-bitbucket ", env!("CARGO_PKG_VERSION")));
-            let mut text = Vec::new();
-            page.render(&mut text)?;
-            Ok((page.get_filename(), text))
-        })
-        .collect()
 }
 
 /// A shell's completion of `git-bitbucket`. bash's also completes `git bitbucket` through git's own
@@ -88,8 +75,38 @@ mod tests {
         let names: Vec<_> = pages.iter().map(|(name, _)| name.as_str()).collect();
         assert!(names.contains(&"git-bitbucket.1") && names.contains(&"git-bitbucket-setup.1"));
         assert!(!names.contains(&"git-bitbucket-hook.1"), "hidden");
+        assert_eq!(names[0], "git-bitbucket.1", "which `man` prints");
         let text = String::from_utf8(pages[0].1.clone()).unwrap();
         assert!(text.contains("git\\-bitbucket"), "{text}");
+    }
+
+    #[test]
+    fn every_page_that_a_page_names_is_there() {
+        let pages = man_pages().unwrap();
+        for (page, text) in &pages {
+            let text = String::from_utf8(text.clone()).unwrap().replace("\\-", "-");
+            let named = text.split(|c: char| !c.is_ascii_alphanumeric() && !"-()".contains(c));
+            for name in named.filter_map(|word| word.strip_suffix("(1)")) {
+                let file = format!("{name}.1");
+                let ours = name.contains("bitbucket");
+                assert!(
+                    !ours || pages.iter().any(|(other, _)| *other == file),
+                    "{page} names {file}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_page_of_the_ssh_program_lists_every_setting() {
+        let pages = man_pages().unwrap();
+        let page = pages.iter().find(|(name, _)| name == "bitbucket-ssh.1");
+        let text = String::from_utf8(page.unwrap().1.clone()).unwrap();
+        let text = text.replace("\\-", "-").replace("\\*(Aq", "'");
+        for key in crate::settings::keys::KEYS {
+            assert!(text.contains(key.name), "{}", key.name);
+            assert!(text.contains(key.sentence), "{}", key.name);
+        }
     }
 
     #[test]

@@ -1,0 +1,181 @@
+//! `bitbucket-ssh.1`: the program that git calls, the settings, variables and files of both.
+//!
+//! The settings are those of the table; everything else stands here.
+
+use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
+
+use crate::settings::keys::{Form, KEYS, Key, Own};
+
+/// File name and text.
+pub(super) fn page(source: &str) -> (String, Vec<u8>) {
+    let mut roff = Roff::default();
+    roff.control("TH", ["bitbucket-ssh", "1", "", source, ""]);
+    roff.control("SH", ["NAME"]);
+    roff.text([roman(
+        "bitbucket-ssh - git's SSH program for Bitbucket: the right key for every repository",
+    )]);
+    roff.control("SH", ["SYNOPSIS"]);
+    roff.text([
+        bold("bitbucket-ssh"),
+        roman(" ["),
+        bold("--account"),
+        roman(" "),
+        italic("ACCOUNT"),
+        roman("] ["),
+        italic("ssh options"),
+        roman("] ["),
+        italic("user"),
+        roman("@]"),
+        italic("host"),
+        roman(" ["),
+        italic("command"),
+        roman(" ...]"),
+    ]);
+    roff.control("SH", ["DESCRIPTION"]);
+    for paragraph in DESCRIPTION {
+        roff.control("PP", []);
+        roff.text([roman(*paragraph)]);
+    }
+    section(&mut roff, "OPTIONS", OPTIONS);
+    roff.control("SH", ["SETTINGS"]);
+    roff.text([roman(SETTINGS)]);
+    for key in &KEYS {
+        entry(&mut roff, &written(key), &told(key));
+    }
+    section(&mut roff, "ENVIRONMENT", ENVIRONMENT);
+    section(&mut roff, "FILES", FILES);
+    section(&mut roff, "EXIT STATUS", EXIT_STATUS);
+    roff.control("SH", ["SEE ALSO"]);
+    roff.text([
+        bold("git-bitbucket"),
+        roman("(1), "),
+        bold("git-config"),
+        roman("(1), "),
+        bold("ssh"),
+        roman("(1), "),
+        bold("ssh_config"),
+        roman("(5)"),
+    ]);
+    ("bitbucket-ssh.1".to_owned(), roff.render().into_bytes())
+}
+
+fn section(roff: &mut Roff, name: &str, entries: &[(&str, &str)]) {
+    roff.control("SH", [name]);
+    for (name, text) in entries {
+        entry(roff, &[bold(*name)], text);
+    }
+}
+
+fn entry(roff: &mut Roff, name: &[Inline], text: &str) {
+    roff.control("TP", []);
+    roff.text(name.to_vec());
+    roff.text([roman(text)]);
+}
+
+/// With which keys it may stand.
+fn written(key: &Key) -> Vec<Inline> {
+    let plain = bold(format!("bitbucket.{}", key.name));
+    let by_url = [
+        bold("bitbucket."),
+        italic("<url>"),
+        bold(format!(".{}", key.name)),
+    ];
+    match key.form {
+        Form::Plain => vec![plain],
+        Form::Site => by_url.to_vec(),
+        Form::PlainOrUrl => [plain, roman(", ")].into_iter().chain(by_url).collect(),
+    }
+}
+
+fn told(key: &Key) -> String {
+    let own = match key.own {
+        Own::Yes => " A repository's own configuration may say it.",
+        Own::Never => " A repository's own configuration may say never.",
+        Own::No => "",
+    };
+    format!(
+        "{} Values: {}. Default: {}.{own}",
+        key.sentence, key.values, key.default
+    )
+}
+
+const DESCRIPTION: &[&str] = &[
+    "git calls bitbucket-ssh in place of ssh (core.sshCommand; `git bitbucket setup' writes it). For a Bitbucket host it \
+     chooses the identity that belongs to the repository and carries the session itself; where there is no identity it \
+     makes a key pair, registers it, and goes on with the same git command. Another host goes to the system's ssh.",
+    "Its command line is that of ssh(1). Nothing but the channel's bytes goes to standard output.",
+];
+
+const OPTIONS: &[(&str, &str)] = &[
+    (
+        "--account ACCOUNT",
+        "First: this account alone, for this call. `git -c bitbucket.account=...' cannot reach an SSH command.",
+    ),
+    (
+        "-i FILE",
+        "As with ssh: this key, whatever the configuration says.",
+    ),
+    (
+        "-v, -vv, -vvv, -E FILE",
+        "Each decision and a timeline in milliseconds; what was tried; the protocol. Secrets are shown at no level.",
+    ),
+    (
+        "-G",
+        "With the null device as standard output (git's probe): nothing, at once. Otherwise ssh's own.",
+    ),
+    (
+        "-V",
+        "The version, as programs look for it, on standard error.",
+    ),
+];
+
+const SETTINGS: &str = "They are git config. <url> is matched to the repository's web address as git matches \
+     http.<url>.*; the most specific one counts.";
+
+const ENVIRONMENT: &[(&str, &str)] = &[
+    (
+        "BITBUCKET_EMAIL (or BITBUCKET_USERNAME), BITBUCKET_API_TOKEN",
+        "Stand for an account that is logged in, on Bitbucket Cloud or on BITBUCKET_SITE. The token is taken out of every \
+         child's environment and never sent to an SSH server.",
+    ),
+    ("BITBUCKET_ACCOUNT", "As --account, which goes before it."),
+    (
+        "BITBUCKET_SSH_TRACE",
+        "1, or a file: as -vvv, without touching the command line.",
+    ),
+    (
+        "CI",
+        "Where it is set no key is made, unless bitbucket.provision is auto; such a key lives for one day.",
+    ),
+    (
+        "SSH_ASKPASS, SSH_ASKPASS_REQUIRE, SSH_AUTH_SOCK, GIT_TERMINAL_PROMPT, NO_COLOR, XDG_STATE_HOME",
+        "As everybody knows them.",
+    ),
+];
+
+const FILES: &[(&str, &str)] = &[
+    (
+        "~/.ssh/bitbucket_ACCOUNT_TYPE, .pub",
+        "Key pairs that were made here.",
+    ),
+    (
+        "~/.ssh/bitbucket-ssh/",
+        "Accounts, records of those keys, locks; tokens.json where there is no keyring.",
+    ),
+    (
+        "$XDG_STATE_HOME/bitbucket-ssh/",
+        "What may be lost: what was learned, endpoints that worked.",
+    ),
+    (
+        "~/.ssh/config, ~/.ssh/known_hosts",
+        "Honoured as by ssh, for the host as typed.",
+    ),
+];
+
+const EXIT_STATUS: &[(&str, &str)] = &[
+    (
+        "255",
+        "bitbucket-ssh itself failed; the reason and the next step are on standard error.",
+    ),
+    ("any other", "The remote command's."),
+];
