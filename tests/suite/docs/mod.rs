@@ -3,6 +3,7 @@
 
 mod manual;
 mod pages;
+mod picture;
 mod schemas;
 mod settings;
 

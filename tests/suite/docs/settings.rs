@@ -83,7 +83,8 @@ fn every_setting_that_a_page_names_is_one() {
             let host = rest == "org"
                 || rest.starts_with("org/")
                 || rest.starts_with("org:")
-                || rest.starts_with("org-");
+                || rest.starts_with("org-")
+                || rest.starts_with("invalid");
             let known = |name: &str| KEYS.iter().any(|key| key.name == name);
             assert!(
                 host || ["*", "<url>"].contains(&name) || known(name) || known(&hooks),
