@@ -133,7 +133,11 @@ impl KeyFileError {
 
     /// The line that puts it right, to be pasted into a shell. `None`: there is none.
     pub fn remedy(&self) -> Option<String> {
-        let path = self.path().display().to_string();
+        // The agent takes the private half.
+        let path = match self {
+            Self::PublicOnly { path } => path.with_extension("").display().to_string(),
+            _ => self.path().display().to_string(),
+        };
         let plain = |c: char| c.is_ascii_alphanumeric() || "@.+-_/=,:".contains(c);
         let word = if path.chars().all(plain) {
             path
@@ -145,7 +149,7 @@ impl KeyFileError {
             Self::Putty { .. } => Some(format!(
                 "puttygen {word} -O private-openssh -o {word}.openssh"
             )),
-            Self::PublicOnly { .. } => Some("ssh-add -l".to_owned()),
+            Self::PublicOnly { .. } => Some(format!("ssh-add {word}")),
             _ => None,
         }
     }
