@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::clock::Clock;
 
@@ -17,17 +17,32 @@ pub const API_TOKEN: &str = "BITBUCKET_API_TOKEN";
 
 /// The environment variables of the process, as they were at its start.
 #[derive(Clone, Default)]
-pub struct Environment(BTreeMap<OsString, OsString>);
+pub struct Environment {
+    variables: BTreeMap<OsString, OsString>,
+    /// What this process adds for its children, in every clone.
+    handed_down: Arc<OnceLock<Vec<(&'static str, String)>>>,
+}
 
 impl Environment {
     /// Takes the variables over as they are.
     pub fn new(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
-        Self(variables.into_iter().collect())
+        Self {
+            variables: variables.into_iter().collect(),
+            handed_down: Arc::default(),
+        }
+    }
+
+    /// Variables that every child gets from now on, also from clones of this. Only the first call
+    /// counts.
+    pub fn hand_down(&self, variables: impl IntoIterator<Item = (&'static str, String)>) {
+        let _ = self.handed_down.set(variables.into_iter().collect());
     }
 
     /// The value as it stands, also an empty one. `None`: not set.
     pub fn raw(&self, name: &str) -> Option<&OsStr> {
-        self.0.get(OsStr::new(name)).map(OsString::as_os_str)
+        self.variables
+            .get(OsStr::new(name))
+            .map(OsString::as_os_str)
     }
 
     /// The value where it is UTF-8 and not empty; `None` otherwise.
@@ -38,14 +53,14 @@ impl Environment {
     /// Sets a variable for children; `None` takes it away.
     pub fn set(&mut self, name: &str, value: Option<OsString>) {
         match value {
-            Some(value) => self.0.insert(name.into(), value),
-            None => self.0.remove(OsStr::new(name)),
+            Some(value) => self.variables.insert(name.into(), value),
+            None => self.variables.remove(OsStr::new(name)),
         };
     }
 
     /// Every variable whose name and value are UTF-8, by name.
     pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
+        self.variables
             .iter()
             .filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)))
     }
@@ -59,7 +74,7 @@ impl Environment {
 impl std::fmt::Debug for Environment {
     /// Names only: values may be secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set().entries(self.variables.keys()).finish()
     }
 }
 
@@ -141,9 +156,17 @@ impl Context {
             .env_clear()
             .envs(
                 self.environment
-                    .0
+                    .variables
                     .iter()
                     .filter(|(name, _)| *name != API_TOKEN),
+            )
+            .envs(
+                self.environment
+                    .handed_down
+                    .get()
+                    .into_iter()
+                    .flatten()
+                    .map(|(name, value)| (name, value)),
             )
             .stdin(Stdio::null())
             .stdout(Stdio::null());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bitbucket_ssh::clock::SystemClock;
 use bitbucket_ssh::context::{Context, Environment};
-use bitbucket_ssh::{git_connection, report, secret};
+use bitbucket_ssh::{diagnostics, git_connection, report, secret};
 
 #[expect(
     clippy::disallowed_methods,
@@ -20,10 +20,12 @@ fn main() -> ExitCode {
         program: std::env::current_exe().unwrap_or_default(),
         clock: Arc::new(SystemClock),
     };
-    let arguments = std::env::args_os().skip(1).collect();
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    diagnostics::begin(&context, "bitbucket-ssh", &arguments);
     let status = match git_connection::run(arguments, &context) {
         Ok(status) => status.0,
         Err(failure) => report::connection::tell(&failure),
     };
+    diagnostics::trace2::end(&context, status);
     ExitCode::from(status)
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bitbucket_ssh::clock::SystemClock;
 use bitbucket_ssh::commands::{self, House};
 use bitbucket_ssh::context::{Context, Environment};
-use bitbucket_ssh::secret;
+use bitbucket_ssh::{diagnostics, secret};
 
 #[expect(
     clippy::disallowed_methods,
@@ -21,14 +21,12 @@ fn main() -> ExitCode {
         program: std::env::current_exe().unwrap_or_default(),
         clock: Arc::new(SystemClock),
     };
-    let arguments = std::env::args_os().skip(1).collect();
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    diagnostics::begin(&context, "bitbucket", &arguments);
     let mut output = std::io::stdout().lock();
     let mut errors = std::io::stderr().lock();
-    ExitCode::from(commands::run(
-        arguments,
-        &context,
-        &House::new(&context),
-        &mut output,
-        &mut errors,
-    ))
+    let house = House::new(&context);
+    let status = commands::run(arguments, &context, &house, &mut output, &mut errors);
+    diagnostics::trace2::end(&context, status);
+    ExitCode::from(status)
 }

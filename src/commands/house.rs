@@ -15,7 +15,7 @@ use crate::git_connection::failure::Failure;
 use crate::git_connection::keys::{Keys, http_settings};
 use crate::git_connection::proof;
 use crate::git_connection::prospect::{self, Ours, Prospect};
-use crate::git_connection::with_found_hosts;
+use crate::git_connection::{listen, with_found_hosts};
 use crate::host_key::{KnownFrom, known_hosts, published};
 use crate::identity::{Account, AccountName, Managed, learned};
 use crate::prompt::Prompt;
@@ -42,6 +42,7 @@ impl<'a> House<'a> {
     fn git_config(&self) -> Result<GitConfig, Error> {
         let git_config = GitConfig::open(self.context)
             .map_err(|error| below(&report::connection::explain(&error.into())))?;
+        listen(self.context, &git_config);
         Ok(match self.records() {
             Ok(records) => with_found_hosts(git_config, &records),
             Err(_) => git_config,

@@ -32,6 +32,7 @@ use std::ffi::OsString;
 use std::io::{IsTerminal as _, Read, Write};
 
 use crate::context::Context;
+use crate::diagnostics;
 use crate::prompt;
 use arguments::{Reading, Repo, Verb};
 use call::Call;
@@ -51,6 +52,7 @@ pub fn run(
     output: &mut dyn Write,
     errors: &mut dyn Write,
 ) -> u8 {
+    let mode = mode(&arguments);
     let verb = match arguments::read(arguments) {
         Reading::Do(verb) => verb,
         Reading::Print(text) => {
@@ -62,6 +64,7 @@ pub fn run(
             return 2;
         }
     };
+    diagnostics::trace2::mode(&mode);
     let prompt = prompt::of(context, false);
     let input: &mut dyn Read = &mut std::io::stdin();
     let mut call = Call {
@@ -74,6 +77,17 @@ pub fn run(
         errors,
     };
     perform(&mut call, &verb)
+}
+
+/// `status`, `key list`: for git's log.
+fn mode(arguments: &[OsString]) -> String {
+    let mut words = arguments.iter().map_while(|word| word.to_str());
+    match (words.next(), words.next()) {
+        (Some(verb @ ("key" | "repo" | "hooks" | "hook")), Some(below)) => {
+            format!("{verb} {below}")
+        }
+        (verb, _) => verb.unwrap_or_default().to_owned(),
+    }
 }
 
 /// Does it, and words a failure.
@@ -119,6 +133,7 @@ fn perform(call: &mut Call<'_>, verb: &Verb) -> u8 {
         return 0;
     };
     let explanation = error.explanation();
+    diagnostics::record_error(&explanation.what, &diagnostics::trace2::kind_of(&error));
     call.warn(format!("git-bitbucket: {}", explanation.what));
     for hint in &explanation.hints {
         call.warn(format!("hint: {hint}"));

@@ -1,21 +1,25 @@
-//! Telling: log levels, the timeline, the trace.
+//! Telling: log levels, the timeline, the trace, git's own log (`trace2`).
 //!
 //! `tracing` events of this crate become lines: `warn!` is shown by default, `info!` at `-v`,
 //! `debug!` at `-vv`, `trace!` at `-vvv`. Lines go to stderr or to `-E FILE`, and, where
 //! BITBUCKET_SSH_TRACE says so, to the trace with the time in front. stdout is never touched, and a
-//! line that cannot be written never fails the operation. Ground floor: knows `context`, `clock` and
-//! `sanitise`.
+//! line that cannot be written never fails the operation. Ground floor: knows `context`, `clock`,
+//! `secret` and `sanitise`.
 
 mod level;
 mod sink;
 mod subscriber;
 mod timeline;
 mod trace;
+pub mod trace2;
+mod waiting;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 pub use level::Level;
 pub use timeline::{mark, timeline};
+pub use waiting::{Lent, Waiting, lend_line, only_told, waiting, waiting_as_told};
 
 use crate::context::Context;
 use sink::Sink;
@@ -45,6 +49,12 @@ pub enum Error {
         /// The system's words.
         why: String,
     },
+}
+
+/// The process begins: `name` is how git's log calls it, `arguments` come without the program.
+pub fn begin(context: &Context, name: &'static str, arguments: &[OsString]) {
+    waiting::begin(&context.environment);
+    trace2::begin(context, name, arguments);
 }
 
 /// Starts telling, once for the process; of a second call only the level counts. Until then
@@ -85,21 +95,28 @@ pub fn log_level(text: &str) {
 pub fn notice(text: &str) {
     let line = format!("bitbucket-ssh: {text}");
     trace::write(&line);
+    trace2::line(&line);
     if level::shown(Level::Info) {
         Sink::current().line(&line);
     }
 }
 
 /// What ends the call, as it is to be read: shown at every level but QUIET (`-q`), as what is
-/// fatal to ssh(1). An empty text is nothing.
-pub fn error(text: &str) {
+/// fatal to ssh(1). An empty text is nothing. `kind` names its sort in git's log, without names.
+pub fn error(text: &str, kind: &str) {
     if text.is_empty() {
         return;
     }
+    record_error(text, kind);
     trace::write(text);
     if level::shown(Level::Fatal) {
         Sink::current().line(text);
     }
+}
+
+/// As [`error`], for a failure that somebody else shows.
+pub fn record_error(text: &str, kind: &str) {
+    trace2::error(text, kind);
 }
 
 /// A line that was asked for (`-V`): whatever the level.

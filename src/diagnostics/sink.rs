@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Mutex, OnceLock};
 
+use super::waiting;
+
 static FILE: OnceLock<Mutex<File>> = OnceLock::new();
 
 /// A place for lines.
@@ -29,7 +31,7 @@ impl Sink {
                 Ok(mut file) => file.write_all(line.as_bytes()),
                 Err(_) => Ok(()),
             },
-            None => io::stderr().lock().write_all(line.as_bytes()),
+            None => write_stderr(line.as_bytes()),
         };
     }
 }
@@ -45,4 +47,29 @@ pub(super) fn use_file(path: &Path) -> io::Result<()> {
     }
     let _ = FILE.set(Mutex::new(options.open(path)?));
     Ok(())
+}
+
+/// Writes to stderr, on a line of its own where something is shown that moves.
+pub(super) fn write_stderr(bytes: &[u8]) -> io::Result<()> {
+    waiting::aside(|| raw_stderr(bytes))
+}
+
+/// Writes to stderr past the standard library's lock, which `git bitbucket` holds while it runs and
+/// other threads would wait for.
+#[cfg(unix)]
+pub(super) fn raw_stderr(mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match rustix::io::write(rustix::stdio::stderr(), bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => bytes = &bytes[written..],
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+pub(super) fn raw_stderr(bytes: &[u8]) -> io::Result<()> {
+    io::stderr().write_all(bytes)
 }

@@ -12,13 +12,18 @@ pub(super) fn begin() {
     BEGUN.get_or_init(Instant::now);
 }
 
+/// When the process began.
+pub(super) fn begun() -> Instant {
+    *BEGUN.get_or_init(Instant::now)
+}
+
 /// A phase is reached: lookup, tcp, banner, kex, auth, channel, first byte, close. Told at `-v`,
 /// and kept for [`timeline`]; costs nothing otherwise.
 pub fn mark(phase: &'static str) {
     if !tracing::enabled!(tracing::Level::INFO) {
         return;
     }
-    let reached = BEGUN.get_or_init(Instant::now).elapsed();
+    let reached = begun().elapsed();
     tracing::info!("timeline: {:>6.1} ms {phase}", reached.as_secs_f64() * 1e3);
     if let Ok(mut marks) = MARKS.lock() {
         marks.push((phase, reached));

@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 
 use crate::context::Context;
+use crate::diagnostics::trace2;
 use crate::git_connection::failure::{Failure, Tried};
 use crate::git_connection::keys::{Keys, NewKey};
 use crate::git_connection::renewal;
@@ -128,6 +129,11 @@ impl Attempts<'_> {
         mut going: Going,
         tried: &mut Tried,
     ) -> Result<Option<ExitStatus>, Failure> {
+        trace2::data("account", || {
+            let account = candidate.account.as_ref();
+            account.map_or_else(|| "unknown".to_owned(), ToString::to_string)
+        });
+        trace2::data("reason", || candidate.reason.text.clone());
         while !going.identities.is_empty() {
             let outcome = match (going.by_hand.take(), going.age) {
                 (Some(held), _) => self.open_by_hand(&going.identities, held)?,

@@ -34,6 +34,9 @@ impl Attempts<'_> {
             if crate::prompt::caller_gone() {
                 return Err(Failure::Transport(crate::transport::Error::CallerGone));
             }
+            let _waiting = diagnostics::waiting_as_told("propagation", begun, || {
+                "waiting until the SSH servers know the new key".to_owned()
+            });
             std::thread::sleep(pause.min(left));
             pause = (pause * 2).min(Duration::from_secs(4));
         }
@@ -46,11 +49,15 @@ impl Attempts<'_> {
         identities: &[Identity],
         _held: ByHand,
     ) -> Result<Outcome, Failure> {
+        let begun = Instant::now();
         loop {
             let outcome = self.open(identities)?;
             if !matches!(outcome, Outcome::NotLetIn(_)) {
                 return Ok(outcome);
             }
+            let _waiting = diagnostics::waiting_as_told("pasting", begun, || {
+                "waiting until the site accepts the key".to_owned()
+            });
             for _ in 0..10 {
                 if crate::prompt::caller_gone() {
                     return Err(Failure::Transport(crate::transport::Error::CallerGone));

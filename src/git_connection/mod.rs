@@ -21,7 +21,7 @@ mod variables;
 use std::ffi::OsString;
 
 use crate::context::Context;
-use crate::diagnostics;
+use crate::diagnostics::{self, trace2};
 use crate::prompt;
 use crate::provision::record::Records;
 use crate::repository::SshHost;
@@ -60,10 +60,14 @@ pub fn with_found_hosts(git_config: GitConfig, records: &Records) -> GitConfig {
 /// Every failure of our own; the doorframe has `report` word it.
 pub fn run(arguments: Vec<OsString>, context: &Context) -> Result<ExitStatus, Failure> {
     if let Some(question) = askpass::question(&arguments, context) {
+        trace2::leave_out();
         return Ok(askpass::answer(question, context));
     }
     let (request, system_only) = match ssh_command::parse(arguments)? {
-        Invocation::Probe(_) if probe::stdout_is_null() => return Ok(ExitStatus(0)),
+        Invocation::Probe(_) if probe::stdout_is_null() => {
+            trace2::leave_out();
+            return Ok(ExitStatus(0));
+        }
         Invocation::Probe(request) => return hand_over(context, &request, "-G"),
         Invocation::Version => {
             diagnostics::say(VERSION);
@@ -77,9 +81,12 @@ pub fn run(arguments: Vec<OsString>, context: &Context) -> Result<ExitStatus, Fa
         return hand_over(context, &request, because);
     }
     let git_config = GitConfig::open(context)?;
+    listen(context, &git_config);
+    let looking = trace2::region("plan", String::new);
     let Some((prospect, git_config)) = prospect::look(context, &request, git_config)? else {
         return hand_over(context, &request, "an error in ssh_config");
     };
+    drop(looking);
     let Prospect { config, ours } = prospect;
     if let Some(level) = &config.log_level {
         diagnostics::log_level(level);
@@ -183,6 +190,15 @@ fn hand_over(context: &Context, request: &Request, because: &str) -> Result<Exit
     })
 }
 
+/// git's own log begins, where its configuration (or a variable) asks for one.
+pub fn listen(context: &Context, git_config: &GitConfig) {
+    let said = trace2::Said {
+        setting: &|name| git_config.trace2(name),
+        params: &|patterns| git_config.matching(patterns),
+    };
+    trace2::configured(context, &said);
+}
+
 fn told(request: &Request) -> diagnostics::Wish {
     let mut options = request.options.iter();
     diagnostics::Wish {
@@ -198,8 +214,10 @@ fn told(request: &Request) -> diagnostics::Wish {
 /// One line for each decision.
 fn tell(ours: &Ours) {
     tracing::info!("site {}", ours.located.site.url);
+    trace2::data("site", || ours.located.site.url.clone());
     if let Some(repository) = &ours.located.repository {
         let name = repository.to_string();
+        trace2::data("repository", || name.clone());
         tracing::info!("repository {}", crate::sanitise::sanitise(&name));
     }
     for ignored in &ours.settings.ignored {

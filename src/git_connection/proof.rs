@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::context::Context;
+use crate::diagnostics;
 use crate::git_connection::connections::PROPAGATION;
 use crate::git_connection::failure::Failure;
 use crate::git_connection::keys::Keys;
@@ -24,10 +25,16 @@ pub fn prove(
     prompt: &dyn Prompt,
 ) -> Result<(), Failure> {
     let begun = Instant::now();
+    let mut waiting = None;
     while let_in_at(context, keys, config, endpoints, record, prompt)?.is_none() {
         if begun.elapsed() >= PROPAGATION {
             return Err(Failure::NewKeyNotAccepted(Box::new(record.clone())));
         }
+        waiting.get_or_insert_with(|| {
+            diagnostics::waiting("propagation", || {
+                "waiting until the SSH servers know the new key".to_owned()
+            })
+        });
         std::thread::sleep(Duration::from_secs(1));
     }
     Ok(())

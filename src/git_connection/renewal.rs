@@ -11,6 +11,7 @@ use jiff::{Timestamp, ToSpan as _};
 use sha1::{Digest as _, Sha1};
 
 use crate::context::Context;
+use crate::diagnostics;
 use crate::git_connection::attempts::unproved;
 use crate::git_connection::failure::Failure;
 use crate::git_connection::keys::Keys;
@@ -78,9 +79,16 @@ pub fn after(
         record: record.clone(),
     };
     let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
+    let file = record.file.display();
+    let _waiting = diagnostics::waiting("renewal", || format!("renewing {file}"));
+    let thread = std::thread::Builder::new().name("renewal".to_owned());
+    let begun = thread.spawn(move || {
         let _ = sender.send(work.done(task).map_err(|error| error.to_string()));
     });
+    if let Err(error) = begun {
+        tracing::info!("{file} is not renewed: {error}");
+        return;
+    }
     // Each step is durable before the next: whatever is unfinished now is finished another day.
     let why = match receiver.recv_timeout(PATIENCE) {
         Ok(Ok(())) => return,

@@ -159,6 +159,7 @@ pub fn sweep(context: &Context) {
 /// Everything that is done under the lock of the site.
 fn locked(order: &Order<'_>, person: Option<&Person<'_>>, lock: Lock) -> Result<Made, Error> {
     let account = order.account;
+    let _region = diagnostics::trace2::region("provision", || account.to_string());
     // Not only read: what a killed process left of the records goes, too.
     let meanwhile = record::update(order.context, |records| match order.further {
         None => records.usable(account, order.replaces).cloned(),

@@ -34,12 +34,15 @@ impl Lock {
     /// For the making of a key. Who waits says for whom, notices that git has gone, and gives up
     /// where nobody can answer the holder's question.
     pub(super) fn of_site(path: &Path, prompt: &dyn Prompt) -> Result<Self, Error> {
-        let mut told = false;
+        let mut waiting = None;
+        let begun = Instant::now();
         Self::wait(path, |waited, holder| {
-            if !told && waited > Duration::from_millis(50) {
-                told = true;
+            if waiting.is_none() && waited > Duration::from_millis(50) {
                 let pid = holder.map_or("?".to_owned(), |pid| pid.to_string());
-                diagnostics::notice(&format!("waiting for process {pid}"));
+                let text = format!("waiting for process {pid}");
+                diagnostics::notice(&text);
+                let shown = || text.clone();
+                waiting = Some(diagnostics::waiting_as_told("lock", begun, shown));
             }
             if prompt::caller_gone() {
                 return Err(Error::Prompt(prompt::Error::CallerGone));

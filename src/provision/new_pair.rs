@@ -20,7 +20,9 @@ pub(super) fn place_new(order: &Order<'_>, passphrase: &Passphrase) -> Result<Ma
     let directory = context.ssh_directory().ok_or(Error::NoHome)?;
     let now = context.clock.now();
     let label = names::label(context, now, &record::machine_tag(context)?);
+    let generating = diagnostics::waiting("generate", || "generating the key pair".to_owned());
     let pair = generate::key_pair(order.settings.key_type.value)?;
+    drop(generating);
     let fingerprint = pair.fingerprint(HashAlg::Sha256).to_string();
     let records = Records::open(context)?;
     let wished = order.file();

@@ -16,7 +16,7 @@ pub fn tell(failure: &Failure) -> u8 {
         transport::replay(&first.stdout, &first.stderr);
     }
     let told = explain(failure);
-    diagnostics::error(&told.to_string());
+    diagnostics::error(&told.to_string(), &diagnostics::trace2::kind_of(failure));
     told.status
 }
 

@@ -1,6 +1,7 @@
 //! The channel: opened, the command sent, git's bytes pumped both ways until the server closes it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use russh::Disconnect;
@@ -9,7 +10,7 @@ use russh::{ChannelWriteHalf, Error as SshError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::diagnostics;
+use crate::diagnostics::{self, trace2};
 use crate::transport::client::Client;
 use crate::transport::refusal::{End, Held};
 use crate::transport::shared::{Ending, Event, Shared};
@@ -46,6 +47,7 @@ const NO_STATUS: u32 = 255;
 impl Line<'_> {
     /// Runs the command (the handler sends it) and copies until the end.
     pub(super) async fn run(mut self, input: Input) -> Result<Ended, Error> {
+        let region = trace2::region("channel", String::new);
         let write_half = match self.handle.channel_open_session().await {
             // The reading half is dropped: output comes through the handler.
             Ok(channel) => channel.split().1,
@@ -61,7 +63,8 @@ impl Line<'_> {
             let _ = serving.send(());
         }
         let waiting = [self.output.clone(), self.errors.clone()];
-        let pump = tokio::spawn(pump(gate, input, write_half, waiting));
+        let sent = Arc::clone(&self.shared);
+        let pump = tokio::spawn(pump(gate, input, write_half, waiting, sent));
         let mut status = None;
         let mut closed = false;
         let mut refused = false;
@@ -108,6 +111,10 @@ impl Line<'_> {
         } else {
             self.end(status, closed).await
         };
+        drop(region);
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed).to_string();
+        trace2::data("bytes_received", || read(&self.shared.received));
+        trace2::data("bytes_sent", || read(&self.shared.sent_bytes));
         self.say_goodbye().await;
         result
     }
@@ -193,6 +200,7 @@ async fn pump(
     mut input: Input,
     channel: ChannelWriteHalf<Msg>,
     outputs: [Output; 2],
+    shared: Arc<Shared>,
 ) {
     if gate.await.is_err() {
         return;
@@ -201,6 +209,8 @@ async fn pump(
         match input.read().await {
             Ok(bytes) if bytes.is_empty() => break,
             Ok(bytes) => {
+                let count = bytes.len() as u64;
+                shared.sent_bytes.fetch_add(count, Ordering::Relaxed);
                 tell(&outputs, true);
                 let sent = channel.data_bytes(bytes).await;
                 tell(&outputs, false);

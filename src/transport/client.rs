@@ -195,6 +195,8 @@ impl Handler for Client {
         if !self.shared.answered.swap(true, Ordering::Relaxed) {
             diagnostics::mark("first byte");
         }
+        let count = data.len() as u64;
+        self.shared.received.fetch_add(count, Ordering::Relaxed);
         if self.shared.is_serving() {
             self.serve(data).await;
         } else if let Some(held) = self.shared.hold(|hold| hold.stdout(data)) {

@@ -13,7 +13,7 @@ use ssh_key::{Algorithm, Certificate, HashAlg, PublicKey};
 use tokio::sync::mpsc;
 
 use crate::context::Context;
-use crate::diagnostics;
+use crate::diagnostics::{self, Waiting, trace2};
 use crate::identity::{Identity, agent, key_pair};
 use crate::repository::Service;
 use crate::settings::SshConfig;
@@ -50,6 +50,7 @@ pub fn run(session: Session<'_>) -> Result<Outcome, Error> {
 
 /// [`run`] between other streams.
 pub fn run_between(session: Session<'_>, streams: Streams) -> Result<Outcome, Error> {
+    let _region = trace2::region("session", || session.user.clone());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -227,9 +228,29 @@ impl Order {
         }
     }
 
+    /// Shown where it lasts; a proxy may ask something on the terminal meanwhile.
+    fn connecting(&self) -> Waiting {
+        let host = || match self.road.endpoints.first() {
+            Some(endpoint) => format!("connecting to {}", endpoint.address.host),
+            None => "connecting".to_owned(),
+        };
+        let config = &self.config;
+        if config.proxy_command.is_some() || config.proxy_jump.is_some() {
+            diagnostics::only_told("connect", host)
+        } else {
+            diagnostics::waiting("connect", host)
+        }
+    }
+
     async fn once(self: &Arc<Self>, ends: &mut Ends) -> Result<Outcome, Failed> {
+        let connecting = self.connecting();
         let connected = endpoint::connect(&self.road).await?;
+        drop(connecting);
         diagnostics::mark("banner");
+        trace2::data("endpoint", || {
+            let address = &connected.endpoint.address;
+            format!("{}:{}", address.host, address.port)
+        });
         tracing::info!(
             "Remote protocol version: {}",
             crate::sanitise::sanitise(&connected.version)
@@ -257,8 +278,11 @@ impl Order {
             reader_gone: false,
             exchanged: false,
         };
+        let region = trace2::region("kex", String::new);
         let mut handle = handshake(connected.stream, &endpoint, peer, client, &self.config).await?;
+        drop(region);
         diagnostics::mark("kex");
+        let region = trace2::region("auth", String::new);
         let login = authenticate(Door {
             handle: &mut handle,
             shared: &shared,
@@ -273,7 +297,12 @@ impl Order {
             Login::WithoutKey => None,
             Login::Refused(refusal) => return Ok(Outcome::NotLetIn(refusal)),
         };
+        drop(region);
         diagnostics::mark("auth");
+        trace2::data("identity", || {
+            let fingerprint = identity.as_ref().and_then(Identity::fingerprint);
+            fingerprint.unwrap_or_else(|| "none".to_owned())
+        });
         let line = Line {
             handle,
             shared,

@@ -6,6 +6,7 @@ use russh::keys::PublicKeyOrCertificate;
 use ssh_key::{Algorithm, HashAlg, PublicKey};
 
 use crate::context::Context;
+use crate::diagnostics::trace2;
 use crate::host_key::known_hosts::{self, KnownHosts};
 use crate::host_key::revoked::{self, RevokedKeys};
 use crate::host_key::verify::{Question, verify, verify_certificate};
@@ -122,6 +123,7 @@ impl ServerKey {
             }
             None => verify(&self.question(), &key),
         };
+        trace2::data("host_key", || key.fingerprint(HashAlg::Sha256).to_string());
         tracing::info!(
             "Server host key: {} {}",
             key.algorithm(),

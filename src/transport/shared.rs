@@ -1,6 +1,6 @@
 //! What russh's task and the conversation tell each other.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ssh_key::PublicKey;
@@ -78,6 +78,10 @@ pub(super) struct Shared {
     pub host_key: OnceLock<PublicKey>,
     /// A byte of the channel's stdout has come.
     pub answered: Arc<AtomicBool>,
+    /// Bytes of the channel's stdout.
+    pub received: AtomicU64,
+    /// Bytes of git's that went into the channel.
+    pub sent_bytes: AtomicU64,
     hold: Mutex<Hold>,
     ending: Mutex<Option<Ending>>,
 }
@@ -91,6 +95,8 @@ impl Shared {
             distrusted: AtomicBool::new(false),
             host_key: OnceLock::new(),
             answered,
+            received: AtomicU64::new(0),
+            sent_bytes: AtomicU64::new(0),
             hold: Mutex::new(Hold::new(retriable)),
             ending: Mutex::new(None),
         })

@@ -12,6 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::context::Context;
+use crate::diagnostics::trace2;
 use crate::transport::ExitStatus;
 
 /// Counts hand-overs from parent to child. ProxyCommand may come back to us honestly, a wrapper
@@ -68,7 +69,12 @@ pub fn hand_over(context: &Context, ssh: &Path, argv: &[OsString]) -> io::Result
         .stdin(std::process::Stdio::inherit())
         .stdout(std::process::Stdio::inherit())
         .stderr(std::process::Stdio::inherit());
-    platform::give_process_to(command)
+    trace2::exec(context, ssh, argv);
+    let given = platform::give_process_to(command);
+    if let Err(error) = &given {
+        trace2::not_executed(error.raw_os_error().unwrap_or(-1));
+    }
+    given
 }
 
 #[cfg(all(test, target_os = "linux"))]

@@ -38,4 +38,5 @@ mod ssh_config;
 mod support;
 mod terminal;
 mod tools;
+mod trace2;
 mod undo;

@@ -1,5 +1,7 @@
 //! A person on a real terminal, in the middle of a git command.
 
+mod waiting;
+
 use std::time::Duration;
 
 use expectrl::process::unix::WaitStatus;
@@ -9,7 +11,7 @@ use expectrl::{Eof, Expect as _, Regex};
 use crate::support::{ALICE, Running, World, run};
 use sandbox::SCOPES_MINIMUM;
 
-const URL: &str = "git@bitbucket.org:acme/site.git";
+pub(crate) const URL: &str = "git@bitbucket.org:acme/site.git";
 
 /// A machine without a token; every question about passphrases is settled.
 fn newcomer() -> World {

@@ -24,6 +24,7 @@ use ureq::{Agent, Body, Proxy, RequestExt as _};
 use super::{Error, HttpSettings};
 use crate::clock::Clock;
 use crate::context::Context;
+use crate::diagnostics::{self, trace2};
 use crate::sanitise::sanitise;
 
 pub(super) use address::{Address, segment};
@@ -177,6 +178,7 @@ impl Client {
     /// One call, with the tries that [`Limits`] allows.
     fn send(&self, method: &str, address: &Address, body: &str) -> Result<Answer, Error> {
         let mut waited = Duration::ZERO;
+        let _waiting = diagnostics::waiting("rest", || format!("waiting for {}", self.host()));
         for tried in 1.. {
             let answer = match self.once(method, address, body) {
                 Ok(answer) => answer,
@@ -220,6 +222,7 @@ impl Client {
         let milliseconds = start.elapsed().as_millis();
         match outcome {
             Ok((status, body, response)) => {
+                trace2::data("rest", || format!("{method} {path}: {}", status.as_u16()));
                 tracing::debug!("{method} {path}: {}, {milliseconds} ms", status.as_u16());
                 Ok(Answer {
                     status: status.as_u16(),
@@ -236,6 +239,7 @@ impl Client {
                 if let Some(proxy) = &self.proxy {
                     why = format!("{why} (by the proxy {proxy})");
                 }
+                trace2::data("rest", || format!("{method} {path}: {why}"));
                 tracing::debug!("{method} {path}: {why}, {milliseconds} ms");
                 let host = self.host();
                 Err(Lost {

@@ -11,7 +11,7 @@ use super::finding::{Finding, Verdict};
 use super::git::configured;
 use super::patient::{Patient, word};
 use crate::commands::git;
-use crate::diagnostics::system_words;
+use crate::diagnostics::{self, system_words};
 use crate::repository::SshHost;
 use crate::sanitise::sanitise;
 
@@ -96,6 +96,7 @@ fn unset(patient: &Patient<'_>, address: &SshHost) -> Option<String> {
 
 fn endpoint(patient: &Patient<'_>, address: &SshHost) -> Vec<Finding> {
     let place = format!("{}:{}", address.host, address.port);
+    let _waiting = diagnostics::waiting("endpoint", || format!("asking {place}"));
     let begun = Instant::now();
     let found = match resolve(address) {
         Ok(found) => found,

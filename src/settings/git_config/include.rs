@@ -18,7 +18,7 @@ use crate::settings::{Error, Scope};
 const DEEPEST: usize = 10;
 
 /// Sections that somebody here looks at; all others are only parsed.
-const WANTED: [&str; 7] = [
+const WANTED: [&str; 10] = [
     "bitbucket",
     "remote",
     "url",
@@ -26,6 +26,10 @@ const WANTED: [&str; 7] = [
     "http",
     "safe",
     "extensions",
+    // For git's own log.
+    "trace2",
+    "core",
+    "ssh",
 ];
 
 /// Collects entries, file by file.

@@ -9,11 +9,13 @@ mod files;
 #[cfg(test)]
 pub(super) mod fixture;
 mod include;
+mod params;
 mod remotes;
 
 use std::path::{Path, PathBuf};
 
 use crate::context::Context;
+use crate::diagnostics::trace2::Param;
 use crate::repository::{Repository as Wanted, Site, SiteKind, SshHost};
 use crate::settings::{Error, Ignored, OtherHosts, Provision, Scope, Settings, Sourced};
 use crate::settings::{resolve, sites, url_match};
@@ -207,6 +209,17 @@ impl GitConfig {
                 .into_iter()
                 .collect(),
         }
+    }
+
+    /// `trace2.NAME` (any case) as git reads it: from system and global configuration only.
+    pub fn trace2(&self, name: &str) -> Option<String> {
+        params::trace2(&self.entries, name)
+    }
+
+    /// This program's settings, and git's that lead to it, whose key matches one of the
+    /// comma-separated patterns (without regard to case), for git's log.
+    pub fn matching(&self, patterns: &str) -> Vec<Param> {
+        params::matching(&self.entries, patterns)
     }
 
     /// The current repository's remotes: name and URL after `insteadOf`, in git's order; a remote

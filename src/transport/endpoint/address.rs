@@ -9,7 +9,7 @@ use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::diagnostics;
+use crate::diagnostics::{self, trace2::Lane};
 use crate::settings::SshConfig;
 use crate::ssh_command::AddressFamily;
 use crate::transport::endpoint::stream::{Carrier, Stream};
@@ -24,8 +24,13 @@ const NOT_BOUND: &str = "failure";
 
 /// Connects to one endpoint and reads its version line. ConnectTimeout counts for each address,
 /// ConnectionAttempts for the list of them.
-pub(super) async fn connect(road: &Road, endpoint: Endpoint) -> Result<Connected, Error> {
+pub(super) async fn connect(
+    road: &Road,
+    endpoint: Endpoint,
+    lane: &Lane,
+) -> Result<Connected, Error> {
     let (host, port) = (&endpoint.address.host, endpoint.address.port);
+    let region = lane.region("lookup", || host.clone());
     let addresses = resolve(host, port, road.config.address_family).await?;
     let local = match &road.config.bind_address {
         Some(name) => match resolve(name, 0, road.config.address_family).await {
@@ -42,6 +47,7 @@ pub(super) async fn connect(road: &Road, endpoint: Endpoint) -> Result<Connected
         },
         None => None,
     };
+    drop(region);
     diagnostics::mark("lookup");
     tracing::info!("Connecting to {host} port {port}.");
     let mut last = Error::Connect {
@@ -53,7 +59,8 @@ pub(super) async fn connect(road: &Road, endpoint: Endpoint) -> Result<Connected
         if attempt > 0 {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
-        match once(&road.config, &endpoint, addresses.clone(), local.as_ref()).await {
+        let (addresses, local) = (addresses.clone(), local.as_ref());
+        match once(&road.config, &endpoint, addresses, local, lane).await {
             Ok(connected) => return Ok(connected),
             Err(error) => last = error,
         }
@@ -66,10 +73,12 @@ async fn once(
     endpoint: &Endpoint,
     mut waiting: VecDeque<SocketAddr>,
     local: Option<&VecDeque<SocketAddr>>,
+    lane: &Lane,
 ) -> Result<Connected, Error> {
     let (host, port) = (&endpoint.address.host, endpoint.address.port);
     let mut last = None;
     loop {
+        let region = lane.region("tcp", || format!("{host}:{port}"));
         let (stream, address) = match race(config, &mut waiting, local).await {
             Ok(connected) => connected,
             // Taken and ended before we could see it: a burst that the server turns away.
@@ -88,7 +97,10 @@ async fn once(
             }
             Err(None) => break,
         };
+        drop(region);
         diagnostics::mark("tcp");
+        lane.data("address", || address.to_string());
+        let _region = lane.region("banner", || host.clone());
         tracing::info!("Connection established with {address}.");
         let mut stream = Stream::new(Carrier::Tcp(stream));
         match identification::exchange(&mut stream, patience(config)).await {

@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::context::Context;
+use crate::diagnostics::trace2::Lane;
 use crate::settings::SshConfig;
 use crate::transport::{Endpoint, Error};
 pub(super) use identification::OURS;
@@ -105,7 +106,10 @@ fn start_next(
 ) -> Option<()> {
     let endpoint = remaining.next()?;
     let road = Arc::clone(road);
-    attempts.spawn(async move { address::connect(&road, endpoint).await });
+    attempts.spawn(async move {
+        let lane = Lane::new("endpoint");
+        address::connect(&road, endpoint, &lane).await
+    });
     Some(())
 }
 
