@@ -12,6 +12,7 @@ mod callers;
 mod choice;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod crash;
+mod completions;
 mod data_center;
 mod disks;
 mod docs;

@@ -44,6 +44,11 @@ impl Terminal {
         }
     }
 
+    /// Types keys, without the one that ends a line.
+    pub fn presses(&mut self, keys: &str) {
+        self.0.send(keys).unwrap();
+    }
+
     /// Types a line.
     pub fn types(&mut self, line: &str) {
         self.0.send_line(line).unwrap();

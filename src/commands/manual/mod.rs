@@ -51,6 +51,23 @@ pub(super) fn completion(shell: Shell) -> Vec<u8> {
     text
 }
 
+/// Where a shell looks for completions of a user's own: below which directory, under which name,
+/// and the text. zsh looks there once the directory stands in its fpath.
+pub(super) fn completions_of_shells() -> [(&'static str, &'static str, Vec<u8>); 2] {
+    [
+        (
+            "zsh",
+            "zsh/site-functions/_git-bitbucket",
+            completion(Shell::Zsh),
+        ),
+        (
+            "fish",
+            "fish/vendor_completions.d/git-bitbucket.fish",
+            completion(Shell::Fish),
+        ),
+    ]
+}
+
 /// bash's, for `setup`.
 pub(super) fn bash_completion() -> Vec<u8> {
     completion(Shell::Bash)
