@@ -124,6 +124,18 @@ pub fn say(text: &str) {
     Sink::stderr().line(text);
 }
 
+/// What the server says before the login, as it came but fit for a terminal: on stderr whatever
+/// `-E` says, silenced where ssh(1) silences it (a LogLevel below INFO).
+pub fn banner(text: &str) {
+    let text = crate::sanitise::sanitise_lines(text);
+    for line in text.lines() {
+        trace::write(line);
+    }
+    if level::shown(Level::Info) {
+        Sink::stderr().text(&text);
+    }
+}
+
 /// The system's words without Rust's number behind them.
 pub fn system_words(error: &std::io::Error) -> String {
     let text = error.to_string();

@@ -25,13 +25,17 @@ impl Sink {
 
     /// Writes the text and a newline at once. Who cannot be told is not told.
     pub(super) fn line(&self, text: &str) {
-        let line = format!("{text}\n");
+        self.text(&format!("{text}\n"));
+    }
+
+    /// Writes the text as it is.
+    pub(super) fn text(&self, text: &str) {
         let _ = match self.0 {
             Some(file) => match file.lock() {
-                Ok(mut file) => file.write_all(line.as_bytes()),
+                Ok(mut file) => file.write_all(text.as_bytes()),
                 Err(_) => Ok(()),
             },
-            None => write_stderr(line.as_bytes()),
+            None => write_stderr(text.as_bytes()),
         };
     }
 }

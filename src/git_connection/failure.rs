@@ -87,6 +87,18 @@ pub enum Failure {
     Elsewhere(Box<Self>),
 }
 
+impl Failure {
+    /// The server speaks no algorithm that the native transport speaks; nothing was exchanged but
+    /// the names of algorithms.
+    pub fn is_no_common_algorithm(&self) -> bool {
+        match self {
+            Self::Transport(transport::Error::Negotiate { .. }) => true,
+            Self::Elsewhere(failure) => failure.is_no_common_algorithm(),
+            _ => false,
+        }
+    }
+}
+
 /// A repository that was refused to an identity.
 #[derive(Debug)]
 pub struct RefusedRepository {

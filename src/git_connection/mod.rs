@@ -109,7 +109,7 @@ pub fn run(arguments: Vec<OsString>, context: &Context) -> Result<ExitStatus, Fa
             hand_over(context, &request, "a login shell on a terminal")
         }
         (None, None) if goes_natively(context, &git_config)? => {
-            other_host::run(context, &request, &config)
+            natively(context, &request, &config)
         }
         (None, None) => hand_over(context, &request, "a host that is no Bitbucket"),
         (None, Some(because)) => hand_over(context, &request, because),
@@ -174,6 +174,25 @@ fn at_site(
 fn goes_natively(context: &Context, git_config: &GitConfig) -> Result<bool, Failure> {
     let wished = git_config.other_hosts().map_err(Failure::NotUnderstood)?;
     Ok(wished.value == OtherHosts::Native || system::find(context).is_none())
+}
+
+/// A host of no site: as far as it can be carried here, else by the system's ssh where there is one.
+fn natively(
+    context: &Context,
+    request: &Request,
+    config: &SshConfig,
+) -> Result<ExitStatus, Failure> {
+    let installed = system::find(context).is_some();
+    if let Some(directive) = config.beyond_a_command.as_deref().filter(|_| installed) {
+        return hand_over(context, request, directive);
+    }
+    match other_host::run(context, request, config) {
+        // ssh(1) speaks algorithms that are not spoken here, and nothing was read yet.
+        Err(failure) if failure.is_no_common_algorithm() && installed => {
+            hand_over(context, request, "no algorithm in common")
+        }
+        outcome => outcome,
+    }
 }
 
 /// The system's ssh takes over the process.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use ssh_key::PublicKey;
 
-use super::entry::hashed;
+use super::entry::{Written, hashed};
 
 /// Appends a line for `name`, hashed where that is wished. Makes the file (0600) and its folder
 /// (0700) where they do not exist; a file whose last line has no end gets one first. Links are
@@ -27,24 +27,24 @@ pub fn append(file: &Path, name: &str, key: &PublicKey, hash: bool) -> io::Resul
         options.mode(0o600);
     }
     let mut known = options.open(file)?;
-    let name = name.to_ascii_lowercase();
-    let name = if hash {
-        let mut salt = [0; 20];
-        getrandom::fill(&mut salt).map_err(|error| io::Error::other(error.to_string()))?;
-        hashed(&salt, &name)
-    } else {
-        name
-    };
-    let bare = PublicKey::new(key.key_data().clone(), "");
-    let key = bare
-        .to_openssh()
-        .map_err(|error| io::Error::other(error.to_string()))?;
+    let key = Written::of(key).ok_or_else(|| io::Error::other("a key that cannot be written"))?;
+    let line = line(&name.to_ascii_lowercase(), &key, hash)?;
     let newline = if ends_in_a_line(&mut known)? {
         ""
     } else {
         "\n"
     };
-    known.write_all(format!("{newline}{name} {}\n", key.trim_end()).as_bytes())
+    known.write_all(format!("{newline}{line}").as_bytes())
+}
+
+/// The line for a name in lower case, with its end. The error: no random bytes for the hash.
+pub(super) fn line(name: &str, key: &Written, hash: bool) -> io::Result<String> {
+    if !hash {
+        return Ok(format!("{name} {key}\n"));
+    }
+    let mut salt = [0; 20];
+    getrandom::fill(&mut salt).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(format!("{} {key}\n", hashed(&salt, name)))
 }
 
 fn ends_in_a_line(file: &mut File) -> io::Result<bool> {

@@ -14,9 +14,6 @@ pub(super) fn check(certificate: &Certificate, name: &str, now: u64) -> Result<(
         "not yet valid"
     } else if now >= certificate.valid_before() {
         "expired"
-    } else if certificate.valid_principals().is_empty() {
-        // Refused since OpenSSH 10; before, it meant every host.
-        "it lacks a principal list"
     } else if !names(certificate, name) {
         "name is not a listed principal"
     } else if !certificate.critical_options().is_empty() {
@@ -32,17 +29,19 @@ pub(super) fn check(certificate: &Certificate, name: &str, now: u64) -> Result<(
     Err(clause.to_owned())
 }
 
-/// Principals of host certificates may be patterns; they have case.
+/// Principals of host certificates may be patterns; they have case. None at all means every host
+/// of the authority, as for ssh(1) (which gave that up with version 10.3).
 fn names(certificate: &Certificate, name: &str) -> bool {
     let host = name
         .strip_prefix('[')
         .and_then(|rest| rest.rsplit_once("]:"))
         .map_or(name, |(host, _)| host)
         .to_ascii_lowercase();
-    certificate
-        .valid_principals()
-        .iter()
-        .any(|principal| matches(principal, &host, |byte| byte))
+    let principals = certificate.valid_principals();
+    principals.is_empty()
+        || principals
+            .iter()
+            .any(|principal| matches(principal, &host, |byte| byte))
 }
 
 fn is_signed(certificate: &Certificate, now: u64) -> bool {

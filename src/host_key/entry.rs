@@ -26,6 +26,32 @@ pub(super) struct Entry<'a> {
     pub(super) key: &'a str,
 }
 
+/// A key as a line has it: thousands of lines are compared without being decoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Written {
+    algorithm: String,
+    key: String,
+}
+
+impl Written {
+    /// `None`: a key that cannot be written.
+    pub(super) fn of(key: &ssh_key::PublicKey) -> Option<Self> {
+        let bare = ssh_key::PublicKey::new(key.key_data().clone(), "");
+        let text = bare.to_openssh().ok()?;
+        let (algorithm, key) = text.trim_end().split_once(' ')?;
+        Some(Self {
+            algorithm: algorithm.to_owned(),
+            key: key.to_owned(),
+        })
+    }
+}
+
+impl std::fmt::Display for Written {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.algorithm, self.key)
+    }
+}
+
 impl<'a> Entry<'a> {
     /// `None`: blank, a comment, or no line that OpenSSH would read.
     pub(super) fn parse(line: &'a str) -> Option<Self> {
@@ -55,6 +81,16 @@ impl<'a> Entry<'a> {
     /// The key, where it can be read.
     pub(super) fn public_key(&self) -> Option<ssh_key::PublicKey> {
         ssh_key::PublicKey::from_openssh(&format!("{} {}", self.algorithm, self.key)).ok()
+    }
+
+    /// Whether it has this key.
+    pub(super) fn has(&self, key: &Written) -> bool {
+        self.key == key.key && self.algorithm == key.algorithm
+    }
+
+    /// The names are a pattern or a list of more than two, which ssh(1) never writes.
+    pub(super) fn is_written_by_hand(&self) -> bool {
+        self.names.contains(['*', '?']) || self.names.matches(',').count() > 1
     }
 
     /// Whether the line speaks of `name`: `host`, or `[host]:port` off port 22, in lower case.

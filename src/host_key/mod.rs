@@ -11,10 +11,15 @@ mod append;
 mod certificate;
 mod entry;
 pub mod known_hosts;
+mod krl;
 pub mod published;
 pub mod revoked;
+mod rewrite;
+pub mod update;
 pub mod verify;
 pub mod wording;
+
+pub use rewrite::rewrite;
 
 use std::path::PathBuf;
 

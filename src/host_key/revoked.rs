@@ -1,10 +1,12 @@
-//! RevokedHostKeys: a list of public keys. A binary revocation list (KRL) is not read, and then
-//! nothing is accepted: a list that is there must not be passed over.
+//! RevokedHostKeys: a list of public keys, or a key revocation list of ssh-keygen(1). One that cannot
+//! be read lets nothing be accepted: a list that is there must not be passed over.
 
 use std::path::{Path, PathBuf};
 
-use ssh_key::PublicKey;
 use ssh_key::public::KeyData;
+use ssh_key::{Certificate, PublicKey};
+
+use super::krl::{self, Krl};
 
 /// What the file of RevokedHostKeys says.
 #[derive(Debug, Clone)]
@@ -15,6 +17,13 @@ pub enum RevokedKeys {
         file: PathBuf,
         /// In its order.
         keys: Vec<KeyData>,
+    },
+    /// A key revocation list.
+    Krl {
+        /// The file.
+        file: PathBuf,
+        /// What it says.
+        list: Krl,
     },
     /// It cannot be read, so that no key can be accepted.
     Unreadable {
@@ -35,9 +44,14 @@ pub fn load(file: &Path) -> RevokedKeys {
         Ok(bytes) => bytes,
         Err(error) => return unreadable(crate::diagnostics::system_words(&error)),
     };
-    // PROTOCOL.krl: every KRL begins with this magic.
-    if bytes.starts_with(b"SSHKRL\n\0") {
-        return unreadable("a binary revocation list cannot be read here".to_owned());
+    if bytes.starts_with(krl::MAGIC) {
+        return match Krl::parse(&bytes) {
+            Ok(list) => RevokedKeys::Krl {
+                file: file.to_owned(),
+                list,
+            },
+            Err(why) => unreadable(why.to_owned()),
+        };
     }
     let text = String::from_utf8_lossy(&bytes);
     let mut keys = Vec::new();
@@ -45,8 +59,14 @@ pub fn load(file: &Path) -> RevokedKeys {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        match PublicKey::from_openssh(line) {
-            Ok(key) => keys.push(key.key_data().clone()),
+        // A certificate stands for its key.
+        let key = PublicKey::from_openssh(line).map(|key| key.key_data().clone());
+        let key = key.or_else(|error| {
+            let certificate = Certificate::from_openssh(line).map_err(|_| error)?;
+            Ok::<_, ssh_key::Error>(certificate.public_key().clone())
+        });
+        match key {
+            Ok(key) => keys.push(key),
             Err(error) => return unreadable(error.to_string()),
         }
     }
@@ -58,15 +78,28 @@ pub fn load(file: &Path) -> RevokedKeys {
 
 impl RevokedKeys {
     /// One clause, where this list refuses the key.
-    pub(super) fn refuses(&self, key: &KeyData) -> Option<String> {
-        match self {
-            Self::Keys { file, keys } => keys
-                .contains(key)
-                .then(|| format!("revoked by file {}", file.display())),
+    pub fn refuses(&self, key: &KeyData) -> Option<String> {
+        let (file, refused) = match self {
+            Self::Keys { file, keys } => (file, keys.contains(key)),
+            Self::Krl { file, list } => (file, list.has(key)),
             Self::Unreadable { file, why } => {
-                Some(format!("in revoked keys file {}: {why}", file.display()))
+                return Some(format!("in revoked keys file {}: {why}", file.display()));
             }
-        }
+        };
+        refused.then(|| format!("revoked by file {}", file.display()))
+    }
+
+    /// One clause, where this list refuses the certificate itself, its key or its authority.
+    pub(super) fn refuses_certificate(&self, certificate: &Certificate) -> Option<String> {
+        let itself = match self {
+            Self::Krl { file, list } if list.has_certificate(certificate) => {
+                Some(format!("revoked by file {}", file.display()))
+            }
+            _ => None,
+        };
+        itself
+            .or_else(|| self.refuses(certificate.public_key()))
+            .or_else(|| self.refuses(certificate.signature_key()))
     }
 }
 
@@ -85,7 +118,7 @@ mod tests {
         let listed = one.to_openssh().expect("a key");
         let by_list = format!("revoked by file {}", file.display());
         let unread = format!(
-            "in revoked keys file {}: a binary revocation list cannot be read here",
+            "in revoked keys file {}: KRL ends too early",
             file.display()
         );
         for (text, refused_one, refused_another, why) in [
@@ -100,7 +133,7 @@ mod tests {
                 "SSHKRL\n\0\u{1}".to_owned(),
                 Some(&unread),
                 Some(&unread),
-                "a KRL",
+                "a KRL that was cut off",
             ),
         ] {
             std::fs::write(&file, text).expect("a file");

@@ -2,7 +2,7 @@
 
 use ssh_key::{Certificate, HashAlg, PublicKey};
 
-use super::entry::Marker;
+use super::entry::{Marker, Written};
 use super::known_hosts::{KnownHosts, Spoken};
 use super::revoked::RevokedKeys;
 use super::{KnownFrom, Line, Offending, Verdict, certificate, published, wording};
@@ -37,6 +37,12 @@ pub fn verify_certificate(question: &Question<'_>, host: &Certificate, now: u64)
     let lines = spoken(question);
     let plain = PublicKey::from(host.public_key().clone());
     let authority = PublicKey::from(host.signature_key().clone());
+    if let Some(by) = question
+        .revoked
+        .and_then(|list| list.refuses_certificate(host))
+    {
+        return Verdict::Revoked { line: None, by };
+    }
     if let Some(verdict) = revoked(question, &lines, &authority) {
         return verdict;
     }
@@ -140,17 +146,14 @@ fn signed_by(lines: &[Spoken<'_>], authority: &PublicKey) -> Option<Line> {
 
 /// Lines of other names with this key: OpenSSH tells them when it asks.
 fn same_key(question: &Question<'_>, key: &PublicKey) -> Vec<(String, Line)> {
-    let Ok(text) = PublicKey::new(key.key_data().clone(), "").to_openssh() else {
-        return Vec::new();
-    };
-    let Some((algorithm, encoded)) = text.trim_end().split_once(' ') else {
+    let Some(written) = Written::of(key) else {
         return Vec::new();
     };
     let own = question.name.to_ascii_lowercase();
     question
         .known_hosts
         .entries()
-        .filter(|(_, _, entry)| entry.key == encoded && entry.algorithm == algorithm)
+        .filter(|(_, _, entry)| entry.has(&written))
         .filter(|(_, _, entry)| entry.marker == Marker::None && !entry.speaks_of(&own))
         .map(|(file, number, entry)| {
             let file = file.to_owned();

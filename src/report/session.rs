@@ -24,7 +24,11 @@ pub(super) fn explain(error: &Error) -> Explanation {
         Error::Closed { authenticated: false, .. } => {
             told.hint("nothing was sent yet: the same command can be repeated")
         }
-        Error::Closed { .. } | Error::Channel(_) | Error::Local(_) | Error::CallerGone => told,
+        Error::Closed { .. }
+        | Error::Damaged { .. }
+        | Error::Channel(_)
+        | Error::Local(_)
+        | Error::CallerGone => told,
     }
 }
 

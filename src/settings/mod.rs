@@ -325,6 +325,9 @@ pub struct SshConfig {
     pub batch_mode: Option<bool>,
     /// The directive that only the system's ssh carries (interface 2.1), if one was said.
     pub needs_system_ssh: Option<String>,
+    /// The directive that asks for more than a command's session (forwardings, LocalCommand …), if
+    /// one was said: a host that is no Bitbucket goes to the system's ssh for it.
+    pub beyond_a_command: Option<String>,
     /// Directives that were said and are ignored, for `-vv`.
     pub ignored: Vec<String>,
     /// The typed host is an alias: ssh_config gives it another HostName.

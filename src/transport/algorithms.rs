@@ -59,7 +59,14 @@ pub(super) fn preferred(
     certificates: bool,
 ) -> Preferred {
     let default = Preferred::DEFAULT;
-    let host_keys = wished_host_keys(config, host_keys);
+    let (host_keys, certificates) = match &config.host_key_algorithms {
+        None if certificates => (host_keys.to_vec(), host_keys.to_vec()),
+        None => (host_keys.to_vec(), Vec::new()),
+        Some(wished) => (
+            wished_host_keys(wished, |name| (!name.ends_with(CERTIFIED)).then_some(name)),
+            wished_host_keys(wished, |name| name.strip_suffix(CERTIFIED)),
+        ),
+    };
     Preferred {
         kex: match &config.kex_algorithms {
             Some(wished) => {
@@ -69,11 +76,7 @@ pub(super) fn preferred(
             }
             None => default.kex,
         },
-        host_key_certificates: if certificates {
-            host_keys.clone().into()
-        } else {
-            Cow::Borrowed(&[])
-        },
+        host_key_certificates: certificates.into(),
         key: host_keys.into(),
         cipher: match &config.ciphers {
             Some(wished) => wished_ciphers(wished).into(),
@@ -132,9 +135,12 @@ fn wished_macs(wished: &[String]) -> Vec<mac::Name> {
 
 fn wished_kex(wished: &[String]) -> Vec<kex::Name> {
     let mut chosen = chosen(wished, Preferred::DEFAULT.kex.iter().chain(&MORE_KEX));
+    // The size of a group that is asked for follows from the cipher (RFC 4419), which russh does not
+    // know yet when it asks; where another exchange serves, nobody misses it.
     chosen.retain(|name| {
         let name = name.as_ref();
-        !name.starts_with("ext-info") && !name.starts_with("kex-strict")
+        let no_exchange = name.starts_with("ext-info") || name.starts_with("kex-strict");
+        !no_exchange && !name.starts_with("diffie-hellman-group-exchange")
     });
     chosen
 }
@@ -149,24 +155,23 @@ fn chosen<'a, N: AsRef<str> + Copy + 'a>(
     wished.iter().filter_map(named).copied().collect()
 }
 
-fn wished_host_keys(config: &SshConfig, known: &[Algorithm]) -> Vec<Algorithm> {
-    match &config.host_key_algorithms {
-        None => known.to_vec(),
-        Some(wished) => {
-            let mut chosen: Vec<Algorithm> = Vec::new();
-            for algorithm in wished.iter().filter_map(|name| host_key(name)) {
-                if !chosen.contains(&algorithm) {
-                    chosen.push(algorithm);
-                }
-            }
-            chosen
+/// What the names of a list stand for, each once; `plain` passes over those that are not meant.
+fn wished_host_keys(wished: &[String], plain: impl Fn(&str) -> Option<&str>) -> Vec<Algorithm> {
+    let mut chosen: Vec<Algorithm> = Vec::new();
+    for algorithm in wished.iter().filter_map(|name| host_key(plain(name)?)) {
+        if !chosen.contains(&algorithm) {
+            chosen.push(algorithm);
         }
     }
+    chosen
 }
+
+/// What the name of a certificate's algorithm ends in.
+const CERTIFIED: &str = "-cert-v01@openssh.com";
 
 /// A host key algorithm by its name; that of a certificate by what it certifies.
 fn host_key(name: &str) -> Option<Algorithm> {
-    let plain = name.strip_suffix("-cert-v01@openssh.com").unwrap_or(name);
+    let plain = name.strip_suffix(CERTIFIED).unwrap_or(name);
     match Algorithm::new(plain).ok()? {
         algorithm @ (Algorithm::Ed25519 | Algorithm::Ecdsa { .. } | Algorithm::Rsa { .. }) => {
             Some(algorithm)
@@ -232,6 +237,10 @@ mod tests {
             .map(|key| key.as_str().to_owned())
             .collect();
         assert_eq!(names, ["rsa-sha2-512", "ssh-ed25519"]);
+        let [certified] = &offer.host_key_certificates[..] else {
+            panic!("{:?}", offer.host_key_certificates)
+        };
+        assert_eq!(certified.as_str(), "rsa-sha2-512", "an authority or not");
         assert_eq!(none_supported(&config), None);
     }
 
@@ -256,6 +265,13 @@ mod tests {
             (
                 SshConfig {
                     kex_algorithms: Some(list(&["ext-info-c"])),
+                    ..SshConfig::default()
+                },
+                Some("KexAlgorithms"),
+            ),
+            (
+                SshConfig {
+                    kex_algorithms: Some(list(&["diffie-hellman-group-exchange-sha256"])),
                     ..SshConfig::default()
                 },
                 Some("KexAlgorithms"),

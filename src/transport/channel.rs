@@ -65,44 +65,11 @@ impl Line<'_> {
         let waiting = [self.output.clone(), self.errors.clone()];
         let sent = Arc::clone(&self.shared);
         let pump = tokio::spawn(pump(gate, input, write_half, waiting, sent));
-        let mut status = None;
-        let mut closed = false;
-        let mut refused = false;
-        let mut deadline = None;
-        loop {
-            let event = match deadline {
-                None => self.events.recv().await,
-                Some(deadline) => timeout_at(deadline, self.events.recv())
-                    .await
-                    .ok()
-                    .flatten(),
-            };
-            let Some(event) = event else {
-                break;
-            };
-            match event {
-                Event::Serving => {
-                    if let Some(serving) = serving.take() {
-                        let _ = serving.send(());
-                    }
-                }
-                Event::Status(number) => status = Some(number),
-                Event::Signal(text) => {
-                    tracing::info!("the remote command was killed: {text}");
-                    status = Some(NO_STATUS);
-                }
-                Event::Refused => {
-                    refused = true;
-                    break;
-                }
-                Event::NotOpened(_) => {}
-                Event::ReaderGone => deadline = Some(Instant::now() + STATUS_GRACE),
-                Event::Closed => {
-                    closed = true;
-                    break;
-                }
-            }
-        }
+        let Followed {
+            status,
+            closed,
+            refused,
+        } = follow(&self.handle, &mut self.events, serving).await;
         pump.abort();
         let result = if refused {
             Err(Error::Channel(
@@ -163,20 +130,7 @@ impl Line<'_> {
                 return Error::Channel(format!("channel 0: open failed: {text}"));
             }
         }
-        let ending = self.shared.take_ending();
-        if matches!(ending, Some(Ending::Silent)) {
-            return Error::Timeout {
-                host: self.endpoint.address.host.clone(),
-            };
-        }
-        let (goodbye, why) = Ending::words(ending);
-        Error::Closed {
-            host: self.endpoint.address.host.clone(),
-            peer: self.peer,
-            why,
-            goodbye,
-            authenticated: true,
-        }
+        Ending::error(self.shared.take_ending(), self.endpoint, self.peer, true)
     }
 
     /// A word of parting, if it can be written at once: git waits for our exit.
@@ -227,6 +181,75 @@ async fn pump(
     tell(&outputs, false);
     tracing::debug!("channel 0: send eof");
     let _ = channel.eof().await;
+}
+
+/// What the events of a channel came to.
+#[derive(Debug, Default)]
+struct Followed {
+    status: Option<u32>,
+    closed: bool,
+    refused: bool,
+}
+
+/// Until the channel is closed, or can no longer be waited for.
+async fn follow(
+    server: &Handle<Client>,
+    events: &mut mpsc::UnboundedReceiver<Event>,
+    mut serving: Option<oneshot::Sender<()>>,
+) -> Followed {
+    let mut followed = Followed::default();
+    let mut deadline = None;
+    let mut update = None;
+    loop {
+        let next = async {
+            match deadline {
+                None => events.recv().await,
+                Some(deadline) => timeout_at(deadline, events.recv()).await.ok().flatten(),
+            }
+        };
+        let event = match &mut update {
+            None => next.await,
+            Some(running) => tokio::select! {
+                biased;
+                () = running => {
+                    update = None;
+                    continue;
+                }
+                event = next => event,
+            },
+        };
+        match event {
+            Some(Event::Serving) => {
+                if let Some(serving) = serving.take() {
+                    let _ = serving.send(());
+                }
+            }
+            Some(Event::HostKeys(updater, keys)) => {
+                update = Some(Box::pin(updater.update(keys, server)));
+            }
+            Some(Event::Status(number)) => followed.status = Some(number),
+            Some(Event::Signal(text)) => {
+                tracing::info!("the remote command was killed: {text}");
+                followed.status = Some(NO_STATUS);
+            }
+            Some(Event::NotOpened(_)) => {}
+            Some(Event::ReaderGone) => deadline = Some(Instant::now() + STATUS_GRACE),
+            Some(Event::Refused) => {
+                followed.refused = true;
+                break;
+            }
+            Some(Event::Closed) => {
+                followed.closed = true;
+                break;
+            }
+            None => break,
+        }
+    }
+    if let Some(running) = update {
+        // The answer was on its way before the end of the command.
+        let _ = timeout(STATUS_GRACE, running).await;
+    }
+    followed
 }
 
 fn tell(outputs: &[Output], sending: bool) {

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::diagnostics;
 use crate::sanitise::sanitise;
+use crate::transport::announced::Updater;
 use crate::transport::refusal::Held;
 use crate::transport::server_key::{ServerKey, Trust};
 use crate::transport::shared::{Ending, Event, Fault, Shared};
@@ -33,6 +34,8 @@ pub(super) struct Client {
     pub errors: Output,
     /// Nobody reads stdout any more: what comes is dropped, the status is still waited for.
     pub reader_gone: bool,
+    /// What may be done with the keys that the host announces: once.
+    pub updater: Option<Updater>,
     /// Rekeys do not judge the host again.
     pub exchanged: bool,
 }
@@ -91,9 +94,7 @@ impl Handler for Client {
     type Error = Fault;
 
     async fn auth_banner(&mut self, banner: &str, _session: &mut Session) -> Result<(), Fault> {
-        for line in banner.lines() {
-            tracing::warn!("{}", sanitise(line.trim_end()));
-        }
+        diagnostics::banner(banner);
         Ok(())
     }
 
@@ -103,6 +104,7 @@ impl Handler for Client {
                 let changed = trust == Trust::Changed;
                 self.shared.distrusted.fetch_or(changed, Ordering::Relaxed);
                 let _ = self.shared.host_key.set(key.public_key());
+                self.updater = self.server_key.updater(trust);
                 Ok(true)
             }
             Err(error) => Err(Fault::Refused(Box::new(error))),
@@ -115,6 +117,7 @@ impl Handler for Client {
         names: &Names,
         _session: &mut Session,
     ) -> Result<(), Fault> {
+        tracing::info!("SSH2_MSG_NEWKEYS sent");
         let again = if self.exchanged { "re" } else { "" };
         self.exchanged = true;
         tracing::debug!(
@@ -132,16 +135,18 @@ impl Handler for Client {
     /// right behind it and saves a round trip.
     async fn openssh_ext_host_keys_announced(
         &mut self,
-        _keys: Vec<PublicKey>,
+        keys: Vec<PublicKey>,
         session: &mut Session,
     ) -> Result<(), Fault> {
-        let Some(first) = first_channel() else {
-            return Ok(());
-        };
-        let opening = session.sender_window_size(first) > 0;
-        if opening && session.remote_sshid().starts_with(b"SSH-2.0-OpenSSH_") {
-            tracing::debug!("sending the command behind the channel's open");
-            self.send_command(first, session)?;
+        if let Some(first) = first_channel() {
+            let opening = session.sender_window_size(first) > 0;
+            if opening && session.remote_sshid().starts_with(b"SSH-2.0-OpenSSH_") {
+                tracing::debug!("sending the command behind the channel's open");
+                self.send_command(first, session)?;
+            }
+        }
+        if let Some(updater) = self.updater.take() {
+            self.tell(Event::HostKeys(Box::new(updater), keys));
         }
         Ok(())
     }
@@ -288,9 +293,6 @@ impl Handler for Client {
 fn ending(fault: &Fault) -> Ending {
     match fault {
         Fault::Refused(error) => Ending::Lost(error.to_string()),
-        Fault::Ssh(russh::Error::KeepaliveTimeout) => Ending::Silent,
-        Fault::Ssh(russh::Error::NoAuthMethod) => Ending::NoMethods,
-        Fault::Ssh(russh::Error::IO(error)) => Ending::Lost(diagnostics::system_words(error)),
-        Fault::Ssh(error) => Ending::Lost(error.to_string()),
+        Fault::Ssh(error) => Ending::of(error),
     }
 }

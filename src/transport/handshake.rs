@@ -87,13 +87,7 @@ fn limits(wished: Option<(u64, Duration)>) -> Limits {
 
 fn failed(fault: Fault, endpoint: &Endpoint, peer: Peer, shared: &Shared) -> Failed {
     let (host, port) = (endpoint.address.host.clone(), endpoint.address.port);
-    let closed = |(goodbye, why): (Option<u32>, String)| Error::Closed {
-        host: host.clone(),
-        peer,
-        why,
-        goodbye,
-        authenticated: false,
-    };
+    let lost = |ending| Ending::error(ending, endpoint, peer, false);
     let error = match fault {
         Fault::Refused(error) => return Failed::Final(*error),
         Fault::Ssh(error) => error,
@@ -116,12 +110,13 @@ fn failed(fault: Fault, endpoint: &Endpoint, peer: Peer, shared: &Shared) -> Fai
         }),
         // The other side went away: another try may find it.
         russh::Error::IO(error) => {
-            Failed::BeforeAuthentication(closed((None, crate::diagnostics::system_words(&error))))
+            let words = crate::diagnostics::system_words(&error);
+            Failed::BeforeAuthentication(lost(Some(Ending::Lost(words))))
         }
         russh::Error::Disconnect | russh::Error::HUP => {
-            Failed::BeforeAuthentication(closed(Ending::words(shared.take_ending())))
+            Failed::BeforeAuthentication(lost(shared.take_ending()))
         }
-        error => Failed::Final(closed((None, error.to_string()))),
+        error => Failed::Final(lost(Some(Ending::of(&error)))),
     }
 }
 

@@ -17,6 +17,30 @@ impl fmt::Display for Peer {
     }
 }
 
+/// What is wrong with a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Damage {
+    /// It is not the one that was sent.
+    Changed,
+    /// It says it has so many bytes.
+    Length(usize),
+}
+
+/// A packet that cannot be taken ended the connection.
+pub(super) fn damaged(damage: Damage, peer: &Peer) -> String {
+    let (what, why) = match damage {
+        Damage::Changed => (
+            "Corrupted MAC on input.".to_owned(),
+            "message authentication code incorrect",
+        ),
+        Damage::Length(bytes) => (
+            format!("Bad packet length {bytes}."),
+            "Connection corrupted",
+        ),
+    };
+    format!("{what}\nssh_dispatch_run_fatal: Connection to {peer}: {why}")
+}
+
 /// The version exchange failed.
 pub(super) fn identification(why: &str, peer: &Peer) -> String {
     if why.starts_with("Protocol major versions differ") {
@@ -99,6 +123,18 @@ mod tests {
                 closed("h", &peer, "", None, false),
                 "Connection closed by 127.0.0.1 port 22",
                 "before it",
+            ),
+            (
+                damaged(Damage::Changed, &peer),
+                "Corrupted MAC on input.\n\
+                 ssh_dispatch_run_fatal: Connection to 127.0.0.1 port 22: message authentication code incorrect",
+                "a bit that was turned over",
+            ),
+            (
+                damaged(Damage::Length(4_000_000_000), &Peer(None)),
+                "Bad packet length 4000000000.\n\
+                 ssh_dispatch_run_fatal: Connection to UNKNOWN port 65535: Connection corrupted",
+                "one in the length",
             ),
         ] {
             assert_eq!(said, expected, "{why}");

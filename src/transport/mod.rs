@@ -9,12 +9,14 @@ pub mod refusal;
 pub mod system;
 
 mod algorithms;
+mod announced;
 mod authenticate;
 mod channel;
 mod client;
 mod desk;
 mod endpoint;
 mod handshake;
+mod host_files;
 mod last_words;
 mod replay;
 mod server_key;
@@ -30,9 +32,9 @@ use crate::repository::{Service, SshHost};
 use crate::settings::SshConfig;
 
 pub use algorithms::none_supported;
-pub use last_words::Peer;
+pub use host_files::known_hosts_files;
+pub use last_words::{Damage, Peer};
 pub use replay::replay;
-pub use server_key::known_hosts_files;
 pub use splice::Streams;
 
 /// Everything one connection needs.
@@ -206,6 +208,14 @@ pub enum Error {
         goodbye: Option<u32>,
         /// Whether an identity had been let in.
         authenticated: bool,
+    },
+    /// A packet that was not the one that was sent.
+    #[error("{}", last_words::damaged(*damage, peer))]
+    Damaged {
+        /// What is wrong with it.
+        damage: Damage,
+        /// With whom.
+        peer: Peer,
     },
     /// The server did not open the channel or refused the command.
     #[error("{0}")]

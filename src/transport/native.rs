@@ -193,14 +193,15 @@ impl Order {
             .collect()
     }
 
-    /// Whether PubkeyAcceptedAlgorithms lets a key be offered.
+    /// Whether PubkeyAcceptedAlgorithms lets a key be offered; where nothing is said, neither DSA nor
+    /// RSA by SHA-1 (`hash` is `None`) is.
     pub(super) fn accepts(&self, key: &PublicKey, hash: Option<HashAlg>, certified: bool) -> bool {
-        let Some(accepted) = &self.config.pubkey_accepted_algorithms else {
-            return true;
-        };
         let algorithm = match key.algorithm() {
             Algorithm::Rsa { .. } => Algorithm::Rsa { hash },
             other => other,
+        };
+        let Some(accepted) = &self.config.pubkey_accepted_algorithms else {
+            return !matches!(algorithm, Algorithm::Dsa | Algorithm::Rsa { hash: None });
         };
         let name = if certified {
             algorithm.to_certificate_type()
@@ -276,6 +277,7 @@ impl Order {
             output: ends.output.clone(),
             errors: ends.errors.clone(),
             reader_gone: false,
+            updater: None,
             exchanged: false,
         };
         let region = trace2::region("kex", String::new);

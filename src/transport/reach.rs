@@ -130,6 +130,7 @@ impl Search<'_> {
             errors: errors.clone(),
             reader_gone: false,
             exchanged: false,
+            updater: None,
         };
         let shaken = handshake(connected.stream, &endpoint, peer, client, self.config).await;
         output.release();

@@ -1,6 +1,7 @@
 //! The server's key on this connection: the verdict, and what StrictHostKeyChecking makes of it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use russh::keys::PublicKeyOrCertificate;
 use ssh_key::{Algorithm, HashAlg, PublicKey};
@@ -10,16 +11,19 @@ use crate::diagnostics::trace2;
 use crate::host_key::known_hosts::{self, KnownHosts};
 use crate::host_key::revoked::{self, RevokedKeys};
 use crate::host_key::verify::{Question, verify, verify_certificate};
-use crate::host_key::{Verdict, algorithms, wording};
+use crate::host_key::{KnownFrom, Verdict, algorithms, wording};
 use crate::prompt;
 use crate::settings::{SshConfig, StrictHostKeyChecking};
+use crate::transport::announced::{self, Updater};
 use crate::transport::desk::Asker;
 use crate::transport::endpoint::Connected;
-use crate::transport::{Endpoint, Error};
+use crate::transport::{Endpoint, Error, host_files};
 
 /// What a key that was accepted is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trust {
+    /// It is the host's: a file of the user's says so, or (`asked`) the user did just now.
+    Own { asked: bool },
     /// It is the host's, as far as anybody knows.
     Known,
     /// Another one is known, and StrictHostKeyChecking is off: no password is sent to it.
@@ -33,11 +37,17 @@ pub(super) struct ServerKey {
     name: String,
     also: Vec<String>,
     site_fingerprints: Vec<String>,
-    known_hosts: KnownHosts,
+    known_hosts: Arc<KnownHosts>,
     revoked: Option<RevokedKeys>,
     strict: StrictHostKeyChecking,
+    /// The user's files, without `none`; a new key is written to the first.
+    user_files: Vec<PathBuf>,
+    system_files: Vec<PathBuf>,
     /// Where a new key is written.
     user_file: Option<PathBuf>,
+    /// UpdateHostKeys, and HostKeyAlgorithms for it.
+    updates: bool,
+    algorithms: Option<Vec<String>>,
     hash: bool,
     /// The methods by which a person could log in, as a warning names them.
     typed_methods: &'static [&'static str],
@@ -60,13 +70,21 @@ impl ServerKey {
         let (host, port) = (&endpoint.address.host, endpoint.address.port);
         let alias = config.host_key_alias.as_deref();
         let (name, also) = known_hosts::names(alias, host, port, endpoint.published);
-        let users = user_files(config, context);
-        let files = known_hosts_files(config, context);
+        let mut users = host_files::users(config, context);
+        let user_file = users
+            .first()
+            .cloned()
+            .filter(|file| !host_files::is_none(file));
+        users.retain(|file| !host_files::is_none(file));
+        let files = host_files::known_hosts_files(config, context);
+        let default = context.ssh_directory().map(|ssh| ssh.join("known_hosts"));
         Self {
+            updates: announced::is_wanted(config, default.as_ref()) && !endpoint.published,
+            algorithms: config.host_key_algorithms.clone(),
             also,
             name,
             site_fingerprints: site_fingerprints.to_vec(),
-            known_hosts: known_hosts::load(&files),
+            known_hosts: Arc::new(known_hosts::load(&files)),
             revoked: config
                 .revoked_host_keys
                 .as_deref()
@@ -75,10 +93,9 @@ impl ServerKey {
             strict: config
                 .strict_host_key_checking
                 .unwrap_or(StrictHostKeyChecking::Ask),
-            user_file: users
-                .into_iter()
-                .next()
-                .filter(|file| file.as_os_str() != "none"),
+            user_files: users,
+            system_files: host_files::systems(config),
+            user_file,
             hash: config.hash_known_hosts.unwrap_or(false),
             typed_methods: typed_methods(config),
             address: match connected.address {
@@ -132,7 +149,10 @@ impl ServerKey {
         match &verdict {
             Verdict::Known(from) => {
                 tracing::info!("Host '{}' is known: {from}", self.name);
-                return Ok(Trust::Known);
+                return Ok(match from {
+                    KnownFrom::Line(line) if self.is_own(&line.file) => Trust::Own { asked: false },
+                    _ => Trust::Known,
+                });
             }
             Verdict::Unknown { same_key } => match self.strict {
                 StrictHostKeyChecking::Yes => {}
@@ -145,7 +165,7 @@ impl ServerKey {
                     let text = wording::question(&self.name, &self.address, &key, same_key, home);
                     if self.ask(text, &key).await? {
                         self.learn(&key);
-                        return Ok(Trust::Known);
+                        return Ok(Trust::Own { asked: true });
                     }
                 }
             },
@@ -201,6 +221,25 @@ impl ServerKey {
         }
     }
 
+    /// For the keys that the host announces, where they are wished and it is trusted.
+    pub(super) fn updater(&self, trust: Trust) -> Option<Updater> {
+        let Trust::Own { asked } = trust else {
+            return None;
+        };
+        self.updates.then(|| Updater {
+            name: self.name.clone(),
+            files: self.user_files.clone(),
+            known: (!asked).then(|| Arc::clone(&self.known_hosts)),
+            hash: self.hash,
+            algorithms: self.algorithms.clone(),
+        })
+    }
+
+    /// A file of the user's that is not the system's as well.
+    fn is_own(&self, file: &PathBuf) -> bool {
+        self.user_files.contains(file) && !self.system_files.contains(file)
+    }
+
     fn learn(&self, key: &PublicKey) {
         let Some(file) = &self.user_file else {
             return;
@@ -228,36 +267,4 @@ fn typed_methods(config: &SshConfig) -> &'static [&'static str] {
         (_, false, true) => &["Keyboard-interactive"],
         (_, true, true) => &["Password", "Keyboard-interactive"],
     }
-}
-
-/// The known_hosts files that are asked, the user's first.
-pub fn known_hosts_files(config: &SshConfig, context: &Context) -> Vec<PathBuf> {
-    let system = config.global_known_hosts.clone();
-    let mut files = user_files(config, context);
-    files.extend(system.unwrap_or_else(system_files));
-    files.retain(|file| file.as_os_str() != "none");
-    files
-}
-
-/// UserKnownHostsFile; its default is the home's.
-fn user_files(config: &SshConfig, context: &Context) -> Vec<PathBuf> {
-    config.user_known_hosts.clone().unwrap_or_else(|| {
-        context.ssh_directory().map_or_else(Vec::new, |folder| {
-            vec![folder.join("known_hosts"), folder.join("known_hosts2")]
-        })
-    })
-}
-
-/// GlobalKnownHostsFile's default.
-fn system_files() -> Vec<PathBuf> {
-    let folder = if cfg!(windows) {
-        r"C:\ProgramData\ssh"
-    } else {
-        "/etc/ssh"
-    };
-    let folder = PathBuf::from(folder);
-    vec![
-        folder.join("ssh_known_hosts"),
-        folder.join("ssh_known_hosts2"),
-    ]
 }

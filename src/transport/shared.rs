@@ -5,12 +5,16 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ssh_key::PublicKey;
 
-use crate::transport::Error;
+use crate::diagnostics;
+use crate::transport::announced::Updater;
 use crate::transport::refusal::Hold;
+use crate::transport::{Damage, Endpoint, Error, Peer};
 
 /// Something the conversation must know.
 #[derive(Debug)]
 pub(super) enum Event {
+    /// The host announced its keys, and they may be learned.
+    HostKeys(Box<Updater>, Vec<PublicKey>),
     /// The repository is served: git's input may be read.
     Serving,
     /// The remote command ended.
@@ -34,6 +38,8 @@ pub(super) enum Ending {
     Goodbye(u32, String),
     /// It was lost; the system's words.
     Lost(String),
+    /// A packet was changed on its way.
+    Damaged(Damage),
     /// The server no longer answers.
     Silent,
     /// The server takes no further method of authentication.
@@ -41,12 +47,42 @@ pub(super) enum Ending {
 }
 
 impl Ending {
-    /// The reason's number and the words, as [`Error::Closed`] has them.
-    pub(super) fn words(ending: Option<Self>) -> (Option<u32>, String) {
-        match ending {
+    /// What russh ended it with.
+    pub(super) fn of(error: &russh::Error) -> Self {
+        match error {
+            russh::Error::KeepaliveTimeout => Self::Silent,
+            russh::Error::NoAuthMethod => Self::NoMethods,
+            russh::Error::IO(error) => Self::Lost(diagnostics::system_words(error)),
+            russh::Error::PacketAuth | russh::Error::DecryptionError => {
+                Self::Damaged(Damage::Changed)
+            }
+            russh::Error::PacketSize(bytes) => Self::Damaged(Damage::Length(*bytes)),
+            error => Self::Lost(error.to_string()),
+        }
+    }
+
+    /// What ended the connection to an endpoint; `None`: nobody said. `authenticated`: an identity
+    /// had been let in.
+    pub(super) fn error(
+        ending: Option<Self>,
+        endpoint: &Endpoint,
+        peer: Peer,
+        authenticated: bool,
+    ) -> Error {
+        let host = endpoint.address.host.clone();
+        let (goodbye, why) = match ending {
+            Some(Self::Silent) if authenticated => return Error::Timeout { host },
+            Some(Self::Damaged(damage)) => return Error::Damaged { damage, peer },
             Some(Self::Goodbye(reason, text)) => (Some(reason), text),
             Some(Self::Lost(text)) => (None, text),
             Some(Self::Silent | Self::NoMethods) | None => (None, String::new()),
+        };
+        Error::Closed {
+            host,
+            peer,
+            why,
+            goodbye,
+            authenticated,
         }
     }
 }

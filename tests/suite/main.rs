@@ -10,9 +10,9 @@ mod access_keys;
 mod bad_input;
 mod callers;
 mod choice;
+mod completions;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod crash;
-mod completions;
 mod data_center;
 mod disks;
 mod docs;

@@ -227,22 +227,26 @@ fn revocation_list(patient: &Patient<'_>, config: &SshConfig) -> Finding {
             let text = format!("it cannot be read, so no host is trusted: {why}");
             Finding::fail(check, text).next(next).about(about)
         }
-        RevokedKeys::Keys { keys, .. } => {
-            let ours = published::keys()
-                .iter()
-                .any(|key| keys.contains(key.key_data()));
-            if ours {
+        list => {
+            let named = |key: &PublicKey| list.refuses(key.key_data()).is_some();
+            if published::keys().iter().any(named) {
+                // A list in ssh-keygen's own format is no text.
                 let text = std::fs::read_to_string(file).unwrap_or_default();
                 let lines = text.lines().enumerate().filter(|(_, line)| {
                     let key = PublicKey::from_openssh(line.trim());
                     key.is_ok_and(|key| published::is_published(&key))
                 });
                 let script: Vec<_> = lines.map(|(index, _)| format!("{}d", index + 1)).collect();
+                let next = if script.is_empty() {
+                    format!("ssh-keygen -Qlf {}", word(&about))
+                } else {
+                    patient.edited(file, &script.join(";"))
+                };
                 Finding::fail(check, "it names a key that Bitbucket publishes")
-                    .next(patient.edited(file, &script.join(";")))
+                    .next(next)
                     .about(about)
             } else {
-                Finding::ok(check, counted(keys.len(), "key")).about(about)
+                Finding::ok(check, "it names no key that Bitbucket publishes").about(about)
             }
         }
     }

@@ -38,6 +38,10 @@ pub fn said(
     let batch_mode = printed.one("batchmode") == Some("yes");
     let defaults = baseline::of(context, ssh, batch_mode);
     let mut meant: BTreeSet<String> = request.options.iter().map(|(key, _)| key.clone()).collect();
+    // Its default depends on UserKnownHostsFile: what is printed is what holds.
+    if printed.one("userknownhostsfile") != defaults.one("userknownhostsfile") {
+        meant.insert("updatehostkeys".to_owned());
+    }
     if batch_mode {
         meant.insert("batchmode".to_owned());
     }

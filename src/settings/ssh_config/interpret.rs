@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::carried;
 use super::said::Said;
 use super::tokens::Tokens;
 use crate::context::Context;
@@ -148,7 +149,8 @@ pub fn config(said: &Said, request: &Request, context: &Context) -> SshConfig {
         set_env: set_env(said),
         log_level: said.one("loglevel").map(log_level),
         batch_mode: flag("batchmode"),
-        needs_system_ssh: needs_system_ssh(said),
+        needs_system_ssh: carried::needs_system_ssh(said),
+        beyond_a_command: carried::beyond_a_command(said, &tokens),
         ignored: said
             .keys()
             .filter(|key| !HONOURED.contains(key) && !ALSO_HONOURED.contains(key))
@@ -232,24 +234,4 @@ fn rekey_limit(value: &str) -> Option<(u64, Duration)> {
         bytes.parse().ok()?,
         Duration::from_secs(seconds.parse().ok()?),
     ))
-}
-
-/// The first directive of interface 2.1 that only the system's ssh carries.
-fn needs_system_ssh(said: &Said) -> Option<String> {
-    let set = |key: &str, harmless: &[&str]| {
-        said.one(key).is_some_and(|value| {
-            !value.is_empty() && !harmless.contains(&value.to_ascii_lowercase().as_str())
-        })
-    };
-    let directives: [(&str, &[&str]); 5] = [
-        ("PKCS11Provider", &["none"]),
-        ("SecurityKeyProvider", &["internal"]),
-        ("KnownHostsCommand", &["none"]),
-        ("CanonicalizeHostname", &["no", "false"]),
-        ("ProxyUseFdpass", &["no", "false"]),
-    ];
-    let found = directives
-        .iter()
-        .find(|(name, harmless)| set(&name.to_ascii_lowercase(), harmless));
-    found.map(|(name, _)| (*name).to_owned())
 }

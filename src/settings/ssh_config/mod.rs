@@ -6,6 +6,7 @@
 
 mod ask;
 mod baseline;
+mod carried;
 mod command_line;
 pub mod effective;
 mod homes;

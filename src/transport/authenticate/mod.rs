@@ -100,6 +100,14 @@ impl Door<'_> {
         };
         let hash = match self.rsa_hash(&key).await {
             Ok(hash) => hash,
+            // ssh(1) would sign by SHA-1, where that is wished.
+            Err(why) if order.as_ssh && order.accepts(&key, None, false) => {
+                return Err(Error::Negotiate {
+                    host: self.endpoint.address.host.clone(),
+                    port: self.endpoint.address.port,
+                    why: why.to_owned(),
+                });
+            }
             Err(why) => {
                 refusal.unusable.push(format!("{}: {why}", name(identity)));
                 return Ok(Answer::Next);
@@ -225,14 +233,7 @@ impl Door<'_> {
         if matches!(ending, Some(Ending::NoMethods)) {
             return Ok(());
         }
-        let (goodbye, why) = Ending::words(ending);
-        Err(Error::Closed {
-            host: self.endpoint.address.host.clone(),
-            peer: self.peer,
-            why,
-            goodbye,
-            authenticated: false,
-        })
+        Err(Ending::error(ending, self.endpoint, self.peer, false))
     }
 
     /// The hash for RSA signatures; `None` for other keys. Errors: the server takes only SHA-1.
