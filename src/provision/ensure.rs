@@ -147,10 +147,15 @@ fn lock_of(context: &Context, site: &Site, prompt: &dyn Prompt) -> Result<Lock, 
     Ok(lock)
 }
 
-/// Removes what killed processes left unfinished in `~/.ssh` and in the folder of the records.
+/// Removes what killed processes left unfinished in `~/.ssh`, in the folder of the records
+/// and in that of what may be lost.
 /// Never fails.
 pub fn sweep(context: &Context) {
-    let folders = [context.ssh_directory(), context.records_directory()];
+    let folders = [
+        context.ssh_directory(),
+        context.records_directory(),
+        context.state_directory(),
+    ];
     for folder in folders.into_iter().flatten() {
         key_pair::sweep_drafts(&folder);
     }

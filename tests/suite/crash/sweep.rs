@@ -11,8 +11,8 @@ pub fn all() -> bool {
     std::env::var("CRASHES").is_ok_and(|value| value == "all")
 }
 
-/// The cases in the suite: `most` of them, drawn anew for each day of the sources (a fixed seed,
-/// or the number in `CRASHES`); every one with `CRASHES=all`.
+/// The cases to run: `most` of them, drawn by a fixed seed, or by the number in `CRASHES`; every
+/// one with `CRASHES=all`.
 pub fn drawn<T>(mut cases: Vec<T>, most: usize) -> Vec<T> {
     if all() {
         return cases;
