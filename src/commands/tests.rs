@@ -132,21 +132,21 @@ fn an_account_of_two_sites_needs_a_site() {
         accounts: Vec::new(),
     });
     for url in [CLOUD, CENTER] {
-        let line = format!("login both --with-token --site {url}");
+        let line = format!("login alice --with-token --site {url}");
         assert_eq!(call(&machine, &line, GOOD_TOKEN).result, 0);
     }
     for line in [
-        "use both --global",
-        "login both --with-token",
-        "logout both",
+        "use alice --global",
+        "login alice --with-token",
+        "logout alice",
         "logout",
     ] {
         assert_eq!(call(&machine, line, GOOD_TOKEN).result, 2, "{line}");
     }
-    let said = call(&machine, &format!("logout both --site {CENTER}"), "");
+    let said = call(&machine, &format!("logout alice --site {CENTER}"), "");
     assert_eq!(said.result, 0);
     assert_eq!(
-        call(&machine, "use both --global", "").result,
+        call(&machine, "use alice --global", "").result,
         0,
         "one is left"
     );

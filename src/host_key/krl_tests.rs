@@ -1,3 +1,4 @@
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -54,12 +55,11 @@ fn keys_and_certificates(folder: &Path) -> Vec<String> {
 /// What `RevokedHostKeys` does with a file's key or certificate.
 fn refused(list: &revoked::RevokedKeys, file: &Path) -> bool {
     let text = fs::read_to_string(file).expect("a file");
-    match Certificate::from_openssh(&text) {
-        Ok(certificate) => list.refuses_certificate(&certificate).is_some(),
-        Err(_) => {
-            let key = PublicKey::from_openssh(&text).expect("a key");
-            list.refuses(key.key_data()).is_some()
-        }
+    if let Ok(certificate) = Certificate::from_openssh(&text) {
+        list.refuses_certificate(&certificate).is_some()
+    } else {
+        let key = PublicKey::from_openssh(&text).expect("a key");
+        list.refuses(key.key_data()).is_some()
     }
 }
 
@@ -71,7 +71,7 @@ fn lists_mean_what_ssh_keygen_means_by_them() {
     let key = |name: &str| fs::read_to_string(folder.join(name)).expect("a key");
     let mut many = String::new();
     for serial in (2..200).step_by(2) {
-        many += &format!("serial: {serial}\n");
+        let _ = writeln!(many, "serial: {serial}");
     }
     for (specification, authority, why) in [
         (String::new(), None, "an empty list"),

@@ -120,10 +120,15 @@ pub fn superseded(
             .iter()
             .find(|key| key.fingerprint == record.fingerprint);
         plain_ssh::follow(context, &record.file, &new.file);
-        let fate = match key.map_or(Ok(()), |key| registry.remove(&user, &key.id)) {
+        let removed = key.map_or(Ok(()), |key| {
+            begun(context, record, || {
+                registry.remove(&user, &key.id).map_err(site_said)
+            })
+        });
+        let fate = match removed {
             Ok(()) => Fate::Aside(from_here(context, record)?),
-            Err(why) if may_not_delete(&why) => Fate::Left(why),
-            Err(error) => return Err(site_said(error)),
+            Err(Error::Site { error, .. }) if may_not_delete(&error) => Fate::Left(error),
+            Err(error) => return Err(error),
         };
         fates.push((record.clone(), fate));
     }

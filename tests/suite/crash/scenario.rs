@@ -35,7 +35,7 @@ pub const RENEWAL: Scenario = Scenario {
     name: "renewal",
     world: near_its_end,
     command: &["git", "ls-remote", "-q", URL],
-    after: rotated,
+    after: in_order,
 };
 
 /// A further key.
@@ -51,7 +51,7 @@ pub const ROTATE: Scenario = Scenario {
     name: "key rotate",
     world: served,
     command: &["git", "bitbucket", "key", "rotate", "--yes"],
-    after: rotated,
+    after: in_order,
 };
 
 /// The only key goes.
@@ -125,13 +125,4 @@ fn a_further_key(world: &World) -> Verdict {
     holds(after - before <= 1, || {
         format!("{before}, then {after} keys")
     })
-}
-
-/// The fetch goes on, and a rotation puts in order what is begun; no key is lost.
-fn rotated(world: &World) -> Verdict {
-    fetches(world)?;
-    let output = world.git_bitbucket(&["key", "rotate", "--yes"]);
-    holds(output.status == Some(0), || format!("again: {output}"))?;
-    fetches(world)?;
-    every_key_is_held(world)
 }

@@ -4,22 +4,29 @@ use super::{append, is_cured, served};
 
 #[test]
 fn settings_that_do_not_count_are_taken_away() {
-    for (line, text, why) in [
+    for (line, verdict, text, why) in [
         (
             "[bitbucket]\n\tacount = a@b.example\n",
+            "WARN",
             "a@b.example",
             "misspelt",
         ),
-        ("[bitbucket]\n\tkeyType = des\n", "des", "no such value"),
+        (
+            "[bitbucket]\n\tkeyType = des\n",
+            "FAIL",
+            "des",
+            "no such value",
+        ),
         (
             "[bitbucket \"https://bitbucket.org/*\"]\n\ttype = cloud\n",
+            "WARN",
             "cloud",
             "a pattern is no site",
         ),
     ] {
         let world = served();
         append(&world, "home/.gitconfig", line);
-        let next = is_cured(&world, &["--offline"], ("settings", "WARN", text));
+        let next = is_cured(&world, &["--offline"], ("settings", verdict, text));
         assert!(
             next.starts_with("git config --file ~/.gitconfig --unset-all "),
             "{why}: {next}"
