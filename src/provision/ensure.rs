@@ -197,24 +197,31 @@ fn locked(order: &Order<'_>, person: Option<&Person<'_>>, lock: Lock) -> Result<
     };
     let mut user = None;
     let desk = desk(order, registry.as_ref(), &mut user)?;
-    if let Some(made) = desk.finish_what_was_begun()? {
-        return Ok(made);
-    }
-    if order.further.is_none()
-        && let Some(record) = desk.adopt()?
-    {
-        return Ok(made(record));
-    }
-    match desk.make() {
-        // A kind of token that may not add keys.
-        Err(Error::Site {
-            error: bitbucket::Error::Forbidden { message },
-            ..
-        }) if person.is_some() => {
+    let result = match desk.finish_what_was_begun() {
+        Ok(Some(made)) => return Ok(made),
+        Ok(None) => {
+            if order.further.is_none()
+                && let Some(record) = desk.adopt()?
+            {
+                return Ok(made(record));
+            }
+            desk.make()
+        }
+        Err(error) => Err(error),
+    };
+    match result {
+        // A kind of token that may not add keys: a person may.
+        Err(
+            Error::Site {
+                error: bitbucket::Error::Forbidden { message },
+                ..
+            }
+            | Error::TokenMayNotAdd { message, .. },
+        ) if person.is_some() => {
             diagnostics::notice(&format!("the token may not register keys: {message}"));
             by_hand::make(order, ByHand(lock))
         }
-        made => made,
+        result => result,
     }
 }
 

@@ -7,6 +7,8 @@ use std::process::Command;
 use sandbox::{Permission, Sandbox, Visibility};
 
 use crate::support::{ALICE, Output, Running, Tls, World, run};
+use crate::terminal::Terminal;
+use expectrl::{Expect as _, Regex};
 
 /// Carol's password, which holds characters that a careless encoding would lose.
 pub const PASSWORD: &str = "pass word:ü";
@@ -285,6 +287,28 @@ fn the_host_key_that_the_site_told_is_shown_and_forgotten() {
         .succeeds();
     company.world.git_bitbucket(&["logout", "carol"]).succeeds();
     assert!(!company.records().contains(&fingerprint));
+}
+
+/// On a terminal git waits until somebody has added the key on the page.
+#[test]
+fn with_a_token_that_may_not_add_keys_a_person_on_a_terminal_is_waited_for() {
+    let company = Company::new();
+    company.set("provision", "auto");
+    let token = company.center.add_http_access_token("carol");
+    company.login(&token).succeeds();
+    let url = company.url("PROJ/tool.git");
+    // A pair that was begun without a terminal is the one that is shown.
+    company.world.git(&["ls-remote", &url]).fails_with(128);
+    let mut git = Terminal::start(&company.world, "git", &["ls-remote", &url]);
+    git.sees("the token may not register keys");
+    git.sees("/plugins/servlet/ssh/account/keys");
+    let key = git.0.expect(Regex(r"ssh-ed25519 [A-Za-z0-9+/=]+")).unwrap();
+    let key = String::from_utf8(key.get(0).unwrap().to_vec()).unwrap();
+    git.sees("waiting until the site accepts it");
+    company.center.add_key("carol", &key, "by hand");
+    let (text, status) = git.ends();
+    assert_eq!(status, 0, "{text}");
+    assert_eq!(company.keys(), 1);
 }
 
 /// A token says by itself whose it is: under another name it is no login.
