@@ -450,6 +450,30 @@ fn a_server_that_pretends_to_be_bitbucket_is_refused_whatever_is_wished() {
 }
 
 #[test]
+fn announced_keys_change_nothing_where_the_published_keys_speak() {
+    let folder = tempfile::tempdir().unwrap();
+    let second = folder.path().join("second");
+    new_key(&second, "ecdsa", "");
+    // The first key is the server's own: where one is named, the usual ones are not taken.
+    let server = Server::start_with(&[&format!("HostKey {}", second.display())]);
+    let known = server.path("known_hosts");
+    let mut call = server.call("true");
+    call.config.update_host_keys = Some("true".to_owned());
+    new_key(&server.path("old"), "ed25519", "");
+    let old = std::fs::read_to_string(server.path("old.pub")).unwrap();
+    let before = std::fs::read_to_string(&known).unwrap();
+    let before = format!("{before}[127.0.0.1]:{} {old}", server.port);
+    for published in [true, false] {
+        std::fs::write(&known, &before).unwrap();
+        call.endpoints[0].published = published;
+        assert!(call.run(b"").outcome.is_ok(), "its line lets it in");
+        let after = std::fs::read_to_string(&known).unwrap();
+        assert_eq!(after == before, published, "{after}");
+        assert_eq!(after.contains("ecdsa"), !published, "{after}");
+    }
+}
+
+#[test]
 fn a_server_that_is_no_openssh_is_served_too() {
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path().join("home");

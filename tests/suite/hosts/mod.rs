@@ -2,6 +2,7 @@
 //! same server, and what a caller sees of them (stdout, status, stderr, files, questions) is the
 //! same. Lines that begin with `hint: ` are ours alone and stand behind ssh's words.
 
+mod announced_keys;
 mod host_keys;
 mod identities;
 mod makers;
