@@ -8,17 +8,10 @@ use ssh_key::PublicKey;
 
 use super::entry::{Written, hashed};
 
-/// Appends a line for `name`, hashed where that is wished. Makes the file (0600) and its folder
-/// (0700) where they do not exist; a file whose last line has no end gets one first. Links are
-/// followed. One write.
+/// Appends a line for `name`, hashed where that is wished. Makes the file (0600) where it does not
+/// exist, not its folder; a file whose last line has no end gets one first. Links are followed. One write.
 /// The errors are the system's; nothing was written then.
 pub fn append(file: &Path, name: &str, key: &PublicKey, hash: bool) -> io::Result<()> {
-    if let Some(folder) = file
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-    {
-        make_private_folder(folder)?;
-    }
     let mut options = OpenOptions::new();
     options.read(true).append(true).create(true);
     #[cfg(unix)]
@@ -57,8 +50,10 @@ fn ends_in_a_line(file: &mut File) -> io::Result<bool> {
     Ok(last[0] == b'\n')
 }
 
-fn make_private_folder(folder: &Path) -> io::Result<()> {
-    if folder.is_dir() {
+/// Makes `folder` (0700), the home's `.ssh`, where `file` lies in it and it does not exist; ssh(1)
+/// makes no other one. The errors are the system's.
+pub fn make_folder(folder: &Path, file: &Path) -> io::Result<()> {
+    if !file.starts_with(folder) || folder.exists() {
         return Ok(());
     }
     let mut builder = std::fs::DirBuilder::new();
@@ -72,7 +67,7 @@ fn make_private_folder(folder: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::append;
+    use super::{append, make_folder};
     use crate::host_key::known_hosts::load;
     use crate::host_key::published;
 
@@ -94,6 +89,7 @@ mod tests {
             if let Some(text) = before {
                 std::fs::write(&file, text).expect("a file");
             }
+            make_folder(&directory.path().join(".ssh"), &file).expect(why);
             append(&file, "[h]:2222", key, hash).expect(why);
             let text = std::fs::read_to_string(&file).expect("a file");
             assert!(

@@ -11,7 +11,7 @@ use ssh_key::PublicKey;
 use super::Line;
 use super::entry::Entry;
 
-pub use super::append::append;
+pub use super::append::{append, make_folder};
 
 /// The texts of the files, in the order in which they are asked.
 #[derive(Debug, Clone, Default)]

@@ -7,7 +7,7 @@ use russh::keys::PublicKeyOrCertificate;
 use ssh_key::{Algorithm, HashAlg, PublicKey};
 
 use crate::context::Context;
-use crate::diagnostics::trace2;
+use crate::diagnostics::{self, trace2};
 use crate::host_key::known_hosts::{self, KnownHosts};
 use crate::host_key::revoked::{self, RevokedKeys};
 use crate::host_key::verify::{Question, verify, verify_certificate};
@@ -244,6 +244,12 @@ impl ServerKey {
         let Some(file) = &self.user_file else {
             return;
         };
+        if let Some(folder) = self.context.ssh_directory()
+            && let Err(error) = known_hosts::make_folder(&folder, file)
+        {
+            let (folder, why) = (folder.display(), diagnostics::system_words(&error));
+            tracing::error!("Could not create directory '{folder}' ({why}).");
+        }
         match known_hosts::append(file, &self.name, key, self.hash) {
             Ok(()) => tracing::warn!("{}", wording::added(&self.name, key)),
             Err(error) => {
