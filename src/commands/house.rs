@@ -19,6 +19,7 @@ use crate::git_connection::{listen, with_found_hosts};
 use crate::host_key::{KnownFrom, known_hosts, published};
 use crate::identity::{Account, AccountName, Managed, learned};
 use crate::prompt::Prompt;
+use crate::provision;
 use crate::provision::ensure::Further;
 use crate::provision::record::{self, Records, SshPlace};
 use crate::report;
@@ -257,7 +258,12 @@ impl Rooms for House<'_> {
         let further = Further { file: wish.file };
         Keys::new(self.context, site, &settings, &git_config)
             .make_further(account, prompt, further, wish.access, wish.supersedes)
-            .map_err(|failure| below(&report::connection::explain(&failure)))
+            .map_err(|failure| match failure {
+                Failure::Provision(provision::Error::NoToken { account }) => {
+                    Error::NotLoggedIn(format!("there is no API token for {}", account.name))
+                }
+                failure => below(&report::connection::explain(&failure)),
+            })
     }
 
     fn prove(&self, site: &Site, record: &Managed, prompt: &dyn Prompt) -> Result<(), Error> {

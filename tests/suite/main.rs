@@ -35,6 +35,7 @@ mod rooms;
 mod rotation;
 mod secrets;
 mod sessions;
+mod snapshots;
 mod ssh_config;
 mod support;
 mod terminal;
