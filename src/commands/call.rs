@@ -22,6 +22,8 @@ pub(super) struct Call<'a> {
     pub(super) input: &'a mut dyn Read,
     /// Whether `output` is a terminal that wants colour.
     pub(super) colour: bool,
+    /// The width of the terminal that `output` is. `None`: it is none, or does not say.
+    pub(super) columns: Option<usize>,
     /// What was asked for.
     pub(super) output: &'a mut dyn Write,
     /// Warnings and failures.

@@ -73,10 +73,23 @@ pub fn run(
         prompt: &*prompt,
         input,
         colour: status::wants_colour(context, std::io::stdout().is_terminal()),
+        columns: columns(),
         output,
         errors,
     };
     perform(&mut call, &verb)
+}
+
+/// The width of the terminal that standard output is.
+#[cfg(unix)]
+fn columns() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(rustix::stdio::stdout()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
+#[cfg(not(unix))]
+fn columns() -> Option<usize> {
+    None
 }
 
 /// `status`, `key list`: for git's log.

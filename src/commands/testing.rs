@@ -179,6 +179,7 @@ impl Machine {
             context: &self.context,
             rooms,
             colour: false,
+            columns: None,
             prompt,
             input: &mut input.as_bytes(),
             output: &mut output,

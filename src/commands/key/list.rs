@@ -21,7 +21,9 @@ pub(super) fn list(call: &mut Call<'_>, options: &KeyList) -> Result<(), Error> 
             return Ok(());
         }
         call.say(format!("{} on {}", meant.account, meant.account.site));
-        let text = table::text(&entries, call.context.clock.now());
+        // Two are taken by the margin.
+        let columns = call.columns.map(|columns| columns.saturating_sub(2));
+        let text = table::text(&entries, call.context.clock.now(), columns);
         for line in text.lines() {
             call.say(format!("  {line}"));
         }

@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 use crate::identity::Managed;
 use crate::provision::inventory::Entry;
 
-/// Aligned columns, the key of this machine marked with `*`.
-pub(super) fn text(entries: &[Entry], now: Timestamp) -> String {
+/// Aligned columns, the key of this machine marked with `*`. Where they do not fit into `columns`
+/// (`None`: nobody minds), each key has lines of its own.
+pub(super) fn text(entries: &[Entry], now: Timestamp, columns: Option<usize>) -> String {
     let rows: Vec<[String; 6]> = entries
         .iter()
         .map(|entry| {
@@ -33,6 +34,9 @@ pub(super) fn text(entries: &[Entry], now: Timestamp) -> String {
             *width = (*width).max(cell.chars().count());
         }
     }
+    if columns.is_some_and(|columns| widths.iter().sum::<usize>() + 2 * 5 > columns) {
+        return narrow(&rows, columns.unwrap_or_default());
+    }
     let mut text = String::new();
     for row in &rows {
         let cells: Vec<String> = row
@@ -42,6 +46,41 @@ pub(super) fn text(entries: &[Entry], now: Timestamp) -> String {
             .collect();
         text.push_str(cells.join("  ").trim_end());
         text.push('\n');
+    }
+    text
+}
+
+/// The label, below it the fingerprint, below it the rest, broken between words. A fingerprint is
+/// left whole, so that it can be pasted.
+fn narrow(rows: &[[String; 6]], columns: usize) -> String {
+    let mut text = String::new();
+    for [mark, label, fingerprint, standing, used, until] in rows {
+        let rest = [standing, used, until].map(String::as_str);
+        let rest: Vec<_> = rest.into_iter().filter(|cell| !cell.is_empty()).collect();
+        for (begin, cell) in [
+            (format!("{mark} "), label),
+            ("  ".to_owned(), fingerprint),
+            ("  ".to_owned(), &rest.join(", ")),
+        ] {
+            let mut line = begin;
+            let mut empty = true;
+            for word in cell.split_whitespace() {
+                let width = line.chars().count() + 1 + word.chars().count();
+                if !empty && width > columns {
+                    text.push_str(&line);
+                    text.push('\n');
+                    line = String::from("    ");
+                    empty = true;
+                }
+                if !empty {
+                    line.push(' ');
+                }
+                line.push_str(word);
+                empty = false;
+            }
+            text.push_str(&line);
+            text.push('\n');
+        }
     }
     text
 }
