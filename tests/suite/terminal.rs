@@ -1,5 +1,6 @@
 //! A person on a real terminal, in the middle of a git command.
 
+mod interrupted;
 mod narrow;
 mod waiting;
 

@@ -6,7 +6,7 @@
 mod commands;
 mod help;
 mod plain;
-mod statuses;
+pub(crate) mod statuses;
 
 use std::fmt::Write as _;
 use std::fs;

@@ -25,7 +25,7 @@ fn files(folder: &Path, all: &mut BTreeMap<String, Vec<u8>>) {
     }
 }
 
-fn everything(world: &World) -> (BTreeMap<String, Vec<u8>>, Vec<String>) {
+pub(crate) fn everything(world: &World) -> (BTreeMap<String, Vec<u8>>, Vec<String>) {
     let mut all = BTreeMap::new();
     files(&world.path("home"), &mut all);
     files(&world.path("work"), &mut all);
@@ -34,7 +34,7 @@ fn everything(world: &World) -> (BTreeMap<String, Vec<u8>>, Vec<String>) {
 }
 
 /// A machine on which each command that must ask has something to ask about.
-fn machine() -> World {
+pub(crate) fn machine() -> World {
     let mut world = World::new();
     let token = world.sandbox.add_token(ALICE, SCOPES_ALL);
     world.set("BITBUCKET_API_TOKEN", &token);
