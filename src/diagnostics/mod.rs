@@ -114,6 +114,17 @@ pub fn error(text: &str, kind: &str) {
     }
 }
 
+/// As [`error`], for a text of which only `end` is shown at FATAL.
+pub fn error_and_end(text: &str, end: &str, kind: &str) {
+    record_error(text, kind);
+    trace::write(text);
+    if level::shown(Level::Error) {
+        Sink::current().line(text);
+    } else if level::shown(Level::Fatal) {
+        Sink::current().line(end);
+    }
+}
+
 /// As [`error`], for a failure that somebody else shows.
 pub fn record_error(text: &str, kind: &str) {
     trace2::error(text, kind);

@@ -16,7 +16,17 @@ pub fn tell(failure: &Failure) -> u8 {
         transport::replay(&first.stdout, &first.stderr);
     }
     let told = explain(failure);
-    diagnostics::error(&told.to_string(), &diagnostics::trace2::kind_of(failure));
+    let kind = diagnostics::trace2::kind_of(failure);
+    // To ssh(1) all about a host key but the last line is an error, and only that one is fatal.
+    let inner = match failure {
+        Failure::Elsewhere(inner) => inner,
+        failure => failure,
+    };
+    if let Failure::Transport(error @ transport::Error::HostKey { .. }) = inner {
+        diagnostics::error_and_end(&told.to_string(), &error.to_string(), &kind);
+    } else {
+        diagnostics::error(&told.to_string(), &kind);
+    }
     told.status
 }
 

@@ -87,7 +87,9 @@ fn host_key(error: &Error, told: Explanation) -> Explanation {
                         key.to_openssh().unwrap_or_default().trim_end(),
                         file.display()
                     )),
-                None => told,
+                None => told.hint(
+                    "there is no UserKnownHostsFile: only hosts in GlobalKnownHostsFile are believed",
+                ),
             }
         }
         Verdict::Revoked {

@@ -45,6 +45,8 @@ pub(super) struct ServerKey {
     system_files: Vec<PathBuf>,
     /// Where a new key is written.
     user_file: Option<PathBuf>,
+    /// UserKnownHostsFile is `none`: ssh(1) takes no new key then, and asks nobody.
+    learns_nothing: bool,
     /// UpdateHostKeys, and HostKeyAlgorithms for it.
     updates: bool,
     algorithms: Option<Vec<String>>,
@@ -93,6 +95,7 @@ impl ServerKey {
             strict: config
                 .strict_host_key_checking
                 .unwrap_or(StrictHostKeyChecking::Ask),
+            learns_nothing: config.user_known_hosts.is_some() && user_file.is_none(),
             user_files: users,
             system_files: host_files::systems(config),
             user_file,
@@ -154,6 +157,7 @@ impl ServerKey {
                     _ => Trust::Known,
                 });
             }
+            Verdict::Unknown { .. } if self.learns_nothing => {}
             Verdict::Unknown { same_key } => match self.strict {
                 StrictHostKeyChecking::Yes => {}
                 StrictHostKeyChecking::AcceptNew | StrictHostKeyChecking::Off => {
@@ -175,10 +179,10 @@ impl ServerKey {
                 let file = self.user_file.clone().unwrap_or_default();
                 let text = wording::changed(&self.name, &key, offending, &file);
                 for line in text.lines() {
-                    tracing::warn!("{line}");
+                    tracing::error!("{line}");
                 }
                 for method in self.typed_methods {
-                    tracing::warn!(
+                    tracing::error!(
                         "{method} authentication is disabled to avoid man-in-the-middle attacks."
                     );
                 }
@@ -193,7 +197,7 @@ impl ServerKey {
             key: Box::new(key),
             verdict: Box::new(verdict),
             user_file: self.user_file.clone(),
-            strict: self.strict == StrictHostKeyChecking::Yes,
+            strict: self.strict == StrictHostKeyChecking::Yes && !self.learns_nothing,
         })
     }
 

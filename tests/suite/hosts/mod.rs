@@ -5,6 +5,7 @@
 mod announced_keys;
 mod host_keys;
 mod identities;
+mod known_hosts_files;
 mod makers;
 mod passwords;
 mod reaching;
