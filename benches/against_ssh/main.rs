@@ -51,7 +51,7 @@ fn main() {
     stage.compare(
         "the same, a server without hostkeys-00, ms",
         15,
-        &Call::of(forge, "git-upload-pack 'acme/site.git'"),
+        &Call::of(forge, "git-upload-pack 'acme/site.git'").with_git_user(),
         first_byte,
     );
     stage.compare(

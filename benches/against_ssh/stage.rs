@@ -18,6 +18,7 @@ const CLIENTS: [&str; 2] = ["/usr/bin/ssh", env!("CARGO_BIN_EXE_bitbucket-ssh")]
 
 /// What is asked of which server.
 pub struct Call {
+    host: String,
     port: u16,
     command: String,
     input: usize,
@@ -27,10 +28,17 @@ impl Call {
     /// A command for the server on this port of 127.0.0.1.
     pub fn of(port: u16, command: &str) -> Self {
         Self {
+            host: "127.0.0.1".to_owned(),
             port,
             command: command.to_owned(),
             input: 0,
         }
+    }
+
+    /// The same, logged in as `git`.
+    pub fn with_git_user(mut self) -> Self {
+        "git@127.0.0.1".clone_into(&mut self.host);
+        self
     }
 
     /// So many bytes for its stdin.
@@ -263,7 +271,8 @@ fn run(client: &str, home: &Path, call: &Call) -> Cost {
         .arg(call.input.to_string())
         .args([client, "-F"])
         .arg(home.join(".ssh/config"))
-        .args(["-p", &call.port.to_string(), "127.0.0.1", &call.command])
+        .args(["-p", &call.port.to_string()])
+        .args([&call.host, &call.command])
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("HOME", home)
