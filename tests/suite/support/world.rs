@@ -6,8 +6,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Once};
 
 use sandbox::{Permission, SCOPES_MINIMUM, Sandbox, Visibility};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use tempfile::TempDir;
 
 use super::process::{Output, run};
@@ -30,6 +33,7 @@ pub struct World {
 impl World {
     /// A fresh machine and a fresh site.
     pub fn new() -> Self {
+        signals_reach_children();
         let sandbox = Sandbox::start();
         sandbox.add_account(ALICE, "alice");
         sandbox.add_repository("acme/site", Visibility::Private);
@@ -171,4 +175,16 @@ fn search_path() -> OsString {
     let callers = std::env::var_os("PATH").unwrap_or_default();
     let callers = std::env::split_paths(&callers);
     std::env::join_paths(std::iter::once(programs.to_owned()).chain(callers)).unwrap()
+}
+
+/// Started in the background of a shell, the tests would hand on that Ctrl-C is ignored. What is
+/// handled and not ignored begins anew in a child (execve(2)).
+fn signals_reach_children() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        for signal in [SIGINT, SIGQUIT, SIGTERM, SIGHUP] {
+            let always = Arc::new(AtomicBool::new(true));
+            signal_hook::flag::register_conditional_default(signal, always).unwrap();
+        }
+    });
 }
