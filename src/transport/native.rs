@@ -5,6 +5,7 @@
 //! polled too seldom, and answers the questions that only the caller can answer.
 
 use std::path::PathBuf;
+use std::slice::Iter;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -51,14 +52,19 @@ pub fn run(session: Session<'_>) -> Result<Outcome, Error> {
 /// [`run`] between other streams.
 pub fn run_between(session: Session<'_>, streams: Streams) -> Result<Outcome, Error> {
     let _region = trace2::region("session", || session.user.clone());
+    to_the_end(conversation(session, streams))
+}
+
+/// Runs the work in a runtime of its own, on this thread.
+pub(super) fn to_the_end<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| local("cannot start the runtime", &error))?;
-    let outcome = runtime.block_on(conversation(session, streams));
+    let result = runtime.block_on(work);
     // A resolver or a read of stdin may be pending; nobody waits for it.
     runtime.shutdown_background();
-    outcome
+    result
 }
 
 pub(super) fn local(what: &str, error: &std::io::Error) -> Error {
@@ -121,6 +127,26 @@ pub(super) enum Failed {
     BeforeAuthentication(Error),
     /// Another try would end the same way.
     Final(Error),
+}
+
+impl Failed {
+    /// Waits for the next of the pauses, after which another try makes sense.
+    ///
+    /// # Errors
+    ///
+    /// Another try makes no sense, or all of them were made.
+    pub(super) async fn pause(self, pauses: &mut Iter<'_, Duration>) -> Result<(), Error> {
+        let error = match self {
+            Self::Final(error) => return Err(error),
+            Self::BeforeAuthentication(error) => error,
+        };
+        let Some(pause) = pauses.next() else {
+            return Err(error);
+        };
+        tracing::info!("{error}; trying again in {} ms", pause.as_millis());
+        tokio::time::sleep(*pause).await;
+        Ok(())
+    }
 }
 
 impl From<Error> for Failed {
@@ -217,14 +243,7 @@ impl Order {
         loop {
             match self.once(&mut ends).await {
                 Ok(outcome) => return Ok(outcome),
-                Err(Failed::Final(error)) => return Err(error),
-                Err(Failed::BeforeAuthentication(error)) => {
-                    let Some(pause) = pauses.next() else {
-                        return Err(error);
-                    };
-                    tracing::info!("{error}; trying again in {} ms", pause.as_millis());
-                    tokio::time::sleep(*pause).await;
-                }
+                Err(failed) => failed.pause(&mut pauses).await?,
             }
         }
     }

@@ -15,7 +15,7 @@ use crate::transport::client::Client;
 use crate::transport::desk::{Asker, Desk};
 use crate::transport::endpoint::{self, Road};
 use crate::transport::handshake::handshake;
-use crate::transport::native::{Failed, PAUSES, local};
+use crate::transport::native::{Failed, PAUSES, local, to_the_end};
 use crate::transport::server_key::ServerKey;
 use crate::transport::shared::Shared;
 use crate::transport::splice::Output;
@@ -58,14 +58,7 @@ pub struct Reached {
 ///
 /// As a session's, as far as one comes without a login.
 pub fn reach(search: Search<'_>) -> Result<Reached, Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| local("cannot start the runtime", &error))?;
-    let reached = runtime.block_on(search.run());
-    // A resolver may be pending; nobody waits for it.
-    runtime.shutdown_background();
-    reached
+    to_the_end(search.run())
 }
 
 impl Search<'_> {
@@ -87,16 +80,10 @@ impl Search<'_> {
     async fn patiently(&self, road: &Arc<Road>, asker: &Asker) -> Result<Reached, Error> {
         let mut pauses = PAUSES.iter();
         loop {
-            let error = match self.once(road, asker.clone()).await {
+            match self.once(road, asker.clone()).await {
                 Ok(reached) => return Ok(reached),
-                Err(Failed::Final(error)) => return Err(error),
-                Err(Failed::BeforeAuthentication(error)) => error,
-            };
-            let Some(pause) = pauses.next() else {
-                return Err(error);
-            };
-            tracing::info!("{error}; trying again in {} ms", pause.as_millis());
-            tokio::time::sleep(*pause).await;
+                Err(failed) => failed.pause(&mut pauses).await?,
+            }
         }
     }
 
