@@ -14,6 +14,7 @@ use super::{Error, owner};
 use crate::identity::{Holder, Offer, Rank};
 use crate::provision::plain_ssh::{self, HEAD, quoted};
 use crate::repository::{self, Site, SiteKind, SshHost};
+use crate::settings::private_directory;
 
 /// The second, where `~/.ssh/config` was made for the `Include` line.
 const MADE: &str = "# ~/.ssh/config was not there before.\n";
@@ -53,7 +54,7 @@ fn write(call: &mut Call<'_>, blocks: &str) -> Result<(), Error> {
     owner::check_home(call.context)?;
     let (own, config) = files(call)?;
     let folder = own.parent().unwrap_or(&own);
-    private_folder(folder).map_err(|why| Error::file(folder, why))?;
+    private_directory(folder).map_err(|why| Error::file(folder, why))?;
     let line = include_line(&own);
     let before = edit::read(&config)?;
     let earlier = edit::read(&own)?;
@@ -209,18 +210,6 @@ fn by_port(site: &Site) -> Vec<(u16, Vec<String>)> {
         }
     }
     found
-}
-
-#[cfg(unix)]
-fn private_folder(folder: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true).mode(0o700).create(folder)
-}
-
-#[cfg(not(unix))]
-fn private_folder(folder: &Path) -> std::io::Result<()> {
-    fs::create_dir_all(folder)
 }
 
 /// ssh refuses a configuration that others may write (readconf.c, `SSHCONF_CHECKPERM`).

@@ -2,13 +2,11 @@
 //! that was interrupted is finished there: at most ten seconds, once a day, and whatever comes of
 //! it the git command has been served.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
 use jiff::{Timestamp, ToSpan as _};
-use sha1::{Digest as _, Sha1};
 
 use crate::context::Context;
 use crate::diagnostics;
@@ -21,6 +19,7 @@ use crate::identity::{Identity, Managed, PassphrasePlace, State};
 use crate::prompt::Silent;
 use crate::provision::removal::{self, Fate};
 use crate::repository::Site;
+use crate::settings::state_file::short_name;
 use crate::settings::{GitConfig, Provision, Settings, SshConfig};
 use crate::transport::Endpoint;
 
@@ -110,11 +109,8 @@ enum Task {
 
 /// The file that says when it was last tried in vain (a renewal: when it was last begun).
 fn mark(context: &Context, record: &Managed) -> Option<PathBuf> {
-    let mut name = "renewal-".to_owned();
-    for byte in &Sha1::digest(record.fingerprint.as_bytes())[..8] {
-        let _ = write!(name, "{byte:02x}");
-    }
-    Some(context.state_directory()?.join(name))
+    let name = short_name(record.fingerprint.as_bytes());
+    Some(context.state_directory()?.join(format!("renewal-{name}")))
 }
 
 fn tried_today(mark: &Path, now: Timestamp) -> bool {

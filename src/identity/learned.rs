@@ -16,6 +16,7 @@ use crate::identity::key_pair::{new_draft, sweep_drafts};
 use crate::identity::owner::is_ours;
 use crate::identity::survey::Served;
 use crate::repository::{Direction, Repository, SshHost};
+use crate::settings::private_directory;
 
 /// The file's name.
 const FILE: &str = "learned.json";
@@ -216,7 +217,7 @@ fn change(context: &Context, apply: impl FnOnce(&mut Learned)) {
 /// time.
 fn write(path: &Path, before: &Learned, after: &Learned) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    make_private(folder)?;
+    private_directory(folder)?;
     let mut options = File::options();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
@@ -231,17 +232,6 @@ fn write(path: &Path, before: &Learned, after: &Learned) -> io::Result<()> {
     draft.write_all(&text)?;
     draft.persist(path).map_err(|error| error.error)?;
     Ok(())
-}
-
-fn make_private(folder: &Path) -> io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }
 
 fn read(path: &Path) -> Learned {

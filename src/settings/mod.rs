@@ -14,6 +14,7 @@ mod resolve;
 mod sites;
 pub mod ssh_config;
 mod stamp;
+pub mod state_file;
 mod url_match;
 mod values;
 
@@ -28,6 +29,7 @@ use crate::ssh_command::AddressFamily;
 pub use error::Error;
 pub use git_config::{GitConfig, HttpSettings};
 pub use lines::Lines;
+pub use paths::private_directory;
 
 /// The file a value of git config may come from, lowest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

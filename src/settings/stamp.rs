@@ -3,13 +3,10 @@
 //! Lies in the state directory and may be lost: then the program is asked again.
 
 use std::ffi::OsStr;
-use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use sha1::{Digest, Sha1};
-
+use super::state_file::{replace, short_name};
 use crate::context::Context;
 
 /// The answer of `program` to the question `topic`, from the state directory where the program's
@@ -32,7 +29,7 @@ pub fn kept(
     }
     let answer = ask()?;
     if let (Some(place), Some(key)) = (place, key)
-        && let Err(error) = keep(&place, &key, &answer)
+        && let Err(error) = replace(&place, format!("{key}\n{answer}").as_bytes())
     {
         tracing::debug!("{}: {error}", place.display());
     }
@@ -46,12 +43,8 @@ pub fn in_path(context: &Context, name: &str) -> Option<PathBuf> {
 }
 
 fn place(context: &Context, topic: &str, program: &Path) -> Option<PathBuf> {
-    let mut hash = Sha1::new();
-    hash.update(program.as_os_str().as_encoded_bytes());
-    let mut name = format!("{topic}-");
-    for byte in &hash.finalize()[..8] {
-        let _ = write!(name, "{byte:02x}");
-    }
+    let name = short_name(program.as_os_str().as_encoded_bytes());
+    let name = format!("{topic}-{name}");
     Some(context.state_directory()?.join("programs").join(name))
 }
 
@@ -65,15 +58,6 @@ fn key(program: &Path) -> Option<String> {
         changed.as_nanos(),
         crate::settings::paths::user_id(),
     ))
-}
-
-fn keep(place: &Path, key: &str, answer: &str) -> std::io::Result<()> {
-    let directory = place.parent().unwrap_or(Path::new("."));
-    crate::settings::paths::private_directory(directory)?;
-    let mut file = tempfile::NamedTempFile::new_in(directory)?;
-    write!(file, "{key}\n{answer}")?;
-    file.persist(place)?;
-    Ok(())
 }
 
 #[cfg(test)]

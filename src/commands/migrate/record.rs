@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::commands::Error;
 use crate::commands::setup::edit::{self, Splice};
 use crate::context::Context;
+use crate::settings::private_directory;
 
 /// In the order in which they were made.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -31,7 +32,7 @@ pub(super) struct Migrated {
 /// The records' folder, made (0700) where it is not there.
 pub(in crate::commands) fn folder(context: &Context) -> Result<PathBuf, Error> {
     let folder = context.records_directory().ok_or(Error::NoHome)?;
-    private_folder(&folder).map_err(|why| Error::file(&folder, why))?;
+    private_directory(&folder).map_err(|why| Error::file(&folder, why))?;
     Ok(folder)
 }
 
@@ -84,18 +85,4 @@ fn file(context: &Context) -> Result<PathBuf, Error> {
         .records_directory()
         .ok_or(Error::NoHome)?
         .join("migrate.json"))
-}
-
-#[cfg(unix)]
-fn private_folder(folder: &std::path::Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-}
-
-#[cfg(not(unix))]
-fn private_folder(folder: &std::path::Path) -> io::Result<()> {
-    fs::create_dir_all(folder)
 }

@@ -1,36 +1,31 @@
 //! Files for an ssh that this process has become: they lie in the state directory, named by what
 //! they hold, since nobody is left to remove them; old ones go when a new one comes.
 
-use std::fmt::Write as _;
-use std::io::{Error, Result, Write as _};
+use std::io::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sha1::{Digest as _, Sha1};
-
 use crate::context::Context;
+use crate::settings::state_file::{replace, short_name};
 
 /// A generated file that was not used for so long is nobody's.
 const OLD: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Keeps a text in a file that only the user can read. `kind`: the end of its name.
 pub(super) fn keep(context: &Context, kind: &str, text: &str) -> Result<PathBuf> {
-    keep_as(context, &format!("{}.{kind}", short(text)), text)
+    keep_as(
+        context,
+        &format!("{}.{kind}", short_name(text.as_bytes())),
+        text,
+    )
 }
 
 /// Keeps a text under a name that [`kept`] finds again.
 pub(super) fn keep_as(context: &Context, name: &str, text: &str) -> Result<PathBuf> {
     let folder = folder(context)?;
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(&folder)?;
     let file = folder.join(name);
     // Written anew also where it is there: that tells its age.
-    let mut draft = tempfile::NamedTempFile::new_in(&folder)?;
-    draft.write_all(text.as_bytes())?;
-    draft.persist(&file)?;
+    replace(&file, text.as_bytes())?;
     remove_old(&folder);
     Ok(file)
 }
@@ -38,15 +33,6 @@ pub(super) fn keep_as(context: &Context, name: &str, text: &str) -> Result<PathB
 /// What was kept under the name. `None`: nothing, or it is gone.
 pub(super) fn kept(context: &Context, name: &str) -> Option<String> {
     std::fs::read_to_string(folder(context).ok()?.join(name)).ok()
-}
-
-/// A short name for a text: the beginning of its SHA-1.
-pub(super) fn short(text: &str) -> String {
-    let mut name = String::new();
-    for byte in &Sha1::digest(text.as_bytes())[..8] {
-        let _ = write!(name, "{byte:02x}");
-    }
-    name
 }
 
 fn folder(context: &Context) -> Result<PathBuf> {

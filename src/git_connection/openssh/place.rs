@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use ssh_key::{HashAlg, PublicKey};
 
 use super::HandOver;
-use super::kept::{keep, keep_as, kept, short};
+use super::kept::{keep, keep_as, kept};
 use crate::git_connection::failure::Failure;
 use crate::host_key::{known_hosts, published};
+use crate::settings::state_file::short_name;
 use crate::transport::reach::{Reached, Search, reach};
 use crate::transport::{Endpoint, known_hosts_files};
 
@@ -96,7 +97,8 @@ impl HandOver<'_> {
         }
         let is_told =
             |key: &PublicKey| told.contains(&key.fingerprint(HashAlg::Sha256).to_string());
-        let file = format!("{}.host_key", short(&format!("{name} {}", told.join(" "))));
+        let about = format!("{name} {}", told.join(" "));
+        let file = format!("{}.host_key", short_name(about.as_bytes()));
         let seen = kept(self.context, &file).and_then(|text| PublicKey::from_openssh(&text).ok());
         let key = match seen.filter(&is_told) {
             Some(key) => Some(key),

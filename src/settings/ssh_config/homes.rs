@@ -134,14 +134,15 @@ impl Relocated {
             for word in words(rest) {
                 let pattern = include::pattern(&word, kind, &self.home);
                 changed |= pattern != Path::new(&word);
-                for file in matching(&pattern) {
+                let named = matching(&pattern);
+                if named.is_empty() {
+                    files.push(pattern);
+                }
+                for file in named {
                     check(&file, kind)?;
                     let copy = self.relocate(&file, kind, depth + 1)?;
                     changed |= copy != file;
                     files.push(copy);
-                }
-                if matching(&pattern).is_empty() {
-                    files.push(pattern);
                 }
             }
             let files: Vec<_> = files.iter().map(|file| quoted(file)).collect();

@@ -7,17 +7,16 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
-use sha1::{Digest, Sha1};
 
 use super::include::{self, DEEPEST, Kind};
 use super::{Files, SYSTEM_FILE};
 use crate::context::Context;
+use crate::settings::state_file::short_name;
 use crate::settings::{Error, paths};
 use crate::ssh_command::Request;
 
@@ -91,11 +90,8 @@ pub fn answer(
 }
 
 fn place(context: &Context, call: &str) -> Option<PathBuf> {
-    let mut name = String::new();
-    for byte in &Sha1::digest(call.as_bytes())[..12] {
-        let _ = write!(name, "{byte:02x}");
-    }
-    Some(context.state_directory()?.join("ssh-config").join(name))
+    let folder = context.state_directory()?.join("ssh-config");
+    Some(folder.join(short_name(call.as_bytes())))
 }
 
 fn may_be_written_down(request: &Request) -> bool {
