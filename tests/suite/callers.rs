@@ -215,17 +215,7 @@ fn who_may_only_read_is_told_so_at_a_push() {
 fn git_lfs_asks_for_the_pure_protocol_and_goes_on_without_it() {
     let world = World::new();
     world.git(&["clone", "-q", URL]).succeeds();
-    let site = |arguments: &[&str]| {
-        let mut all = vec!["-C", "site"];
-        all.extend(arguments);
-        world.git(&all)
-    };
-    site(&["lfs", "install", "--local"]).succeeds();
-    site(&["lfs", "track", "*.bin"]).succeeds();
-    std::fs::write(world.path("work/site/some.bin"), [7; 4096]).unwrap();
-    site(&["add", "-A"]).succeeds();
-    site(&["commit", "-qm", "Some"]).succeeds();
-    site(&["push", "-q", "origin", "main"]).succeeds();
+    world.push_by_lfs("some.bin", &[7; 4096]);
     let commands = world.sandbox.commands();
     let position = |beginning: &str| {
         commands

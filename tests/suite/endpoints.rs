@@ -8,18 +8,6 @@ use sandbox::{RestFault, SshFault};
 use crate::support::{ALICE, Running, World};
 
 const URL: &str = "git@bitbucket.org:acme/site.git";
-const SSH_HOST: &str = "bitbucket.https://bitbucket.org.sshHost";
-
-/// Puts these places in front of the sandbox's own.
-fn in_front(world: &World, places: &[String]) {
-    world
-        .git(&["config", "--global", "--unset-all", SSH_HOST])
-        .succeeds();
-    for place in places {
-        world.configure(SSH_HOST, place);
-    }
-    world.configure(SSH_HOST, &world.sandbox.ssh_host());
-}
 
 /// A file of bytes that do not compress, committed and pushed.
 fn push_a_large_file(world: &World) {
@@ -49,7 +37,7 @@ fn an_endpoint_that_accepts_and_says_nothing_is_passed_by() {
     let world = World::new();
     // The kernel accepts for it; nobody ever speaks.
     let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    in_front(&world, &[silent.local_addr().unwrap().to_string()]);
+    world.put_in_front(&[silent.local_addr().unwrap().to_string()]);
     world.git(&["clone", "-q", URL]).succeeds();
     assert_eq!(world.sandbox.connections().len(), 1, "the second served");
     assert_eq!(world.sandbox.keys(ALICE).len(), 1);
@@ -67,7 +55,7 @@ fn an_endpoint_that_accepts_and_says_nothing_is_passed_by() {
 fn an_endpoint_that_resets_is_passed_by() {
     let world = World::new();
     let reset = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    in_front(&world, &[reset.local_addr().unwrap().to_string()]);
+    world.put_in_front(&[reset.local_addr().unwrap().to_string()]);
     // Every connection is closed as soon as it is there, as long as the tests run.
     std::thread::spawn(move || {
         while let Ok((stream, _)) = reset.accept() {

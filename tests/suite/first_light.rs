@@ -225,18 +225,8 @@ fn submodules_and_parallel_clones_make_one_key() {
 fn large_files_go_by_git_lfs() {
     let world = World::new();
     world.git(&["clone", "-q", URL]).succeeds();
-    let site = |arguments: &[&str]| {
-        let mut all = vec!["-C", "site"];
-        all.extend(arguments);
-        world.git(&all)
-    };
-    site(&["lfs", "install", "--local"]).succeeds();
-    site(&["lfs", "track", "*.bin"]).succeeds();
     let content: Vec<u8> = (0..200_000u32).flat_map(u32::to_le_bytes).collect();
-    std::fs::write(world.path("work/site/large.bin"), &content).unwrap();
-    site(&["add", "-A"]).succeeds();
-    site(&["commit", "-qm", "Large"]).succeeds();
-    site(&["push", "-q", "origin", "main"]).succeeds();
+    world.push_by_lfs("large.bin", &content);
     world.git(&["clone", "-q", URL, "copy"]).succeeds();
     world
         .git(&["-C", "copy", "lfs", "install", "--local"])

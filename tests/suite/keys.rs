@@ -1,19 +1,10 @@
 //! `git bitbucket key …`: each verb, and what undoes it.
 
-use sandbox::{SCOPES_ALL, SCOPES_MINIMUM};
+use sandbox::SCOPES_MINIMUM;
 
 use crate::support::{ALICE, Agent, World};
 
 const URL: &str = "git@bitbucket.org:acme/site.git";
-
-/// Alice with a key that was made on the way, and a token that may do everything.
-fn world() -> World {
-    let mut world = World::new();
-    let token = world.sandbox.add_token(ALICE, SCOPES_ALL);
-    world.set("BITBUCKET_API_TOKEN", &token);
-    world.git(&["ls-remote", "-q", URL]).succeeds();
-    world
-}
 
 fn listed(world: &World) -> Vec<serde_json::Value> {
     let output = world.git_bitbucket(&["key", "list", "--json"]).succeeds();
@@ -34,7 +25,7 @@ fn last_login(world: &World) -> String {
 
 #[test]
 fn the_list_shows_keys_there_beside_keys_here() {
-    let world = world();
+    let world = World::with_a_key();
     let foreign = world.make_key("foreign", "");
     world.sandbox.add_key(ALICE, &foreign, "my old laptop");
     let list = listed(&world);
@@ -69,7 +60,7 @@ fn the_list_shows_keys_there_beside_keys_here() {
 
 #[test]
 fn a_further_key_takes_the_place_and_revoke_takes_it_back() {
-    let world = world();
+    let world = World::with_a_key();
     let first = fingerprint(&world, 0);
     let made = world
         .git_bitbucket(&["key", "new", "--type", "ecdsa", "--expires", "30"])
@@ -110,7 +101,7 @@ fn a_further_key_takes_the_place_and_revoke_takes_it_back() {
 
 #[test]
 fn the_hint_of_a_missing_identity_file_works_when_pasted() {
-    let world = world();
+    let world = World::with_a_key();
     let file = world
         .path("home/.ssh/wanted")
         .to_string_lossy()
@@ -129,7 +120,7 @@ fn the_hint_of_a_missing_identity_file_works_when_pasted() {
 
 #[test]
 fn an_existing_public_key_is_registered_once() {
-    let world = world();
+    let world = World::with_a_key();
     world.make_key("laptop", "");
     let file = world
         .path("home/.ssh/laptop.pub")
@@ -150,7 +141,7 @@ fn an_existing_public_key_is_registered_once() {
 
 #[test]
 fn the_agent_gets_our_keys_and_loses_only_them() {
-    let mut world = world();
+    let mut world = World::with_a_key();
     let agent = Agent::start(&mut world);
     world.make_key("own", "");
     agent.add(&world, "own");
@@ -171,7 +162,7 @@ fn the_agent_gets_our_keys_and_loses_only_them() {
 
 #[test]
 fn rotation_proves_the_new_key_before_the_old_one_goes() {
-    let mut world = world();
+    let mut world = World::with_a_key();
     let first = fingerprint(&world, 0);
     world
         .git_bitbucket(&["key", "rotate", "--dry-run"])
@@ -215,7 +206,7 @@ fn rotation_proves_the_new_key_before_the_old_one_goes() {
 
 #[test]
 fn a_key_that_was_only_begun_is_never_taken_for_an_old_one() {
-    let world = world();
+    let world = World::with_a_key();
     let records = world.path("home/.ssh/bitbucket-ssh/records.json");
     let text = std::fs::read_to_string(&records).unwrap();
     let begun = text.replace("\"proved\"", "\"pending\"");
@@ -230,7 +221,7 @@ fn a_key_that_was_only_begun_is_never_taken_for_an_old_one() {
 
 #[test]
 fn a_compromised_key_is_replaced_first() {
-    let world = world();
+    let world = World::with_a_key();
     let first = fingerprint(&world, 0);
     world
         .git_bitbucket(&["key", "revoke", "--compromised", &first])
@@ -248,7 +239,7 @@ fn a_compromised_key_is_replaced_first() {
 
 #[test]
 fn prune_offers_only_what_nobody_holds() {
-    let world = world();
+    let world = World::with_a_key();
     let foreign = world.make_key("foreign", "");
     world
         .sandbox

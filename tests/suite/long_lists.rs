@@ -4,8 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sandbox::{Permission, SCOPES_MINIMUM, Sandbox};
 
+use crate::choice::log_in;
 use crate::data_center::{Company, PASSWORD};
-use crate::support::{ALICE, Running, World};
+use crate::support::{ALICE, World};
 
 const URL: &str = "git@bitbucket.org:acme/site.git";
 
@@ -84,10 +85,7 @@ fn fifty_accounts_are_listed_and_the_right_one_goes() {
         let line = format!("ssh-ed25519 {}", STANDARD.encode(blob));
         world.sandbox.add_key(&account, &line, &account);
         let token = world.sandbox.add_token(&account, SCOPES_MINIMUM);
-        let mut login = world.command("git");
-        login.args(["bitbucket", "login", &account, "--with-token"]);
-        login.args(["--store", "file"]);
-        Running::start(login, token.into_bytes()).wait().succeeds();
+        log_in(&world, &account, &token);
     }
     let list = world.git_bitbucket(&["key", "list", "--json"]).succeeds();
     let list: serde_json::Value = serde_json::from_str(&list.stdout()).unwrap();

@@ -6,19 +6,11 @@ use std::time::Duration;
 use rustix::process::Signal;
 use sandbox::{Permission, RestFault, SCOPES_ALL, SCOPES_MINIMUM};
 
+use crate::choice::log_in;
 use crate::support::{ALICE, Running, World, run};
 
 const URL: &str = "git@bitbucket.org:acme/site.git";
 const ROTATE: [&str; 3] = ["key", "rotate", "--yes"];
-
-/// Alice with a key that was made on the way, and a token that may do everything.
-fn world() -> World {
-    let mut world = World::new();
-    let token = world.sandbox.add_token(ALICE, SCOPES_ALL);
-    world.set("BITBUCKET_API_TOKEN", &token);
-    world.git(&["ls-remote", "-q", URL]).succeeds();
-    world
-}
 
 /// One key on the site, it goes, and nothing else lies here but what was moved aside.
 fn is_in_order(world: &World, why: &str) {
@@ -71,7 +63,7 @@ fn a_kill_at_any_system_call_is_put_right_by_the_next_run() {
     let mut kills = 0;
     for (kind, call) in calls.into_iter().enumerate() {
         for (round, number) in numbers.into_iter().enumerate() {
-            let world = world();
+            let world = World::with_a_key();
             let inject = format!("inject={call}:signal=KILL:when={number}");
             let mut traced = world.command("strace");
             traced
@@ -100,7 +92,7 @@ fn a_kill_at_any_system_call_is_put_right_by_the_next_run() {
 fn a_kill_at_any_moment_is_put_right_whatever_the_site_does() {
     let mut random = fastrand::Rng::with_seed(2027);
     for round in 0..40 {
-        let world = world();
+        let world = World::with_a_key();
         let faults = world.sandbox.faults();
         match round % 4 {
             1 => faults.rest("POST", "ssh-keys", RestFault::ErrorAfter, 1),
@@ -121,7 +113,7 @@ fn a_kill_at_any_moment_is_put_right_whatever_the_site_does() {
 /// Whoever is second takes the key that the first has made.
 #[test]
 fn rotations_side_by_side_make_one_key() {
-    let world = world();
+    let world = World::with_a_key();
     let first = world.sandbox.keys(ALICE)[0].fingerprint.clone();
     let all: Vec<_> = (0..4)
         .map(|_| Running::start(rotate(&world), Vec::new()))
@@ -136,7 +128,7 @@ fn rotations_side_by_side_make_one_key() {
 /// Two homes, one account: each replaces its own key and leaves the other's.
 #[test]
 fn two_machines_leave_each_other_s_keys() {
-    let mut one = world();
+    let mut one = World::with_a_key();
     let home = one.path("home");
     let other = one.path("other");
     std::fs::create_dir_all(other.join(".ssh")).unwrap();
@@ -175,19 +167,14 @@ fn two_machines_leave_each_other_s_keys() {
 /// A no for one account, or a site that says no, is no end for the others.
 #[test]
 fn several_accounts_are_rotated_one_by_one() {
-    let mut world = world();
+    let mut world = World::with_a_key();
     let bob = "bob@example.com";
     world.sandbox.add_account(bob, "bob");
     world
         .sandbox
         .grant(bob, "acme/site", Some(Permission::Read));
     let token = world.sandbox.add_token(bob, SCOPES_ALL);
-    let mut login = world.command("git");
-    login.args(["bitbucket", "login", bob, "--with-token", "--store", "file"]);
-    login.args(["--site", "https://bitbucket.org"]);
-    Running::start(login, format!("{token}\n").into_bytes())
-        .wait()
-        .succeeds();
+    log_in(&world, bob, &token);
     world
         .git_bitbucket(&["key", "new", "--account", bob])
         .succeeds();

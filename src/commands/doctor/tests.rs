@@ -286,6 +286,15 @@ fn permissions_and_a_missing_public_half_are_put_right() {
     finds(&machine, "key-permissions", "OK 0600");
 }
 
+/// `doctor --fix --yes --offline`.
+const FIX: Doctor = Doctor {
+    target: None,
+    json: false,
+    offline: true,
+    fix: true,
+    yes: true,
+};
+
 /// The RSA key that Bitbucket withdrew in 2023, as it stood in everybody's known_hosts.
 const WITHDRAWN: &str = "ssh-rsa AAAAB3NzaC1yc2EAAAABIwAAAQEAubiN81eDcafrgMeLzaFPsw2kNvEcqTKl/VqLat/MaB33pZy0y3rJZtnqwR2qOOvbwKZYKiEO1O6VqNEBxKvJJelCq0dTXWT5pbO2gDXC6h6QDXCaHo6pOHGPUy+YBaGQRGuSusMEASYiWunYN0vCAI8QaXnWMXNMdFP3jHAJH0eDsoiGnLPBlBp4TNm6rYI74nMzgz3B9IikW4WVK+dc8KZJZWYjAuORU3jc1c/NPskD2ASinf8v3xnfXeukU0sJ5N6m5E8VLjObPEO+mN2t/FZTMZLiFqPWc/ALSqnMnnhwrNi2rbfg/rd/IpL8Le3pSBne8+seeFVBoGqzHM9yXw==";
 
@@ -302,13 +311,7 @@ fn a_withdrawn_host_key_is_found_and_taken_away() {
         "host-keys-revoked",
         "FAIL the line trusts a key that Bitbucket withdrew in 2023",
     );
-    let yes = Doctor {
-        fix: true,
-        yes: true,
-        offline: true,
-        ..Doctor::default()
-    };
-    let said = machine.really(&Silent, |call| doctor(call, &yes));
+    let said = machine.really(&Silent, |call| doctor(call, &FIX));
     assert!(
         said.errors
             .contains("remove the withdrawn host key of bitbucket.org"),
@@ -336,15 +339,9 @@ fn known_hosts_is_compared_with_the_published_keys() {
         "host-keys",
         "WARN 2 of the 3 published keys are not in known_hosts",
     );
-    let yes = Doctor {
-        fix: true,
-        yes: true,
-        offline: true,
-        ..Doctor::default()
-    };
     assert!(
         machine
-            .really(&Silent, |call| doctor(call, &yes))
+            .really(&Silent, |call| doctor(call, &FIX))
             .result
             .unwrap()
     );
@@ -455,13 +452,7 @@ fn leftovers_are_found_and_taken_away() {
         "leftovers",
         "WARN a key pair was begun and never placed",
     );
-    let yes = Doctor {
-        fix: true,
-        yes: true,
-        offline: true,
-        ..Doctor::default()
-    };
-    let said = machine.really(&Silent, |call| doctor(call, &yes));
+    let said = machine.really(&Silent, |call| doctor(call, &FIX));
     assert!(said.result.unwrap(), "{}", said.output);
     finds(&machine, "leftovers", "OK ");
     assert!(!machine.path("home/.ssh/.bitbucket-ssh-abc").exists());

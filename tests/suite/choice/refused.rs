@@ -148,19 +148,6 @@ fn a_key_can_expire_again_and_again() {
     }
 }
 
-/// As if the account's key had been made 99 days ago, with one day left.
-fn age(world: &World) {
-    let end = Timestamp::now() + 24.hours();
-    world.sandbox.set_expiry(ALICE, Some(end));
-    let file = world.path("home/.ssh/bitbucket-ssh/records.json");
-    let mut records: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-    let record = &mut records["identities"][0];
-    record["created"] = (end - (100 * 24).hours()).to_string().into();
-    record["expires"] = end.to_string().into();
-    std::fs::write(&file, serde_json::to_vec(&records).unwrap()).unwrap();
-}
-
 #[test]
 fn a_key_near_its_end_is_renewed_and_the_old_one_goes_if_the_token_may_delete() {
     for (scopes, left) in [(SCOPES_ALL, 1), (SCOPES_MINIMUM, 2)] {
@@ -174,7 +161,7 @@ fn a_key_near_its_end_is_renewed_and_the_old_one_goes_if_the_token_may_delete() 
         world.git(&["ls-remote", SITE]).succeeds();
         assert_eq!(world.sandbox.requests().len(), before, "not due");
         let old = world.sandbox.keys(ALICE).remove(0);
-        age(&world);
+        world.age_the_key();
         world.git(&["ls-remote", SITE]).succeeds();
         let keys = world.sandbox.keys(ALICE);
         assert_eq!(keys.len(), left);
@@ -197,7 +184,7 @@ fn a_renewal_that_is_killed_is_finished_by_the_next_fetch() {
         let token = world.sandbox.add_token(ALICE, SCOPES_ALL);
         world.set("BITBUCKET_API_TOKEN", &token);
         world.git(&["ls-remote", SITE]).succeeds();
-        age(&world);
+        world.age_the_key();
         let mut session = world.command(env!("CARGO_BIN_EXE_bitbucket-ssh"));
         session.args(["git@bitbucket.org", &advertise(SITE)]);
         let running = Running::start(session, b"0000".to_vec());
@@ -216,7 +203,7 @@ fn a_renewal_that_is_killed_is_finished_by_the_next_fetch() {
 #[test]
 fn a_renewal_that_fails_fails_no_fetch_and_is_not_tried_again_that_day() {
     let world = served();
-    age(&world);
+    world.age_the_key();
     let fault = RestFault::DropBefore;
     world.sandbox.faults().rest("", "", fault, 100);
     let output = world.git(&["ls-remote", SITE]).succeeds();

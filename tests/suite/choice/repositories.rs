@@ -43,6 +43,11 @@ fn goes(world: &World, arguments: &[&str]) -> Vec<String> {
     who
 }
 
+/// `git …` in the clone `open`.
+fn inside_open(world: &World, arguments: &[&str]) {
+    world.git(&[&["-C", "open"], arguments].concat()).succeeds();
+}
+
 #[test]
 fn url_rules_match_labels_paths_and_ports_as_git_s_do() {
     let world = open_world();
@@ -164,10 +169,7 @@ fn several_identity_files_go_in_order_and_the_one_that_served_goes_first() {
 fn a_remote_is_known_by_what_its_url_becomes() {
     let world = open_world();
     cloned(&world, "open");
-    let inside = |arguments: &[&str]| {
-        let all = [&["-C", "open"], arguments].concat();
-        world.git(&all).succeeds();
-    };
+    let inside = |arguments: &[&str]| inside_open(&world, arguments);
     inside(&["config", "bitbucket.account", BOB]);
     let fetch = ["-C", "open", "fetch", "-q"];
     global(&world, "[url \"git@bitbucket.org:\"]\n\tinsteadOf = bb:\n");
@@ -202,10 +204,7 @@ fn a_remote_is_known_by_what_its_url_becomes() {
 fn worktrees_and_includes_see_their_own_values() {
     let world = open_world();
     cloned(&world, "open");
-    let inside = |arguments: &[&str]| {
-        let all = [&["-C", "open"], arguments].concat();
-        world.git(&all).succeeds();
-    };
+    let inside = |arguments: &[&str]| inside_open(&world, arguments);
     inside(&["worktree", "add", "-q", "../tree", "-b", "tree"]);
     inside(&["config", "extensions.worktreeConfig", "true"]);
     world
@@ -275,10 +274,7 @@ fn worktrees_and_includes_see_their_own_values() {
 fn a_submodule_is_a_repository_of_its_own() {
     let world = open_world();
     cloned(&world, "open");
-    let inside = |arguments: &[&str]| {
-        let all = [&["-C", "open"], arguments].concat();
-        world.git(&all).succeeds();
-    };
+    let inside = |arguments: &[&str]| inside_open(&world, arguments);
     // The outer repository's word is about its own remotes.
     inside(&["config", "bitbucket.account", BOB]);
     let part = "git@bitbucket.org:acme/part.git";

@@ -1,8 +1,5 @@
 //! What the program does when it is struck, and what must hold afterwards.
 
-use jiff::{Timestamp, ToSpan as _};
-use sandbox::SCOPES_ALL;
-
 use super::URL;
 use super::aftermath::{Verdict, every_key_is_held, fetches, holds, in_order};
 use super::calls::Call;
@@ -41,7 +38,7 @@ pub const RENEWAL: Scenario = Scenario {
 /// A further key.
 pub const NEW: Scenario = Scenario {
     name: "key new",
-    world: served,
+    world: World::with_a_key,
     command: &["git", "bitbucket", "key", "new"],
     after: a_further_key,
 };
@@ -49,7 +46,7 @@ pub const NEW: Scenario = Scenario {
 /// A new key in the place of the old one.
 pub const ROTATE: Scenario = Scenario {
     name: "key rotate",
-    world: served,
+    world: World::with_a_key,
     command: &["git", "bitbucket", "key", "rotate", "--yes"],
     after: in_order,
 };
@@ -57,7 +54,7 @@ pub const ROTATE: Scenario = Scenario {
 /// The only key goes.
 pub const REVOKE: Scenario = Scenario {
     name: "key revoke",
-    world: served,
+    world: World::with_a_key,
     command: &[
         "sh",
         "-c",
@@ -87,28 +84,11 @@ impl Scenario {
     }
 }
 
-/// A machine whose key was made on the way, and a token that may do everything.
-fn served() -> World {
-    let mut world = World::new();
-    let token = world.sandbox.add_token(ALICE, SCOPES_ALL);
-    world.set("BITBUCKET_API_TOKEN", &token);
-    world.git(&["ls-remote", "-q", URL]).succeeds();
-    world
-}
-
 /// As if the key had been made 99 days ago, with one day left.
 fn near_its_end() -> World {
-    let world = served();
+    let world = World::with_a_key();
     world.configure("bitbucket.keyLifetime", "100d");
-    let end = Timestamp::now() + 24.hours();
-    world.sandbox.set_expiry(ALICE, Some(end));
-    let file = world.path("home/.ssh/bitbucket-ssh/records.json");
-    let mut records: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-    let record = &mut records["identities"][0];
-    record["created"] = (end - (100 * 24).hours()).to_string().into();
-    record["expires"] = end.to_string().into();
-    std::fs::write(&file, serde_json::to_vec(&records).unwrap()).unwrap();
+    world.age_the_key();
     world
 }
 

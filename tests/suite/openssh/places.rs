@@ -8,20 +8,8 @@ use sandbox::SshFault;
 use super::{by_openssh, last};
 use crate::choice::{SITE, advertise, ask, count, with_keys};
 use crate::data_center::{Company, PASSWORD};
-use crate::support::World;
 
 const SSH_HOST: &str = "bitbucket.https://bitbucket.org.sshHost";
-
-/// These places stand in front of the site's own.
-fn in_front(world: &World, places: &[String]) {
-    world
-        .git(&["config", "--global", "--unset-all", SSH_HOST])
-        .succeeds();
-    for place in places {
-        world.configure(SSH_HOST, place);
-    }
-    world.configure(SSH_HOST, &world.sandbox.ssh_host());
-}
 
 /// A place of loopback where nobody listens.
 fn closed() -> String {
@@ -39,7 +27,7 @@ fn every_place_of_the_site_is_tried_and_the_one_that_answered_goes_first() {
     with_keys(&world);
     let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let places = [closed(), silent.local_addr().unwrap().to_string()];
-    in_front(&world, &places);
+    world.put_in_front(&places);
     let words = ["-v", "git@bitbucket.org", &advertise(SITE)];
     let output = ask(&world, &words).succeeds();
     assert!(last(&world).client.contains("OpenSSH"), "{output}");
@@ -87,7 +75,7 @@ fn behind_a_proxy_that_names_the_host_the_places_are_tried_in_turn() {
     let world = by_openssh();
     with_keys(&world);
     let place = closed();
-    in_front(&world, std::slice::from_ref(&place));
+    world.put_in_front(std::slice::from_ref(&place));
     // bash opens the connection; the arguments are the endpoint's. What reads from it is not
     // ended with it.
     let proxy = world.path("tmp/proxy");

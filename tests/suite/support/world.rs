@@ -9,7 +9,8 @@ use std::process::Command;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Once};
 
-use sandbox::{Permission, SCOPES_MINIMUM, Sandbox, Visibility};
+use jiff::{Timestamp, ToSpan as _};
+use sandbox::{Permission, SCOPES_ALL, SCOPES_MINIMUM, Sandbox, Visibility};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use tempfile::TempDir;
 
@@ -61,6 +62,57 @@ impl World {
         world.set("BITBUCKET_EMAIL", ALICE);
         world.set("BITBUCKET_API_TOKEN", &token);
         world
+    }
+
+    /// A fresh machine on which [`ALICE`]'s key was made on the way, with a token that may do
+    /// everything.
+    pub fn with_a_key() -> Self {
+        let mut world = Self::new();
+        let token = world.sandbox.add_token(ALICE, SCOPES_ALL);
+        world.set("BITBUCKET_API_TOKEN", &token);
+        world
+            .git(&["ls-remote", "-q", "git@bitbucket.org:acme/site.git"])
+            .succeeds();
+        world
+    }
+
+    /// As if [`ALICE`]'s key had been made 99 days ago, with one day left.
+    pub fn age_the_key(&self) {
+        let end = Timestamp::now() + 24.hours();
+        self.sandbox.set_expiry(ALICE, Some(end));
+        let file = self.path("home/.ssh/bitbucket-ssh/records.json");
+        let mut records: serde_json::Value =
+            serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        let record = &mut records["identities"][0];
+        record["created"] = (end - (100 * 24).hours()).to_string().into();
+        record["expires"] = end.to_string().into();
+        fs::write(&file, serde_json::to_vec(&records).unwrap()).unwrap();
+    }
+
+    /// Puts these SSH places in front of the sandbox's own.
+    pub fn put_in_front(&self, places: &[String]) {
+        let key = "bitbucket.https://bitbucket.org.sshHost";
+        self.git(&["config", "--global", "--unset-all", key])
+            .succeeds();
+        for place in places {
+            self.configure(key, place);
+        }
+        self.configure(key, &self.sandbox.ssh_host());
+    }
+
+    /// Commits a file in the clone `site` by git-lfs and pushes it.
+    pub fn push_by_lfs(&self, name: &str, content: &[u8]) {
+        let site = |arguments: &[&str]| {
+            let mut all = vec!["-C", "site"];
+            all.extend(arguments);
+            self.git(&all).succeeds();
+        };
+        site(&["lfs", "install", "--local"]);
+        site(&["lfs", "track", "*.bin"]);
+        fs::write(self.path("work/site").join(name), content).unwrap();
+        site(&["add", "-A"]);
+        site(&["commit", "-qm", name]);
+        site(&["push", "-q", "origin", "main"]);
     }
 
     fn git_config(&self) -> String {
