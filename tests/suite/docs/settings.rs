@@ -1,4 +1,4 @@
-//! `docs/settings.md`: its list is the table that the program reads.
+//! `docs/settings.md`: the list is generated from the table that the program uses.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -16,8 +16,8 @@ fn list() -> String {
     for key in &KEYS {
         write!(
             text,
-            "\n### `{}`\n\n{}\n\n| | |\n| --- | --- |\n| values | {} |\n| default | {} |\n| stands as | {} |\n\
-             | a repository's own configuration may say | {} |\n",
+            "\n### `{}`\n\n{}\n\n| | |\n| --- | --- |\n| values | {} |\n| default | {} |\n| written as | {} |\n\
+             | in a repository's own configuration | {} |\n",
             key.name,
             key.sentence,
             key.values,
@@ -36,20 +36,20 @@ fn stands(key: &Key) -> String {
     match key.form {
         Form::PlainOrUrl => format!("`bitbucket.{name}`, `bitbucket.<url>.{name}`"),
         Form::Plain => format!("`bitbucket.{name}`"),
-        Form::Site => format!("`bitbucket.<url>.{name}`, of the literal URL of a site"),
+        Form::Site => format!("`bitbucket.<url>.{name}`, with the URL of a site as it is"),
     }
 }
 
 fn own(key: &Key) -> &'static str {
     match key.own {
-        Own::Yes => "everything of it",
-        Own::Never => "`never`",
-        Own::No => "nothing",
+        Own::Yes => "allowed",
+        Own::Never => "only `never`",
+        Own::No => "ignored",
     }
 }
 
 #[test]
-fn the_settings_stand_as_the_program_knows_them() {
+fn the_list_is_the_program_s_table() {
     let file = page("settings.md");
     let text = fs::read_to_string(&file).unwrap();
     let from = text.find(BEGIN).expect("the list begins") + BEGIN.len();
@@ -66,7 +66,7 @@ fn the_settings_stand_as_the_program_knows_them() {
 }
 
 #[test]
-fn every_setting_that_a_page_names_is_one() {
+fn every_setting_in_the_pages_exists() {
     for entry in fs::read_dir(page("")).unwrap() {
         let file = entry.unwrap().path();
         if file.extension().is_none_or(|extension| extension != "md") {
