@@ -11,7 +11,7 @@
 //! 6. [`transport`]: the session.
 //! 7. [`bitbucket`] and [`provision`]: a new key, where the plan says so.
 //!
-//! The corridor that calls them in turn is `git_connection`; the ground floor that every room may
+//! The corridor that calls them in turn is `connection`; the ground floor that every room may
 //! use is [`context`], [`clock`], [`secret`], [`sanitise`], [`prompt`] and [`diagnostics`]; [`report`] words
 //! every failure; [`commands`] is `git bitbucket`.
 
@@ -31,7 +31,7 @@ pub mod bitbucket;
 
 pub mod provision;
 
-pub mod git_connection;
+pub mod connection;
 
 pub mod prompt;
 
@@ -43,5 +43,5 @@ pub mod report;
 
 pub mod clock;
 pub mod context;
-pub mod sanitise;
 pub mod secret;
+pub mod text;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bitbucket_ssh::clock::SystemClock;
 use bitbucket_ssh::context::{Context, Environment};
-use bitbucket_ssh::{diagnostics, git_connection, report, secret};
+use bitbucket_ssh::{connection, diagnostics, report, secret};
 
 #[expect(
     clippy::disallowed_methods,
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     };
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     diagnostics::begin(&context, "bitbucket-ssh", &arguments);
-    let status = match git_connection::run(arguments, &context) {
+    let status = match connection::run(arguments, &context) {
         Ok(status) => status.0,
         Err(failure) => report::connection::tell(&failure),
     };

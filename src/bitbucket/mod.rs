@@ -219,5 +219,5 @@ fn ssh_link(links: &serde_json::Value) -> Option<String> {
         .iter()
         .find(|link| link["name"] == "ssh")?;
     let url = link["href"].as_str()?;
-    Some(crate::sanitise::sanitise(url))
+    Some(crate::text::sanitise(url))
 }

@@ -4,23 +4,23 @@ mod calls;
 
 use std::ffi::OsString;
 
-use super::hook::Going;
-use super::rooms::{Examined, Wish};
+use super::hook::PushTarget;
+use super::rooms::{Examined, NewKeyOptions};
 use super::status::{KnownHostKey, StatusReport};
-use super::{Error, Known, Rooms};
+use super::{Accounts, Error, Rooms};
 use crate::bitbucket::credential::Token;
 use crate::bitbucket::{self, KeyRegistry, credential, keyring};
+use crate::connection::failure::Failure;
+use crate::connection::managed_keys::{ManagedKeys, http_settings};
+use crate::connection::resolve::{self, BitbucketTarget, ResolvedCall};
+use crate::connection::verify_key;
+use crate::connection::{listen, with_found_hosts};
 use crate::context::Context;
-use crate::git_connection::failure::Failure;
-use crate::git_connection::keys::{Keys, http_settings};
-use crate::git_connection::proof;
-use crate::git_connection::prospect::{self, Ours, Prospect};
-use crate::git_connection::{listen, with_found_hosts};
 use crate::host_key::{KnownFrom, known_hosts, published};
-use crate::identity::{Account, AccountName, Managed, learned};
+use crate::identity::{Account, AccountId, ManagedKey, history};
 use crate::prompt::Prompt;
 use crate::provision;
-use crate::provision::ensure::Further;
+use crate::provision::ensure::AdditionalKey;
 use crate::provision::record::{self, Records, SshPlace};
 use crate::report;
 use crate::repository::{Direction, Site, SiteKind};
@@ -60,7 +60,7 @@ impl<'a> House<'a> {
         &self,
         url: &str,
         direction: Direction,
-    ) -> Result<Option<(SshConfig, Ours)>, Error> {
+    ) -> Result<Option<(SshConfig, BitbucketTarget)>, Error> {
         let git_config = self.git_config()?;
         match call_for(&git_config.sites(), url, direction) {
             Some(arguments) => self.ahead(arguments, git_config),
@@ -73,17 +73,17 @@ impl<'a> House<'a> {
         &self,
         arguments: Vec<OsString>,
         git_config: GitConfig,
-    ) -> Result<Option<(SshConfig, Ours)>, Error> {
+    ) -> Result<Option<(SshConfig, BitbucketTarget)>, Error> {
         let explained = |failure| below(&report::connection::explain(&failure));
         let request = match ssh_command::parse(arguments) {
             Ok(Invocation::Native(request)) => request,
             Ok(_) => return Ok(None),
             Err(error) => return Err(explained(error.into())),
         };
-        let found = prospect::look(self.context, &request, git_config).map_err(explained)?;
+        let found = resolve::resolve(self.context, &request, git_config).map_err(explained)?;
         Ok(match found {
             Some((
-                Prospect {
+                ResolvedCall {
                     config,
                     ours: Some(ours),
                 },
@@ -95,7 +95,7 @@ impl<'a> House<'a> {
 }
 
 impl Rooms for House<'_> {
-    fn known(&self) -> Result<Known, Error> {
+    fn known(&self) -> Result<Accounts, Error> {
         let records = self.records()?;
         let mut accounts = records.accounts().to_vec();
         for identity in records.identities() {
@@ -114,7 +114,7 @@ impl Rooms for House<'_> {
                 });
             }
         }
-        Ok(Known {
+        Ok(Accounts {
             sites: self.git_config()?.sites(),
             accounts,
         })
@@ -164,26 +164,26 @@ impl Rooms for House<'_> {
             .map_err(|error| below(&report::connection::explain(&error.into())))
     }
 
-    fn erase(&self, account: &AccountName) -> Result<(), Error> {
-        learned::forget(self.context, &account.site, &account.name);
+    fn erase(&self, account: &AccountId) -> Result<(), Error> {
+        history::forget(self.context, &account.site, &account.name);
         record::update(self.context, |records| records.forget_account(account))
             .map(drop)
             .map_err(|error| below(&report::connection::explain(&error.into())))
     }
 
-    fn going(&self, url: &str, direction: Direction) -> Result<Option<Going>, Error> {
+    fn going(&self, url: &str, direction: Direction) -> Result<Option<PushTarget>, Error> {
         let Some((_, ours)) = self.prospect(url, direction)? else {
             return Ok(None);
         };
-        if let Some(fault) = ours.settings.faults.get("hooks.author") {
-            let failure = Failure::NotUnderstood(fault.clone());
+        if let Some(fault) = ours.settings.invalid.get("hooks.author") {
+            let failure = Failure::InvalidSetting(fault.clone());
             return Err(below(&report::connection::explain(&failure)));
         }
         let first = ours.plan.candidates.first();
         let account = first.and_then(|candidate| candidate.account.as_ref());
         let account = account.and_then(|name| ours.records.account(name)).cloned();
         Ok(match (ours.located.repository, account) {
-            (Some(repository), Some(account)) => Some(Going {
+            (Some(repository), Some(account)) => Some(PushTarget {
                 repository,
                 account,
                 check: ours.settings.author_check.value,
@@ -240,24 +240,24 @@ impl Rooms for House<'_> {
     fn make(
         &self,
         site: &Site,
-        account: &AccountName,
-        wish: Wish<'_>,
+        account: &AccountId,
+        new_key: NewKeyOptions<'_>,
         prompt: &dyn Prompt,
-    ) -> Result<Managed, Error> {
+    ) -> Result<ManagedKey, Error> {
         let git_config = self.git_config()?;
         let mut settings = git_config.settings(&git_config.sites(), site, None);
         let asked = || Origin::CommandLine("key new".to_owned());
         // Asked for by a person: the leave to make keys unasked is not needed.
         settings.provision = Sourced::new(Provision::Auto, asked());
-        if let Some(key_type) = wish.key_type {
+        if let Some(key_type) = new_key.key_type {
             settings.key_type = Sourced::new(key_type, asked());
         }
-        if let Some(days) = wish.days {
+        if let Some(days) = new_key.days {
             settings.key_lifetime = Some(Sourced::new(days, asked()));
         }
-        let further = Further { file: wish.file };
-        Keys::new(self.context, site, &settings, &git_config)
-            .make_further(account, prompt, further, wish.access, wish.supersedes)
+        let further = AdditionalKey { file: new_key.file };
+        ManagedKeys::new(self.context, site, &settings, &git_config)
+            .make_further(account, prompt, further, new_key.access, new_key.supersedes)
             .map_err(|failure| match failure {
                 Failure::Provision(provision::Error::NoToken { account }) => {
                     Error::NotLoggedIn(format!("there is no API token for {}", account.name))
@@ -266,7 +266,7 @@ impl Rooms for House<'_> {
             })
     }
 
-    fn prove(&self, site: &Site, record: &Managed, prompt: &dyn Prompt) -> Result<(), Error> {
+    fn prove(&self, site: &Site, record: &ManagedKey, prompt: &dyn Prompt) -> Result<(), Error> {
         let git_config = self.git_config()?;
         let place = site.ssh_hosts.first();
         let call = match (site.kind, place) {
@@ -279,8 +279,8 @@ impl Rooms for House<'_> {
             return Err(Error::NoBitbucket(site.url.clone()));
         };
         let git_config = self.git_config()?;
-        let keys = Keys::new(self.context, site, &ours.settings, &git_config);
-        proof::prove(
+        let keys = ManagedKeys::new(self.context, site, &ours.settings, &git_config);
+        verify_key::verify(
             self.context,
             &keys,
             &config,

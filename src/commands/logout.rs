@@ -1,16 +1,16 @@
 //! `logout`: the token of an account and what was learned of it are forgotten; its keys stay.
 
 use super::Error;
+use super::accounts::Accounts;
 use super::arguments::Logout;
-use super::call::Call;
-use super::known::Known;
+use super::context::CommandContext;
 use super::login::where_it_lies;
 use crate::context::API_TOKEN;
-use crate::identity::{Account, AccountName};
+use crate::identity::{Account, AccountId};
 use crate::secret::TokenPlace;
 
 /// Forgets the token wherever it lies and the record of the account, and says so.
-pub(super) fn logout(call: &mut Call<'_>, options: &Logout) -> Result<(), Error> {
+pub(super) fn logout(call: &mut CommandContext<'_>, options: &Logout) -> Result<(), Error> {
     let known = call.rooms.known()?;
     let account = which(options, &known)?;
     let site = known.site(Some(&account.site), None)?;
@@ -28,14 +28,14 @@ pub(super) fn logout(call: &mut Call<'_>, options: &Logout) -> Result<(), Error>
     tell(call, &account, &forgotten)
 }
 
-/// The account that is meant: the one named, else the only one that is logged in.
-fn which(options: &Logout, known: &Known) -> Result<AccountName, Error> {
+/// The account that is selection: the one named, else the only one that is logged in.
+fn which(options: &Logout, known: &Accounts) -> Result<AccountId, Error> {
     let site = options.site.as_deref();
     if let Some(name) = &options.account {
         let site = known.site(site, Some(name))?;
         let recorded = known.account(site, name);
         return Ok(recorded.map_or_else(
-            || AccountName {
+            || AccountId {
                 site: site.url.clone(),
                 name: name.clone(),
             },
@@ -70,7 +70,11 @@ fn which(options: &Logout, known: &Known) -> Result<AccountName, Error> {
 }
 
 /// Says what was forgotten.
-fn tell(call: &mut Call<'_>, account: &AccountName, forgotten: &[TokenPlace]) -> Result<(), Error> {
+fn tell(
+    call: &mut CommandContext<'_>,
+    account: &AccountId,
+    forgotten: &[TokenPlace],
+) -> Result<(), Error> {
     let records = call.context.records_directory().ok_or(Error::NoHome)?;
     let records = call.shown(&records);
     call.say(format!("logged out of {} as {account}", account.site));
@@ -90,11 +94,11 @@ fn tell(call: &mut Call<'_>, account: &AccountName, forgotten: &[TokenPlace]) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::known::tests::{CENTER, CLOUD, account, site};
+    use crate::commands::accounts::tests::{CENTER, CLOUD, account, site};
 
     #[test]
     fn the_account_is_named_or_the_only_one() {
-        let known = |accounts: Vec<Account>| Known {
+        let known = |accounts: Vec<Account>| Accounts {
             sites: vec![site(CLOUD), site(CENTER)],
             accounts,
         };

@@ -1,8 +1,8 @@
 //! `git bitbucket …`: one file for each command. Uses the rooms; no room uses it.
 
+mod accounts;
 mod arguments;
-mod call;
-mod choose;
+mod context;
 mod doctor;
 mod error;
 mod git;
@@ -10,7 +10,6 @@ pub mod hook;
 mod hooks;
 mod house;
 mod key;
-mod known;
 mod login;
 mod logout;
 mod manual;
@@ -26,7 +25,8 @@ pub mod status;
 #[cfg(test)]
 #[cfg(unix)]
 mod testing;
-mod way_back;
+mod undo;
+mod use_account;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Read, Write};
@@ -34,12 +34,12 @@ use std::io::{IsTerminal as _, Read, Write};
 use crate::context::Context;
 use crate::diagnostics;
 use crate::prompt;
+pub use accounts::Accounts;
 use arguments::{Reading, Repo, Verb};
-use call::Call;
+use context::CommandContext;
 pub use error::Error;
 use hook::Verdict;
 pub use house::House;
-pub use known::Known;
 pub use rooms::Rooms;
 
 /// Does what the arguments (without the program's name) say. Output goes to `output`, warnings and
@@ -67,7 +67,7 @@ pub fn run(
     diagnostics::trace2::mode(&mode);
     let prompt = prompt::of(context, false);
     let input: &mut dyn Read = &mut std::io::stdin();
-    let mut call = Call {
+    let mut call = CommandContext {
         context,
         rooms,
         prompt: &*prompt,
@@ -104,13 +104,13 @@ fn mode(arguments: &[OsString]) -> String {
 }
 
 /// Does it, and words a failure.
-fn perform(call: &mut Call<'_>, verb: &Verb) -> u8 {
+fn perform(call: &mut CommandContext<'_>, verb: &Verb) -> u8 {
     let outcome = match verb {
         Verb::Setup(options) => setup::setup(call, options),
         Verb::Unsetup(scopes) => setup::unsetup(call, *scopes),
         Verb::Login(options) => login::login(call, options),
         Verb::Logout(options) => logout::logout(call, options),
-        Verb::Use(options) => choose::choose(call, options),
+        Verb::Use(options) => use_account::use_account(call, options),
         Verb::Status(options) => status::status(call, options),
         Verb::Doctor(options) => match doctor::doctor(call, options) {
             Ok(true) => Ok(()),

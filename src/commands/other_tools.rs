@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::call::{shown, word};
+use super::context::{shown, word};
 use crate::context::Context;
 
 /// Variables of git that stand before or beside core.sshCommand.

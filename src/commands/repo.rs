@@ -5,7 +5,7 @@
 use std::process::Stdio;
 
 use super::arguments::{RepoClone, RepoCreate};
-use super::call::Call;
+use super::context::CommandContext;
 use super::login::token_page;
 use super::{Error, git};
 use crate::bitbucket::{self, KeyRegistry, NewRepository};
@@ -14,8 +14,8 @@ use crate::repository::{self, Repository, Site, SiteKind};
 
 /// Makes the repository, private unless it is wished otherwise, and adds its SSH URL as a remote
 /// of the current one. Nothing is made where a remote of that name is there already.
-pub(super) fn create(call: &mut Call<'_>, options: &RepoCreate) -> Result<(), Error> {
-    let (site, repository) = meant(call, &options.name, options.site.as_deref())?;
+pub(super) fn create(call: &mut CommandContext<'_>, options: &RepoCreate) -> Result<(), Error> {
+    let (site, repository) = selection(call, &options.name, options.site.as_deref())?;
     let inside = matches!(
         git::line(call.context, &["rev-parse", "--git-dir"]),
         Ok(Some(_))
@@ -62,8 +62,8 @@ pub(super) fn create(call: &mut Call<'_>, options: &RepoCreate) -> Result<(), Er
 
 /// `git clone` with the site's SSH URL, between the caller's own streams. The result is git's exit
 /// status.
-pub(super) fn clone(call: &Call<'_>, options: &RepoClone) -> Result<u8, Error> {
-    let (site, repository) = meant(call, &options.name, options.site.as_deref())?;
+pub(super) fn clone(call: &CommandContext<'_>, options: &RepoClone) -> Result<u8, Error> {
+    let (site, repository) = selection(call, &options.name, options.site.as_deref())?;
     let mut clone = call.context.command("git");
     clone
         .arg("clone")
@@ -86,7 +86,11 @@ pub(super) fn clone(call: &Call<'_>, options: &RepoClone) -> Result<u8, Error> {
 }
 
 /// Site and repository of `WORKSPACE/SLUG`.
-fn meant(call: &Call<'_>, name: &str, site: Option<&str>) -> Result<(Site, Repository), Error> {
+fn selection(
+    call: &CommandContext<'_>,
+    name: &str,
+    site: Option<&str>,
+) -> Result<(Site, Repository), Error> {
     let known = call.rooms.known()?;
     let site = known.site(site, None)?;
     let part = |text: &str| {
@@ -104,7 +108,7 @@ fn meant(call: &Call<'_>, name: &str, site: Option<&str>) -> Result<(Site, Repos
             },
         )),
         _ => Err(Error::Usage {
-            what: format!("{} is not WORKSPACE/SLUG", crate::sanitise::sanitise(name)),
+            what: format!("{} is not WORKSPACE/SLUG", crate::text::sanitise(name)),
             hint: "git bitbucket repo clone acme/site".to_owned(),
         }),
     }
@@ -134,7 +138,7 @@ fn leads_there(site: &Site, url: &str, repository: &Repository) -> bool {
 
 /// The site as the first account of the plan sees it that has a token.
 fn registry(
-    call: &Call<'_>,
+    call: &CommandContext<'_>,
     site: &Site,
     repository: &Repository,
 ) -> Result<Box<dyn KeyRegistry>, Error> {
@@ -177,7 +181,7 @@ fn refused(why: bitbucket::Error, site: &Site) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::known::tests::{CENTER, CLOUD, site};
+    use crate::commands::accounts::tests::{CENTER, CLOUD, site};
 
     #[test]
     fn the_first_host_of_the_site_makes_the_url() {

@@ -5,13 +5,13 @@
 use std::path::Path;
 
 use super::Error;
-use super::hook::Going;
-use super::known::Known;
+use super::accounts::Accounts;
+use super::hook::PushTarget;
 use super::status::StatusReport;
 use crate::bitbucket::credential::Token;
 use crate::bitbucket::{self, KeyRegistry};
-use crate::git_connection::prospect::Ours;
-use crate::identity::{Account, AccountName, Managed};
+use crate::connection::resolve::BitbucketTarget;
+use crate::identity::{Account, AccountId, ManagedKey};
 use crate::prompt::Prompt;
 use crate::provision::ensure::AccessKey;
 use crate::provision::record::SshPlace;
@@ -25,14 +25,14 @@ pub struct Examined {
     /// What the user's ssh_config says.
     pub config: SshConfig,
     /// Site, settings, endpoints, plan and records.
-    pub ours: Ours,
+    pub ours: BitbucketTarget,
 }
 
 /// The rooms below, as commands see them.
 pub trait Rooms {
     /// Sites of git config and recorded accounts (those that are logged in, and those of managed
     /// identities). Reads files.
-    fn known(&self) -> Result<Known, Error>;
+    fn known(&self) -> Result<Accounts, Error>;
 
     /// Whether there is a keyring that can be used. Asks nobody.
     fn keyring(&self) -> bool;
@@ -64,11 +64,11 @@ pub trait Rooms {
     fn record_ssh(&self, place: SshPlace) -> Result<(), Error>;
 
     /// Forgets what was recorded and learned of the account; its managed identities stay.
-    fn erase(&self, account: &AccountName) -> Result<(), Error>;
+    fn erase(&self, account: &AccountId) -> Result<(), Error>;
 
     /// Where a URL goes and as whom: the account of the plan's first candidate. `None`: to no site
     /// of ours, or nobody known. Touches no network.
-    fn going(&self, url: &str, direction: Direction) -> Result<Option<Going>, Error>;
+    fn going(&self, url: &str, direction: Direction) -> Result<Option<PushTarget>, Error>;
 
     /// What `status` shows of a URL. `None`: it belongs to no site of ours. Touches no network.
     fn status(&self, url: &str) -> Result<Option<StatusReport>, Error>;
@@ -85,19 +85,19 @@ pub trait Rooms {
     fn make(
         &self,
         site: &Site,
-        account: &AccountName,
-        wish: Wish<'_>,
+        account: &AccountId,
+        new_key: NewKeyOptions<'_>,
         prompt: &dyn Prompt,
-    ) -> Result<Managed, Error>;
+    ) -> Result<ManagedKey, Error>;
 
     /// Proves a key by a real session, waiting until the site's SSH servers know it, and records
     /// that.
-    fn prove(&self, site: &Site, record: &Managed, prompt: &dyn Prompt) -> Result<(), Error>;
+    fn prove(&self, site: &Site, record: &ManagedKey, prompt: &dyn Prompt) -> Result<(), Error>;
 }
 
 /// How a further key is wished; what is not said comes from the settings.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Wish<'a> {
+pub struct NewKeyOptions<'a> {
     /// Its file.
     pub file: Option<&'a Path>,
     /// Its type.

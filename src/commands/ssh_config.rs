@@ -8,11 +8,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::arguments::SshConfig;
-use super::call::Call;
+use super::context::CommandContext;
 use super::setup::edit;
 use super::{Error, owner};
 use crate::identity::{Holder, Offer, Rank};
-use crate::provision::plain_ssh::{self, HEAD, quoted};
+use crate::provision::ssh_config_file::{self, HEAD, quoted};
 use crate::repository::{self, Site, SiteKind, SshHost};
 use crate::settings::private_directory;
 
@@ -20,7 +20,7 @@ use crate::settings::private_directory;
 const MADE: &str = "# ~/.ssh/config was not there before.\n";
 
 /// Prints the blocks, or writes or removes them.
-pub(super) fn ssh_config(call: &mut Call<'_>, options: SshConfig) -> Result<(), Error> {
+pub(super) fn ssh_config(call: &mut CommandContext<'_>, options: SshConfig) -> Result<(), Error> {
     if options.remove {
         return remove(call);
     }
@@ -39,8 +39,8 @@ pub(super) fn ssh_config(call: &mut Call<'_>, options: SshConfig) -> Result<(), 
 }
 
 /// Our file and the user's.
-fn files(call: &Call<'_>) -> Result<(PathBuf, PathBuf), Error> {
-    let own = plain_ssh::file(call.context).ok_or(Error::NoHome)?;
+fn files(call: &CommandContext<'_>) -> Result<(PathBuf, PathBuf), Error> {
+    let own = ssh_config_file::file(call.context).ok_or(Error::NoHome)?;
     let ssh = call.context.ssh_directory().ok_or(Error::NoHome)?;
     Ok((own, ssh.join("config")))
 }
@@ -50,7 +50,7 @@ fn include_line(own: &Path) -> String {
 }
 
 /// Writes our file, then the line that names it. A second call changes nothing but our file.
-fn write(call: &mut Call<'_>, blocks: &str) -> Result<(), Error> {
+fn write(call: &mut CommandContext<'_>, blocks: &str) -> Result<(), Error> {
     owner::check_home(call.context)?;
     let (own, config) = files(call)?;
     let folder = own.parent().unwrap_or(&own);
@@ -88,7 +88,7 @@ fn write(call: &mut Call<'_>, blocks: &str) -> Result<(), Error> {
 
 /// Brings what `--write` wrote up to date, after keys have changed; nothing where it was not
 /// written.
-pub(super) fn refresh(call: &mut Call<'_>) -> Result<(), Error> {
+pub(super) fn refresh(call: &mut CommandContext<'_>) -> Result<(), Error> {
     let Ok((own, _)) = files(call) else {
         return Ok(());
     };
@@ -106,7 +106,7 @@ pub(super) fn refresh(call: &mut Call<'_>) -> Result<(), Error> {
 }
 
 /// Takes the line out (what was changed around it stays), then our file.
-fn remove(call: &mut Call<'_>) -> Result<(), Error> {
+fn remove(call: &mut CommandContext<'_>) -> Result<(), Error> {
     let (own, config) = files(call)?;
     let line = include_line(&own);
     let ours = edit::read(&own)?;
@@ -143,8 +143,8 @@ fn without_line(text: &[u8], line: &str) -> Vec<u8> {
         .concat()
 }
 
-/// Empty: no identity is here. One block for each site and port, of the identities that go without a repository being meant.
-fn blocks(call: &Call<'_>) -> Result<String, Error> {
+/// Empty: no identity is here. One block for each site and port, of the identities that go without a repository being selection.
+fn blocks(call: &CommandContext<'_>) -> Result<String, Error> {
     let mut text = String::new();
     for site in call.rooms.known()?.sites {
         let files = identity_files(call, &site)?;
@@ -167,7 +167,7 @@ fn blocks(call: &Call<'_>) -> Result<String, Error> {
 }
 
 /// In the plan's order. Keys that nobody chose (rank 8) are ssh's own anyway.
-fn identity_files(call: &Call<'_>, site: &Site) -> Result<Vec<PathBuf>, Error> {
+fn identity_files(call: &CommandContext<'_>, site: &Site) -> Result<Vec<PathBuf>, Error> {
     let url = site
         .ssh_hosts
         .first()
@@ -181,7 +181,7 @@ fn identity_files(call: &Call<'_>, site: &Site) -> Result<Vec<PathBuf>, Error> {
         let Offer::Identities(identities) = candidate.offer else {
             continue;
         };
-        if candidate.reason.rank == Rank::Rest {
+        if candidate.reason.rank == Rank::Fallback {
             continue;
         }
         for identity in identities {

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 
-use super::call::Call;
-use super::hook::Going;
-use super::known::Known;
+use super::accounts::Accounts;
+use super::context::CommandContext;
+use super::hook::PushTarget;
 use super::rooms::Examined;
 use super::status::StatusReport;
 use super::{Error as Failure, House, Rooms};
@@ -18,7 +18,7 @@ use crate::bitbucket::credential::Token;
 use crate::bitbucket::{self, Access, KeyId, KeyRegistry, NewKey, RegisteredKey, User};
 use crate::clock::SystemClock;
 use crate::context::{Context, Environment};
-use crate::identity::{Account, AccountName};
+use crate::identity::{Account, AccountId};
 use crate::prompt::{Error, Prompt, Silent};
 use crate::provision::record::SshPlace;
 use crate::repository::{Direction, Repository, Site};
@@ -149,7 +149,11 @@ impl Machine {
     }
 
     /// Runs a command's function with this standard input; nobody can be asked.
-    pub(super) fn call<T>(&self, input: &str, act: impl FnOnce(&mut Call<'_>) -> T) -> Said<T> {
+    pub(super) fn call<T>(
+        &self,
+        input: &str,
+        act: impl FnOnce(&mut CommandContext<'_>) -> T,
+    ) -> Said<T> {
         self.perform(input, &Silent, &self.rooms, act)
     }
 
@@ -157,13 +161,17 @@ impl Machine {
     pub(super) fn really<T>(
         &self,
         who: &dyn Prompt,
-        act: impl FnOnce(&mut Call<'_>) -> T,
+        act: impl FnOnce(&mut CommandContext<'_>) -> T,
     ) -> Said<T> {
         self.perform("", who, &House::new(&self.context), act)
     }
 
     /// Runs a command's function for a person with these answers.
-    pub(super) fn ask<T>(&self, who: &Answers, act: impl FnOnce(&mut Call<'_>) -> T) -> Said<T> {
+    pub(super) fn ask<T>(
+        &self,
+        who: &Answers,
+        act: impl FnOnce(&mut CommandContext<'_>) -> T,
+    ) -> Said<T> {
         self.perform("", who, &self.rooms, act)
     }
 
@@ -172,10 +180,10 @@ impl Machine {
         input: &str,
         prompt: &dyn Prompt,
         rooms: &dyn Rooms,
-        act: impl FnOnce(&mut Call<'_>) -> T,
+        act: impl FnOnce(&mut CommandContext<'_>) -> T,
     ) -> Said<T> {
         let (mut output, mut errors) = (Vec::new(), Vec::new());
-        let result = act(&mut Call {
+        let result = act(&mut CommandContext {
             context: &self.context,
             rooms,
             colour: false,
@@ -247,8 +255,8 @@ impl Prompt for Answers {
 
 /// Rooms without a network: one token is accepted, everything else is kept in memory.
 pub(super) struct Sandbox {
-    known: RefCell<Known>,
-    going: RefCell<Option<(String, Going)>>,
+    known: RefCell<Accounts>,
+    going: RefCell<Option<(String, PushTarget)>>,
     pub(super) keyring: Cell<bool>,
     /// Site, account, token and place of everything that is stored.
     pub(super) tokens: RefCell<Vec<(String, String, String, TokenPlace)>>,
@@ -262,8 +270,8 @@ pub(super) const POOR_TOKEN: &str = "ATATT-poor";
 impl Default for Sandbox {
     fn default() -> Self {
         Self {
-            known: RefCell::new(Known {
-                sites: vec![super::known::tests::site(super::known::tests::CLOUD)],
+            known: RefCell::new(Accounts {
+                sites: vec![super::accounts::tests::site(super::accounts::tests::CLOUD)],
                 accounts: Vec::new(),
             }),
             going: RefCell::default(),
@@ -274,11 +282,11 @@ impl Default for Sandbox {
 }
 
 impl Sandbox {
-    pub(super) fn set_known(&self, known: Known) {
+    pub(super) fn set_known(&self, known: Accounts) {
         *self.known.borrow_mut() = known;
     }
 
-    pub(super) fn set_going(&self, url: &str, going: Going) {
+    pub(super) fn set_going(&self, url: &str, going: PushTarget) {
         *self.going.borrow_mut() = Some((url.to_owned(), going));
     }
 
@@ -291,23 +299,23 @@ impl Rooms for Sandbox {
     fn make(
         &self,
         _site: &Site,
-        account: &AccountName,
-        _wish: super::rooms::Wish<'_>,
+        account: &AccountId,
+        _new_key: super::rooms::NewKeyOptions<'_>,
         _prompt: &dyn Prompt,
-    ) -> Result<crate::identity::Managed, Failure> {
+    ) -> Result<crate::identity::ManagedKey, Failure> {
         Err(Failure::NotLoggedIn(account.to_string()))
     }
 
     fn prove(
         &self,
         site: &Site,
-        _record: &crate::identity::Managed,
+        _record: &crate::identity::ManagedKey,
         _prompt: &dyn Prompt,
     ) -> Result<(), Failure> {
         Err(Failure::NoBitbucket(site.url.clone()))
     }
 
-    fn known(&self) -> Result<Known, Failure> {
+    fn known(&self) -> Result<Accounts, Failure> {
         Ok(self.known.borrow().clone())
     }
 
@@ -357,13 +365,13 @@ impl Rooms for Sandbox {
         Ok(())
     }
 
-    fn erase(&self, account: &AccountName) -> Result<(), Failure> {
+    fn erase(&self, account: &AccountId) -> Result<(), Failure> {
         let accounts = &mut self.known.borrow_mut().accounts;
         accounts.retain(|record| record.account != *account);
         Ok(())
     }
 
-    fn going(&self, url: &str, _direction: Direction) -> Result<Option<Going>, Failure> {
+    fn going(&self, url: &str, _direction: Direction) -> Result<Option<PushTarget>, Failure> {
         let known = self.going.borrow().clone();
         Ok(known
             .filter(|(known, _)| known == url)

@@ -1,6 +1,6 @@
 //! Whole calls, from the words that were typed to the exit status.
 
-use super::known::tests::{CENTER, CLOUD, site};
+use super::accounts::tests::{CENTER, CLOUD, site};
 use super::testing::{GOOD_TOKEN, Machine, POOR_TOKEN, Said};
 use super::*;
 use crate::secret::TokenPlace;
@@ -127,7 +127,7 @@ fn a_token_of_no_use_stores_nothing() {
 #[test]
 fn an_account_of_two_sites_needs_a_site() {
     let machine = Machine::new();
-    machine.rooms.set_known(Known {
+    machine.rooms.set_known(Accounts {
         sites: vec![site(CLOUD), site(CENTER)],
         accounts: Vec::new(),
     });

@@ -7,19 +7,19 @@
 //! `secret` and `sanitise`.
 
 mod level;
+mod progress;
 mod sink;
 mod subscriber;
 mod timeline;
 mod trace;
 pub mod trace2;
-mod waiting;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 pub use level::Level;
+pub use progress::{Lent, Waiting, lend_line, trace_only, waiting, waiting_as_told};
 pub use timeline::{mark, timeline};
-pub use waiting::{Lent, Waiting, lend_line, only_told, waiting, waiting_as_told};
 
 use crate::context::Context;
 use sink::Sink;
@@ -27,7 +27,7 @@ use subscriber::Lines;
 
 /// What a command line says about diagnostics.
 #[derive(Debug, Clone, Default)]
-pub struct Wish {
+pub struct LogOptions {
     /// How often `-v` was given.
     pub verbosity: u8,
     /// `-q`.
@@ -53,27 +53,27 @@ pub enum Error {
 
 /// The process begins: `name` is how git's log calls it, `arguments` come without the program.
 pub fn begin(context: &Context, name: &'static str, arguments: &[OsString]) {
-    waiting::begin(&context.environment);
+    progress::begin(&context.environment);
     trace2::begin(context, name, arguments);
 }
 
 /// Starts telling, once for the process; of a second call only the level counts. Until then
 /// [`error`] and [`notice`] go to stderr, and nothing else is told. The only error is a file of
 /// `-E` that cannot be opened; a trace that cannot be opened is a warning, as for git.
-pub fn start(wish: &Wish, context: &Context) -> Result<(), Error> {
+pub fn start(options: &LogOptions, context: &Context) -> Result<(), Error> {
     timeline::begin();
     // Before any file of ours is open: a descriptor that the variable names must be the caller's.
     let trace = trace::open(context.environment.raw(trace::VARIABLE));
-    if let Some(file) = &wish.log_file {
+    if let Some(file) = &options.log_file {
         sink::use_file(file).map_err(|error| Error::LogFile {
             file: file.clone(),
-            why: system_words(&error),
+            why: os_error_message(&error),
         })?;
     }
     level::set(Level::of(
-        wish.verbosity,
-        wish.quiet,
-        wish.log_level.as_deref(),
+        options.verbosity,
+        options.quiet,
+        options.log_level.as_deref(),
     ));
     match trace {
         Ok(Some(target)) => trace::start(target),
@@ -138,7 +138,7 @@ pub fn say(text: &str) {
 /// What the server says before the login, as it came but fit for a terminal: on stderr whatever
 /// `-E` says, silenced where ssh(1) silences it (a LogLevel below INFO).
 pub fn banner(text: &str) {
-    let text = crate::sanitise::sanitise_lines(text);
+    let text = crate::text::sanitise_lines(text);
     for line in text.lines() {
         trace::write(line);
     }
@@ -148,7 +148,7 @@ pub fn banner(text: &str) {
 }
 
 /// The system's words without Rust's number behind them.
-pub fn system_words(error: &std::io::Error) -> String {
+pub fn os_error_message(error: &std::io::Error) -> String {
     let text = error.to_string();
     match text.split_once(" (os error ") {
         Some((words, _)) => words.to_owned(),

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Mutex, OnceLock};
 
-use super::waiting;
+use super::progress;
 
 static FILE: OnceLock<Mutex<File>> = OnceLock::new();
 
@@ -55,7 +55,7 @@ pub(super) fn use_file(path: &Path) -> io::Result<()> {
 
 /// Writes to stderr, on a line of its own where something is shown that moves.
 pub(super) fn write_stderr(bytes: &[u8]) -> io::Result<()> {
-    waiting::aside(|| raw_stderr(bytes))
+    progress::aside(|| raw_stderr(bytes))
 }
 
 /// Writes to stderr past the standard library's lock, which `git bitbucket` holds while it runs and

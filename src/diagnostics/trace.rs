@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::{Mutex, OnceLock};
 
 use super::sink::Sink;
-use crate::sanitise::sanitise;
+use crate::text::sanitise;
 
 /// The variable.
 pub(super) const VARIABLE: &str = "BITBUCKET_SSH_TRACE";
@@ -53,7 +53,7 @@ pub(super) fn open(value: Option<&OsStr>) -> Result<Option<Target>, String> {
         Err(error) => Err(format!(
             "warning: could not open '{}' for tracing: {}",
             sanitise(&path.to_string_lossy()),
-            super::system_words(&error)
+            super::os_error_message(&error)
         )),
     }
 }

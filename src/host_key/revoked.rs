@@ -42,7 +42,7 @@ pub fn load(file: &Path) -> RevokedKeys {
     };
     let bytes = match std::fs::read(file) {
         Ok(bytes) => bytes,
-        Err(error) => return unreadable(crate::diagnostics::system_words(&error)),
+        Err(error) => return unreadable(crate::diagnostics::os_error_message(&error)),
     };
     if bytes.starts_with(krl::MAGIC) {
         return match Krl::parse(&bytes) {

@@ -39,18 +39,21 @@ pub fn change(
         .map(|(_, _, entry)| entry)
         .partition(|entry| entry.speaks_of(&name));
     let has_any = |entry: &Entry<'_>, keys: &[Written]| keys.iter().any(|key| entry.has(key));
-    let by_hand = |entry: &Entry<'_>| {
+    let manual_registration = |entry: &Entry<'_>| {
         let written_by_hand = entry.marker != Marker::None || entry.is_written_by_hand();
         written_by_hand && entry.public_key().is_some()
     };
     let old: Vec<PublicKey> = own
         .iter()
-        .filter(|entry| !by_hand(entry) && !has_any(entry, &written))
+        .filter(|entry| !manual_registration(entry) && !has_any(entry, &written))
         .filter_map(Entry::public_key)
         .collect();
     let known = |key: &PublicKey| {
         let key = Written::of(key);
-        key.is_some_and(|key| own.iter().any(|entry| !by_hand(entry) && entry.has(&key)))
+        key.is_some_and(|key| {
+            own.iter()
+                .any(|entry| !manual_registration(entry) && entry.has(&key))
+        })
     };
     let new: Vec<PublicKey> = announced
         .iter()
@@ -60,7 +63,7 @@ pub fn change(
     if new.is_empty() && old.is_empty() {
         return Err("no new or deprecated keys from the server");
     }
-    if own.iter().any(by_hand) {
+    if own.iter().any(manual_registration) {
         return Err("a marker, a pattern or a list of names stands in its lines");
     }
     if others.iter().any(|entry| has_any(entry, &written)) {

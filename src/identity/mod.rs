@@ -5,12 +5,12 @@
 //! a closure when the server has accepted the public key. Knows `settings`, `repository`.
 
 pub mod agent;
-pub mod key_pair;
-pub mod learned;
+pub mod history;
+pub mod key_file;
 pub mod owner;
 pub mod plan;
+pub mod plan_inputs;
 pub mod signer;
-pub mod survey;
 
 use std::path::PathBuf;
 
@@ -22,20 +22,20 @@ use crate::settings::{Origin, Sourced};
 
 /// An account of a site. Equal where site and name (without regard to case) are.
 #[derive(Debug, Clone, Eq, Serialize, Deserialize)]
-pub struct AccountName {
+pub struct AccountId {
     /// [`crate::repository::Site::url`].
     pub site: String,
     /// Atlassian e-mail address on Cloud, user name on Data Center. As first typed.
     pub name: String,
 }
 
-impl PartialEq for AccountName {
+impl PartialEq for AccountId {
     fn eq(&self, other: &Self) -> bool {
         self.site == other.site && self.name.eq_ignore_ascii_case(&other.name)
     }
 }
 
-impl std::fmt::Display for AccountName {
+impl std::fmt::Display for AccountId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.name)
     }
@@ -46,7 +46,7 @@ impl std::fmt::Display for AccountName {
 pub struct Account {
     /// Site and name.
     #[serde(flatten)]
-    pub account: AccountName,
+    pub account: AccountId,
     /// Whether a token was stored by `login` and not forgotten since.
     pub logged_in: bool,
     /// The user name read from the site (`username`, else `nickname`, on Cloud): a URL's user
@@ -72,19 +72,21 @@ pub enum State {
     /// The site said yes.
     Registered,
     /// A connection with it was let in.
-    Proved,
+    #[serde(rename = "proved")]
+    Verified,
     /// Pasted by a person; no login has confirmed whose it is.
     Unverified,
     /// Its removal was begun: the site may know it still. When it does no longer, that was us.
-    Leaving,
+    #[serde(rename = "leaving")]
+    Removing,
 }
 
 /// An identity this program made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Managed {
+pub struct ManagedKey {
     /// Whose it is.
     #[serde(flatten)]
-    pub account: AccountName,
+    pub account: AccountId,
     /// The private key file; `.pub` stands beside it.
     pub file: PathBuf,
     /// The public key in OpenSSH's one-line form, without comment.
@@ -151,13 +153,13 @@ pub struct Identity {
     /// The file it is known by: the private key file, or the `.pub` that named an agent key.
     pub file: Option<PathBuf>,
     /// The record, where this program made it.
-    pub managed: Option<Managed>,
+    pub managed: Option<ManagedKey>,
 }
 
 impl Identity {
     /// The account that it lets in, as recorded. `None`: not known, or an access key, which lets
     /// no account in.
-    pub fn account(&self) -> Option<&AccountName> {
+    pub fn account(&self) -> Option<&AccountId> {
         let record = self.managed.as_ref();
         let record = record.filter(|record| record.repository.is_none());
         record.map(|record| &record.account)
@@ -188,7 +190,7 @@ pub enum Rank {
     /// 1: command line or `BITBUCKET_ACCOUNT`.
     CommandLine = 1,
     /// 2: the repository's own configuration.
-    Own = 2,
+    RepositoryConfig = 2,
     /// 3: the most specific URL.
     ByUrl = 3,
     /// 4: ssh_config with IdentitiesOnly, or an alias.
@@ -196,11 +198,11 @@ pub enum Rank {
     /// 5: plain settings.
     Plain = 5,
     /// 6: what was learned.
-    Learned = 6,
+    History = 6,
     /// 7: environment's account, accounts logged in, accounts recorded.
     Accounts = 7,
     /// 8: ssh_config's other files, agent, default files.
-    Rest = 8,
+    Fallback = 8,
 }
 
 /// Why a candidate stands where it stands.
@@ -227,7 +229,7 @@ pub enum Offer {
 #[derive(Debug, Clone)]
 pub struct Candidate {
     /// Whose identity it is; `None`: not known (a key file, rank 8).
-    pub account: Option<AccountName>,
+    pub account: Option<AccountId>,
     /// What it offers.
     pub offer: Offer,
     /// Why it is here.
@@ -256,13 +258,13 @@ impl std::fmt::Display for Candidate {
 
 /// Something that was considered and left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PassedOver {
+pub struct Skipped {
     /// Account or file, in words.
     pub what: String,
     /// One clause.
     pub why: String,
     /// The key file that is there and cannot be used. `None`: it was left out for another reason.
-    pub file: Option<key_pair::KeyFileError>,
+    pub file: Option<key_file::KeyFileError>,
     /// An account without a key, for which `bitbucket.provision` lets none be made.
     pub key_forbidden: bool,
 }
@@ -273,9 +275,9 @@ pub struct Plan {
     /// In order. Empty: nobody may go.
     pub candidates: Vec<Candidate>,
     /// What was left out, with its reason.
-    pub passed_over: Vec<PassedOver>,
+    pub skipped: Vec<Skipped>,
     /// Key files that the closing rank names and that do not exist: an error before connecting.
     pub missing: Vec<Sourced<PathBuf>>,
     /// The rank that closed the list; `None`: open to rank 8.
-    pub closed_by: Option<Rank>,
+    pub decided_by: Option<Rank>,
 }

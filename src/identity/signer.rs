@@ -14,7 +14,7 @@ use ssh_key::private::KeypairData;
 use ssh_key::{Algorithm, HashAlg, PrivateKey, Signature};
 use zeroize::Zeroizing;
 
-use crate::identity::key_pair::KeyFileError;
+use crate::identity::key_file::KeyFileError;
 use crate::secret::Secret;
 
 /// Why nothing was signed.
@@ -136,7 +136,7 @@ mod tests {
     use russh::keys::signature::Verifier as _;
 
     use super::*;
-    use crate::identity::key_pair::open;
+    use crate::identity::key_file::open;
 
     #[test]
     fn every_kind_of_key_signs_what_its_public_half_verifies() {

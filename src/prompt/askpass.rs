@@ -61,7 +61,7 @@ impl Askpass {
             let program = Path::new(&self.program).display();
             Error::Broken(format!(
                 "{program}: {}",
-                crate::diagnostics::system_words(&error)
+                crate::diagnostics::os_error_message(&error)
             ))
         })?;
         let answer = read(&mut child);

@@ -4,24 +4,24 @@
 //! `.pub` → register → record *registered*. The proof is the caller's connection, behind which
 //! [`proved`] is called. Interrupted anywhere, the next call goes on with the same key pair.
 
-use super::desk::Desk;
 use super::lock::Lock;
-pub use super::order::{AccessKey, Further, Order};
 use super::person::{self, Person};
+use super::provisioner::Provisioner;
 use super::record::{self, Records};
 use super::registration::List;
-use super::{Error, by_hand, folder, removal};
+pub use super::request::{AccessKey, AdditionalKey, KeyRequest};
+use super::{Error, folder, manual, removal};
 use crate::bitbucket::{self, KeyRegistry, RegisteredKey, User};
 use crate::context::Context;
 use crate::diagnostics;
-use crate::identity::{Account, AccountName, Managed, key_pair};
+use crate::identity::{Account, AccountId, ManagedKey, key_file};
 use crate::prompt::{self, Prompt};
 use crate::repository::{Site, SiteKind};
 use crate::secret::Secret;
 use crate::settings::{Provision, Settings};
 
 /// A key that is wanted where no account is known.
-pub struct Newcomer<'a> {
+pub struct UnknownAccount<'a> {
     /// The captured process surroundings.
     pub context: &'a Context,
     /// Where it is to be registered.
@@ -40,23 +40,23 @@ pub struct Refused<'a> {
     /// What is told before anything is asked: which repository, what the server said.
     pub told: &'a str,
     /// Whether a key for this account, whose token lies here, would be of use.
-    pub may_help: &'a dyn Fn(&AccountName) -> Result<bool, prompt::Error>,
+    pub may_help: &'a dyn Fn(&AccountId) -> Result<bool, prompt::Error>,
 }
 
 /// A key that is registered, or about to be pasted.
 #[derive(Debug)]
-pub struct Made {
+pub struct ProvisionedKey {
     /// Its record.
-    pub record: Managed,
+    pub record: ManagedKey,
     /// What a person has just chosen for its file: it need not be asked for again.
     pub passphrase: Option<Secret>,
     /// A person is to paste it: the site does not know it yet. Others wait until this is dropped.
-    pub by_hand: Option<ByHand>,
+    pub manual_registration: Option<ManualLock>,
 }
 
 /// Holds the lock of the site while a person pastes a key.
 #[derive(Debug)]
-pub struct ByHand(#[expect(dead_code, reason = "held, not used")] Lock);
+pub struct ManualLock(#[expect(dead_code, reason = "held, not used")] Lock);
 
 /// Makes a key pair for the account and registers it; or finishes one that was begun, or adopts
 /// one that the account lists already, or takes the one that another process has just made.
@@ -65,10 +65,10 @@ pub struct ByHand(#[expect(dead_code, reason = "held, not used")] Lock);
 /// # Errors
 ///
 /// See [`Error`]; what was begun stays recorded.
-pub fn ensure(order: &Order<'_>) -> Result<Made, Error> {
-    allowed(order)?;
-    let lock = lock(order)?;
-    locked(order, None, lock)
+pub fn ensure(request: &KeyRequest<'_>) -> Result<ProvisionedKey, Error> {
+    allowed(request)?;
+    let lock = lock(request)?;
+    locked(request, None, lock)
 }
 
 /// As [`ensure`]; where there is no token, a person on a terminal is asked for one, or pastes the
@@ -77,10 +77,10 @@ pub fn ensure(order: &Order<'_>) -> Result<Made, Error> {
 /// # Errors
 ///
 /// As [`ensure`].
-pub fn ensure_with(order: &Order<'_>, person: &Person<'_>) -> Result<Made, Error> {
-    allowed(order)?;
-    let lock = lock(order)?;
-    locked(order, Some(person), lock)
+pub fn ensure_with(request: &KeyRequest<'_>, person: &Person<'_>) -> Result<ProvisionedKey, Error> {
+    allowed(request)?;
+    let lock = lock(request)?;
+    locked(request, Some(person), lock)
 }
 
 /// For a machine that knows no account of the site: a person on a terminal says which. `None`:
@@ -90,9 +90,9 @@ pub fn ensure_with(order: &Order<'_>, person: &Person<'_>) -> Result<Made, Error
 ///
 /// As [`ensure`].
 pub fn ensure_newcomer(
-    newcomer: &Newcomer<'_>,
+    newcomer: &UnknownAccount<'_>,
     person: &Person<'_>,
-) -> Result<Option<Made>, Error> {
+) -> Result<Option<ProvisionedKey>, Error> {
     let context = newcomer.context;
     let lock = lock_of(context, newcomer.site, newcomer.prompt)?;
     let meanwhile = Records::open(context)?.newest(&newcomer.site.url).cloned();
@@ -103,7 +103,7 @@ pub fn ensure_newcomer(
     let Some(account) = asked else {
         return Ok(None);
     };
-    let order = Order {
+    let request = KeyRequest {
         context,
         site: newcomer.site,
         account: &account,
@@ -116,28 +116,28 @@ pub fn ensure_newcomer(
         registry: &|| (person.registry)(&account),
     };
     if let Some(refused) = newcomer.refused {
-        if (order.registry)()?.is_none() && person::log_in(&order, person)?.is_none() {
+        if (request.registry)()?.is_none() && person::log_in(&request, person)?.is_none() {
             // Whoever pastes a key wants it.
-            return by_hand::make(&order, ByHand(lock)).map(Some);
+            return manual::make(&request, ManualLock(lock)).map(Some);
         }
         if !(refused.may_help)(&account)? {
             return Ok(None);
         }
     }
-    locked(&order, Some(person), lock).map(Some)
+    locked(&request, Some(person), lock).map(Some)
 }
 
-fn allowed(order: &Order<'_>) -> Result<(), Error> {
-    if order.settings.provision.value == Provision::Never {
+fn allowed(request: &KeyRequest<'_>) -> Result<(), Error> {
+    if request.settings.provision.value == Provision::Never {
         return Err(Error::NotAllowed {
-            account: order.account.clone(),
+            account: request.account.clone(),
         });
     }
     Ok(())
 }
 
-fn lock(order: &Order<'_>) -> Result<Lock, Error> {
-    lock_of(order.context, order.site, order.prompt)
+fn lock(request: &KeyRequest<'_>) -> Result<Lock, Error> {
+    lock_of(request.context, request.site, request.prompt)
 }
 
 fn lock_of(context: &Context, site: &Site, prompt: &dyn Prompt) -> Result<Lock, Error> {
@@ -157,37 +157,41 @@ pub fn sweep(context: &Context) {
         context.state_directory(),
     ];
     for folder in folders.into_iter().flatten() {
-        key_pair::sweep_drafts(&folder);
+        key_file::sweep_drafts(&folder);
     }
 }
 
 /// Everything that is done under the lock of the site.
-fn locked(order: &Order<'_>, person: Option<&Person<'_>>, lock: Lock) -> Result<Made, Error> {
-    let account = order.account;
+fn locked(
+    request: &KeyRequest<'_>,
+    person: Option<&Person<'_>>,
+    lock: Lock,
+) -> Result<ProvisionedKey, Error> {
+    let account = request.account;
     let _region = diagnostics::trace2::region("provision", || account.to_string());
     // Not only read: what a killed process left of the records goes, too.
-    let meanwhile = record::update(order.context, |records| match order.further {
-        None => records.usable(account, order.replaces).cloned(),
-        Some(_) => records.successor(account, order.supersedes).cloned(),
+    let meanwhile = record::update(request.context, |records| match request.further {
+        None => records.usable(account, request.replaces).cloned(),
+        Some(_) => records.successor(account, request.supersedes).cloned(),
     })?;
     if let Some(record) = meanwhile {
         tracing::info!("{}: made meanwhile", record.file.display());
         return Ok(made(record));
     }
-    if order.settings.provision.value == Provision::Ask {
+    if request.settings.provision.value == Provision::Ask {
         let question = format!("Make a key for {account} and register it with the site? [Y/n] ");
-        if !order.prompt.confirm(&question)? {
+        if !request.prompt.confirm(&question)? {
             return Err(Error::Declined {
                 account: account.clone(),
             });
         }
     }
-    let person = person.filter(|_| order.prompt.terminal());
-    let registry = match ((order.registry)()?, person) {
+    let person = person.filter(|_| request.prompt.terminal());
+    let registry = match ((request.registry)()?, person) {
         (Some(registry), _) => registry,
-        (None, Some(person)) => match person::log_in(order, person)? {
+        (None, Some(person)) => match person::log_in(request, person)? {
             Some(registry) => registry,
-            None => return by_hand::make(order, ByHand(lock)),
+            None => return manual::make(request, ManualLock(lock)),
         },
         (None, None) => {
             return Err(Error::NoToken {
@@ -196,16 +200,16 @@ fn locked(order: &Order<'_>, person: Option<&Person<'_>>, lock: Lock) -> Result<
         }
     };
     let mut user = None;
-    let desk = desk(order, registry.as_ref(), &mut user)?;
-    let result = match desk.finish_what_was_begun() {
+    let provisioner = provisioner(request, registry.as_ref(), &mut user)?;
+    let result = match provisioner.resume_pending() {
         Ok(Some(made)) => return Ok(made),
         Ok(None) => {
-            if order.further.is_none()
-                && let Some(record) = desk.adopt()?
+            if request.further.is_none()
+                && let Some(record) = provisioner.adopt()?
             {
                 return Ok(made(record));
             }
-            desk.make()
+            provisioner.make()
         }
         Err(error) => Err(error),
     };
@@ -219,53 +223,53 @@ fn locked(order: &Order<'_>, person: Option<&Person<'_>>, lock: Lock) -> Result<
             | Error::TokenMayNotAdd { message, .. },
         ) if person.is_some() => {
             diagnostics::notice(&format!("the token may not register keys: {message}"));
-            by_hand::make(order, ByHand(lock))
+            manual::make(request, ManualLock(lock))
         }
         result => result,
     }
 }
 
-/// Goes on with the pending record of [`Further::file`], and makes no other pair. `None`: nothing
+/// Goes on with the pending record of [`AdditionalKey::file`], and makes no other pair. `None`: nothing
 /// of it is here (any more), so that there is nothing to go on with.
 ///
 /// # Errors
 ///
 /// As [`ensure`].
-pub fn finish(order: &Order<'_>) -> Result<Option<Made>, Error> {
-    let _lock = lock(order)?;
-    let registry = (order.registry)()?.ok_or_else(|| Error::NoToken {
-        account: order.account.clone(),
+pub fn finish(request: &KeyRequest<'_>) -> Result<Option<ProvisionedKey>, Error> {
+    let _lock = lock(request)?;
+    let registry = (request.registry)()?.ok_or_else(|| Error::NoToken {
+        account: request.account.clone(),
     })?;
-    desk(order, registry.as_ref(), &mut None)?.finish_what_was_begun()
+    provisioner(request, registry.as_ref(), &mut None)?.resume_pending()
 }
 
 /// What the site says of the list that the key is to stand on.
-fn desk<'a>(
-    order: &'a Order<'a>,
+fn provisioner<'a>(
+    request: &'a KeyRequest<'a>,
     registry: &'a dyn KeyRegistry,
     user: &'a mut Option<User>,
-) -> Result<Desk<'a>, Error> {
+) -> Result<Provisioner<'a>, Error> {
     let site_said = |error: bitbucket::Error| Error::Site {
-        account: order.account.clone(),
+        account: request.account.clone(),
         error,
     };
-    let list = if let Some(access) = order.access {
+    let list = if let Some(access) = request.access {
         List::Repository {
             repository: access.repository,
             writes: !access.read_only,
         }
     } else {
         let user = user.insert(registry.user().map_err(site_said)?);
-        is_of_the_account(order, user).map_err(site_said)?;
+        is_of_the_account(request, user).map_err(site_said)?;
         List::Account(user)
     };
     let keys = list.keys(registry).map_err(site_said)?;
     if let List::Account(user) = list {
-        note_account(order, user, &keys)?;
-        removal::finish(order.context, order.account, &keys)?;
+        note_account(request, user, &keys)?;
+        removal::finish(request.context, request.account, &keys)?;
     }
-    Ok(Desk {
-        order,
+    Ok(Provisioner {
+        request,
         registry,
         list,
         keys,
@@ -274,15 +278,15 @@ fn desk<'a>(
 
 /// A connection with the key was let in. Written once. What a person has pasted is let in and yet
 /// unverified: whose account it was pasted into, only a login tells.
-pub fn proved(context: &Context, record: &Managed) -> Result<(), Error> {
+pub fn proved(context: &Context, record: &ManagedKey) -> Result<(), Error> {
     record::update(context, |records| records.let_in(&record.fingerprint))
 }
 
-pub(super) fn made(record: Managed) -> Made {
-    Made {
+pub(super) fn made(record: ManagedKey) -> ProvisionedKey {
+    ProvisionedKey {
         record,
         passphrase: None,
-        by_hand: None,
+        manual_registration: None,
     }
 }
 
@@ -307,10 +311,15 @@ pub(super) fn lock_name(site: &Site) -> String {
 
 /// On Data Center a token does not say whose it is until it is used: a key must not go to another
 /// account than the one it is made for. (Cloud compares the address itself.)
-pub(super) fn is_of_the_account(order: &Order<'_>, user: &User) -> Result<(), bitbucket::Error> {
-    let wanted = order.account.name.to_lowercase();
+pub(super) fn is_of_the_account(
+    request: &KeyRequest<'_>,
+    user: &User,
+) -> Result<(), bitbucket::Error> {
+    let wanted = request.account.name.to_lowercase();
     match &user.user_name {
-        Some(name) if order.site.kind == SiteKind::DataCenter && name.to_lowercase() != wanted => {
+        Some(name)
+            if request.site.kind == SiteKind::DataCenter && name.to_lowercase() != wanted =>
+        {
             Err(bitbucket::Error::TokenRefused {
                 message: format!("it is the token of {}", user.display_name),
             })
@@ -320,18 +329,22 @@ pub(super) fn is_of_the_account(order: &Order<'_>, user: &User) -> Result<(), bi
 }
 
 /// What the site told of the account is kept for the plan; whether it is logged in stays.
-fn note_account(order: &Order<'_>, user: &User, keys: &[RegisteredKey]) -> Result<(), Error> {
-    record::update(order.context, |records| {
-        let known = records.account(order.account).cloned();
+fn note_account(
+    request: &KeyRequest<'_>,
+    user: &User,
+    keys: &[RegisteredKey],
+) -> Result<(), Error> {
+    record::update(request.context, |records| {
+        let known = records.account(request.account).cloned();
         let known = known.unwrap_or_else(|| Account {
-            account: order.account.clone(),
+            account: request.account.clone(),
             logged_in: false,
             user_name: None,
             id: None,
             key_fingerprints: Vec::new(),
             store: None,
-            emails: match order.site.kind {
-                SiteKind::Cloud => vec![order.account.name.clone()],
+            emails: match request.site.kind {
+                SiteKind::Cloud => vec![request.account.name.clone()],
                 SiteKind::DataCenter => Vec::new(),
             },
         });

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::identity::AccountName;
-use crate::identity::key_pair::KeyFileError;
+use crate::identity::AccountId;
+use crate::identity::key_file::KeyFileError;
 use crate::{bitbucket, prompt};
 
 /// Why a key could not be made, found or recorded. What was begun stays recorded: the next run
@@ -39,25 +39,25 @@ pub enum Error {
     #[error("{account} has no key here, and bitbucket.provision is never")]
     NotAllowed {
         /// Whose key it would be.
-        account: AccountName,
+        account: AccountId,
     },
     /// The person said no.
     #[error("no key was wanted for {account}")]
     Declined {
         /// Whose key it would be.
-        account: AccountName,
+        account: AccountId,
     },
     /// No source has a token for the account.
     #[error("there is no API token for {account}")]
     NoToken {
         /// Whose.
-        account: AccountName,
+        account: AccountId,
     },
     /// The site did not do what was asked.
     #[error("{error}")]
     Site {
         /// Whose token was used.
-        account: AccountName,
+        account: AccountId,
         /// What came back.
         error: bitbucket::Error,
     },
@@ -66,7 +66,7 @@ pub enum Error {
     #[error("{account}'s token may not add SSH keys: {message}")]
     TokenMayNotAdd {
         /// Whose token was used.
-        account: AccountName,
+        account: AccountId,
         /// The site's words, sanitised.
         message: String,
         /// The line to add.
@@ -106,7 +106,7 @@ impl Error {
     pub(super) fn unwritable(path: &std::path::Path, error: &std::io::Error) -> Self {
         Self::Unwritable {
             path: path.to_owned(),
-            why: crate::diagnostics::system_words(error),
+            why: crate::diagnostics::os_error_message(error),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::Error;
 use crate::context::Context;
-use crate::identity::key_pair::new_draft;
+use crate::identity::key_file::new_draft;
 use crate::identity::owner::is_ours;
 
 /// The folder as it is or would be; nothing is made.

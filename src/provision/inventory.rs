@@ -3,28 +3,28 @@
 use jiff::Timestamp;
 
 use crate::bitbucket::RegisteredKey;
-use crate::identity::{AccountName, Managed, State};
+use crate::identity::{AccountId, ManagedKey, State};
 
 /// How a key stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum KeyListing {
     /// On the site, and managed here.
     Managed(State),
     /// On the site, and not this program's on this machine.
     Elsewhere,
-    /// Managed here, and not on the site.
+    /// ManagedKey here, and not on the site.
     Missing,
 }
 
-impl Standing {
+impl KeyListing {
     /// One word: `proved`, `registered`, `unverified`, `leaving`, `pending`, `elsewhere`, `missing`.
     pub fn word(self) -> &'static str {
         match self {
             Self::Managed(State::Pending) => "pending",
             Self::Managed(State::Registered) => "registered",
-            Self::Managed(State::Proved) => "proved",
+            Self::Managed(State::Verified) => "proved",
             Self::Managed(State::Unverified) => "unverified",
-            Self::Managed(State::Leaving) => "leaving",
+            Self::Managed(State::Removing) => "leaving",
             Self::Elsewhere => "elsewhere",
             Self::Missing => "missing",
         }
@@ -35,7 +35,7 @@ impl Standing {
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// Whose.
-    pub account: AccountName,
+    pub account: AccountId,
     /// `SHA256:…`.
     pub fingerprint: String,
     /// As the site has it, else as recorded.
@@ -43,17 +43,17 @@ pub struct Entry {
     /// As the site says. `None`: not told, or not on the site.
     pub listed: Option<RegisteredKey>,
     /// The record. `None`: not managed here.
-    pub record: Option<Managed>,
+    pub record: Option<ManagedKey>,
     /// It was made on this machine: recorded here, or labelled with its tag.
     pub this_machine: bool,
     /// How it stands.
-    pub standing: Standing,
+    pub standing: KeyListing,
 }
 
 /// A repository's access keys that are recorded here, beside what the site lists of them. `None`:
 /// its list cannot be read, and the records alone speak.
-pub fn of_repository(records: &[Managed], listed: Option<&[RegisteredKey]>) -> Vec<Entry> {
-    let entry = |record: &Managed| {
+pub fn of_repository(records: &[ManagedKey], listed: Option<&[RegisteredKey]>) -> Vec<Entry> {
+    let entry = |record: &ManagedKey| {
         let known = listed.and_then(|keys| {
             let mut keys = keys.iter();
             keys.find(|key| key.fingerprint == record.fingerprint)
@@ -67,9 +67,9 @@ pub fn of_repository(records: &[Managed], listed: Option<&[RegisteredKey]>) -> V
             record: Some(record.clone()),
             this_machine: true,
             standing: if gone {
-                Standing::Missing
+                KeyListing::Missing
             } else {
-                Standing::Managed(record.state)
+                KeyListing::Managed(record.state)
             },
         }
     };
@@ -90,15 +90,15 @@ impl Entry {
     }
 }
 
-/// The account's keys: those of its list in the list's order, then those of records that the list
+/// The account's keys: those of its list in the list's request, then those of records that the list
 /// does not show. `tag`: this machine's word in labels.
 pub fn of_account(
-    account: &AccountName,
+    account: &AccountId,
     listed: &[RegisteredKey],
-    records: &[Managed],
+    records: &[ManagedKey],
     tag: &str,
 ) -> Vec<Entry> {
-    let own = |record: &&Managed| record.account == *account && record.repository.is_none();
+    let own = |record: &&ManagedKey| record.account == *account && record.repository.is_none();
     let mut entries: Vec<Entry> = listed
         .iter()
         .map(|key| {
@@ -109,7 +109,7 @@ pub fn of_account(
                 fingerprint: key.fingerprint.clone(),
                 label: key.label.clone(),
                 this_machine: record.is_some() || is_labelled(&key.label, tag),
-                standing: record.map_or(Standing::Elsewhere, |r| Standing::Managed(r.state)),
+                standing: record.map_or(KeyListing::Elsewhere, |r| KeyListing::Managed(r.state)),
                 record: record.cloned(),
                 listed: Some(key.clone()),
             }
@@ -128,10 +128,10 @@ pub fn of_account(
                 record: Some(record.clone()),
                 this_machine: true,
                 standing: match record.state {
-                    State::Pending | State::Unverified | State::Leaving => {
-                        Standing::Managed(record.state)
+                    State::Pending | State::Unverified | State::Removing => {
+                        KeyListing::Managed(record.state)
                     }
-                    State::Registered | State::Proved => Standing::Missing,
+                    State::Registered | State::Verified => KeyListing::Missing,
                 },
             });
         }

@@ -6,15 +6,15 @@ use ssh_key::HashAlg;
 
 use super::Error;
 use crate::context::Context;
-use crate::identity::key_pair::{self, KeyFileError};
+use crate::identity::key_file::{self, KeyFileError};
 
 /// Whether the file itself (never its `.pub`) holds the private half of this key. One that holds no
 /// private key at all does not; one that cannot be read (others may read it, a broken disk) is an
 /// error and no "no": the site may know its key.
 pub(super) fn holds(file: &Path, fingerprint: &str) -> Result<bool, Error> {
-    let found = match key_pair::open(file, None) {
+    let found = match key_file::open(file, None) {
         Ok(key) => Some(key.fingerprint(HashAlg::Sha256).to_string()),
-        Err(KeyFileError::Encrypted { .. }) => key_pair::identity(file)?.fingerprint(),
+        Err(KeyFileError::Encrypted { .. }) => key_file::identity(file)?.fingerprint(),
         Err(
             KeyFileError::Missing { .. }
             | KeyFileError::Malformed { .. }

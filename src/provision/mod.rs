@@ -4,27 +4,27 @@
 //! keeps lie in `~/.ssh/bitbucket-ssh/`; it asks through `prompt`, and the proof by a connection is
 //! the corridor's.
 
-mod by_hand;
-mod desk;
 pub mod ensure;
 mod error;
 mod folder;
 mod generate;
-pub mod guide;
-pub mod held;
 pub mod inventory;
-pub mod judge;
 mod key_file;
+pub mod key_status;
+pub mod local_keys;
 mod lock;
+mod manual;
 mod names;
 mod new_pair;
-mod order;
 mod passphrase;
 pub mod person;
-pub mod plain_ssh;
+mod provisioner;
 pub mod record;
 mod registration;
 pub mod removal;
+mod request;
+pub mod site_pages;
+pub mod ssh_config_file;
 #[cfg(all(test, unix))]
 mod tests;
 

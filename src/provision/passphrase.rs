@@ -9,8 +9,8 @@ use super::Error;
 use crate::bitbucket::keyring;
 use crate::context::Context;
 use crate::diagnostics;
-use crate::identity::key_pair::{self, KeyFileError, Lock};
-use crate::identity::{Managed, PassphrasePlace};
+use crate::identity::key_file::{self, KeyFileError, Lock};
+use crate::identity::{ManagedKey, PassphrasePlace};
 use crate::prompt::Prompt;
 use crate::secret::Secret;
 use crate::settings::PassphraseStore;
@@ -85,7 +85,7 @@ pub(super) fn keep(
 
 /// Takes the passphrase of a key that never came to be out of the keyring. Never fails: what stays
 /// there opens nothing.
-pub(super) fn forget(context: &Context, record: &Managed) {
+pub(super) fn forget(context: &Context, record: &ManagedKey) {
     if record.passphrase == PassphrasePlace::Keyring
         && let Err(error) = keyring::forget_key_passphrase(context, &record.fingerprint)
     {
@@ -103,7 +103,7 @@ pub(super) fn place_of(
     file: &Path,
     fingerprint: &str,
 ) -> Result<PassphrasePlace, Error> {
-    match key_pair::open(file, None) {
+    match key_file::open(file, None) {
         Ok(_) => Ok(PassphrasePlace::None),
         Err(KeyFileError::Encrypted { .. }) => {
             match keyring::key_passphrase(context, fingerprint) {

@@ -1,11 +1,11 @@
 //! A person on a terminal who has no token here: says which account, gives a token, or nothing.
 
-use super::ensure::{Newcomer, Order, is_of_the_account};
-use super::{Error, guide, record};
+use super::ensure::{KeyRequest, UnknownAccount, is_of_the_account};
+use super::{Error, record, site_pages};
 use crate::bitbucket::{self, KeyRegistry, RegisteredKey, User, credential, keyring};
 use crate::context::Context;
 use crate::diagnostics;
-use crate::identity::{Account, AccountName};
+use crate::identity::{Account, AccountId};
 use crate::repository::SiteKind;
 use crate::secret::{Secret, TokenPlace};
 
@@ -15,9 +15,9 @@ type Registry = Box<dyn KeyRegistry>;
 /// What is needed to take a login in the middle of a git command.
 pub struct Person<'a> {
     /// The site as seen with a token of the account that lies here. `None`: there is none.
-    pub registry: &'a dyn Fn(&AccountName) -> Result<Option<Registry>, Error>,
+    pub registry: &'a dyn Fn(&AccountId) -> Result<Option<Registry>, Error>,
     /// The site as seen with this token.
-    pub connect: &'a dyn Fn(&AccountName, &Secret) -> Result<Registry, bitbucket::Error>,
+    pub connect: &'a dyn Fn(&AccountId, &Secret) -> Result<Registry, bitbucket::Error>,
     /// git's `user.email`: offered as the account on Cloud.
     pub user_email: Option<String>,
 }
@@ -25,9 +25,9 @@ pub struct Person<'a> {
 /// Which account: the address that git knows on Cloud, the login name elsewhere, unless another
 /// is typed. `None`: none.
 pub(super) fn account(
-    newcomer: &Newcomer<'_>,
+    newcomer: &UnknownAccount<'_>,
     person: &Person<'_>,
-) -> Result<Option<AccountName>, Error> {
+) -> Result<Option<AccountId>, Error> {
     let (context, site, prompt) = (newcomer.context, newcomer.site, newcomer.prompt);
     let told = match newcomer.refused {
         Some(refused) => refused.told.to_owned(),
@@ -54,7 +54,7 @@ pub(super) fn account(
             return Ok(None);
         }
         if !name.contains(char::is_control) {
-            return Ok(Some(AccountName {
+            return Ok(Some(AccountId {
                 site: site.url.clone(),
                 name: name.to_owned(),
             }));
@@ -71,25 +71,28 @@ fn login_name(context: &Context) -> Option<String> {
 
 /// Takes a token, shows it to the site, keeps it as `git bitbucket login` does, and records the
 /// account as logged in. `None`: the answer was empty.
-pub(super) fn log_in(order: &Order<'_>, person: &Person<'_>) -> Result<Option<Registry>, Error> {
-    let account = order.account;
+pub(super) fn log_in(
+    request: &KeyRequest<'_>,
+    person: &Person<'_>,
+) -> Result<Option<Registry>, Error> {
+    let account = request.account;
     diagnostics::say(&format!(
         "{account} has no key on this machine for {}, and there is no API token to register one.",
-        order.site.url
+        request.site.url
     ));
-    for line in guide::lines(order.site, &account.name) {
+    for line in site_pages::lines(request.site, &account.name) {
         diagnostics::say(&line);
     }
     loop {
         let text = format!("API token for {account} (empty: paste the key by hand): ");
-        let answer = order.prompt.secret(&text)?;
+        let answer = request.prompt.secret(&text)?;
         let secret = Secret::new(answer.reveal().trim().to_owned());
         if secret.is_empty() {
             return Ok(None);
         }
-        match seen(order, person, &secret) {
+        match seen(request, person, &secret) {
             Ok((registry, user, keys)) => {
-                keep(order, &secret, &user, &keys)?;
+                keep(request, &secret, &user, &keys)?;
                 return Ok(Some(registry));
             }
             Err(error) => diagnostics::notice(&error.to_string()),
@@ -99,29 +102,33 @@ pub(super) fn log_in(order: &Order<'_>, person: &Person<'_>) -> Result<Option<Re
 
 type Seen = (Registry, User, Vec<RegisteredKey>);
 
-fn seen(order: &Order<'_>, person: &Person<'_>, secret: &Secret) -> Result<Seen, bitbucket::Error> {
-    let registry = (person.connect)(order.account, secret)?;
+fn seen(
+    request: &KeyRequest<'_>,
+    person: &Person<'_>,
+    secret: &Secret,
+) -> Result<Seen, bitbucket::Error> {
+    let registry = (person.connect)(request.account, secret)?;
     let user = registry.user()?;
-    is_of_the_account(order, &user)?;
+    is_of_the_account(request, &user)?;
     let keys = registry.keys(&user)?;
     Ok((registry, user, keys))
 }
 
 fn keep(
-    order: &Order<'_>,
+    request: &KeyRequest<'_>,
     secret: &Secret,
     user: &User,
     keys: &[RegisteredKey],
 ) -> Result<(), Error> {
-    let account = order.account;
-    let place = if keyring::available(order.context) {
+    let account = request.account;
+    let place = if keyring::available(request.context) {
         TokenPlace::Keyring
     } else {
         TokenPlace::File
     };
-    credential::store(order.context, order.site, &account.name, secret, place)?;
-    record::update(order.context, |records| {
-        let emails = match (records.account(account), order.site.kind) {
+    credential::store(request.context, request.site, &account.name, secret, place)?;
+    record::update(request.context, |records| {
+        let emails = match (records.account(account), request.site.kind) {
             (Some(known), _) => known.emails.clone(),
             (None, SiteKind::Cloud) => vec![account.name.clone()],
             (None, SiteKind::DataCenter) => Vec::new(),
@@ -138,7 +145,7 @@ fn keep(
     })?;
     diagnostics::notice(&format!(
         "logged in to {} as {account}; the token lies in {}",
-        order.site.url,
+        request.site.url,
         match place {
             TokenPlace::File => "a file that only you can read: there is no keyring here",
             _ => "the system's keyring",

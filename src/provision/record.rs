@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::lock::Lock;
 use super::{Error, folder};
 use crate::context::Context;
-use crate::identity::key_pair::sweep_drafts;
-use crate::identity::{Account, AccountName, Managed, State};
+use crate::identity::key_file::sweep_drafts;
+use crate::identity::{Account, AccountId, ManagedKey, State};
 
 /// The file's name.
 const FILE: &str = "records.json";
@@ -26,7 +26,7 @@ pub struct Records {
     #[serde(default)]
     accounts: Vec<Account>,
     #[serde(default)]
-    identities: Vec<Managed>,
+    identities: Vec<ManagedKey>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     ssh_places: Vec<SshPlace>,
 }
@@ -76,7 +76,7 @@ impl Records {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Ok(Self::default());
             }
-            Err(error) => return Err(broken(crate::diagnostics::system_words(&error))),
+            Err(error) => return Err(broken(crate::diagnostics::os_error_message(&error))),
         };
         let records: Self =
             serde_json::from_str(&text).map_err(|error| broken(error.to_string()))?;
@@ -86,13 +86,13 @@ impl Records {
         Ok(records)
     }
 
-    /// Every account, in the order of login.
+    /// Every account, in the request of login.
     pub fn accounts(&self) -> &[Account] {
         &self.accounts
     }
 
-    /// Every identity, in the order of making.
-    pub fn identities(&self) -> &[Managed] {
+    /// Every identity, in the request of making.
+    pub fn identities(&self) -> &[ManagedKey] {
         &self.identities
     }
 
@@ -116,7 +116,7 @@ impl Records {
     }
 
     /// The account's record. `None`: nothing is recorded of it.
-    pub fn account(&self, name: &AccountName) -> Option<&Account> {
+    pub fn account(&self, name: &AccountId) -> Option<&Account> {
         self.accounts
             .iter()
             .find(|account| account.account == *name)
@@ -129,7 +129,7 @@ impl Records {
             let listed = account.key_fingerprints.contains(&identity.fingerprint);
             let confirmed = identity.state == State::Unverified && listed;
             if confirmed && identity.account == account.account {
-                identity.state = State::Proved;
+                identity.state = State::Verified;
             }
         }
         let known = self.accounts.iter_mut();
@@ -144,7 +144,7 @@ impl Records {
 
     /// Forgets an account; its identities stay. `false`: nothing was recorded of it. With the last
     /// account and identity of a site goes what was noted of its place of SSH.
-    pub fn forget_account(&mut self, name: &AccountName) -> bool {
+    pub fn forget_account(&mut self, name: &AccountId) -> bool {
         let before = self.accounts.len();
         self.accounts.retain(|account| account.account != *name);
         let identities = self.identities.iter().map(|identity| &identity.account);
@@ -160,15 +160,15 @@ impl Records {
     }
 
     /// The newest identity of any account of the site that was let in or registered and whose
-    /// file is here. The order of making decides, never a clock: clocks jump.
-    pub fn newest(&self, site: &str) -> Option<&Managed> {
+    /// file is here. The request of making decides, never a clock: clocks jump.
+    pub fn newest(&self, site: &str) -> Option<&ManagedKey> {
         self.identities
             .iter()
             .rfind(|identity| identity.account.site == site && is_usable(identity))
     }
 
     /// Adds an identity, or puts it in the place of the one with the same fingerprint.
-    pub fn set_identity(&mut self, identity: Managed) {
+    pub fn set_identity(&mut self, identity: ManagedKey) {
         let known = self.identities.iter_mut();
         match known
             .into_iter()
@@ -187,7 +187,7 @@ impl Records {
         for known in known.filter(|known| known.fingerprint == fingerprint) {
             known.state = match known.state {
                 State::Pending => State::Unverified,
-                State::Registered => State::Proved,
+                State::Registered => State::Verified,
                 state => state,
             };
         }
@@ -202,7 +202,7 @@ impl Records {
     }
 
     /// The identity that another run has made meanwhile in the place of these. `None`: nobody has.
-    pub fn successor(&self, account: &AccountName, superseded: &[String]) -> Option<&Managed> {
+    pub fn successor(&self, account: &AccountId, superseded: &[String]) -> Option<&ManagedKey> {
         if superseded.is_empty() {
             return None;
         }
@@ -221,7 +221,7 @@ impl Records {
 
     /// The identity with which a rotation was begun that is not done. `None`: there is none on the
     /// site.
-    pub fn rotation_begun(&self, site: &str) -> Option<&Managed> {
+    pub fn rotation_begun(&self, site: &str) -> Option<&ManagedKey> {
         let mut identities = self.identities.iter();
         identities.find(|one| one.account.site == site && !one.replaces.is_empty())
     }
@@ -243,8 +243,12 @@ impl Records {
 
     /// The newest identity of the account that the site was told of and whose file is here.
     /// `newer_than`: only one that was made after that one.
-    pub fn usable(&self, account: &AccountName, newer_than: Option<&Managed>) -> Option<&Managed> {
-        let is_old = |identity: &Managed| {
+    pub fn usable(
+        &self,
+        account: &AccountId,
+        newer_than: Option<&ManagedKey>,
+    ) -> Option<&ManagedKey> {
+        let is_old = |identity: &ManagedKey| {
             newer_than.is_some_and(|old| identity.fingerprint == old.fingerprint)
         };
         let older = self.identities.iter().position(is_old);
@@ -257,7 +261,7 @@ impl Records {
 }
 
 /// A key of an account whose file is here. A file that cannot be looked at has not gone.
-fn is_usable(identity: &Managed) -> bool {
+fn is_usable(identity: &ManagedKey) -> bool {
     identity.state != State::Pending
         && identity.repository.is_none()
         && identity.file.try_exists().unwrap_or(true)
@@ -303,7 +307,7 @@ pub fn machine_tag(context: &Context) -> Result<String, Error> {
             Err(error) => {
                 return Err(Error::Records {
                     path,
-                    why: crate::diagnostics::system_words(&error),
+                    why: crate::diagnostics::os_error_message(&error),
                 });
             }
         }

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use super::key_file::{holds, with_pub};
 use super::record::{self, Records};
-use super::{Error, plain_ssh};
+use super::{Error, ssh_config_file};
 use crate::bitbucket::{self, KeyId, KeyRegistry, RegisteredKey};
 use crate::context::Context;
-use crate::identity::{AccountName, Managed, State, agent, key_pair};
+use crate::identity::{AccountId, ManagedKey, State, agent, key_file};
 use crate::repository::Repository;
 use crate::settings::SshConfig;
 
@@ -25,7 +25,7 @@ pub enum Place<'a> {
 /// Removes the key from a list of the site, by the account's token; one that is not there counts
 /// as removed.
 pub fn from_site(
-    account: &AccountName,
+    account: &AccountId,
     registry: &dyn KeyRegistry,
     place: Place<'_>,
     id: &KeyId,
@@ -46,7 +46,7 @@ pub fn from_site(
 /// record is as before; where its answer was lost, the key may have gone.
 pub fn begun(
     context: &Context,
-    record: &Managed,
+    record: &ManagedKey,
     remove: impl FnOnce() -> Result<(), Error>,
 ) -> Result<(), Error> {
     let is = |state| {
@@ -54,7 +54,7 @@ pub fn begun(
             records.set_state(&record.fingerprint, state);
         })
     };
-    is(State::Leaving)?;
+    is(State::Removing)?;
     let removed = remove();
     if let Err(Error::Site { error, .. }) = &removed
         && !matches!(
@@ -70,12 +70,12 @@ pub fn begun(
 /// What is left here of keys whose removal was begun, and which the account no longer lists.
 pub(super) fn finish(
     context: &Context,
-    account: &AccountName,
+    account: &AccountId,
     keys: &[RegisteredKey],
 ) -> Result<(), Error> {
     let records = Records::open(context)?;
     let of_account = records.identities().iter().filter(|record| {
-        record.state == State::Leaving && record.account == *account && record.repository.is_none()
+        record.state == State::Removing && record.account == *account && record.repository.is_none()
     });
     for record in of_account {
         if keys.iter().all(|key| key.fingerprint != record.fingerprint) {
@@ -87,9 +87,9 @@ pub(super) fn finish(
 
 /// What became of an old key of a rotation.
 #[derive(Debug)]
-pub enum Fate {
+pub enum RemovalOutcome {
     /// It has gone from the site; the new name of its private key file, where there was one.
-    Aside(Option<PathBuf>),
+    Renamed(Option<PathBuf>),
     /// It stays, there and here: the token may not delete. The site's words.
     Left(bitbucket::Error),
 }
@@ -103,8 +103,8 @@ pub enum Fate {
 pub fn superseded(
     context: &Context,
     registry: &dyn KeyRegistry,
-    new: &Managed,
-) -> Result<Vec<(Managed, Fate)>, Error> {
+    new: &ManagedKey,
+) -> Result<Vec<(ManagedKey, RemovalOutcome)>, Error> {
     let records = Records::open(context)?;
     let all = records.identities().iter();
     let old = all.filter(|one| new.replaces.contains(&one.fingerprint));
@@ -119,15 +119,15 @@ pub fn superseded(
         let key = listed
             .iter()
             .find(|key| key.fingerprint == record.fingerprint);
-        plain_ssh::follow(context, &record.file, &new.file);
+        ssh_config_file::follow(context, &record.file, &new.file);
         let removed = key.map_or(Ok(()), |key| {
             begun(context, record, || {
                 registry.remove(&user, &key.id).map_err(site_said)
             })
         });
         let fate = match removed {
-            Ok(()) => Fate::Aside(from_here(context, record)?),
-            Err(Error::Site { error, .. }) if may_not_delete(&error) => Fate::Left(error),
+            Ok(()) => RemovalOutcome::Renamed(from_here(context, record)?),
+            Err(Error::Site { error, .. }) if may_not_delete(&error) => RemovalOutcome::Left(error),
             Err(error) => return Err(error),
         };
         fates.push((record.clone(), fate));
@@ -147,7 +147,7 @@ fn may_not_delete(error: &bitbucket::Error) -> bool {
 /// Moves `FILE` and `FILE.pub` aside, where they still hold this key, and forgets the record; the
 /// agent forgets the key where it
 /// holds it. Gives the new name of the private key file. `None`: there was no file.
-pub fn from_here(context: &Context, record: &Managed) -> Result<Option<PathBuf>, Error> {
+pub fn from_here(context: &Context, record: &ManagedKey) -> Result<Option<PathBuf>, Error> {
     let key = ssh_key::PublicKey::from_openssh(&record.public_key).ok();
     if let (Some(socket), Some(key)) = (agent::socket(&SshConfig::default(), context), &key) {
         // An agent that does not hold it says no, which is as good.
@@ -157,14 +157,14 @@ pub fn from_here(context: &Context, record: &Managed) -> Result<Option<PathBuf>,
     // What cannot be read is what was recorded.
     let moved = match holds(&record.file, &record.fingerprint) {
         Ok(false) => None,
-        Ok(true) | Err(_) => aside(&record.file)?,
+        Ok(true) | Err(_) => rename_revoked(&record.file)?,
     };
     let other = |public: ssh_key::PublicKey| {
         key.as_ref()
             .is_some_and(|key| key.key_data() != public.key_data())
     };
-    if !key_pair::public_beside(&record.file).is_some_and(other) {
-        aside(&with_pub(&record.file))?;
+    if !key_file::public_beside(&record.file).is_some_and(other) {
+        rename_revoked(&with_pub(&record.file))?;
     }
     record::update(context, |records| {
         records.forget_identity(&record.fingerprint);
@@ -173,7 +173,7 @@ pub fn from_here(context: &Context, record: &Managed) -> Result<Option<PathBuf>,
 }
 
 /// `FILE.revoked`, `FILE.revoked-2`, …
-fn aside(file: &Path) -> Result<Option<PathBuf>, Error> {
+fn rename_revoked(file: &Path) -> Result<Option<PathBuf>, Error> {
     for number in 1..1000 {
         let mut name = file.as_os_str().to_owned();
         name.push(".revoked");
@@ -226,13 +226,17 @@ mod tests {
     fn nothing_is_replaced_by_what_is_moved_aside() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("key");
-        assert_eq!(aside(&file).expect("no error"), None, "nothing is there");
+        assert_eq!(
+            rename_revoked(&file).expect("no error"),
+            None,
+            "nothing is there"
+        );
         for (number, name) in ["key.revoked", "key.revoked-2", "key.revoked-3"]
             .into_iter()
             .enumerate()
         {
             std::fs::write(&file, number.to_string()).expect("written");
-            let moved = aside(&file).expect("moved").expect("a new name");
+            let moved = rename_revoked(&file).expect("moved").expect("a new name");
             assert_eq!(moved, folder.path().join(name));
             assert_eq!(
                 std::fs::read_to_string(&moved).expect("there"),

@@ -1,9 +1,9 @@
 //! Words for a git command that was not served.
 
 use super::{Explanation, not_served, provision, session};
+use crate::connection::failure::Failure;
 use crate::diagnostics;
-use crate::git_connection::failure::Failure;
-use crate::identity::Managed;
+use crate::identity::ManagedKey;
 use crate::settings::{self, Origin};
 use crate::transport;
 
@@ -36,13 +36,13 @@ pub fn explain(failure: &Failure) -> Explanation {
         Failure::Command(error) => Explanation::new(error.to_string()),
         Failure::Repository(error) => Explanation::new(format!("bitbucket-ssh: {error}")),
         Failure::Settings(error) => settings(error),
-        Failure::NotUnderstood(fault) => not_served::not_understood(fault),
+        Failure::InvalidSetting(fault) => not_served::not_understood(fault),
         Failure::Transport(error) => session::explain(error),
         Failure::Provision(error) => provision::explain(error),
         Failure::Prompt(error) => Explanation::new(format!("bitbucket-ssh: {error}")),
         Failure::Diagnostics(error) => Explanation::new(error.to_string()),
-        Failure::NoSystemSsh { because } => Explanation::new(format!(
-            "bitbucket-ssh: {because} needs the system's ssh, and none is installed"
+        Failure::NoSystemSsh { reason } => Explanation::new(format!(
+            "bitbucket-ssh: {reason} needs the system's ssh, and none is installed"
         ))
         .hint("git config --global bitbucket.otherHosts native"),
         Failure::HandOver { ssh, why } => {
@@ -125,7 +125,7 @@ fn token_of_the_environment(error: &crate::provision::Error) -> Explanation {
 }
 
 /// A managed identity that the server refused.
-fn refused(record: &Managed) -> Explanation {
+fn refused(record: &ManagedKey) -> Explanation {
     Explanation::new("Permission denied (publickey).").hint(format!(
         "refused: {} of {} ({})",
         record.file.display(),

@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use super::{Explanation, log_in};
-use crate::git_connection::failure::{Tried, named};
-use crate::identity::key_pair::KeyFileError;
-use crate::identity::{PassedOver, Rank};
-use crate::sanitise::sanitise;
+use crate::connection::failure::{AttemptLog, named};
+use crate::identity::key_file::KeyFileError;
+use crate::identity::{Rank, Skipped};
 use crate::settings::{Ignored, Lines, Origin};
+use crate::text::sanitise;
 use crate::transport::Refusal;
 
-pub(super) fn explain(tried: &Tried) -> Explanation {
+pub(super) fn explain(tried: &AttemptLog) -> Explanation {
     match (tried.refused.first(), tried.not_let_in.first()) {
         (Some(_), _) => repository_refused(tried),
         (None, Some((_, refusal))) => login_refused(tried, refusal),
@@ -19,7 +19,7 @@ pub(super) fn explain(tried: &Tried) -> Explanation {
 }
 
 /// The first refusal's text has been given as it came; each identity is named here.
-fn repository_refused(tried: &Tried) -> Explanation {
+fn repository_refused(tried: &AttemptLog) -> Explanation {
     let mut hints = Vec::new();
     for refused in &tried.refused {
         hints.push(format!(
@@ -40,7 +40,7 @@ fn repository_refused(tried: &Tried) -> Explanation {
     if tried.nobody_known && tried.not_made.is_empty() {
         hints.push("no account is known here; with one that may use the repository:".to_owned());
         hints.extend(log_in("git bitbucket login"));
-    } else if tried.not_made.is_empty() && tried.closed_by.is_none() {
+    } else if tried.not_made.is_empty() && tried.decided_by.is_none() {
         hints.push("an account that may use it goes by itself once it is logged in:".to_owned());
         hints.push("git bitbucket login".to_owned());
     } else if tried.not_made.is_empty() {
@@ -59,7 +59,7 @@ fn repository_refused(tried: &Tried) -> Explanation {
     }
 }
 
-fn login_refused(tried: &Tried, refusal: &Refusal) -> Explanation {
+fn login_refused(tried: &AttemptLog, refusal: &Refusal) -> Explanation {
     let methods = if refusal.methods.is_empty() {
         "publickey".to_owned()
     } else {
@@ -105,11 +105,11 @@ pub(super) fn not_understood(obstacle: &Ignored) -> Explanation {
         .hint(format!("git config {option} --unset-all '{key}'"))
 }
 
-fn nobody_to_go(tried: &Tried) -> Explanation {
-    if let (Some(obstacle), None) = (&tried.obstacle, tried.closed_by) {
+fn nobody_to_go(tried: &AttemptLog) -> Explanation {
+    if let (Some(obstacle), None) = (&tried.provision_blocker, tried.decided_by) {
         return not_understood(obstacle);
     }
-    let what = match tried.closed_by {
+    let what = match tried.decided_by {
         Some(Rank::CommandLine) => {
             "Permission denied (publickey): no identity file of the command line can be used."
         }
@@ -117,23 +117,23 @@ fn nobody_to_go(tried: &Tried) -> Explanation {
     };
     let mut told = Explanation::new(complained(what, tried));
     // Where somebody was named, the reason why nobody goes is about that one.
-    if tried.closed_by.is_none() {
+    if tried.decided_by.is_none() {
         told.hints.extend(unusable_files(tried));
     } else {
-        for passed_over in &tried.passed_over {
-            told.hints.extend(left_out(passed_over));
+        for skipped in &tried.skipped {
+            told.hints.extend(left_out(skipped));
         }
-        if let Some(obstacle) = &tried.obstacle {
+        if let Some(obstacle) = &tried.provision_blocker {
             let obstacle = not_understood(obstacle);
             told.hints.push(obstacle.what);
             told.hints.extend(obstacle.hints);
         }
     }
-    let named = tried.closed_by.is_some();
-    if named && tried.closed_by != Some(Rank::CommandLine) && !unusable_files(tried).is_empty() {
+    let named = tried.decided_by.is_some();
+    if named && tried.decided_by != Some(Rank::CommandLine) && !unusable_files(tried).is_empty() {
         return told;
     }
-    if let Some(forbidden) = tried.passed_over.iter().find(|one| one.key_forbidden) {
+    if let Some(forbidden) = tried.skipped.iter().find(|one| one.key_forbidden) {
         return told
             .hint(format!("{} {}", forbidden.what, forbidden.why))
             .hint("git config --global bitbucket.provision auto")
@@ -142,7 +142,7 @@ fn nobody_to_go(tried: &Tried) -> Explanation {
                 forbidden.what
             ));
     }
-    if tried.closed_by == Some(Rank::CommandLine) {
+    if tried.decided_by == Some(Rank::CommandLine) {
         return told.hint("without -i and --account the usual identity goes: git bitbucket status");
     }
     how_to_log_in(told, tried)
@@ -150,11 +150,11 @@ fn nobody_to_go(tried: &Tried) -> Explanation {
 
 /// With ssh(1)'s box in front for a file that others may read; where the command line names it, it
 /// has been shown.
-fn complained(what: &str, tried: &Tried) -> String {
-    if tried.closed_by == Some(Rank::CommandLine) {
+fn complained(what: &str, tried: &AttemptLog) -> String {
+    if tried.decided_by == Some(Rank::CommandLine) {
         return what.to_owned();
     }
-    let files = tried.passed_over.iter().filter_map(|one| one.file.as_ref());
+    let files = tried.skipped.iter().filter_map(|one| one.file.as_ref());
     let unprotected = files.filter(|error| matches!(error, KeyFileError::Unprotected { .. }));
     let mut lines: Vec<_> = unprotected.map(KeyFileError::complaint).collect();
     lines.push(what.to_owned());
@@ -162,19 +162,19 @@ fn complained(what: &str, tried: &Tried) -> String {
 }
 
 /// Key files that are there and cannot be used, each with the line that puts it right.
-fn unusable_files(tried: &Tried) -> Vec<String> {
-    let files = tried.passed_over.iter().filter(|one| one.file.is_some());
+fn unusable_files(tried: &AttemptLog) -> Vec<String> {
+    let files = tried.skipped.iter().filter(|one| one.file.is_some());
     files.flat_map(left_out).collect()
 }
 
-fn left_out(passed_over: &PassedOver) -> Vec<String> {
-    let why = format!("{} {}", passed_over.what, passed_over.why);
-    let remedy = passed_over.file.as_ref().and_then(KeyFileError::remedy);
+fn left_out(skipped: &Skipped) -> Vec<String> {
+    let why = format!("{} {}", skipped.what, skipped.why);
+    let remedy = skipped.file.as_ref().and_then(KeyFileError::remedy);
     std::iter::once(sanitise(&why)).chain(remedy).collect()
 }
 
 /// Which keys were refused, one line for each login.
-fn refused_logins(tried: &Tried) -> Vec<String> {
+fn refused_logins(tried: &AttemptLog) -> Vec<String> {
     let mut lines = Vec::new();
     for (account, refusal) in &tried.not_let_in {
         // What the server would have taken is no refused key.
@@ -213,9 +213,9 @@ fn identity(name: String, fingerprint: Option<String>) -> String {
 }
 
 /// Only where no account was named or known: two lines that can be followed.
-fn how_to_log_in(mut told: Explanation, tried: &Tried) -> Explanation {
+fn how_to_log_in(mut told: Explanation, tried: &AttemptLog) -> Explanation {
     if matches!(
-        tried.closed_by,
+        tried.decided_by,
         Some(Rank::CommandLine | Rank::SshConfigOnly)
     ) {
         return told;

@@ -2,11 +2,11 @@
 
 use super::{Explanation, TOKEN_PAGE};
 use crate::bitbucket::Error;
-use crate::identity::AccountName;
+use crate::identity::AccountId;
 use crate::repository;
 
 /// `of`: whose token it was.
-pub(super) fn explain(error: &Error, of: &AccountName) -> Explanation {
+pub(super) fn explain(error: &Error, of: &AccountId) -> Explanation {
     let account = &of.name;
     let told = Explanation::new(format!("bitbucket-ssh: {account}: {error}"));
     let elsewhere = of.site != repository::cloud().url;

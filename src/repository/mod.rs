@@ -14,7 +14,7 @@ mod hostile;
 pub use site::cloud;
 pub use url::of_url;
 
-use crate::sanitise::sanitise;
+use crate::text::sanitise;
 
 /// The two kinds of Bitbucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]

@@ -15,7 +15,7 @@ pub struct Key {
     /// Where it may stand.
     pub form: Form,
     /// What of it a repository's own configuration may say.
-    pub own: Own,
+    pub in_repository: InRepository,
 }
 
 /// With which keys a setting may stand.
@@ -31,13 +31,13 @@ pub enum Form {
 
 /// What a repository's own configuration may say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Own {
+pub enum InRepository {
     /// Everything.
-    Yes,
+    Allowed,
     /// Only `never`.
-    Never,
+    OnlyNever,
     /// Nothing.
-    No,
+    Ignored,
 }
 
 /// In the order of the manual.
@@ -48,7 +48,7 @@ pub const KEYS: [Key; 12] = [
         default: "accounts logged in",
         sentence: "The account to use.",
         form: Form::PlainOrUrl,
-        own: Own::Yes,
+        in_repository: InRepository::Allowed,
     },
     Key {
         name: "identityFile",
@@ -56,7 +56,7 @@ pub const KEYS: [Key; 12] = [
         default: "none",
         sentence: "A private key file, or the .pub of a key that an agent holds.",
         form: Form::PlainOrUrl,
-        own: Own::Yes,
+        in_repository: InRepository::Allowed,
     },
     Key {
         name: "provision",
@@ -64,7 +64,7 @@ pub const KEYS: [Key; 12] = [
         default: "auto on Cloud, ask elsewhere; never where CI is set",
         sentence: "Whether a missing identity is made.",
         form: Form::PlainOrUrl,
-        own: Own::Never,
+        in_repository: InRepository::OnlyNever,
     },
     Key {
         name: "keyType",
@@ -72,7 +72,7 @@ pub const KEYS: [Key; 12] = [
         default: "ed25519",
         sentence: "The type of keys that are made; rsa means 4096 bits.",
         form: Form::PlainOrUrl,
-        own: Own::No,
+        in_repository: InRepository::Ignored,
     },
     Key {
         name: "keyLifetime",
@@ -80,7 +80,7 @@ pub const KEYS: [Key; 12] = [
         default: "none",
         sentence: "The expiry given to the site; such keys are renewed by themselves.",
         form: Form::PlainOrUrl,
-        own: Own::No,
+        in_repository: InRepository::Ignored,
     },
     Key {
         name: "passphrase",
@@ -88,7 +88,7 @@ pub const KEYS: [Key; 12] = [
         default: "auto",
         sentence: "Where the passphrase of a key that is made comes from.",
         form: Form::PlainOrUrl,
-        own: Own::No,
+        in_repository: InRepository::Ignored,
     },
     Key {
         name: "transport",
@@ -96,7 +96,7 @@ pub const KEYS: [Key; 12] = [
         default: "native",
         sentence: "Who carries the bytes to a Bitbucket host; with openssh nobody goes on as another account, and who was served is not learned.",
         form: Form::PlainOrUrl,
-        own: Own::Yes,
+        in_repository: InRepository::Allowed,
     },
     Key {
         name: "otherHosts",
@@ -104,7 +104,7 @@ pub const KEYS: [Key; 12] = [
         default: "system; native where no ssh is installed",
         sentence: "Who carries the bytes to hosts that are no Bitbucket.",
         form: Form::Plain,
-        own: Own::No,
+        in_repository: InRepository::Ignored,
     },
     Key {
         name: "hooks.author",
@@ -112,7 +112,7 @@ pub const KEYS: [Key; 12] = [
         default: "warn",
         sentence: "What the pre-push hook does about commits of other addresses than the account's.",
         form: Form::PlainOrUrl,
-        own: Own::Yes,
+        in_repository: InRepository::Allowed,
     },
     Key {
         name: "type",
@@ -120,7 +120,7 @@ pub const KEYS: [Key; 12] = [
         default: "cloud for https://bitbucket.org",
         sentence: "Makes the URL a site.",
         form: Form::Site,
-        own: Own::No,
+        in_repository: InRepository::Ignored,
     },
     Key {
         name: "apiUrl",
@@ -128,7 +128,7 @@ pub const KEYS: [Key; 12] = [
         default: "https://api.bitbucket.org/2.0; the site's URL on Data Center",
         sentence: "The REST base; plain http only for a loopback address.",
         form: Form::Site,
-        own: Own::No,
+        in_repository: InRepository::Ignored,
     },
     Key {
         name: "sshHost",
@@ -136,7 +136,7 @@ pub const KEYS: [Key; 12] = [
         default: "ssh.bitbucket.org, bitbucket.org, altssh.bitbucket.org:443; HOST:7999 on Data Center",
         sentence: "Where the site speaks SSH.",
         form: Form::Site,
-        own: Own::No,
+        in_repository: InRepository::Ignored,
     },
 ];
 

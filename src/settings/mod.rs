@@ -8,8 +8,8 @@ mod error;
 pub mod git_config;
 pub mod keys;
 mod lines;
-mod own;
 mod paths;
+mod repository_policy;
 mod resolve;
 mod sites;
 pub mod ssh_config;
@@ -84,14 +84,14 @@ impl<T> Sourced<T> {
 
 /// What one rank of interface section 4 says about the identity. Empty: nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Statement {
+pub struct IdentitySettings {
     /// `identityFile`, `~` resolved, in file order.
     pub identity_files: Vec<Sourced<PathBuf>>,
     /// `account`, in file order.
     pub accounts: Vec<Sourced<String>>,
 }
 
-impl Statement {
+impl IdentitySettings {
     /// Whether the rank says nothing.
     pub fn is_empty(&self) -> bool {
         self.identity_files.is_empty() && self.accounts.is_empty()
@@ -135,7 +135,7 @@ pub enum PassphraseStore {
 
 /// `bitbucket.transport`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Carrier {
+pub enum TransportKind {
     /// russh.
     Native,
     /// The system's ssh.
@@ -177,11 +177,11 @@ pub struct Ignored {
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Rank 2: the requested repository's own configuration.
-    pub own: Statement,
+    pub repository: IdentitySettings,
     /// Rank 3: the most specific URL with a value.
-    pub by_url: Statement,
+    pub by_url: IdentitySettings,
     /// Rank 5: plain, global else system.
-    pub plain: Statement,
+    pub plain: IdentitySettings,
     /// `bitbucket.provision`, after the rules for `CI` and for the kind of site.
     pub provision: Sourced<Provision>,
     /// `bitbucket.keyType`.
@@ -191,14 +191,14 @@ pub struct Settings {
     /// `bitbucket.passphrase`.
     pub passphrase: Sourced<PassphraseStore>,
     /// `bitbucket.transport`.
-    pub transport: Sourced<Carrier>,
+    pub transport: Sourced<TransportKind>,
     /// `bitbucket.hooks.author`.
     pub author_check: Sourced<AuthorCheck>,
     /// What was found and does not count.
     pub ignored: Vec<Ignored>,
     /// Values of the user's files that are none of the setting's, by its name: an error wherever
     /// the setting is needed, as for git. They stand in `ignored`, too.
-    pub faults: BTreeMap<&'static str, Ignored>,
+    pub invalid: BTreeMap<&'static str, Ignored>,
 }
 
 /// Settings without which nobody can say how, or as whom, a host of a site is connected to.
@@ -207,15 +207,15 @@ const NEEDED_BY_CALLS: [&str; 3] = ["account", "identityFile", "transport"];
 impl Settings {
     /// The value that is not understood and ends every call for the repository until it is put
     /// right. `None`: all that a call needs is understood.
-    pub fn fault_of_call(&self) -> Option<&Ignored> {
+    pub fn invalid_for_call(&self) -> Option<&Ignored> {
         NEEDED_BY_CALLS
             .iter()
-            .find_map(|name| self.faults.get(name))
+            .find_map(|name| self.invalid.get(name))
     }
 
     /// The setting that is not understood and for which no key is made until it is put right.
     /// `None`: making keys is as it was wished.
-    pub fn obstacle(&self) -> Option<&Ignored> {
+    pub fn provision_blocker(&self) -> Option<&Ignored> {
         if self.provision.value != Provision::Never {
             return None;
         }

@@ -11,14 +11,14 @@ use crate::settings::git_config::{Entry, WorkingCopy};
 use crate::settings::keys::{self, Form, Key};
 use crate::settings::url_match::{Pattern, Specificity, Subject};
 use crate::settings::{
-    AuthorCheck, Carrier, Ignored, KeyType, Origin, OtherHosts, PassphraseStore, Provision,
-    Settings, Sourced, own, values,
+    AuthorCheck, Ignored, KeyType, Origin, OtherHosts, PassphraseStore, Provision, Settings,
+    Sourced, TransportKind, repository_policy, values,
 };
 
 use choice::Scalar;
 
 /// Everything that decides.
-pub struct Wish<'a> {
+pub struct ResolveInputs<'a> {
     /// For `~` and `CI`.
     pub context: &'a Context,
     /// In git's order.
@@ -36,7 +36,7 @@ pub struct Wish<'a> {
 }
 
 /// An entry that counts for the repository.
-struct Said<'a> {
+struct SetEntry<'a> {
     key: &'static Key,
     entry: &'a Entry,
     /// Greater wins: own before others, URLs before plain ones, closer URLs before others.
@@ -44,20 +44,20 @@ struct Said<'a> {
 }
 
 /// What is wished.
-pub fn settings(wish: &Wish<'_>) -> Settings {
+pub fn settings(inputs: &ResolveInputs<'_>) -> Settings {
     let mut resolution = Resolution {
         said: Vec::new(),
         ignored: Vec::new(),
-        faults: BTreeMap::new(),
+        invalid: BTreeMap::new(),
     };
-    for entry in wish
+    for entry in inputs
         .entries
         .iter()
         .filter(|entry| entry.section == "bitbucket")
     {
-        resolution.take(wish, entry);
+        resolution.take(inputs, entry);
     }
-    resolution.finish(wish)
+    resolution.finish(inputs)
 }
 
 /// `bitbucket.otherHosts`: it concerns no repository. The error is a value that it cannot have.
@@ -113,9 +113,9 @@ fn name_and_url(entry: &Entry) -> (String, Option<&str>) {
 }
 
 struct Resolution<'a> {
-    said: Vec<Said<'a>>,
+    said: Vec<SetEntry<'a>>,
     ignored: Vec<Ignored>,
-    faults: BTreeMap<&'static str, Ignored>,
+    invalid: BTreeMap<&'static str, Ignored>,
 }
 
 impl<'a> Resolution<'a> {
@@ -127,14 +127,14 @@ impl<'a> Resolution<'a> {
     /// calls: in a repository's own it is ignored.
     fn fault(&mut self, key: &'static Key, entry: &Entry, why: String) {
         if !entry.is_own() {
-            self.faults.insert(key.name, ignored(entry, why.clone()));
+            self.invalid.insert(key.name, ignored(entry, why.clone()));
         }
         self.ignore(entry, why);
     }
 
     /// One entry: taken, passed over since it is about something else, or ignored.
-    fn take(&mut self, wish: &Wish<'_>, entry: &'a Entry) {
-        if entry.by_remote && !wish.own_counts {
+    fn take(&mut self, inputs: &ResolveInputs<'_>, entry: &'a Entry) {
+        if entry.by_remote && !inputs.own_counts {
             return;
         }
         let (name, url) = name_and_url(entry);
@@ -146,7 +146,7 @@ impl<'a> Resolution<'a> {
             return self.ignore(entry, why);
         };
         if entry.is_own()
-            && let Some(why) = own::objection(wish, key, entry)
+            && let Some(why) = repository_policy::objection(inputs, key, entry)
         {
             return self.ignore(entry, why);
         }
@@ -170,7 +170,7 @@ impl<'a> Resolution<'a> {
         }
         let url = match url {
             None => None,
-            Some(text) => match self.judge_url(wish, entry, text) {
+            Some(text) => match self.judge_url(inputs, entry, text) {
                 Some(specificity) => Some(specificity),
                 None => return,
             },
@@ -179,12 +179,12 @@ impl<'a> Resolution<'a> {
             return self.fault(key, entry, "it has no value".to_owned());
         }
         if key.name == "identityFile" && !entry.value.is_empty() {
-            let path = wish.context.expand_home(&entry.value);
+            let path = inputs.context.expand_home(&entry.value);
             if !path.is_absolute() {
                 return self.ignore(entry, "neither absolute nor ~/…");
             }
         }
-        self.said.push(Said {
+        self.said.push(SetEntry {
             key,
             entry,
             weight: (entry.is_own(), url),
@@ -192,19 +192,24 @@ impl<'a> Resolution<'a> {
     }
 
     /// `None`: it speaks for something else (then it is no matter of ours), or for nothing.
-    fn judge_url(&mut self, wish: &Wish<'_>, entry: &Entry, text: &str) -> Option<Specificity> {
+    fn judge_url(
+        &mut self,
+        inputs: &ResolveInputs<'_>,
+        entry: &Entry,
+        text: &str,
+    ) -> Option<Specificity> {
         let Some(pattern) = Pattern::parse(text) else {
             self.ignore(entry, "not a URL");
             return None;
         };
-        let subject = Subject::new(wish.site, wish.repository)?;
+        let subject = Subject::new(inputs.site, inputs.repository)?;
         let specificity = subject.matched_by(&pattern);
         if specificity.is_none() {
             if pattern.user.is_some()
                 && !(pattern.scheme == "ssh" && pattern.user.as_deref() == Some("git"))
             {
                 self.ignore(entry, "a repository's URL has no user");
-            } else if !wish
+            } else if !inputs
                 .sites
                 .iter()
                 .any(|site| Subject::may_be_meant(site, &pattern))
@@ -215,10 +220,10 @@ impl<'a> Resolution<'a> {
         specificity
     }
 
-    fn finish(mut self, wish: &Wish<'_>) -> Settings {
+    fn finish(mut self, inputs: &ResolveInputs<'_>) -> Settings {
         for said in &self.said {
             let (entry, file) = (said.entry, said.entry.file.display());
-            let value = crate::sanitise::sanitise(&entry.value);
+            let value = crate::text::sanitise(&entry.value);
             tracing::debug!("{} = {value} ({file})", entry.key());
         }
         let provision = self.scalar("provision", values::provision);
@@ -238,27 +243,27 @@ impl<'a> Resolution<'a> {
         .into_iter()
         .flatten()
         .next();
-        let ci = in_ci(wish.context);
+        let ci = in_ci(inputs.context);
         let lifetime = match (&provision, key_lifetime) {
-            (Scalar::Said(said), _) if ci && said.value == Provision::Auto => {
+            (Scalar::Set(said), _) if ci && said.value == Provision::Auto => {
                 Some(Sourced::new(1, Origin::Environment("CI")))
             }
-            (_, Scalar::Said(said)) => Some(said),
+            (_, Scalar::Set(said)) => Some(said),
             _ => None,
         };
-        let by_default = match wish.site.kind {
+        let by_default = match inputs.site.kind {
             _ if ci => Sourced::new(Provision::Never, Origin::Environment("CI")),
             SiteKind::Cloud => Sourced::new(Provision::Auto, Origin::Default),
             SiteKind::DataCenter => Sourced::new(Provision::Ask, Origin::Default),
         };
-        let mut own = self.statement(wish, true, true);
-        if own.is_empty() {
-            own = self.statement(wish, true, false);
+        let mut repository = self.statement(inputs, true, true);
+        if repository.is_empty() {
+            repository = self.statement(inputs, true, false);
         }
         Settings {
-            own,
-            by_url: self.statement(wish, false, true),
-            plain: self.statement(wish, false, false),
+            repository,
+            by_url: self.statement(inputs, false, true),
+            plain: self.statement(inputs, false, false),
             provision: match obstacle {
                 Some(origin) => Sourced::new(Provision::Never, origin),
                 None => provision.or(by_default),
@@ -266,10 +271,10 @@ impl<'a> Resolution<'a> {
             key_type: key_type.or(Sourced::new(KeyType::Ed25519, Origin::Default)),
             key_lifetime: lifetime,
             passphrase: passphrase.or(Sourced::new(PassphraseStore::Auto, Origin::Default)),
-            transport: transport.or(Sourced::new(Carrier::Native, Origin::Default)),
+            transport: transport.or(Sourced::new(TransportKind::Native, Origin::Default)),
             author_check: author_check.or(Sourced::new(AuthorCheck::Warn, Origin::Default)),
             ignored: self.ignored,
-            faults: self.faults,
+            invalid: self.invalid,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The values of single settings, from text. Pure. Errors are one clause without a full stop.
 
 use super::keys::nearest;
-use super::{AuthorCheck, Carrier, KeyType, OtherHosts, PassphraseStore, Provision};
+use super::{AuthorCheck, KeyType, OtherHosts, PassphraseStore, Provision, TransportKind};
 use crate::repository::SiteKind;
 
 /// The smallest RSA key that Bitbucket takes and OpenSSH does not complain about.
@@ -39,10 +39,13 @@ pub fn passphrase(text: &str) -> Result<PassphraseStore, String> {
 }
 
 /// `native`, `openssh`.
-pub fn carrier(text: &str) -> Result<Carrier, String> {
+pub fn carrier(text: &str) -> Result<TransportKind, String> {
     one_of(
         text,
-        &[("native", Carrier::Native), ("openssh", Carrier::OpenSsh)],
+        &[
+            ("native", TransportKind::Native),
+            ("openssh", TransportKind::OpenSsh),
+        ],
     )
 }
 

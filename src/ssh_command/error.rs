@@ -31,7 +31,7 @@ pub enum Error {
     #[error("SSH protocol v.1 is no longer supported")]
     ProtocolOne,
     /// `-p` with something that is no port.
-    #[error("Bad port '{}'", crate::sanitise::sanitise(.0))]
+    #[error("Bad port '{}'", crate::text::sanitise(.0))]
     BadPort(String),
     /// `-J` with something that is no list of hosts.
     #[error("Invalid -J argument")]
@@ -43,7 +43,7 @@ pub enum Error {
     #[error("Cannot specify -J with ProxyCommand")]
     JumpWithProxyCommand,
     /// `-o KEY` without a value.
-    #[error("command-line line 0: no argument after keyword \"{}\"", crate::sanitise::sanitise(.0))]
+    #[error("command-line line 0: no argument after keyword \"{}\"", crate::text::sanitise(.0))]
     NoArgument(String),
     /// `-o` with a quote that is not closed.
     #[error("command-line line 0: invalid quotes")]

@@ -39,7 +39,7 @@ pub enum Invocation {
         /// empty then.
         request: Request,
         /// The option that decided, as it was typed (`-L`, `-W`, …).
-        because: String,
+        reason: String,
     },
 }
 

@@ -10,7 +10,7 @@ use super::{AddressFamily, Error, Invocation, Request, destination, keys, settin
 /// `--account=A` in front taken off.
 ///
 /// Errors are those of ssh(1), in its words, in the order in which it would meet them; user and
-/// host are held to its rule for names of a command line. What it would refuse because of a value
+/// host are held to its rule for names of a command line. What it would refuse reason of a value
 /// of a setting (`-o BatchMode=perhaps`) is left to `ssh -G`.
 pub fn parse(arguments: Vec<OsString>) -> Result<Invocation, Error> {
     let (account, argv) = account(arguments)?;
@@ -45,9 +45,9 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Invocation, Error> {
         argv,
         ..line.request
     };
-    Ok(match line.because {
+    Ok(match line.reason {
         _ if line.probe => Invocation::Probe(request),
-        Some(because) => Invocation::System { request, because },
+        Some(reason) => Invocation::System { request, reason },
         None => Invocation::Native(request),
     })
 }
@@ -85,7 +85,7 @@ impl AtOnce {
     fn invocation(self, request: Request) -> Invocation {
         match self {
             Self::Version => Invocation::Version,
-            Self::Query(because) => Invocation::System { request, because },
+            Self::Query(reason) => Invocation::System { request, reason },
         }
     }
 }
@@ -98,7 +98,7 @@ struct Line {
     probe: bool,
     syslog: bool,
     /// The first option that only the system's ssh carries.
-    because: Option<String>,
+    reason: Option<String>,
 }
 
 impl Line {
@@ -126,8 +126,8 @@ impl Line {
         Ok(None)
     }
 
-    fn goes_to_system(&mut self, because: String) {
-        self.because.get_or_insert(because);
+    fn goes_to_system(&mut self, reason: String) {
+        self.reason.get_or_insert(reason);
     }
 
     /// A letter overrides what was said before, and nothing said later overrides it but a letter.

@@ -12,24 +12,24 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::diagnostics::{self, trace2};
 use crate::transport::client::Client;
-use crate::transport::refusal::{End, Held};
-use crate::transport::shared::{Ending, Event, Shared};
-use crate::transport::splice::{Input, Output};
+use crate::transport::denial::{End, Held};
+use crate::transport::shared::{Ending, Event, SessionState};
+use crate::transport::stdio::{Input, Output};
 use crate::transport::{Endpoint, Error, ExitStatus, Peer};
 
 /// How a channel ended.
 #[derive(Debug)]
 pub(super) enum Ended {
     /// git was served; its bytes are written.
-    Served(ExitStatus),
+    Completed(ExitStatus),
     /// The repository was refused; git has seen nothing.
-    NoAccess(ExitStatus, Held),
+    RepositoryDenied(ExitStatus, Held),
 }
 
 /// One authenticated connection.
-pub(super) struct Line<'a> {
+pub(super) struct SessionChannel<'a> {
     pub handle: Handle<Client>,
-    pub shared: Arc<Shared>,
+    pub shared: Arc<SessionState>,
     pub events: mpsc::UnboundedReceiver<Event>,
     pub endpoint: &'a Endpoint,
     pub peer: Peer,
@@ -44,7 +44,7 @@ const STATUS_GRACE: Duration = Duration::from_secs(1);
 /// ssh(1)'s status for whatever has none: a signal, a lost connection.
 const NO_STATUS: u32 = 255;
 
-impl Line<'_> {
+impl SessionChannel<'_> {
     /// Runs the command (the handler sends it) and copies until the end.
     pub(super) async fn run(mut self, input: Input) -> Result<Ended, Error> {
         let region = trace2::region("channel", String::new);
@@ -92,17 +92,17 @@ impl Line<'_> {
         // exit(3) keeps eight bits; a status that was given is passed on whatever follows.
         let exit = ExitStatus(u8::try_from(number & 0xff).unwrap_or(u8::MAX));
         match self.shared.take_hold().end() {
-            End::Refused(held) => return Ok(Ended::NoAccess(exit, held)),
+            End::Refused(held) => return Ok(Ended::RepositoryDenied(exit, held)),
             End::Release(held) => {
                 let _ = self.errors.write(&held.stderr).await;
                 let _ = self.output.write(&held.stdout).await;
             }
-            End::Served => {}
+            End::Completed => {}
         }
         let _ = self.errors.flush().await;
         let read = self.output.flush().await;
         if status.is_some() || (closed && read.is_ok()) {
-            return Ok(Ended::Served(exit));
+            return Ok(Ended::Completed(exit));
         }
         if read.is_err() {
             return Err(Error::CallerGone);
@@ -154,7 +154,7 @@ async fn pump(
     mut input: Input,
     channel: ChannelWriteHalf<Msg>,
     outputs: [Output; 2],
-    shared: Arc<Shared>,
+    shared: Arc<SessionState>,
 ) {
     if gate.await.is_err() {
         return;

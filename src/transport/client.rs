@@ -14,12 +14,12 @@ use ssh_key::PublicKey;
 use tokio::sync::mpsc;
 
 use crate::diagnostics;
-use crate::sanitise::sanitise;
-use crate::transport::announced::Updater;
-use crate::transport::refusal::Held;
+use crate::text::sanitise;
+use crate::transport::denial::Held;
 use crate::transport::server_key::{ServerKey, Trust};
-use crate::transport::shared::{Ending, Event, Fault, Shared};
-use crate::transport::splice::{Gone, Output};
+use crate::transport::shared::{Ending, Event, HandlerError, SessionState};
+use crate::transport::stdio::{Gone, Output};
+use crate::transport::update_host_keys::Updater;
 
 /// The handler of one connection.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub(super) struct Client {
     /// `None`: a shell.
     pub command: Option<Vec<u8>>,
     pub environment: Vec<(String, String)>,
-    pub shared: Arc<Shared>,
+    pub shared: Arc<SessionState>,
     pub events: mpsc::UnboundedSender<Event>,
     pub output: Output,
     pub errors: Output,
@@ -91,14 +91,21 @@ fn first_channel() -> Option<ChannelId> {
 }
 
 impl Handler for Client {
-    type Error = Fault;
+    type Error = HandlerError;
 
-    async fn auth_banner(&mut self, banner: &str, _session: &mut Session) -> Result<(), Fault> {
+    async fn auth_banner(
+        &mut self,
+        banner: &str,
+        _session: &mut Session,
+    ) -> Result<(), HandlerError> {
         diagnostics::banner(banner);
         Ok(())
     }
 
-    async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, Fault> {
+    async fn check_server_key(
+        &mut self,
+        key: &PublicKeyOrCertificate,
+    ) -> Result<bool, HandlerError> {
         match self.server_key.check(key).await {
             Ok(trust) => {
                 let changed = trust == Trust::Changed;
@@ -107,7 +114,7 @@ impl Handler for Client {
                 self.updater = self.server_key.updater(trust);
                 Ok(true)
             }
-            Err(error) => Err(Fault::Refused(Box::new(error))),
+            Err(error) => Err(HandlerError::Refused(Box::new(error))),
         }
     }
 
@@ -116,7 +123,7 @@ impl Handler for Client {
         _secret: Option<&[u8]>,
         names: &Names,
         _session: &mut Session,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), HandlerError> {
         tracing::info!("SSH2_MSG_NEWKEYS sent");
         let again = if self.exchanged { "re" } else { "" };
         self.exchanged = true;
@@ -137,7 +144,7 @@ impl Handler for Client {
         &mut self,
         keys: Vec<PublicKey>,
         session: &mut Session,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), HandlerError> {
         if let Some(first) = first_channel() {
             let opening = session.sender_window_size(first) > 0;
             if opening && session.remote_sshid().starts_with(b"SSH-2.0-OpenSSH_") {
@@ -157,7 +164,7 @@ impl Handler for Client {
         _max_packet_size: u32,
         _window_size: u32,
         session: &mut Session,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), HandlerError> {
         Ok(self.send_command(id, session)?)
     }
 
@@ -168,7 +175,7 @@ impl Handler for Client {
         description: &str,
         _language: &str,
         _session: &mut Session,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), HandlerError> {
         // RFC 4254 section 5.1, in ssh(1)'s words.
         let reason = match reason {
             ChannelOpenFailure::AdministrativelyProhibited => "administratively prohibited",
@@ -186,7 +193,7 @@ impl Handler for Client {
         &mut self,
         _channel: ChannelId,
         _session: &mut Session,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), HandlerError> {
         self.tell(Event::Refused);
         Ok(())
     }
@@ -196,7 +203,7 @@ impl Handler for Client {
         _channel: ChannelId,
         data: &[u8],
         _session: &mut Session,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), HandlerError> {
         if !self.shared.answered.swap(true, Ordering::Relaxed) {
             diagnostics::mark("first byte");
         }
@@ -216,7 +223,7 @@ impl Handler for Client {
         kind: u32,
         data: &[u8],
         _session: &mut Session,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), HandlerError> {
         // SSH_EXTENDED_DATA_STDERR, the only one there is (RFC 4254 section 5.2).
         if kind != 1 {
             return Ok(());
@@ -233,7 +240,7 @@ impl Handler for Client {
         &mut self,
         _channel: ChannelId,
         _session: &mut Session,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), HandlerError> {
         tracing::debug!("channel 0: rcvd eof");
         if self.shared.is_serving() {
             self.output.end();
@@ -246,7 +253,7 @@ impl Handler for Client {
         _channel: ChannelId,
         status: u32,
         _session: &mut Session,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), HandlerError> {
         tracing::debug!("channel 0: exit-status {status}");
         self.tell(Event::Status(status));
         Ok(())
@@ -260,7 +267,7 @@ impl Handler for Client {
         message: &str,
         _language: &str,
         _session: &mut Session,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), HandlerError> {
         let text = sanitise(&format!("{signal:?} {message}"));
         self.tell(Event::Signal(text));
         Ok(())
@@ -270,13 +277,16 @@ impl Handler for Client {
         &mut self,
         _channel: ChannelId,
         _session: &mut Session,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), HandlerError> {
         diagnostics::mark("close");
         self.tell(Event::Closed);
         Ok(())
     }
 
-    async fn disconnected(&mut self, reason: DisconnectReason<Fault>) -> Result<(), Fault> {
+    async fn disconnected(
+        &mut self,
+        reason: DisconnectReason<HandlerError>,
+    ) -> Result<(), HandlerError> {
         let (ending, result) = match reason {
             DisconnectReason::ReceivedDisconnect(info) => (
                 Ending::Goodbye(info.reason_code as u32, sanitise(&info.message)),
@@ -290,9 +300,9 @@ impl Handler for Client {
     }
 }
 
-fn ending(fault: &Fault) -> Ending {
+fn ending(fault: &HandlerError) -> Ending {
     match fault {
-        Fault::Refused(error) => Ending::Lost(error.to_string()),
-        Fault::Ssh(error) => Ending::of(error),
+        HandlerError::Refused(error) => Ending::Lost(error.to_string()),
+        HandlerError::Ssh(error) => Ending::of(error),
     }
 }

@@ -16,8 +16,8 @@ use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
 use crate::settings::SshConfig;
 use crate::transport::client::Client;
 use crate::transport::endpoint::{OURS, Stream};
-use crate::transport::native::Failed;
-use crate::transport::shared::{Ending, Fault, Shared};
+use crate::transport::native::AttemptError;
+use crate::transport::shared::{Ending, HandlerError, SessionState};
 use crate::transport::{Endpoint, Error, Peer, algorithms};
 
 /// A larger one would be announced in vain: sshd buffers 16 MiB. A smaller one binds throughput to
@@ -39,11 +39,11 @@ pub(super) async fn handshake(
     peer: Peer,
     client: Client,
     config: &SshConfig,
-) -> Result<Handle<Client>, Failed> {
+) -> Result<Handle<Client>, AttemptError> {
     let (host_keys, certificates) = client.server_key.algorithms();
     let settings = Arc::new(settings(config, &host_keys, certificates));
     let shared = Arc::clone(&client.shared);
-    let stream = TakingTurns {
+    let stream = YieldingStream {
         inner: BufReader::with_capacity(READ_AHEAD, stream),
         shared: Arc::clone(&shared),
         turns: 0,
@@ -85,15 +85,20 @@ fn limits(wished: Option<(u64, Duration)>) -> Limits {
     limits
 }
 
-fn failed(fault: Fault, endpoint: &Endpoint, peer: Peer, shared: &Shared) -> Failed {
+fn failed(
+    fault: HandlerError,
+    endpoint: &Endpoint,
+    peer: Peer,
+    shared: &SessionState,
+) -> AttemptError {
     let (host, port) = (endpoint.address.host.clone(), endpoint.address.port);
     let lost = |ending| Ending::error(ending, endpoint, peer, false);
     let error = match fault {
-        Fault::Refused(error) => return Failed::Final(*error),
-        Fault::Ssh(error) => error,
+        HandlerError::Refused(error) => return AttemptError::Final(*error),
+        HandlerError::Ssh(error) => error,
     };
     match error {
-        russh::Error::NoCommonAlgo { kind, theirs, .. } => Failed::Final(Error::Negotiate {
+        russh::Error::NoCommonAlgo { kind, theirs, .. } => AttemptError::Final(Error::Negotiate {
             host,
             port,
             why: format!(
@@ -105,31 +110,31 @@ fn failed(fault: Fault, endpoint: &Endpoint, peer: Peer, shared: &Shared) -> Fai
                     AlgorithmKind::Compression => "compression method",
                     AlgorithmKind::Mac => "MAC",
                 },
-                crate::sanitise::sanitise(&theirs.join(","))
+                crate::text::sanitise(&theirs.join(","))
             ),
         }),
         // The other side went away: another try may find it.
         russh::Error::IO(error) => {
-            let words = crate::diagnostics::system_words(&error);
-            Failed::BeforeAuthentication(lost(Some(Ending::Lost(words))))
+            let words = crate::diagnostics::os_error_message(&error);
+            AttemptError::BeforeAuthentication(lost(Some(Ending::Lost(words))))
         }
         russh::Error::Disconnect | russh::Error::HUP => {
-            Failed::BeforeAuthentication(lost(shared.take_ending()))
+            AttemptError::BeforeAuthentication(lost(shared.take_ending()))
         }
-        error => Failed::Final(lost(Some(Ending::of(&error)))),
+        error => AttemptError::Final(lost(Some(Ending::of(&error)))),
     }
 }
 
 /// Lets the other tasks run before the next packet is read, until the command is sent: where a
 /// server's "you are in" and its host keys come in one segment, the channel must be asked for in
 /// between, or the early command is missed. Around the read-ahead, so that it acts between packets.
-struct TakingTurns<S> {
+struct YieldingStream<S> {
     inner: BufReader<S>,
-    shared: Arc<Shared>,
+    shared: Arc<SessionState>,
     turns: u8,
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for TakingTurns<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for YieldingStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -145,7 +150,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for TakingTurns<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TakingTurns<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for YieldingStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -3,25 +3,25 @@
 //! Knows nothing of REST, provisioning or settings files: it gets values. Beside
 //! `identity::{agent, signer}` the only room that imports russh.
 
+pub mod denial;
+pub mod find_endpoint;
 pub mod native;
-pub mod reach;
-pub mod refusal;
 pub mod system;
 
 mod algorithms;
-mod announced;
-mod authenticate;
+mod authentication;
 mod channel;
 mod client;
-mod desk;
+mod disconnect_messages;
 mod endpoint;
 mod handshake;
 mod host_files;
-mod last_words;
+mod prompt_bridge;
 mod replay;
 mod server_key;
 mod shared;
-mod splice;
+mod stdio;
+mod update_host_keys;
 
 use std::path::PathBuf;
 
@@ -32,14 +32,14 @@ use crate::repository::{Service, SshHost};
 use crate::settings::SshConfig;
 
 pub use algorithms::none_supported;
+pub use disconnect_messages::{Damage, Peer};
 pub use host_files::known_hosts_files;
-pub use last_words::{Damage, Peer};
 pub use replay::replay;
-pub use splice::Streams;
+pub use stdio::Streams;
 
 /// Everything one connection needs.
 pub struct Session<'a> {
-    /// Tried in order, staggered (interface section 3, "Endpoints"). Never empty.
+    /// AttemptLog in order, staggered (interface section 3, "Endpoints"). Never empty.
     pub endpoints: Vec<Endpoint>,
     /// The user to log in as.
     pub user: String,
@@ -52,7 +52,7 @@ pub struct Session<'a> {
     /// The remote command; `None` asks for a shell.
     pub command: Option<Vec<u8>>,
     /// What is asked. Where it [can be retried](Service::can_be_retried), a refusal of the
-    /// repository is held back and reported as [`Outcome::NoAccess`]; otherwise everything passes.
+    /// repository is held back and reported as [`Outcome::RepositoryDenied`]; otherwise everything passes.
     pub service: Service,
     /// Variables to send, name and value, already chosen by SendEnv and SetEnv.
     pub environment: Vec<(String, String)>,
@@ -91,7 +91,7 @@ pub struct ExitStatus(pub u8);
 #[derive(Debug)]
 pub enum Outcome {
     /// An identity was let in and the command ran; git has had its bytes.
-    Served {
+    Completed {
         /// The remote status.
         status: ExitStatus,
         /// The identity that was let in.
@@ -107,9 +107,9 @@ pub enum Outcome {
     },
     /// Every identity was refused on a connection that was still open, or there was none to
     /// offer that the server takes.
-    NotLetIn(Refusal),
+    AuthenticationFailed(Refusal),
     /// Let in, then refused the repository, before a byte of git's was touched.
-    NoAccess {
+    RepositoryDenied {
         /// The identity that was let in.
         identity: Identity,
         /// The channel's stderr, as it came.
@@ -160,7 +160,7 @@ pub enum Error {
         why: String,
     },
     /// The connection ended before or during the key exchange.
-    #[error("{}", last_words::identification(why, peer))]
+    #[error("{}", disconnect_messages::identification(why, peer))]
     Identification {
         /// What happened.
         why: String,
@@ -196,7 +196,7 @@ pub enum Error {
         strict: bool,
     },
     /// The server said goodbye, or the connection was lost.
-    #[error("{}", last_words::closed(host, peer, why, *goodbye, *authenticated))]
+    #[error("{}", disconnect_messages::closed(host, peer, why, *goodbye, *authenticated))]
     Closed {
         /// The host.
         host: String,
@@ -210,7 +210,7 @@ pub enum Error {
         authenticated: bool,
     },
     /// A packet that was not the one that was sent.
-    #[error("{}", last_words::damaged(*damage, peer))]
+    #[error("{}", disconnect_messages::damaged(*damage, peer))]
     Damaged {
         /// What is wrong with it.
         damage: Damage,

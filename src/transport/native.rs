@@ -15,18 +15,18 @@ use tokio::sync::mpsc;
 
 use crate::context::Context;
 use crate::diagnostics::{self, Waiting, trace2};
-use crate::identity::{Identity, agent, key_pair};
+use crate::identity::{Identity, agent, key_file};
 use crate::repository::Service;
 use crate::settings::SshConfig;
-use crate::transport::authenticate::{Door, Login, authenticate};
-use crate::transport::channel::{Ended, Line};
+use crate::transport::authentication::{AuthSession, Login, authenticate};
+use crate::transport::channel::{Ended, SessionChannel};
 use crate::transport::client::Client;
-use crate::transport::desk::{Asker, Desk};
-use crate::transport::endpoint::{self, Road};
+use crate::transport::endpoint::{self, Route};
 use crate::transport::handshake::handshake;
+use crate::transport::prompt_bridge::{PromptClient, PromptServer};
 use crate::transport::server_key::ServerKey;
-use crate::transport::shared::Shared;
-use crate::transport::splice::{Input, Output, Streams};
+use crate::transport::shared::SessionState;
+use crate::transport::stdio::{Input, Output, Streams};
 use crate::transport::{Error, Outcome, Peer, Session};
 
 /// Waited before the whole list of endpoints is tried again, after a connection that ended before
@@ -39,7 +39,7 @@ pub(super) const PAUSES: [Duration; 3] = [
 
 /// Runs one session between the process's own standard streams and the server.
 ///
-/// On [`Outcome::NotLetIn`] and [`Outcome::NoAccess`] nothing was read from stdin and nothing
+/// On [`Outcome::AuthenticationFailed`] and [`Outcome::RepositoryDenied`] nothing was read from stdin and nothing
 /// written to stdout or (the channel's) stderr, so another session may follow. Asks by
 /// `session.prompt`: about an unknown host key, and for a passphrase once the server has accepted
 /// the public key. Writes a learned host key to known_hosts.
@@ -68,23 +68,23 @@ pub(super) fn to_the_end<T>(work: impl Future<Output = Result<T, Error>>) -> Res
 }
 
 pub(super) fn local(what: &str, error: &std::io::Error) -> Error {
-    Error::Local(format!("{what}: {}", diagnostics::system_words(error)))
+    Error::Local(format!("{what}: {}", diagnostics::os_error_message(error)))
 }
 
 async fn conversation(session: Session<'_>, streams: Streams) -> Result<Outcome, Error> {
-    let (mut desk, asker) = Desk::new(session.prompt, session.passphrase);
+    let (mut prompt_bridge, asker) = PromptServer::new(session.prompt, session.passphrase);
     let mut watched = session.service != Service::Other;
     let ends = Ends::new(streams).map_err(|error| local("cannot use the streams", &error))?;
     let (output, errors) = (ends.output.clone(), ends.errors.clone());
-    let order = Arc::new(Order::of(session, asker));
+    let params = Arc::new(SessionParams::of(session, asker));
     let answered = Arc::clone(&ends.answered);
-    let mut talk = tokio::spawn(order.talk(ends));
+    let mut run_with_retries = tokio::spawn(params.run_with_retries(ends));
     let outcome = loop {
         tokio::select! {
-            done = &mut talk => {
+            done = &mut run_with_retries => {
                 break done.unwrap_or_else(|error| Err(Error::Local(error.to_string())));
             }
-            () = desk.serve() => {}
+            () = prompt_bridge.serve() => {}
             // A git that died tells its child nothing, but its end of stdout does. Once git has
             // heard something it may close that end and still want the status.
             () = output.gone(), if watched => {
@@ -122,14 +122,14 @@ impl Ends {
 
 /// A failure, and whether another try makes sense.
 #[derive(Debug)]
-pub(super) enum Failed {
+pub(super) enum AttemptError {
     /// The connection ended before authentication began.
     BeforeAuthentication(Error),
     /// Another try would end the same way.
     Final(Error),
 }
 
-impl Failed {
+impl AttemptError {
     /// Waits for the next of the pauses, after which another try makes sense.
     ///
     /// # Errors
@@ -149,13 +149,13 @@ impl Failed {
     }
 }
 
-impl From<Error> for Failed {
+impl From<Error> for AttemptError {
     fn from(error: Error) -> Self {
         Self::Final(error)
     }
 }
 
-impl From<endpoint::Unreached> for Failed {
+impl From<endpoint::Unreached> for AttemptError {
     fn from(unreached: endpoint::Unreached) -> Self {
         if unreached.ended_early {
             Self::BeforeAuthentication(unreached.error)
@@ -167,28 +167,28 @@ impl From<endpoint::Unreached> for Failed {
 
 /// A [`Session`] that tasks can own.
 #[derive(Debug)]
-pub(super) struct Order {
+pub(super) struct SessionParams {
     pub user: String,
     pub config: Arc<SshConfig>,
     pub identities: Vec<Identity>,
     /// The agent's socket, where there is one.
     pub agent: Option<PathBuf>,
-    pub asker: Asker,
+    pub asker: PromptClient,
     /// [`Session::as_ssh`].
     pub as_ssh: bool,
     command: Option<Vec<u8>>,
     service: Service,
     environment: Vec<(String, String)>,
     site_fingerprints: Vec<String>,
-    road: Arc<Road>,
+    route: Arc<Route>,
     context: Context,
 }
 
-impl Order {
-    fn of(session: Session<'_>, asker: Asker) -> Self {
+impl SessionParams {
+    fn of(session: Session<'_>, asker: PromptClient) -> Self {
         let config = Arc::new(session.config.clone());
         Self {
-            road: Arc::new(Road {
+            route: Arc::new(Route {
                 endpoints: session.endpoints,
                 user: session.user.clone(),
                 typed_host: session.typed_host,
@@ -214,7 +214,7 @@ impl Order {
         self.config
             .certificate_files
             .iter()
-            .filter_map(|file| key_pair::certificate(file))
+            .filter_map(|file| key_file::certificate(file))
             .filter(|certificate| certificate.public_key() == key.key_data())
             .collect()
     }
@@ -237,11 +237,11 @@ impl Order {
         accepted.contains(&name)
     }
 
-    async fn talk(self: Arc<Self>, mut ends: Ends) -> Result<Outcome, Error> {
+    async fn run_with_retries(self: Arc<Self>, mut ends: Ends) -> Result<Outcome, Error> {
         let pauses = if self.as_ssh { &[][..] } else { &PAUSES };
         let mut pauses = pauses.iter();
         loop {
-            match self.once(&mut ends).await {
+            match self.try_once(&mut ends).await {
                 Ok(outcome) => return Ok(outcome),
                 Err(failed) => failed.pause(&mut pauses).await?,
             }
@@ -250,21 +250,21 @@ impl Order {
 
     /// Shown where it lasts; a proxy may ask something on the terminal meanwhile.
     fn connecting(&self) -> Waiting {
-        let host = || match self.road.endpoints.first() {
+        let host = || match self.route.endpoints.first() {
             Some(endpoint) => format!("connecting to {}", endpoint.address.host),
             None => "connecting".to_owned(),
         };
         let config = &self.config;
         if config.proxy_command.is_some() || config.proxy_jump.is_some() {
-            diagnostics::only_told("connect", host)
+            diagnostics::trace_only("connect", host)
         } else {
             diagnostics::waiting("connect", host)
         }
     }
 
-    async fn once(self: &Arc<Self>, ends: &mut Ends) -> Result<Outcome, Failed> {
+    async fn try_once(self: &Arc<Self>, ends: &mut Ends) -> Result<Outcome, AttemptError> {
         let connecting = self.connecting();
-        let connected = endpoint::connect(&self.road).await?;
+        let connected = endpoint::connect(&self.route).await?;
         drop(connecting);
         diagnostics::mark("banner");
         trace2::data("endpoint", || {
@@ -273,7 +273,7 @@ impl Order {
         });
         tracing::info!(
             "Remote protocol version: {}",
-            crate::sanitise::sanitise(&connected.version)
+            crate::text::sanitise(&connected.version)
         );
         let server_key = ServerKey::new(
             &connected,
@@ -285,7 +285,7 @@ impl Order {
         let peer = Peer(connected.address);
         let endpoint = connected.endpoint;
         let version = connected.version;
-        let shared = Shared::new(self.service.can_be_retried(), Arc::clone(&ends.answered));
+        let shared = SessionState::new(self.service.can_be_retried(), Arc::clone(&ends.answered));
         let (events, received) = mpsc::unbounded_channel();
         let client = Client {
             server_key,
@@ -304,19 +304,19 @@ impl Order {
         drop(region);
         diagnostics::mark("kex");
         let region = trace2::region("auth", String::new);
-        let login = authenticate(Door {
+        let login = authenticate(AuthSession {
             handle: &mut handle,
             shared: &shared,
             endpoint: &endpoint,
             peer,
             version: &version,
-            order: self,
+            params: self,
         })
         .await?;
         let identity = match login {
             Login::In(identity) => Some(*identity),
             Login::WithoutKey => None,
-            Login::Refused(refusal) => return Ok(Outcome::NotLetIn(refusal)),
+            Login::Refused(refusal) => return Ok(Outcome::AuthenticationFailed(refusal)),
         };
         drop(region);
         diagnostics::mark("auth");
@@ -324,7 +324,7 @@ impl Order {
             let fingerprint = identity.as_ref().and_then(Identity::fingerprint);
             fingerprint.unwrap_or_else(|| "none".to_owned())
         });
-        let line = Line {
+        let channel = SessionChannel {
             handle,
             shared,
             events: received,
@@ -334,16 +334,16 @@ impl Order {
             errors: ends.errors.clone(),
         };
         let input = std::mem::replace(&mut ends.input, Input::new(None));
-        Ok(match (line.run(input).await?, identity) {
-            (Ended::Served(status) | Ended::NoAccess(status, _), None) => {
+        Ok(match (channel.run(input).await?, identity) {
+            (Ended::Completed(status) | Ended::RepositoryDenied(status, _), None) => {
                 Outcome::ServedWithoutKey { status }
             }
-            (Ended::Served(status), Some(identity)) => Outcome::Served {
+            (Ended::Completed(status), Some(identity)) => Outcome::Completed {
                 status,
                 identity,
                 endpoint,
             },
-            (Ended::NoAccess(status, held), Some(identity)) => Outcome::NoAccess {
+            (Ended::RepositoryDenied(status, held), Some(identity)) => Outcome::RepositoryDenied {
                 identity,
                 stderr: held.stderr,
                 stdout: held.stdout,

@@ -14,9 +14,9 @@ use crate::host_key::verify::{Question, verify, verify_certificate};
 use crate::host_key::{KnownFrom, Verdict, algorithms, wording};
 use crate::prompt;
 use crate::settings::{SshConfig, StrictHostKeyChecking};
-use crate::transport::announced::{self, Updater};
-use crate::transport::desk::Asker;
 use crate::transport::endpoint::Connected;
+use crate::transport::prompt_bridge::PromptClient;
+use crate::transport::update_host_keys::{self, Updater};
 use crate::transport::{Endpoint, Error, host_files};
 
 /// What a key that was accepted is worth.
@@ -56,7 +56,7 @@ pub(super) struct ServerKey {
     /// The peer's address, for the question.
     address: String,
     context: Context,
-    asker: Asker,
+    asker: PromptClient,
 }
 
 impl ServerKey {
@@ -66,7 +66,7 @@ impl ServerKey {
         config: &SshConfig,
         site_fingerprints: &[String],
         context: &Context,
-        asker: Asker,
+        asker: PromptClient,
     ) -> Self {
         let endpoint = connected.endpoint.clone();
         let (host, port) = (&endpoint.address.host, endpoint.address.port);
@@ -81,7 +81,7 @@ impl ServerKey {
         let files = host_files::known_hosts_files(config, context);
         let default = context.ssh_directory().map(|ssh| ssh.join("known_hosts"));
         Self {
-            updates: announced::is_wanted(config, default.as_ref()) && !endpoint.published,
+            updates: update_host_keys::is_wanted(config, default.as_ref()) && !endpoint.published,
             algorithms: config.host_key_algorithms.clone(),
             also,
             name,
@@ -251,7 +251,7 @@ impl ServerKey {
         if let Some(folder) = self.context.ssh_directory()
             && let Err(error) = known_hosts::make_folder(&folder, file)
         {
-            let (folder, why) = (folder.display(), diagnostics::system_words(&error));
+            let (folder, why) = (folder.display(), diagnostics::os_error_message(&error));
             tracing::error!("Could not create directory '{folder}' ({why}).");
         }
         match known_hosts::append(file, &self.name, key, self.hash) {
@@ -259,7 +259,7 @@ impl ServerKey {
             Err(error) => {
                 tracing::debug!("{}: {error}", file.display());
                 tracing::warn!(
-                    "Failed to add the host to the list of known hosts ({}).",
+                    "AttemptError to add the host to the list of known hosts ({}).",
                     file.display()
                 );
             }

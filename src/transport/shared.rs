@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use ssh_key::PublicKey;
 
 use crate::diagnostics;
-use crate::transport::announced::Updater;
-use crate::transport::refusal::Hold;
+use crate::transport::denial::DenialBuffer;
+use crate::transport::update_host_keys::Updater;
 use crate::transport::{Damage, Endpoint, Error, Peer};
 
 /// Something the conversation must know.
@@ -52,7 +52,7 @@ impl Ending {
         match error {
             russh::Error::KeepaliveTimeout => Self::Silent,
             russh::Error::NoAuthMethod => Self::NoMethods,
-            russh::Error::IO(error) => Self::Lost(diagnostics::system_words(error)),
+            russh::Error::IO(error) => Self::Lost(diagnostics::os_error_message(error)),
             russh::Error::PacketAuth | russh::Error::DecryptionError => {
                 Self::Damaged(Damage::Changed)
             }
@@ -89,14 +89,14 @@ impl Ending {
 
 /// What the handler ends a connection with.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(super) enum HandlerError {
     /// russh's own.
     Ssh(russh::Error),
     /// The host key was refused, or asking about it failed.
     Refused(Box<Error>),
 }
 
-impl From<russh::Error> for Fault {
+impl From<russh::Error> for HandlerError {
     fn from(error: russh::Error) -> Self {
         Self::Ssh(error)
     }
@@ -104,7 +104,7 @@ impl From<russh::Error> for Fault {
 
 /// What both the handler and the conversation see.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct SessionState {
     /// The command has been sent.
     pub sent: AtomicBool,
     /// The host key is not the known one, and StrictHostKeyChecking let it pass: no password is
@@ -118,11 +118,11 @@ pub(super) struct Shared {
     pub received: AtomicU64,
     /// Bytes of git's that went into the channel.
     pub sent_bytes: AtomicU64,
-    hold: Mutex<Hold>,
+    hold: Mutex<DenialBuffer>,
     ending: Mutex<Option<Ending>>,
 }
 
-impl Shared {
+impl SessionState {
     /// `retriable`: a refusal of the repository is held back. `answered` is set with the first
     /// byte of stdout.
     pub(super) fn new(retriable: bool, answered: Arc<AtomicBool>) -> Arc<Self> {
@@ -133,19 +133,19 @@ impl Shared {
             answered,
             received: AtomicU64::new(0),
             sent_bytes: AtomicU64::new(0),
-            hold: Mutex::new(Hold::new(retriable)),
+            hold: Mutex::new(DenialBuffer::new(retriable)),
             ending: Mutex::new(None),
         })
     }
 
     /// Acts on the hold.
-    pub(super) fn hold<T>(&self, act: impl FnOnce(&mut Hold) -> T) -> T {
+    pub(super) fn hold<T>(&self, act: impl FnOnce(&mut DenialBuffer) -> T) -> T {
         act(&mut self.hold.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Takes the hold out, for its verdict at the end.
-    pub(super) fn take_hold(&self) -> Hold {
-        self.hold(|hold| std::mem::replace(hold, Hold::new(false)))
+    pub(super) fn take_hold(&self) -> DenialBuffer {
+        self.hold(|hold| std::mem::replace(hold, DenialBuffer::new(false)))
     }
 
     /// Whether git is being served.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::bitbucket::Error;
 use crate::bitbucket::http::Answer;
-use crate::sanitise::sanitise;
+use crate::text::sanitise;
 
 /// The answer where its status is a success, else what the site says.
 pub(super) fn check(answer: Answer) -> Result<Answer, Error> {

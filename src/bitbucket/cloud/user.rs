@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::Cloud;
 use crate::bitbucket::{Error, User};
-use crate::sanitise::sanitise;
+use crate::text::sanitise;
 
 /// Scope `read:user:bitbucket`. Only the UUID addresses a user in paths: `username` may be absent
 /// and is not accepted there, `nickname` is not unique.

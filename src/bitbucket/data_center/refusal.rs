@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::user::signed_in;
 use crate::bitbucket::Error;
 use crate::bitbucket::http::Answer;
-use crate::sanitise::sanitise;
+use crate::text::sanitise;
 
 /// The answer where its status is a success, else what the site says. 401 stands for a missing
 /// permission, too: there the site names the user it knows.

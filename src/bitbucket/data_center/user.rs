@@ -5,7 +5,7 @@ use percent_encoding::percent_decode_str;
 use super::DataCenter;
 use crate::bitbucket::http::Answer;
 use crate::bitbucket::{Error, User};
-use crate::sanitise::sanitise;
+use crate::text::sanitise;
 
 /// The cheapest call with that header; it answers without a login, too.
 pub(super) fn user(site: &DataCenter) -> Result<User, Error> {

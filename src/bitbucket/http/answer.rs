@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::address::Address;
 use crate::bitbucket::Error;
-use crate::sanitise::sanitise;
+use crate::text::sanitise;
 
 /// What the API answered, whatever its status.
 #[derive(Debug)]

@@ -25,7 +25,7 @@ use super::{Error, HttpSettings};
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::diagnostics::{self, trace2};
-use crate::sanitise::sanitise;
+use crate::text::sanitise;
 
 pub(super) use address::{Address, segment};
 pub(super) use answer::Answer;

@@ -2,12 +2,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::checkup::{Checkup, word};
 use super::finding::{Finding, counted};
-use super::patient::{Patient, word};
 use crate::bitbucket::{Error, KeyRegistry, RegisteredKey, credential};
 use crate::commands::Rooms;
 use crate::commands::login::{Refusal, check as ask, token_page, where_it_lies};
-use crate::identity::Managed;
+use crate::identity::ManagedKey;
 use crate::repository::Site;
 use crate::secret::TokenPlace;
 
@@ -17,14 +17,14 @@ const SOON: SignedDuration = SignedDuration::from_hours(24 * 14);
 const OLD: SignedDuration = SignedDuration::from_hours(24 * 365);
 
 /// Every account of the site that is known here.
-pub(super) fn check(patient: &Patient<'_>, rooms: &dyn Rooms) -> Vec<Finding> {
-    let Ok(examined) = &patient.examined else {
+pub(super) fn check(checkup: &Checkup<'_>, rooms: &dyn Rooms) -> Vec<Finding> {
+    let Ok(examined) = &checkup.examined else {
         return vec![Finding::skip("token", "the settings cannot be read")];
     };
-    let site = patient.site();
+    let site = checkup.site();
     let records = &examined.ours.records;
     let mut names: Vec<String> = Vec::new();
-    let environment = credential::environment(patient.context)
+    let environment = credential::environment(checkup.context)
         .filter(|(url, _)| *url == site.url)
         .map(|(_, token)| token.account);
     let recorded = records.accounts().iter().map(|account| &account.account);
@@ -53,9 +53,9 @@ pub(super) fn check(patient: &Patient<'_>, rooms: &dyn Rooms) -> Vec<Finding> {
                 && record.account.name.eq_ignore_ascii_case(&name)
                 && record.repository.is_none()
         });
-        let own: Vec<&Managed> = identities.collect();
+        let own: Vec<&ManagedKey> = identities.collect();
         let of_account = Subject {
-            patient,
+            checkup,
             rooms,
             site: &site,
             name: &name,
@@ -75,11 +75,11 @@ pub(super) fn check(patient: &Patient<'_>, rooms: &dyn Rooms) -> Vec<Finding> {
 }
 
 struct Subject<'a> {
-    patient: &'a Patient<'a>,
+    checkup: &'a Checkup<'a>,
     rooms: &'a dyn Rooms,
     site: &'a Site,
     name: &'a str,
-    own: Vec<&'a Managed>,
+    own: Vec<&'a ManagedKey>,
 }
 
 impl Subject<'_> {
@@ -109,10 +109,10 @@ impl Subject<'_> {
             }
         };
         let from = token.place;
-        let place = self.patient.context.records_directory();
-        let place = place.map_or_else(String::new, |folder| self.patient.shown(&folder));
+        let place = self.checkup.context.records_directory();
+        let place = place.map_or_else(String::new, |folder| self.checkup.shown(&folder));
         let place = where_it_lies(from, &place);
-        if self.patient.offline {
+        if self.checkup.offline {
             let there = Finding::ok("token", format!("there: {place}; not checked (--offline)"));
             return self.without_list(there, "--offline");
         }
@@ -150,7 +150,7 @@ impl Subject<'_> {
             }
             Err(Refusal::Site(why)) => {
                 let token = Finding::warn("token", format!("could not be checked: {why}"))
-                    .next(self.patient.again(""));
+                    .next(self.checkup.again(""));
                 self.without_list(token, "the site could not be asked")
             }
         }
@@ -171,11 +171,11 @@ impl Subject<'_> {
 
     /// The account's managed keys against the list (where it could be read), their expiry and age.
     fn keys(&self, listed: Option<&[RegisteredKey]>) -> Vec<Finding> {
-        let now = self.patient.context.clock.now();
+        let now = self.checkup.context.clock.now();
         let account = word(self.name);
         let mut findings = Vec::new();
-        for record in self.own.iter().filter(|record| self.patient.uses(record)) {
-            let file = self.patient.shown(&record.file);
+        for record in self.own.iter().filter(|record| self.checkup.uses(record)) {
+            let file = self.checkup.shown(&record.file);
             let mut expires = record.expires;
             if let Some(listed) = listed {
                 match listed

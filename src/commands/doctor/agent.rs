@@ -1,18 +1,18 @@
 //! The agent: reachable, holds the key, not too many others.
 
+use super::checkup::{Checkup, word};
 use super::finding::{Finding, counted};
-use super::patient::{Patient, word};
-use crate::identity::{Holder, Identity, Offer, agent, key_pair};
+use crate::identity::{Holder, Identity, Offer, agent, key_file};
 
 /// A server closes the connection after six tries (sshd_config(5), MaxAuthTries).
 const MOST_KEYS: usize = 5;
 
 /// Reachable, then what it holds.
-pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
-    let Ok(examined) = &patient.examined else {
+pub(super) fn check(checkup: &Checkup<'_>) -> Vec<Finding> {
+    let Ok(examined) = &checkup.examined else {
         return vec![Finding::skip("agent", "the settings cannot be read")];
     };
-    let Some(socket) = agent::socket(&examined.config, patient.context) else {
+    let Some(socket) = agent::socket(&examined.config, checkup.context) else {
         return vec![
             Finding::skip("agent", "there is none, and none is needed")
                 .next("eval \"$(ssh-agent)\""),
@@ -26,11 +26,11 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
     };
     let mut findings = vec![Finding::ok(
         "agent",
-        format!("answers at {}", patient.shown(&socket)),
+        format!("answers at {}", checkup.shown(&socket)),
     )];
-    findings.extend(key(patient, &held));
+    findings.extend(key(checkup, &held));
     let number = held.len();
-    let chosen = examined.ours.plan.closed_by.is_some()
+    let chosen = examined.ours.plan.decided_by.is_some()
         || examined
             .ours
             .plan
@@ -51,7 +51,7 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
                 "{number} keys: servers hang up after six, so the right one may not be reached"
             ),
         )
-        .next(match patient.account() {
+        .next(match checkup.account() {
             Some(account) => format!("git bitbucket use {} --global", word(&account)),
             None => "git bitbucket login".to_owned(),
         })
@@ -60,9 +60,9 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
 }
 
 /// Whether it holds the first identity of the plan.
-fn key(patient: &Patient<'_>, held: &[Identity]) -> Option<Finding> {
+fn key(checkup: &Checkup<'_>, held: &[Identity]) -> Option<Finding> {
     let check = "agent-key";
-    let examined = patient.examined.as_ref().ok()?;
+    let examined = checkup.examined.as_ref().ok()?;
     let first =
         examined
             .ours
@@ -86,8 +86,8 @@ fn key(patient: &Patient<'_>, held: &[Identity]) -> Option<Finding> {
     let Holder::File(file) = &first.holder else {
         return Some(Finding::fail(check, format!("does not hold {fingerprint}")).next("ssh-add"));
     };
-    let shown = word(&patient.shown(file));
-    Some(match key_pair::open(file, None) {
+    let shown = word(&checkup.shown(file));
+    Some(match key_file::open(file, None) {
         Ok(_) => Finding::ok(
             check,
             "not needed: the key file that goes first has no passphrase",

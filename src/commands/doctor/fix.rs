@@ -5,13 +5,17 @@ use std::path::Path;
 
 use super::finding::Fix;
 use crate::commands::Error;
-use crate::commands::call::Call;
+use crate::commands::context::CommandContext;
 use crate::commands::setup::edit;
-use crate::identity::key_pair;
+use crate::identity::key_file;
 use crate::provision::record;
 
 /// Does them; the result says whether none was left undone for want of somebody to ask.
-pub(super) fn all(call: &mut Call<'_>, steps: Vec<Fix>, yes: bool) -> Result<bool, Error> {
+pub(super) fn all(
+    call: &mut CommandContext<'_>,
+    steps: Vec<Fix>,
+    yes: bool,
+) -> Result<bool, Error> {
     if steps.is_empty() {
         call.warn("nothing is to be put right here by --fix");
         return Ok(true);
@@ -38,7 +42,7 @@ pub(super) fn all(call: &mut Call<'_>, steps: Vec<Fix>, yes: bool) -> Result<boo
     Ok(true)
 }
 
-fn words(call: &Call<'_>, step: &Fix) -> String {
+fn words(call: &CommandContext<'_>, step: &Fix) -> String {
     let shown = |path: &Path| call.shown(path);
     match step {
         Fix::Mode(path, mode) => format!("chmod {mode:o} {}", shown(path)),
@@ -58,14 +62,14 @@ fn words(call: &Call<'_>, step: &Fix) -> String {
     }
 }
 
-fn perform(call: &Call<'_>, step: &Fix) -> Result<(), Error> {
+fn perform(call: &CommandContext<'_>, step: &Fix) -> Result<(), Error> {
     match step {
         Fix::Mode(path, mode) => set_mode(path, *mode).map_err(|why| Error::file(path, why)),
         Fix::Public(path, key) => {
             let comment = path
                 .file_name()
                 .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-            key_pair::place_public(path, key, &comment).map_err(|error| Error::Below {
+            key_file::place_public(path, key, &comment).map_err(|error| Error::Below {
                 what: error.to_string(),
                 hints: Vec::new(),
             })
@@ -92,7 +96,7 @@ fn perform(call: &Call<'_>, step: &Fix) -> Result<(), Error> {
             )
         }
         Fix::Sweep(folder) => {
-            key_pair::sweep_drafts(folder);
+            key_file::sweep_drafts(folder);
             Ok(())
         }
     }

@@ -8,11 +8,11 @@ pub(super) use called::configured;
 pub(in crate::commands) use called::is_ours_command;
 use called::{Source, called, first_word, is_set_up, located};
 
+use super::checkup::{Checkup, word};
 use super::finding::Finding;
-use super::patient::{Patient, word};
 use crate::commands::{Error, git, other_tools, setup};
 use crate::context::Context;
-use crate::sanitise::sanitise;
+use crate::text::sanitise;
 
 /// The first git that knows core.sshCommand (release notes of 2.10).
 const OLDEST: (u32, u32) = (2, 10);
@@ -29,28 +29,28 @@ const PACKAGES: [(&str, &str); 7] = [
 ];
 
 /// Version, ssh command, what overrides it, variant.
-pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
-    let context = patient.context;
-    let mut findings = vec![version(context), ssh_command(patient)];
+pub(super) fn check(checkup: &Checkup<'_>) -> Vec<Finding> {
+    let context = checkup.context;
+    let mut findings = vec![version(context), ssh_command(checkup)];
     findings.extend(variables(context));
-    findings.extend(editors(patient));
-    findings.push(variant(patient));
-    if let Err(why) = &patient.git_config {
-        findings.push(Finding::fail("git-config", why).next(repair(patient)));
+    findings.extend(editors(checkup));
+    findings.push(variant(checkup));
+    if let Err(why) = &checkup.git_config {
+        findings.push(Finding::fail("git-config", why).next(repair(checkup)));
     }
     findings
 }
 
 /// The line that opens the file which git names as broken.
-pub(super) fn repair(patient: &Patient<'_>) -> String {
-    let said = git::ask(patient.context, &["config", "--list"]);
+pub(super) fn repair(checkup: &Checkup<'_>) -> String {
+    let said = git::ask(checkup.context, &["config", "--list"]);
     let file = said.err().and_then(|error| {
         let text = error.to_string();
         let rest = text.split(" in file ").nth(1)?;
         Some(PathBuf::from(rest.lines().next()?.trim()))
     });
     match file {
-        Some(file) => patient.opened(&patient.context.directory.join(file)),
+        Some(file) => checkup.opened(&checkup.context.directory.join(file)),
         None => "git config --list --show-origin".to_owned(),
     }
 }
@@ -78,8 +78,8 @@ fn version(context: &Context) -> Finding {
 }
 
 /// The line after which git calls bitbucket-ssh here.
-fn remedy(patient: &Patient<'_>, source: &Source) -> String {
-    let context = patient.context;
+fn remedy(checkup: &Checkup<'_>, source: &Source) -> String {
+    let context = checkup.context;
     match source {
         Source::Variable("GIT_SSH_COMMAND") if is_set_up(context) => {
             "unset GIT_SSH_COMMAND".to_owned()
@@ -98,7 +98,7 @@ fn remedy(patient: &Patient<'_>, source: &Source) -> String {
                 "git config --worktree --unset-all core.sshCommand; git bitbucket setup".to_owned()
             }
             "global" if !setup::writes(context, Path::new(&origin.file)) => {
-                let file = word(&patient.shown(Path::new(&origin.file)));
+                let file = word(&checkup.shown(Path::new(&origin.file)));
                 format!("git config --file {file} --unset-all core.sshCommand; git bitbucket setup")
             }
             _ => "git bitbucket setup".to_owned(),
@@ -106,9 +106,9 @@ fn remedy(patient: &Patient<'_>, source: &Source) -> String {
     }
 }
 
-fn ssh_command(patient: &Patient<'_>) -> Finding {
+fn ssh_command(checkup: &Checkup<'_>) -> Finding {
     let check = "ssh-command";
-    let context = patient.context;
+    let context = checkup.context;
     let Some((command, source)) = called(context) else {
         return Finding::fail(check, "git calls the system's ssh, nobody says otherwise")
             .next("git bitbucket setup");
@@ -118,7 +118,7 @@ fn ssh_command(patient: &Patient<'_>) -> Finding {
         Source::Variable(name) => (*name).to_owned(),
         Source::Config(origin) => {
             let file = context.directory.join(&origin.file);
-            format!("core.sshCommand of {}", patient.shown(&file))
+            format!("core.sshCommand of {}", checkup.shown(&file))
         }
     };
     if is_ours_command(context, &command) {
@@ -132,7 +132,7 @@ fn ssh_command(patient: &Patient<'_>) -> Finding {
     } else {
         format!("git calls {shown} ({who}), not bitbucket-ssh")
     };
-    Finding::fail(check, text).next(remedy(patient, &source))
+    Finding::fail(check, text).next(remedy(checkup, &source))
 }
 
 /// Variables that stand before or beside core.sshCommand, and the file that sets them.
@@ -162,11 +162,11 @@ fn variables(context: &Context) -> Vec<Finding> {
 }
 
 /// Settings of editors that go past it.
-fn editors(patient: &Patient<'_>) -> Vec<Finding> {
+fn editors(checkup: &Checkup<'_>) -> Vec<Finding> {
     let check = "ssh-overrides";
     let about =
-        |found: &other_tools::ToolSetting| format!("{}:{}", patient.shown(&found.file), found.line);
-    let found = other_tools::editors(patient.context).into_iter();
+        |found: &other_tools::ToolSetting| format!("{}:{}", checkup.shown(&found.file), found.line);
+    let found = other_tools::editors(checkup.context).into_iter();
     found
         .map(|found| {
             Finding::warn(check, &found.text)
@@ -176,9 +176,9 @@ fn editors(patient: &Patient<'_>) -> Vec<Finding> {
         .collect()
 }
 
-fn variant(patient: &Patient<'_>) -> Finding {
+fn variant(checkup: &Checkup<'_>) -> Finding {
     let check = "ssh-variant";
-    let context = patient.context;
+    let context = checkup.context;
     let (value, next) = if let Some(value) = context.environment.text("GIT_SSH_VARIANT") {
         (value.to_owned(), "unset GIT_SSH_VARIANT".to_owned())
     } else {

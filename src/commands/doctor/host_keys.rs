@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use ssh_key::PublicKey;
 
+use super::checkup::{Checkup, word};
 use super::finding::{Finding, Fix, counted};
-use super::patient::{Patient, word};
-use crate::git_connection::endpoints;
+use crate::connection::endpoints;
 use crate::host_key::revoked::{self, RevokedKeys};
 use crate::host_key::{KnownFrom, Line, known_hosts, published};
 use crate::repository::SiteKind;
@@ -17,22 +17,22 @@ use crate::settings::SshConfig;
 use crate::transport::known_hosts_files;
 
 /// Lines of known_hosts, the revocation list, and (online) the site's own page.
-pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
-    let Ok(examined) = &patient.examined else {
+pub(super) fn check(checkup: &Checkup<'_>) -> Vec<Finding> {
+    let Ok(examined) = &checkup.examined else {
         return vec![Finding::skip("host-keys", "the settings cannot be read")];
     };
     let config = &examined.config;
-    let files = known_hosts_files(config, patient.context);
+    let files = known_hosts_files(config, checkup.context);
     let known = known_hosts::load(&files);
-    let site = patient.site();
-    let today = online::today(patient);
+    let site = checkup.site();
+    let today = online::today(checkup);
     let mut findings = Vec::new();
     if site.kind == SiteKind::Cloud {
         for name in endpoints::PUBLISHED_NAMES {
             let port = if name.starts_with("altssh") { 443 } else { 22 };
             let name = known_hosts::name(name, port);
             let lines = known.keys_of(&name);
-            findings.extend(published_name(patient, &name, &lines, today.keys()));
+            findings.extend(published_name(checkup, &name, &lines, today.keys()));
         }
     }
     for endpoint in examined
@@ -67,15 +67,15 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
             Finding::ok("host-keys", text).about(name)
         });
     }
-    findings.extend(withdrawn(patient, &files));
-    findings.push(revocation_list(patient, config));
-    findings.push(online::check(patient, today, &known, &files));
+    findings.extend(withdrawn(checkup, &files));
+    findings.push(revocation_list(checkup, config));
+    findings.push(online::check(checkup, today, &known, &files));
     findings
 }
 
 /// One of Cloud's names: whether its lines hold the published keys.
 fn published_name(
-    patient: &Patient<'_>,
+    checkup: &Checkup<'_>,
     name: &str,
     lines: &[(PublicKey, KnownFrom)],
     today: &[PublicKey],
@@ -96,7 +96,7 @@ fn published_name(
             let next = match line_of(from) {
                 Some(line) => format!(
                     "ssh-keygen -f {} -R {}",
-                    word(&patient.shown(&line.file)),
+                    word(&checkup.shown(&line.file)),
                     word(name)
                 ),
                 None => format!("ssh-keygen -R {}", word(name)),
@@ -131,7 +131,7 @@ fn published_name(
             if missing.len() == 1 { "is" } else { "are" },
         );
         let mut finding = Finding::warn(check, text)
-            .next(patient.again("--fix --yes"))
+            .next(checkup.again("--fix --yes"))
             .about(name);
         finding.fix = file.map(|file| Fix::AddLines(file, new));
         findings.push(finding);
@@ -148,7 +148,7 @@ fn bare(key: &PublicKey) -> Option<String> {
 }
 
 /// Lines, of whatever name, with a key that Bitbucket withdrew in 2023 and does not revoke.
-fn withdrawn(patient: &Patient<'_>, files: &[PathBuf]) -> Vec<Finding> {
+fn withdrawn(checkup: &Checkup<'_>, files: &[PathBuf]) -> Vec<Finding> {
     let check = "host-keys-revoked";
     let mut findings = Vec::new();
     for file in files {
@@ -159,7 +159,7 @@ fn withdrawn(patient: &Patient<'_>, files: &[PathBuf]) -> Vec<Finding> {
                 file: file.clone(),
                 number: index + 1,
             };
-            let shown = patient.shown(&place.file);
+            let shown = checkup.shown(&place.file);
             let Some((revoked, key)) = key_of(line) else {
                 continue;
             };
@@ -169,7 +169,7 @@ fn withdrawn(patient: &Patient<'_>, files: &[PathBuf]) -> Vec<Finding> {
                 findings.push(
                     Finding::fail(check, text)
                         .about(format!("{shown}:{}", place.number))
-                        .next(patient.edited(file, &format!("{}d", place.number))),
+                        .next(checkup.edited(file, &format!("{}d", place.number))),
                 );
             } else if !revoked && published::is_withdrawn(&key) {
                 findings.push(
@@ -178,7 +178,7 @@ fn withdrawn(patient: &Patient<'_>, files: &[PathBuf]) -> Vec<Finding> {
                         "the line trusts a key that Bitbucket withdrew in 2023",
                     )
                     .about(format!("{shown}:{}", place.number))
-                    .next(patient.again("--fix --yes"))
+                    .next(checkup.again("--fix --yes"))
                     .fix(Fix::RemoveLine(file.clone(), line.to_owned())),
                 );
             }
@@ -205,7 +205,7 @@ fn key_of(line: &str) -> Option<(bool, PublicKey)> {
     Some((revoked, PublicKey::from_openssh(key).ok()?))
 }
 
-fn revocation_list(patient: &Patient<'_>, config: &SshConfig) -> Finding {
+fn revocation_list(checkup: &Checkup<'_>, config: &SshConfig) -> Finding {
     let check = "revoked-host-keys";
     let Some(file) = config
         .revoked_host_keys
@@ -214,7 +214,7 @@ fn revocation_list(patient: &Patient<'_>, config: &SshConfig) -> Finding {
     else {
         return Finding::ok(check, "RevokedHostKeys is not set");
     };
-    let about = patient.shown(file);
+    let about = checkup.shown(file);
     match revoked::load(file) {
         RevokedKeys::Unreadable { why, .. } => {
             let next = if !file.exists() {
@@ -222,7 +222,7 @@ fn revocation_list(patient: &Patient<'_>, config: &SshConfig) -> Finding {
             } else if std::fs::File::open(file).is_err() {
                 format!("chmod u+r {}", word(&about))
             } else {
-                patient.opened(file)
+                checkup.opened(file)
             };
             let text = format!("it cannot be read, so no host is trusted: {why}");
             Finding::fail(check, text).next(next).about(about)
@@ -240,7 +240,7 @@ fn revocation_list(patient: &Patient<'_>, config: &SshConfig) -> Finding {
                 let next = if script.is_empty() {
                     format!("ssh-keygen -Qlf {}", word(&about))
                 } else {
-                    patient.edited(file, &script.join(";"))
+                    checkup.edited(file, &script.join(";"))
                 };
                 Finding::fail(check, "it names a key that Bitbucket publishes")
                     .next(next)

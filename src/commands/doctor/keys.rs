@@ -5,62 +5,62 @@ use std::path::{Path, PathBuf};
 use ssh_key::PublicKey;
 use ssh_key::public::KeyData;
 
+use super::checkup::{Checkup, word};
 use super::finding::{Finding, Fix, Verdict};
-use super::patient::{Patient, word};
 use crate::bitbucket::keyring;
-use crate::identity::key_pair::{self, KeyFileError};
-use crate::identity::{Holder, Managed, Offer, PassphrasePlace, State};
+use crate::identity::key_file::{self, KeyFileError};
+use crate::identity::{Holder, ManagedKey, Offer, PassphrasePlace, State};
 
 /// The files ssh(1) takes by itself.
 const DEFAULT_FILES: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
 
 /// Every check of every file that may be offered, and of the folders they lie in.
-pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
-    let mut findings = folders(patient);
-    let records = match &patient.examined {
+pub(super) fn check(checkup: &Checkup<'_>) -> Vec<Finding> {
+    let mut findings = folders(checkup);
+    let records = match &checkup.examined {
         Ok(examined) => {
-            findings.extend(missing(patient, &examined.ours.plan.missing));
+            findings.extend(missing(checkup, &examined.ours.plan.missing));
             examined.ours.records.identities()
         }
         Err(_) => &[],
     };
     for record in records {
         // A record whose file is gone says nothing any more once a newer one is in use.
-        let used = patient.uses(record);
+        let used = checkup.uses(record);
         if record.state != State::Pending && !record.file.exists() && used {
             let account = word(&record.account.name);
             findings.push(
                 Finding::fail("key-present", "recorded, and the file is gone")
-                    .about(patient.shown(&record.file))
+                    .about(checkup.shown(&record.file))
                     .next(format!("git bitbucket key new --account {account}")),
             );
         }
     }
-    let files = files(patient);
+    let files = files(checkup);
     if files.is_empty() && findings.is_empty() {
         return vec![
             Finding::warn(
                 "key-present",
                 "no key file is here; a fetch makes one where an account is logged in",
             )
-            .next(patient.key_new()),
+            .next(checkup.key_new()),
         ];
     }
     for file in files {
         let record = records
             .iter()
-            .find(|record| record.file == file && patient.uses(record));
-        for finding in of_file(patient, &file, record) {
-            findings.push(finding.about(patient.shown(&file)));
+            .find(|record| record.file == file && checkup.uses(record));
+        for finding in of_file(checkup, &file, record) {
+            findings.push(finding.about(checkup.shown(&file)));
         }
     }
     findings
 }
 
 /// Files that exist: of the plan, the records, ssh_config, and the default ones.
-fn files(patient: &Patient<'_>) -> Vec<PathBuf> {
+fn files(checkup: &Checkup<'_>) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = Vec::new();
-    if let Ok(examined) = &patient.examined {
+    if let Ok(examined) = &checkup.examined {
         for candidate in &examined.ours.plan.candidates {
             if let Offer::Identities(identities) = &candidate.offer {
                 files.extend(identities.iter().filter_map(|one| match &one.holder {
@@ -73,7 +73,7 @@ fn files(patient: &Patient<'_>) -> Vec<PathBuf> {
         files.extend(records.iter().map(|record| record.file.clone()));
         files.extend(examined.config.identity_files.iter().cloned());
     }
-    let ssh = patient.context.ssh_directory();
+    let ssh = checkup.context.ssh_directory();
     files.extend(
         DEFAULT_FILES
             .iter()
@@ -89,9 +89,9 @@ fn files(patient: &Patient<'_>) -> Vec<PathBuf> {
     files
 }
 
-fn missing(patient: &Patient<'_>, missing: &[crate::settings::Sourced<PathBuf>]) -> Vec<Finding> {
+fn missing(checkup: &Checkup<'_>, missing: &[crate::settings::Sourced<PathBuf>]) -> Vec<Finding> {
     let finding = |file: &crate::settings::Sourced<PathBuf>| {
-        let shown = patient.shown(&file.value);
+        let shown = checkup.shown(&file.value);
         Finding::fail("key-present", "named by the configuration, and not there")
             .next(format!("git bitbucket key new --file {}", word(&shown)))
             .about(shown)
@@ -99,8 +99,8 @@ fn missing(patient: &Patient<'_>, missing: &[crate::settings::Sourced<PathBuf>])
     missing.iter().map(finding).collect()
 }
 
-fn of_file(patient: &Patient<'_>, file: &Path, record: Option<&Managed>) -> Vec<Finding> {
-    let shown = word(&patient.shown(file));
+fn of_file(checkup: &Checkup<'_>, file: &Path, record: Option<&ManagedKey>) -> Vec<Finding> {
+    let shown = word(&checkup.shown(file));
     let mut findings = vec![Finding::ok("key-present", "there")];
     let permissions = permissions(file, &shown);
     let open_to_others = permissions.verdict != Verdict::Ok;
@@ -110,7 +110,7 @@ fn of_file(patient: &Patient<'_>, file: &Path, record: Option<&Managed>) -> Vec<
         findings.push(Finding::skip("key-format", text));
         return findings;
     }
-    let public = match key_pair::identity(file) {
+    let public = match key_file::identity(file) {
         Ok(identity) => {
             findings.push(Finding::ok("key-format", "can be read"));
             identity.public_key
@@ -127,9 +127,9 @@ fn of_file(patient: &Patient<'_>, file: &Path, record: Option<&Managed>) -> Vec<
         }
     };
     if let Some(public) = &public {
-        findings.push(size(patient, file, public));
+        findings.push(size(checkup, file, public));
     }
-    findings.push(passphrase(patient, file, &shown, record));
+    findings.push(passphrase(checkup, file, &shown, record));
     findings.push(beside(file, &shown, public.as_ref()));
     findings
 }
@@ -166,9 +166,9 @@ fn permissions(file: &Path, shown: &str) -> Finding {
 }
 
 /// `~/.ssh`, the records' folder, and what in it holds secrets.
-fn folders(patient: &Patient<'_>) -> Vec<Finding> {
-    let ssh = patient.context.ssh_directory();
-    let records = patient.context.records_directory();
+fn folders(checkup: &Checkup<'_>) -> Vec<Finding> {
+    let ssh = checkup.context.ssh_directory();
+    let records = checkup.context.records_directory();
     let tokens = records.as_ref().map(|folder| folder.join("tokens.json"));
     let watched = [
         (ssh, 0o022, 0o700),
@@ -181,7 +181,7 @@ fn folders(patient: &Patient<'_>) -> Vec<Finding> {
             continue;
         };
         if mode & forbidden != 0 {
-            let shown = patient.shown(&path);
+            let shown = checkup.shown(&path);
             findings.push(
                 Finding::fail("key-permissions", format!("0{mode:03o} is too open"))
                     .next(format!("chmod {wanted:o} {}", word(&shown)))
@@ -196,15 +196,15 @@ fn folders(patient: &Patient<'_>) -> Vec<Finding> {
 /// What Bitbucket takes (RSA of 2048 bits and more, no DSA), and what lasts.
 ///
 /// A key that another one goes before keeps nobody from anything.
-fn size(patient: &Patient<'_>, file: &Path, public: &PublicKey) -> Finding {
+fn size(checkup: &Checkup<'_>, file: &Path, public: &PublicKey) -> Finding {
     let check = "key-size";
     match judged(public) {
         None => Finding::ok(check, name(public)),
-        Some(_) if patient.stands_behind(file) => {
+        Some(_) if checkup.stands_behind(file) => {
             Finding::ok(check, format!("{}; another key goes first", name(public)))
         }
         Some((verdict, why)) => {
-            let renew = format!("{} --type ed25519", patient.key_new());
+            let renew = format!("{} --type ed25519", checkup.key_new());
             let text = format!("{}{why}", name(public));
             Finding::new(check, verdict, text).next(renew)
         }
@@ -233,14 +233,14 @@ fn judged(public: &PublicKey) -> Option<(Verdict, &'static str)> {
 }
 
 fn passphrase(
-    patient: &Patient<'_>,
+    checkup: &Checkup<'_>,
     file: &Path,
     shown: &str,
-    record: Option<&Managed>,
+    record: Option<&ManagedKey>,
 ) -> Finding {
     let check = "key-passphrase";
     let place = record.map(|record| record.passphrase);
-    let encrypted = match key_pair::open(file, None) {
+    let encrypted = match key_file::open(file, None) {
         Ok(_) => false,
         Err(KeyFileError::Encrypted { .. }) => true,
         Err(error) => {
@@ -253,12 +253,12 @@ fn passphrase(
             .next(format!("ssh-keygen -p -f {shown}")),
         (true, Some(PassphrasePlace::Keyring)) => {
             let fingerprint = record.map_or("", |record| record.fingerprint.as_str());
-            match keyring::key_passphrase(patient.context, fingerprint) {
+            match keyring::key_passphrase(checkup.context, fingerprint) {
                 Ok(Some(_)) => Finding::ok(check, "in the system's keyring"),
                 Ok(None) => Finding::fail(check, "the system's keyring does not have it")
-                    .next(patient.key_new()),
+                    .next(checkup.key_new()),
                 Err(error) => Finding::fail(check, format!("{error}; is the keyring locked?"))
-                    .next(patient.again("")),
+                    .next(checkup.again("")),
             }
         }
         (true, _) => Finding::ok(check, "asked for, unless the agent holds the key")
@@ -271,7 +271,7 @@ fn beside(file: &Path, shown: &str, public: Option<&PublicKey>) -> Finding {
     let mut name = file.as_os_str().to_owned();
     name.push(".pub");
     let exists = Path::new(&name).exists();
-    match (public, key_pair::public_beside(file)) {
+    match (public, key_file::public_beside(file)) {
         (Some(public), Some(found)) if found.key_data() == public.key_data() => {
             Finding::ok(check, "the .pub beside it matches")
         }

@@ -2,16 +2,16 @@
 
 use std::fs;
 
+use super::checkup::{Checkup, word};
 use super::finding::{Finding, Fix, counted};
-use super::patient::{Patient, word};
 use crate::identity::State;
-use crate::identity::key_pair::DRAFT;
+use crate::identity::key_file::DRAFT;
 
 /// Unfinished files and unfinished records.
-pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
+pub(super) fn check(checkup: &Checkup<'_>) -> Vec<Finding> {
     let check = "leftovers";
     let mut findings = Vec::new();
-    let context = patient.context;
+    let context = checkup.context;
     for folder in [context.ssh_directory(), context.records_directory()]
         .into_iter()
         .flatten()
@@ -21,30 +21,30 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
         let mut names: Vec<_> = drafts.map(|entry| entry.path()).collect();
         names.sort();
         if !names.is_empty() {
-            let words = names.iter().map(|file| word(&patient.shown(file)));
+            let words = names.iter().map(|file| word(&checkup.shown(file)));
             let next = words.fold("rm".to_owned(), |line, name| line + " " + &name);
             findings.push(
                 Finding::warn(check, counted(names.len(), "unfinished file"))
-                    .about(patient.shown(&folder))
+                    .about(checkup.shown(&folder))
                     .next(next)
                     .fix(Fix::Sweep(folder)),
             );
         }
     }
-    let records = match &patient.examined {
+    let records = match &checkup.examined {
         Ok(examined) => examined.ours.records.identities(),
         Err(_) => &[],
     };
     for record in records {
-        if record.state != State::Pending && !patient.uses(record) {
+        if record.state != State::Pending && !checkup.uses(record) {
             continue;
         }
-        let fetch = patient.fetch();
-        let file = patient.shown(&record.file);
+        let fetch = checkup.fetch();
+        let file = checkup.shown(&record.file);
         let finding = match (record.state, record.file.exists()) {
             (State::Pending, false) => {
                 Finding::warn(check, "a key pair was begun and never placed")
-                    .next(patient.again("--fix --yes"))
+                    .next(checkup.again("--fix --yes"))
                     .fix(Fix::Forget(record.fingerprint.clone()))
             }
             (State::Pending | State::Registered, true) if record.repository.is_some() => {
@@ -52,7 +52,7 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
                 let may = if record.read_only { " --read-only" } else { "" };
                 Finding::warn(check, "an access key was begun and is not in use yet").next(format!(
                     "git bitbucket key new --repository {}{may}",
-                    super::patient::word(url)
+                    super::checkup::word(url)
                 ))
             }
             (State::Pending, true) => Finding::warn(
@@ -69,9 +69,9 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
                     word(&record.account.name)
                 ))
             }
-            (State::Leaving, _) => Finding::warn(check, "its removal was begun and not finished")
+            (State::Removing, _) => Finding::warn(check, "its removal was begun and not finished")
                 .next(format!("git bitbucket key revoke {}", record.fingerprint)),
-            (State::Proved, _) | (State::Registered | State::Unverified, false) => continue,
+            (State::Verified, _) | (State::Registered | State::Unverified, false) => continue,
         };
         findings.push(finding.about(file));
     }

@@ -5,6 +5,7 @@
 
 mod account;
 mod agent;
+mod checkup;
 mod finding;
 mod fix;
 mod git;
@@ -12,7 +13,6 @@ mod host_keys;
 mod keys;
 mod leftovers;
 mod network;
-mod patient;
 mod print;
 mod remotes;
 mod session;
@@ -29,13 +29,13 @@ use std::time::{Duration, Instant};
 
 use super::Error;
 use super::arguments::Doctor;
-use super::call::Call;
+use super::context::CommandContext;
+use checkup::Checkup;
 use finding::{Finding, Verdict};
-use patient::Patient;
 
 /// Looks, prints, and with `--fix` does what is safe. `false`: something FAILed, or a step was
 /// left undone since nobody could be asked.
-pub(super) fn doctor(call: &mut Call<'_>, options: &Doctor) -> Result<bool, Error> {
+pub(super) fn doctor(call: &mut CommandContext<'_>, options: &Doctor) -> Result<bool, Error> {
     let groups = look(call, options)?;
     if options.json {
         let list = print::json(&groups);
@@ -59,24 +59,24 @@ pub(super) fn doctor(call: &mut Call<'_>, options: &Doctor) -> Result<bool, Erro
     Ok(done && well(&look(call, options)?))
 }
 
-fn look(call: &mut Call<'_>, options: &Doctor) -> Result<Vec<Group>, Error> {
-    let patient = Patient::read(call, options.target.as_deref(), options.offline)?;
-    let patient = &patient;
+fn look(call: &mut CommandContext<'_>, options: &Doctor) -> Result<Vec<Group>, Error> {
+    let checkup = Checkup::read(call, options.target.as_deref(), options.offline)?;
+    let checkup = &checkup;
     let (rooms, prompt) = (call.rooms, call.prompt);
     Ok(vec![
-        group(patient, "git", git::check),
-        group(patient, "ssh_config", ssh_config::check),
-        group(patient, "settings", settings::check),
-        group(patient, "key files", keys::check),
-        group(patient, "agent", agent::check),
-        group(patient, "account", |patient| account::check(patient, rooms)),
-        group(patient, "host keys", host_keys::check),
-        group(patient, "network", network::check),
-        group(patient, "session", |patient| {
-            session::check(patient, prompt)
+        group(checkup, "git", git::check),
+        group(checkup, "ssh_config", ssh_config::check),
+        group(checkup, "settings", settings::check),
+        group(checkup, "key files", keys::check),
+        group(checkup, "agent", agent::check),
+        group(checkup, "account", |checkup| account::check(checkup, rooms)),
+        group(checkup, "host keys", host_keys::check),
+        group(checkup, "network", network::check),
+        group(checkup, "session", |checkup| {
+            session::check(checkup, prompt)
         }),
-        group(patient, "remotes", remotes::check),
-        group(patient, "leftovers", leftovers::check),
+        group(checkup, "remotes", remotes::check),
+        group(checkup, "leftovers", leftovers::check),
     ])
 }
 
@@ -88,15 +88,15 @@ struct Group {
 }
 
 fn group<'p>(
-    patient: &'p Patient<'p>,
+    checkup: &'p Checkup<'p>,
     name: &'static str,
-    check: impl FnOnce(&'p Patient<'p>) -> Vec<Finding>,
+    check: impl FnOnce(&'p Checkup<'p>) -> Vec<Finding>,
 ) -> Group {
     let begun = Instant::now();
-    let mut findings = check(patient);
+    let mut findings = check(checkup);
     let took = begun.elapsed();
     for finding in &mut findings {
-        finding.text = patient.without_home(&finding.text);
+        finding.text = checkup.without_home(&finding.text);
     }
     Group {
         name,

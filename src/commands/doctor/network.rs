@@ -7,25 +7,25 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use super::checkup::{Checkup, word};
 use super::finding::{Finding, Verdict};
 use super::git::configured;
-use super::patient::{Patient, word};
 use crate::commands::git;
-use crate::diagnostics::{self, system_words};
+use crate::diagnostics::{self, os_error_message};
 use crate::repository::SshHost;
-use crate::sanitise::sanitise;
+use crate::text::sanitise;
 
 /// How long each step may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Each endpoint in its order, then the API and what it says of the time.
-pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
-    if patient.offline {
-        let skip = |check| Finding::skip(check, "--offline").next(patient.again(""));
+pub(super) fn check(checkup: &Checkup<'_>) -> Vec<Finding> {
+    if checkup.offline {
+        let skip = |check| Finding::skip(check, "--offline").next(checkup.again(""));
         return ["resolve", "tcp", "ssh", "api", "clock"].map(skip).into();
     }
     let mut findings = Vec::new();
-    match &patient.examined {
+    match &checkup.examined {
         Ok(examined) => {
             let config = &examined.config;
             if config.proxy_command.is_some() || config.proxy_jump.is_some() {
@@ -39,22 +39,22 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
                     .endpoints
                     .iter()
                     .map(|endpoint| &endpoint.address);
-                findings.extend(endpoints(patient, addresses));
+                findings.extend(endpoints(checkup, addresses));
             }
         }
         Err(_) => findings.push(Finding::skip("tcp", "the settings cannot be read")),
     }
-    findings.extend(api::check(patient));
+    findings.extend(api::check(checkup));
     findings
 }
 
 /// One that does not answer is a FAIL where none does, else a WARN.
 fn endpoints<'a>(
-    patient: &Patient<'_>,
+    checkup: &Checkup<'_>,
     addresses: impl Iterator<Item = &'a SshHost>,
 ) -> Vec<Finding> {
     let mut findings: Vec<Finding> = addresses
-        .flat_map(|address| endpoint(patient, address))
+        .flat_map(|address| endpoint(checkup, address))
         .collect();
     let answers = |finding: &Finding| finding.check == "ssh" && finding.verdict == Verdict::Ok;
     if findings.iter().any(answers) {
@@ -68,9 +68,9 @@ fn endpoints<'a>(
 }
 
 /// The line that takes an endpoint out of the settings. `None`: they do not name it.
-fn unset(patient: &Patient<'_>, address: &SshHost) -> Option<String> {
-    let key = format!("bitbucket.{}.sshHost", patient.site().url);
-    let values = git::ask(patient.context, &["config", "--null", "--get-all", &key]);
+fn unset(checkup: &Checkup<'_>, address: &SshHost) -> Option<String> {
+    let key = format!("bitbucket.{}.sshHost", checkup.site().url);
+    let values = git::ask(checkup.context, &["config", "--null", "--get-all", &key]);
     let values = values.ok()??;
     let values = String::from_utf8_lossy(&values);
     let value = values.split_terminator('\0').find(|value| {
@@ -85,23 +85,23 @@ fn unset(patient: &Patient<'_>, address: &SshHost) -> Option<String> {
         pattern.push(character);
     }
     pattern.push('$');
-    let (_, origin) = configured(patient.context, &key)?;
-    let file = patient.context.directory.join(origin.file);
-    let file = word(&patient.shown(&file));
+    let (_, origin) = configured(checkup.context, &key)?;
+    let file = checkup.context.directory.join(origin.file);
+    let file = word(&checkup.shown(&file));
     let (key, pattern) = (word(&key), word(&pattern));
     Some(format!(
         "git config --file {file} --unset-all {key} {pattern}"
     ))
 }
 
-fn endpoint(patient: &Patient<'_>, address: &SshHost) -> Vec<Finding> {
+fn endpoint(checkup: &Checkup<'_>, address: &SshHost) -> Vec<Finding> {
     let place = format!("{}:{}", address.host, address.port);
     let _waiting = diagnostics::waiting("endpoint", || format!("asking {place}"));
     let begun = Instant::now();
     let found = match resolve(address) {
         Ok(found) => found,
         Err(why) => {
-            let next = unset(patient, address)
+            let next = unset(checkup, address)
                 .unwrap_or_else(|| format!("getent hosts {}", word(&address.host)));
             return vec![
                 Finding::fail("resolve", why)
@@ -127,11 +127,11 @@ fn endpoint(patient: &Patient<'_>, address: &SshHost) -> Vec<Finding> {
             .ok()
     });
     let next = || {
-        unset(patient, address)
+        unset(checkup, address)
             .unwrap_or_else(|| format!("nc -vz {} {}", word(&address.host), address.port))
     };
     let Some(mut stream) = stream else {
-        let why = last.map_or_else(|| "no address".to_owned(), |error| system_words(&error));
+        let why = last.map_or_else(|| "no address".to_owned(), |error| os_error_message(&error));
         findings.push(
             Finding::fail("tcp", why)
                 .about(place)
@@ -171,7 +171,7 @@ fn resolve(address: &SshHost) -> Result<Vec<SocketAddr>, String> {
 
 /// The server's identification (RFC 4253, section 4.2), at most 255 bytes a line.
 fn version_line(stream: &mut TcpStream) -> Result<String, String> {
-    let words = |error: std::io::Error| system_words(&error);
+    let words = |error: std::io::Error| os_error_message(&error);
     stream.set_read_timeout(Some(PATIENCE)).map_err(words)?;
     let mut text = Vec::new();
     let mut byte = [0];

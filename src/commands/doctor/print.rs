@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 
 use super::Group;
 use super::finding::Verdict;
-use crate::commands::call::Call;
-use crate::sanitise::sanitise;
+use crate::commands::context::CommandContext;
+use crate::text::sanitise;
 
 /// One group after the other, the next step below its finding.
-pub(super) fn text(call: &mut Call<'_>, groups: &[Group]) {
+pub(super) fn text(call: &mut CommandContext<'_>, groups: &[Group]) {
     let all = || groups.iter().flat_map(|group| &group.findings);
     let width = all().map(|finding| finding.check.len()).max().unwrap_or(0);
     for group in groups.iter().filter(|group| !group.findings.is_empty()) {

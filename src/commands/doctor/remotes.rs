@@ -1,20 +1,20 @@
 //! Remotes of the current repository that name the old SSH host.
 
+use super::checkup::{Checkup, word};
 use super::finding::{Finding, counted};
-use super::patient::{Patient, word};
 use crate::commands::git;
 use crate::repository::{self, SiteKind};
 
 /// One WARN for each SSH remote on `bitbucket.org`; Cloud's SSH host is `ssh.bitbucket.org`.
-pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
+pub(super) fn check(checkup: &Checkup<'_>) -> Vec<Finding> {
     let check = "remotes";
-    let Ok(git_config) = &patient.git_config else {
+    let Ok(git_config) = &checkup.git_config else {
         return vec![Finding::skip(check, "git's configuration cannot be read")];
     };
     if git_config.git_directory().is_none() {
         return vec![Finding::skip(check, "there is no repository here")];
     }
-    let sites = patient.sites();
+    let sites = checkup.sites();
     let remotes = git_config.remotes();
     let mut findings = Vec::new();
     for (name, url) in &remotes {
@@ -25,7 +25,7 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
             .iter()
             .any(|site| site.url == repository.site && site.kind == SiteKind::Cloud);
         if cloud && names_the_old_host(url) {
-            let next = moved(patient, name, url, &repository.to_string());
+            let next = moved(checkup, name, url, &repository.to_string());
             findings.push(
                 Finding::warn(check, format!("{url} still names bitbucket.org"))
                     .about(name)
@@ -46,10 +46,10 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
 }
 
 /// The line that gives the remote the other host name; among several URLs, this one alone.
-fn moved(patient: &Patient<'_>, name: &str, url: &str, repository: &str) -> String {
+fn moved(checkup: &Checkup<'_>, name: &str, url: &str, repository: &str) -> String {
     let values = |variable: &str| {
         let key = format!("remote.{name}.{variable}");
-        let found = git::ask(patient.context, &["config", "--null", "--get-all", &key]);
+        let found = git::ask(checkup.context, &["config", "--null", "--get-all", &key]);
         let found = found.ok().flatten().unwrap_or_default();
         let found = String::from_utf8_lossy(&found).into_owned();
         let values = found.split_terminator('\0').map(str::to_owned);

@@ -5,25 +5,25 @@
 use std::io::{Read as _, Seek as _, Write as _};
 use std::time::Instant;
 
+use super::checkup::{Checkup, word};
 use super::finding::Finding;
-use super::patient::{Patient, word};
 use crate::commands::rooms::Examined;
-use crate::git_connection::keys::Keys;
+use crate::connection::managed_keys::ManagedKeys;
 use crate::identity::{Candidate, Identity, Offer};
 use crate::prompt::Prompt;
 use crate::report;
 use crate::repository::Service;
-use crate::sanitise::sanitise;
+use crate::text::sanitise;
 use crate::transport::native::run_between;
 use crate::transport::{Error, Outcome, Session, Streams};
 
 /// The first candidate that is served ends it.
-pub(super) fn check(patient: &Patient<'_>, prompt: &dyn Prompt) -> Vec<Finding> {
+pub(super) fn check(checkup: &Checkup<'_>, prompt: &dyn Prompt) -> Vec<Finding> {
     let check = "session";
-    if patient.offline {
-        return vec![Finding::skip(check, "--offline").next(patient.again(""))];
+    if checkup.offline {
+        return vec![Finding::skip(check, "--offline").next(checkup.again(""))];
     }
-    let Ok(examined) = &patient.examined else {
+    let Ok(examined) = &checkup.examined else {
         return vec![Finding::skip(check, "the settings cannot be read")];
     };
     let mut findings = Vec::new();
@@ -34,7 +34,7 @@ pub(super) fn check(patient: &Patient<'_>, prompt: &dyn Prompt) -> Vec<Finding> 
             continue;
         };
         let begun = Instant::now();
-        let (finding, done) = one(patient, examined, candidate, identities, prompt);
+        let (finding, done) = one(checkup, examined, candidate, identities, prompt);
         findings.push(finding.took(begun.elapsed()));
         if done {
             return findings;
@@ -42,7 +42,7 @@ pub(super) fn check(patient: &Patient<'_>, prompt: &dyn Prompt) -> Vec<Finding> 
     }
     if new_key {
         let text = "nobody here has a key that is served; the next fetch makes one";
-        findings.push(Finding::warn(check, text).next(patient.fetch()));
+        findings.push(Finding::warn(check, text).next(checkup.fetch()));
     } else if findings.is_empty() {
         let text = "there is no key to log in with";
         findings.push(Finding::fail(check, text).next("git bitbucket login"));
@@ -52,7 +52,7 @@ pub(super) fn check(patient: &Patient<'_>, prompt: &dyn Prompt) -> Vec<Finding> 
 
 /// One candidate's connection, and whether it ends the search.
 fn one(
-    patient: &Patient<'_>,
+    checkup: &Checkup<'_>,
     examined: &Examined,
     candidate: &Candidate,
     identities: &[Identity],
@@ -68,8 +68,8 @@ fn one(
         Some(repository) => repository.to_string(),
         None => ours.located.site.url.clone(),
     };
-    match talk(patient, examined, identities, prompt) {
-        Ok(Outcome::Served {
+    match talk(checkup, examined, identities, prompt) {
+        Ok(Outcome::Completed {
             identity, endpoint, ..
         }) => {
             let text = format!(
@@ -82,18 +82,18 @@ fn one(
             let text = format!("{who} is served {what} without a key");
             (Finding::ok(check, text), true)
         }
-        Ok(Outcome::NoAccess { stderr, .. }) => {
+        Ok(Outcome::RepositoryDenied { stderr, .. }) => {
             let said = sanitise(String::from_utf8_lossy(&stderr).trim());
             let text = format!("{who} is let in and may not see {what}: {said}");
             (
-                Finding::fail(check, text).next(match patient.target() {
+                Finding::fail(check, text).next(match checkup.target() {
                     Some(target) => format!("git bitbucket status {}", word(target)),
                     None => "git bitbucket status".to_owned(),
                 }),
                 false,
             )
         }
-        Ok(Outcome::NotLetIn(refusal)) => {
+        Ok(Outcome::AuthenticationFailed(refusal)) => {
             let text = format!("{who} is not let in as {}: Permission denied", refusal.user);
             let next = match &candidate.account {
                 Some(account) => format!("git bitbucket key new --account {}", word(&account.name)),
@@ -108,7 +108,7 @@ fn one(
                 .hints
                 .iter()
                 .find_map(|hint| pasteable(hint))
-                .or_else(|| Some(patient.again("--offline")));
+                .or_else(|| Some(checkup.again("--offline")));
             (finding, true)
         }
     }
@@ -128,13 +128,13 @@ fn pasteable(hint: &str) -> Option<String> {
 /// `git-upload-pack` with a flush packet: the refs come, nothing is wanted. Without a repository
 /// the site's greeting.
 fn talk(
-    patient: &Patient<'_>,
+    checkup: &Checkup<'_>,
     examined: &Examined,
     identities: &[Identity],
     prompt: &dyn Prompt,
 ) -> Result<Outcome, Error> {
     let local = |error: std::io::Error| Error::Local(error.to_string());
-    let mut flush = tempfile::tempfile_in(patient.context.temporary_directory()).map_err(local)?;
+    let mut flush = tempfile::tempfile_in(checkup.context.temporary_directory()).map_err(local)?;
     let ours = &examined.ours;
     let (command, service) = match &ours.located.repository {
         Some(repository) => {
@@ -151,16 +151,16 @@ fn talk(
         }
         None => (None, Service::Other),
     };
-    let folder = patient.context.temporary_directory();
+    let folder = checkup.context.temporary_directory();
     let output = tempfile::tempfile_in(&folder).map_err(local)?;
     let mut errors = tempfile::tempfile_in(&folder).map_err(local)?;
-    let Ok(git_config) = &patient.git_config else {
+    let Ok(git_config) = &checkup.git_config else {
         return Err(Error::Local(
             "git's configuration cannot be read".to_owned(),
         ));
     };
-    let keys = Keys::new(
-        patient.context,
+    let keys = ManagedKeys::new(
+        checkup.context,
         &ours.located.site,
         &ours.settings,
         git_config,
@@ -183,7 +183,7 @@ fn talk(
         passphrase: &passphrase,
         site_fingerprints: ours.records.site_fingerprints(&ours.located.site.url),
         as_ssh: false,
-        context: patient.context,
+        context: checkup.context,
     };
     let streams = Streams::of(Some(flush), output, errors.try_clone().map_err(local)?);
     let outcome = run_between(session, streams)?;

@@ -4,18 +4,18 @@ mod mistake;
 
 pub(super) use mistake::remedy;
 
+use super::checkup::{Checkup, word};
 use super::finding::{Finding, counted};
-use super::patient::{Patient, word};
 use super::remotes::host_of;
 use crate::commands::ssh_blocks::{Block, blocks};
-use crate::settings::{Carrier, GitConfig, SshConfig, ssh_config};
+use crate::settings::{GitConfig, SshConfig, TransportKind, ssh_config};
 use crate::ssh_command::{self, Invocation};
 use crate::transport::system;
 
 /// Errors in ssh's own words, options that are passed over, aliases, other host names.
-pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
+pub(super) fn check(checkup: &Checkup<'_>) -> Vec<Finding> {
     let check = "ssh-config";
-    let sites = patient.sites();
+    let sites = checkup.sites();
     let mut hosts: Vec<&str> = Vec::new();
     for place in sites.iter().flat_map(|site| &site.ssh_hosts) {
         if !hosts.contains(&place.host.as_str()) {
@@ -25,12 +25,12 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
     let mut read = Vec::new();
     for host in hosts {
-        match load(patient, host) {
+        match load(checkup, host) {
             Ok(config) => read.push((host, config)),
             // What is wrong for every host is told once.
             Err(why) if findings.iter().any(|finding| finding.text == why) => {}
             Err(why) => {
-                let next = remedy(patient, &why);
+                let next = remedy(checkup, &why);
                 let next = next.unwrap_or_else(|| format!("ssh -G {}", word(host)));
                 findings.push(Finding::fail(check, why).next(next));
             }
@@ -45,8 +45,8 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
             format!("can be read for {}", counted(read.len(), "host name")),
         ));
     }
-    findings.extend(passed_over(patient, &read));
-    let file = patient
+    findings.extend(skipped(checkup, &read));
+    let file = checkup
         .context
         .ssh_directory()
         .map(|folder| folder.join("config"));
@@ -54,32 +54,32 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
         .as_deref()
         .and_then(|file| std::fs::read_to_string(file).ok());
     let found = blocks(&text.unwrap_or_default());
-    findings.extend(aliases(patient, &found, &read));
-    findings.extend(forgotten(patient, &read, &found));
+    findings.extend(aliases(checkup, &found, &read));
+    findings.extend(forgotten(checkup, &read, &found));
     findings
 }
 
-fn load(patient: &Patient<'_>, host: &str) -> Result<SshConfig, String> {
+fn load(checkup: &Checkup<'_>, host: &str) -> Result<SshConfig, String> {
     let request = match ssh_command::parse(vec![format!("git@{host}").into()]) {
         Ok(Invocation::Native(request)) => request,
         Ok(_) => return Err("no host that can be connected to".to_owned()),
         Err(error) => return Err(error.to_string()),
     };
-    let ssh = system::find(patient.context);
-    ssh_config::load(&request, patient.context, ssh.as_deref())
+    let ssh = system::find(checkup.context);
+    ssh_config::load(&request, checkup.context, ssh.as_deref())
         .map_err(|error| error.to_string().trim().replace('\n', "; "))
 }
 
 /// Directives with which the system's ssh carries every connection, and those that the native
 /// transport does not follow: the machine's own file has some, so these are told and no more.
-fn passed_over(patient: &Patient<'_>, read: &[(&str, SshConfig)]) -> Vec<Finding> {
+fn skipped(checkup: &Checkup<'_>, read: &[(&str, SshConfig)]) -> Vec<Finding> {
     let check = "ssh-config-options";
     let mut findings = Vec::new();
     let mut ignored: Vec<&str> = Vec::new();
-    let wanted = patient
+    let wanted = checkup
         .examined
         .as_ref()
-        .is_ok_and(|examined| examined.ours.settings.transport.value == Carrier::OpenSsh);
+        .is_ok_and(|examined| examined.ours.settings.transport.value == TransportKind::OpenSsh);
     for (host, config) in read {
         if let Some(directive) = &config.needs_system_ssh {
             let text = format!("{directive}: the system's ssh carries every connection");
@@ -115,10 +115,10 @@ fn passed_over(patient: &Patient<'_>, read: &[(&str, SshConfig)]) -> Vec<Finding
 
 /// Names that lead to a site's host by another name. In a repository of a Bitbucket whose remotes
 /// name none of them, nothing is to be done.
-fn aliases(patient: &Patient<'_>, found: &[Block], read: &[(&str, SshConfig)]) -> Vec<Finding> {
+fn aliases(checkup: &Checkup<'_>, found: &[Block], read: &[(&str, SshConfig)]) -> Vec<Finding> {
     let check = "ssh-config-aliases";
     let is_host = |name: &str| read.iter().any(|(host, _)| host.eq_ignore_ascii_case(name));
-    let remotes = patient.git_config.as_ref().map(GitConfig::remotes);
+    let remotes = checkup.git_config.as_ref().map(GitConfig::remotes);
     let remotes = remotes.unwrap_or_default();
     let of_remotes = || remotes.iter().filter_map(|(_, url)| host_of(url));
     let canonical = of_remotes().any(|host| is_host(host) || host == "bitbucket.org");
@@ -147,7 +147,7 @@ fn aliases(patient: &Patient<'_>, found: &[Block], read: &[(&str, SshConfig)]) -
 }
 
 /// Cloud has three names: what is said for one is not said for the others.
-fn forgotten(patient: &Patient<'_>, read: &[(&str, SshConfig)], found: &[Block]) -> Vec<Finding> {
+fn forgotten(checkup: &Checkup<'_>, read: &[(&str, SshConfig)], found: &[Block]) -> Vec<Finding> {
     let check = "ssh-config-hosts";
     let said = |config: &SshConfig| {
         let proxy = config
@@ -156,7 +156,7 @@ fn forgotten(patient: &Patient<'_>, read: &[(&str, SshConfig)], found: &[Block])
             .or_else(|| config.proxy_jump.clone());
         (config.identity_files.clone(), proxy, config.user.clone())
     };
-    let site = patient.site();
+    let site = checkup.site();
     let mut of_site = read
         .iter()
         .filter(|(host, _)| site.ssh_hosts.iter().any(|place| place.host == *host));
@@ -173,7 +173,7 @@ fn forgotten(patient: &Patient<'_>, read: &[(&str, SshConfig)], found: &[Block])
             "the site's host names are treated alike",
         )];
     }
-    let next = name_all(patient, read, found);
+    let next = name_all(checkup, read, found);
     let others = differing.join(", ");
     let text = format!("says something else for {first} than for {others}");
     vec![Finding::warn(check, text).next(next)]
@@ -181,8 +181,8 @@ fn forgotten(patient: &Patient<'_>, read: &[(&str, SshConfig)], found: &[Block])
 
 /// The line that lets the block of one of the site's host names speak for all of them; where no
 /// single block does, the editor.
-fn name_all(patient: &Patient<'_>, read: &[(&str, SshConfig)], found: &[Block]) -> String {
-    let file = patient
+fn name_all(checkup: &Checkup<'_>, read: &[(&str, SshConfig)], found: &[Block]) -> String {
+    let file = checkup
         .context
         .ssh_directory()
         .unwrap_or_default()
@@ -191,7 +191,7 @@ fn name_all(patient: &Patient<'_>, read: &[(&str, SshConfig)], found: &[Block]) 
         let mut patterns = block.patterns.iter();
         patterns.any(|pattern| pattern.eq_ignore_ascii_case(host))
     };
-    let site = patient.site();
+    let site = checkup.site();
     let of_site = || {
         let mut hosts: Vec<&str> = site
             .ssh_hosts
@@ -212,8 +212,8 @@ fn name_all(patient: &Patient<'_>, read: &[(&str, SshConfig)], found: &[Block]) 
     });
     match (partial.next(), partial.next()) {
         (Some((line, missing)), None) => {
-            patient.edited(&file, &format!("{line}s/$/ {}/", missing.join(" ")))
+            checkup.edited(&file, &format!("{line}s/$/ {}/", missing.join(" ")))
         }
-        _ => patient.opened(&file),
+        _ => checkup.opened(&file),
     }
 }

@@ -12,16 +12,16 @@ use std::ffi::OsString;
 
 use super::Error;
 use super::arguments::{Hook, HookName};
-use super::call::Call;
+use super::context::CommandContext;
 use super::status;
 use crate::identity::Account;
 use crate::repository::{Direction, Repository};
-use crate::sanitise::sanitise;
 use crate::settings::AuthorCheck;
+use crate::text::sanitise;
 
 /// A repository on a site, and as whom this machine goes there.
 #[derive(Debug, Clone)]
-pub struct Going {
+pub struct PushTarget {
     /// Where.
     pub repository: Repository,
     /// As whom: the account of the plan's first candidate.
@@ -41,7 +41,7 @@ pub(super) enum Verdict {
 
 /// Does what the hook is for. Where the URL is on no site of ours, or nobody is known who goes
 /// there, nothing is said. A failure of its own is a warning.
-pub(super) fn hook(call: &mut Call<'_>, options: &Hook) -> Verdict {
+pub(super) fn hook(call: &mut CommandContext<'_>, options: &Hook) -> Verdict {
     let outcome = match options.name {
         HookName::PrePush => before_push(call, &options.arguments),
         HookName::PostCheckout => after_checkout(call, &options.arguments).map(|()| Verdict::Pass),
@@ -55,7 +55,7 @@ pub(super) fn hook(call: &mut Call<'_>, options: &Hook) -> Verdict {
 }
 
 /// `<remote's name or URL> <URL>` (githooks(5)): both the same where the remote has no name.
-fn before_push(call: &mut Call<'_>, arguments: &[OsString]) -> Result<Verdict, Error> {
+fn before_push(call: &mut CommandContext<'_>, arguments: &[OsString]) -> Result<Verdict, Error> {
     let mut lines = Vec::new();
     // Read whole, also where nothing is checked: git need not meet a closed pipe.
     call.input
@@ -73,7 +73,7 @@ fn before_push(call: &mut Call<'_>, arguments: &[OsString]) -> Result<Verdict, E
 }
 
 /// `<previous HEAD> <new HEAD> <1 for a branch>`.
-fn after_checkout(call: &mut Call<'_>, arguments: &[OsString]) -> Result<(), Error> {
+fn after_checkout(call: &mut CommandContext<'_>, arguments: &[OsString]) -> Result<(), Error> {
     if !post_checkout::is_fresh_clone(call, arguments)? {
         return Ok(());
     }

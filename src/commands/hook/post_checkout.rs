@@ -1,15 +1,15 @@
 //! post-checkout in a fresh clone: is `user.email` an address of the account that served it?
 
 use super::authors::is_zero;
-use super::{Going, addresses, knows, quoted};
-use crate::commands::call::Call;
+use super::{PushTarget, addresses, knows, quoted};
+use crate::commands::context::CommandContext;
 use crate::commands::{Error, git};
-use crate::sanitise::sanitise;
+use crate::text::sanitise;
 
 /// Whether a checkout is the first of a clone: the previous HEAD is all zeros, a branch was checked
 /// out, and this is no further worktree of an older repository.
 pub(super) fn is_fresh_clone(
-    call: &Call<'_>,
+    call: &CommandContext<'_>,
     arguments: &[std::ffi::OsString],
 ) -> Result<bool, Error> {
     let [previous, _, branch] = arguments else {
@@ -30,8 +30,11 @@ pub(super) fn is_fresh_clone(
 
 /// Says when `user.email` is no address of the account, with the line to paste. An account without
 /// a known address says nothing.
-pub(super) fn post_checkout(call: &mut Call<'_>, going: &Going) -> Result<(), Error> {
-    let Going {
+pub(super) fn post_checkout(
+    call: &mut CommandContext<'_>,
+    going: &PushTarget,
+) -> Result<(), Error> {
+    let PushTarget {
         repository,
         account,
         ..

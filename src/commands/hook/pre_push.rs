@@ -1,17 +1,17 @@
 //! pre-push: do the commits that go to the site carry an address of the account that pushes?
 
 use super::authors::{self, Authored};
-use super::{Going, Verdict, addresses, knows, quoted};
+use super::{PushTarget, Verdict, addresses, knows, quoted};
 use crate::commands::Error;
-use crate::commands::call::Call;
-use crate::sanitise::sanitise;
+use crate::commands::context::CommandContext;
 use crate::settings::AuthorCheck;
+use crate::text::sanitise;
 
 /// Names commits whose author address is none of the account's. `remote`: its name, `None` for a
 /// bare URL; `lines`: what git wrote to the hook. An account without a known address passes.
 pub(super) fn pre_push(
-    call: &mut Call<'_>,
-    going: &Going,
+    call: &mut CommandContext<'_>,
+    going: &PushTarget,
     remote: Option<&str>,
     lines: &str,
 ) -> Result<Verdict, Error> {
@@ -40,8 +40,8 @@ pub(super) fn pre_push(
 const LISTED: usize = 3;
 
 fn tell(
-    call: &mut Call<'_>,
-    going: &Going,
+    call: &mut CommandContext<'_>,
+    going: &PushTarget,
     all: &[Authored],
     foreign: &[&Authored],
     refused: bool,

@@ -4,13 +4,13 @@
 
 use super::*;
 use crate::commands::testing::{Machine, Said};
-use crate::identity::AccountName;
+use crate::identity::AccountId;
 
 const ZERO: &str = "0000000000000000000000000000000000000000";
 
 fn account(name: &str, emails: &[&str]) -> Account {
     Account {
-        account: AccountName {
+        account: AccountId {
             site: "https://bitbucket.org".to_owned(),
             name: name.to_owned(),
         },
@@ -23,8 +23,8 @@ fn account(name: &str, emails: &[&str]) -> Account {
     }
 }
 
-fn going(account: &Account, check: AuthorCheck) -> Going {
-    Going {
+fn going(account: &Account, check: AuthorCheck) -> PushTarget {
+    PushTarget {
         repository: Repository {
             site: "https://bitbucket.org".to_owned(),
             workspace: "acme".to_owned(),

@@ -1,8 +1,8 @@
 //! Hooks for all repositories: `hook.<name>.event` and `hook.<name>.command` (git-hook(1), 2.54).
 
 use super::HOOKS;
-use crate::commands::call::Call;
-use crate::commands::{Error, git, setup, way_back};
+use crate::commands::context::CommandContext;
+use crate::commands::{Error, git, setup, undo};
 
 /// The name of the change.
 const WHAT: &str = "hooks install --global";
@@ -11,7 +11,7 @@ const WHAT: &str = "hooks install --global";
 const FIRST: (u32, u32) = (2, 54);
 
 /// Writes both hooks into the global configuration, the way back first.
-pub(super) fn install(call: &mut Call<'_>) -> Result<(), Error> {
+pub(super) fn install(call: &mut CommandContext<'_>) -> Result<(), Error> {
     let version = git::version(call.context)?.unwrap_or_default();
     if version < FIRST {
         return Err(Error::Below {
@@ -29,7 +29,7 @@ pub(super) fn install(call: &mut Call<'_>) -> Result<(), Error> {
         settings.push((format!("{section}.command"), command(hook)));
     }
     let file = setup::user_file(call.context)?;
-    way_back::change(call.context, WHAT, &file, |draft| {
+    undo::change(call.context, WHAT, &file, |draft| {
         settings
             .iter()
             .try_for_each(|(key, value)| draft.set(key, std::slice::from_ref(value)))
@@ -42,9 +42,9 @@ pub(super) fn install(call: &mut Call<'_>) -> Result<(), Error> {
 }
 
 /// Takes both away; what was never written is no error.
-pub(super) fn uninstall(call: &mut Call<'_>) -> Result<(), Error> {
+pub(super) fn uninstall(call: &mut CommandContext<'_>) -> Result<(), Error> {
     let file = setup::user_file(call.context)?;
-    if way_back::take_back(call.context, WHAT, &file)? {
+    if undo::take_back(call.context, WHAT, &file)? {
         call.say(format!("{}: as it was before", call.shown(&file)));
         return Ok(());
     }

@@ -5,9 +5,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::HOOKS;
-use crate::commands::call::Call;
+use crate::commands::context::CommandContext;
 use crate::commands::setup::edit;
-use crate::commands::{Error, git, way_back};
+use crate::commands::{Error, git, undo};
 
 /// What the name of a kept hook ends with; the script below has it too.
 const KEPT: &str = ".before-bitbucket-ssh";
@@ -35,9 +35,9 @@ fi
 "#;
 
 /// Puts both hooks into git's directory. A second call changes nothing.
-pub(super) fn install(call: &mut Call<'_>) -> Result<(), Error> {
+pub(super) fn install(call: &mut CommandContext<'_>) -> Result<(), Error> {
     let directory = directory(call)?;
-    way_back::make_directory(call.context, &directory)?;
+    undo::make_directory(call.context, &directory)?;
     for (hook, text) in HOOKS {
         let file = directory.join(hook);
         let both = CALLS_BOTH.replace("@HOOK@", hook);
@@ -69,7 +69,7 @@ pub(super) fn install(call: &mut Call<'_>) -> Result<(), Error> {
 }
 
 /// Takes ours away and puts back what was there; a hook that somebody else wrote or changed stays.
-pub(super) fn uninstall(call: &mut Call<'_>) -> Result<(), Error> {
+pub(super) fn uninstall(call: &mut CommandContext<'_>) -> Result<(), Error> {
     let directory = directory(call)?;
     for (hook, text) in HOOKS {
         let file = directory.join(hook);
@@ -98,12 +98,12 @@ pub(super) fn uninstall(call: &mut Call<'_>) -> Result<(), Error> {
             _ => call.say(format!("{shown}: nothing of ours")),
         }
     }
-    way_back::remove_directory(call.context, &directory)
+    undo::remove_directory(call.context, &directory)
 }
 
 /// Where git looks for this repository's hooks. A core.hooksPath of all repositories is not ours
 /// to write into for the sake of one.
-fn directory(call: &Call<'_>) -> Result<PathBuf, Error> {
+fn directory(call: &CommandContext<'_>) -> Result<PathBuf, Error> {
     let context = call.context;
     let none = || Error::NoRepository(context.directory.clone());
     let path = git::line(context, &["rev-parse", "--git-path", "hooks"])
@@ -135,7 +135,7 @@ fn directory(call: &Call<'_>) -> Result<PathBuf, Error> {
 }
 
 /// A directory in the work tree belongs to everybody who clones it.
-fn warn_of_work_tree(call: &mut Call<'_>, directory: &Path) {
+fn warn_of_work_tree(call: &mut CommandContext<'_>, directory: &Path) {
     let file = directory.join(HOOKS[0].0).display().to_string();
     let top = git::line(call.context, &["rev-parse", "--show-toplevel"])
         .ok()

@@ -12,7 +12,7 @@ mod tests;
 
 use super::Error;
 use super::arguments::Hooks;
-use super::call::Call;
+use super::context::CommandContext;
 
 /// The hooks by name, as they lie in the folder `hooks/`.
 const HOOKS: [(&str, &str); 2] = [
@@ -24,7 +24,7 @@ const HOOKS: [(&str, &str); 2] = [
 ];
 
 /// Installs or takes away.
-pub(super) fn hooks(call: &mut Call<'_>, options: Hooks) -> Result<(), Error> {
+pub(super) fn hooks(call: &mut CommandContext<'_>, options: Hooks) -> Result<(), Error> {
     match options {
         Hooks::Install(scope) if scope.global => by_config::install(call),
         Hooks::Install(_) => files::install(call),

@@ -5,14 +5,14 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Meant, meant, provision, refused, registry};
+use super::{Selection, provision, refused, registry, selection};
 use crate::bitbucket::{KeyRegistry, RegisteredKey};
 use crate::commands::arguments::KeyNew;
-use crate::commands::call::Call;
-use crate::commands::rooms::Wish;
+use crate::commands::context::CommandContext;
+use crate::commands::rooms::NewKeyOptions;
 use crate::commands::setup::edit::literally;
 use crate::commands::{Error, git};
-use crate::identity::{Managed, State};
+use crate::identity::{ManagedKey, State};
 use crate::provision::ensure::AccessKey;
 use crate::provision::inventory::{self, Entry};
 use crate::provision::record::Records;
@@ -21,17 +21,17 @@ use crate::repository::{self, Repository, Site, SiteKind};
 /// Makes an access key for the repository of a URL (or goes on with one that was begun), proves it
 /// and enters it. An earlier one of ours is replaced in the configuration; it stays on the site and
 /// is named.
-pub(super) fn new(call: &mut Call<'_>, options: &KeyNew, url: &str) -> Result<(), Error> {
+pub(super) fn new(call: &mut CommandContext<'_>, options: &KeyNew, url: &str) -> Result<(), Error> {
     let (site, repository) = which(call, url)?;
     if site.kind == SiteKind::Cloud {
         fits_cloud(options)?;
     }
-    let meant = administrator(call, options, &site, &repository, url)?;
+    let selection = administrator(call, options, &site, &repository, url)?;
     let access = AccessKey {
         repository: &repository,
         read_only: options.read_only,
     };
-    let wish = Wish {
+    let new_key = NewKeyOptions {
         file: options.file.as_deref(),
         key_type: options.key_type,
         days: options.expires,
@@ -53,16 +53,18 @@ pub(super) fn new(call: &mut Call<'_>, options: &KeyNew, url: &str) -> Result<()
             && record.file.exists()
     });
     let earlier = recorded.clone().find(|one| entered.contains(&one.file));
-    let wished = wish.file.map(|file| call.context.directory.join(file));
+    let wished = new_key.file.map(|file| call.context.directory.join(file));
     // Registered by a call that did not live to enter it.
     let unfinished = recorded.find(|one| {
         !entered.contains(&one.file)
-            && one.account == meant.account
+            && one.account == selection.account
             && wished.as_ref().is_none_or(|file| *file == one.file)
     });
     let made = match unfinished {
         Some(record) => record.clone(),
-        None => call.rooms.make(&site, &meant.account, wish, call.prompt)?,
+        None => call
+            .rooms
+            .make(&site, &selection.account, new_key, call.prompt)?,
     };
     call.rooms.prove(&site, &made, call.prompt)?;
     enter(
@@ -98,22 +100,26 @@ pub(super) fn new(call: &mut Call<'_>, options: &KeyNew, url: &str) -> Result<()
 
 /// Replaces an access key that others may have, wherever it is used: the new one is proved and
 /// entered before this returns.
-pub(super) fn replace(call: &mut Call<'_>, meant: &Meant, old: &Managed) -> Result<(), Error> {
-    let Some(repository) = repository_of(old, &meant.site) else {
+pub(super) fn replace(
+    call: &mut CommandContext<'_>,
+    selection: &Selection,
+    old: &ManagedKey,
+) -> Result<(), Error> {
+    let Some(repository) = repository_of(old, &selection.site) else {
         return Ok(());
     };
     let access = AccessKey {
         repository: &repository,
         read_only: old.read_only,
     };
-    let wish = Wish {
+    let new_key = NewKeyOptions {
         access: Some(access),
-        ..Wish::default()
+        ..NewKeyOptions::default()
     };
     let made = call
         .rooms
-        .make(&meant.site, &meant.account, wish, call.prompt)?;
-    call.rooms.prove(&meant.site, &made, call.prompt)?;
+        .make(&selection.site, &selection.account, new_key, call.prompt)?;
+    call.rooms.prove(&selection.site, &made, call.prompt)?;
     let key = setting(old.repository.as_deref().unwrap_or_default());
     if files(call, &key)?.contains(&old.file) {
         enter(call, &key, &made.file, Some(&old.file))?;
@@ -125,20 +131,20 @@ pub(super) fn replace(call: &mut Call<'_>, meant: &Meant, old: &Managed) -> Resu
 /// The access keys that are recorded for the account, beside what the site lists. A list that the
 /// token may not read is a warning.
 pub(super) fn entries(
-    call: &mut Call<'_>,
-    meant: &Meant,
+    call: &mut CommandContext<'_>,
+    selection: &Selection,
     registry: &dyn KeyRegistry,
 ) -> Result<Vec<Entry>, Error> {
     let records = Records::open(call.context).map_err(provision)?;
-    let mut left: Vec<Managed> = records.identities().to_vec();
-    left.retain(|record| record.account == meant.account && record.repository.is_some());
+    let mut left: Vec<ManagedKey> = records.identities().to_vec();
+    left.retain(|record| record.account == selection.account && record.repository.is_some());
     let mut found = Vec::new();
     while let Some(repository) = left
         .first()
-        .and_then(|record| repository_of(record, &meant.site))
+        .and_then(|record| repository_of(record, &selection.site))
     {
-        let of = |record: &mut Managed| same(record, &repository);
-        let own: Vec<Managed> = left.extract_if(.., of).collect();
+        let of = |record: &mut ManagedKey| same(record, &repository);
+        let own: Vec<ManagedKey> = left.extract_if(.., of).collect();
         let listed = registry.access_keys(&repository);
         if let Err(why) = &listed {
             call.warn(format!("warning: the access keys of {repository}: {why}"));
@@ -150,13 +156,13 @@ pub(super) fn entries(
 }
 
 /// The repository that a record's access key opens. `None`: it is a key of its account.
-pub(super) fn repository_of(record: &Managed, site: &Site) -> Option<Repository> {
+pub(super) fn repository_of(record: &ManagedKey, site: &Site) -> Option<Repository> {
     let url = record.repository.as_deref()?;
     repository::of_url(std::slice::from_ref(site), url)
 }
 
 /// Takes a key's file out of the setting that names it; others stay.
-pub(super) fn leave(call: &mut Call<'_>, record: &Managed) -> Result<(), Error> {
+pub(super) fn leave(call: &mut CommandContext<'_>, record: &ManagedKey) -> Result<(), Error> {
     let Some(url) = &record.repository else {
         return Ok(());
     };
@@ -175,7 +181,7 @@ pub(super) fn leave(call: &mut Call<'_>, record: &Managed) -> Result<(), Error> 
 }
 
 /// Site and repository of a URL.
-fn which(call: &Call<'_>, url: &str) -> Result<(Site, Repository), Error> {
+fn which(call: &CommandContext<'_>, url: &str) -> Result<(Site, Repository), Error> {
     let known = call.rooms.known()?;
     let named = repository::of_url(&known.sites, url);
     let site = named.as_ref().and_then(|repository| {
@@ -184,7 +190,7 @@ fn which(call: &Call<'_>, url: &str) -> Result<(Site, Repository), Error> {
     });
     match (site.cloned(), named) {
         (Some(site), Some(repository)) => Ok((site, repository)),
-        _ => Err(Error::NoBitbucket(crate::sanitise::sanitise(url))),
+        _ => Err(Error::NoBitbucket(crate::text::sanitise(url))),
     }
 }
 
@@ -212,15 +218,15 @@ fn fits_cloud(options: &KeyNew) -> Result<(), Error> {
 
 /// The first account whose token may read the repository's access keys: those of the plan first.
 fn administrator(
-    call: &mut Call<'_>,
+    call: &mut CommandContext<'_>,
     options: &KeyNew,
     site: &Site,
     repository: &Repository,
     url: &str,
-) -> Result<Meant, Error> {
-    let mut accounts = meant(call, options.which.account.as_deref(), Some(&site.url))?;
+) -> Result<Selection, Error> {
+    let mut accounts = selection(call, options.which.account.as_deref(), Some(&site.url))?;
     let plan = call.rooms.examine(Some(url))?.map(|seen| seen.ours.plan);
-    let place = |one: &Meant| {
+    let place = |one: &Selection| {
         let candidates = plan.iter().flat_map(|plan| &plan.candidates);
         let mut accounts = candidates.map(|candidate| candidate.account.as_ref());
         accounts
@@ -242,7 +248,7 @@ fn administrator(
     Err(first.unwrap_or_else(|| Error::NotLoggedIn("no account is logged in".to_owned())))
 }
 
-fn same(record: &Managed, repository: &Repository) -> bool {
+fn same(record: &ManagedKey, repository: &Repository) -> bool {
     let of = record.repository.as_deref();
     of.is_some_and(|url| url.eq_ignore_ascii_case(&repository.web_url()))
 }
@@ -253,7 +259,12 @@ fn setting(url: &str) -> String {
 }
 
 /// Enters a file, in the place of an earlier one of ours where that stands there.
-fn enter(call: &Call<'_>, key: &str, file: &Path, earlier: Option<&Path>) -> Result<(), Error> {
+fn enter(
+    call: &CommandContext<'_>,
+    key: &str,
+    file: &Path,
+    earlier: Option<&Path>,
+) -> Result<(), Error> {
     let known = values(call, key)?;
     if known.iter().any(|value| meant_by(call, value) == file) {
         return Ok(());
@@ -277,13 +288,13 @@ fn enter(call: &Call<'_>, key: &str, file: &Path, earlier: Option<&Path>) -> Res
     Ok(())
 }
 
-fn files(call: &Call<'_>, key: &str) -> Result<Vec<PathBuf>, Error> {
+fn files(call: &CommandContext<'_>, key: &str) -> Result<Vec<PathBuf>, Error> {
     let values = values(call, key)?;
     Ok(values.iter().map(|value| meant_by(call, value)).collect())
 }
 
 /// The setting's values in the user's configuration, as they are written.
-fn values(call: &Call<'_>, key: &str) -> Result<Vec<String>, Error> {
+fn values(call: &CommandContext<'_>, key: &str) -> Result<Vec<String>, Error> {
     let listed = git::ask(
         call.context,
         &["config", "--global", "--null", "--get-all", key],
@@ -293,7 +304,7 @@ fn values(call: &Call<'_>, key: &str) -> Result<Vec<String>, Error> {
 }
 
 /// The file that a value names: absolute, or below the home.
-fn meant_by(call: &Call<'_>, value: &str) -> PathBuf {
+fn meant_by(call: &CommandContext<'_>, value: &str) -> PathBuf {
     match (value.strip_prefix("~/"), call.context.home()) {
         (Some(rest), Some(home)) => home.join(rest),
         _ => PathBuf::from(value),

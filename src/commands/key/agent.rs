@@ -1,29 +1,31 @@
 //! `key load` and `key unload`: managed keys in the agent.
 
-use super::{meant, provision};
+use super::{provision, selection};
 use crate::bitbucket::keyring;
 use crate::commands::Error;
 use crate::commands::arguments::KeyOf;
-use crate::commands::call::Call;
-use crate::identity::key_pair::{self, KeyFileError};
-use crate::identity::{Managed, PassphrasePlace, agent};
+use crate::commands::context::CommandContext;
+use crate::identity::key_file::{self, KeyFileError};
+use crate::identity::{ManagedKey, PassphrasePlace, agent};
 use crate::provision::record::Records;
 use crate::secret::Secret;
 use crate::settings::SshConfig;
 
-fn socket(call: &Call<'_>) -> Result<std::path::PathBuf, Error> {
+fn socket(call: &CommandContext<'_>) -> Result<std::path::PathBuf, Error> {
     agent::socket(&SshConfig::default(), call.context).ok_or_else(|| Error::Below {
         what: "there is no agent: SSH_AUTH_SOCK is not set".to_owned(),
         hints: vec!["eval \"$(ssh-agent -s)\"".to_owned()],
     })
 }
 
-/// The managed keys of the accounts that are meant whose files are here.
-fn managed(call: &Call<'_>, options: &KeyOf) -> Result<Vec<Managed>, Error> {
+/// The managed keys of the accounts that are selection whose files are here.
+fn managed(call: &CommandContext<'_>, options: &KeyOf) -> Result<Vec<ManagedKey>, Error> {
     let records = Records::open(call.context).map_err(provision)?;
-    let meant = meant(call, options.account.as_deref(), options.site.as_deref())?;
-    let of = |record: &&Managed| {
-        let whose = meant.iter().any(|meant| meant.account == record.account);
+    let selection = selection(call, options.account.as_deref(), options.site.as_deref())?;
+    let of = |record: &&ManagedKey| {
+        let whose = selection
+            .iter()
+            .any(|selection| selection.account == record.account);
         // An access key in the agent would be offered for repositories that it does not open.
         whose && record.repository.is_none()
     };
@@ -38,13 +40,13 @@ fn managed(call: &Call<'_>, options: &KeyOf) -> Result<Vec<Managed>, Error> {
 }
 
 /// Puts the keys into the agent; a passphrase comes from the keyring, else from a person.
-pub(super) fn load(call: &mut Call<'_>, options: &KeyOf) -> Result<(), Error> {
+pub(super) fn load(call: &mut CommandContext<'_>, options: &KeyOf) -> Result<(), Error> {
     let socket = socket(call)?;
     for record in managed(call, options)? {
         let key = opened(call, &record)?;
         let entry = agent::Entry {
             key: &key,
-            comment: &key_pair::comment(&record.file, &key),
+            comment: &key_file::comment(&record.file, &key),
             lifetime: None,
             confirm: false,
         };
@@ -55,7 +57,7 @@ pub(super) fn load(call: &mut Call<'_>, options: &KeyOf) -> Result<(), Error> {
 }
 
 /// Takes them out again; others are left alone.
-pub(super) fn unload(call: &mut Call<'_>, options: &KeyOf) -> Result<(), Error> {
+pub(super) fn unload(call: &mut CommandContext<'_>, options: &KeyOf) -> Result<(), Error> {
     let socket = socket(call)?;
     let held = agent::identities(&socket).map_err(|error| broken(&error))?;
     for record in managed(call, options)? {
@@ -70,7 +72,7 @@ pub(super) fn unload(call: &mut Call<'_>, options: &KeyOf) -> Result<(), Error> 
     Ok(())
 }
 
-fn opened(call: &Call<'_>, record: &Managed) -> Result<ssh_key::PrivateKey, Error> {
+fn opened(call: &CommandContext<'_>, record: &ManagedKey) -> Result<ssh_key::PrivateKey, Error> {
     let unusable = |error: KeyFileError| Error::Below {
         what: error.to_string(),
         hints: Vec::new(),
@@ -87,7 +89,7 @@ fn opened(call: &Call<'_>, record: &Managed) -> Result<ssh_key::PrivateKey, Erro
             Some(call.prompt.secret(&text).map_err(Error::Unanswered)?)
         }
     };
-    key_pair::open(&record.file, passphrase.as_ref()).map_err(unusable)
+    key_file::open(&record.file, passphrase.as_ref()).map_err(unusable)
 }
 
 fn broken(error: &agent::Error) -> Error {

@@ -2,25 +2,28 @@
 
 use serde_json::Value;
 
-use super::{each, entries, meant, registry, table};
+use super::{each, entries, registry, selection, table};
 use crate::commands::Error;
 use crate::commands::arguments::KeyList;
-use crate::commands::call::Call;
+use crate::commands::context::CommandContext;
 
-/// Reads the key list of every account that is meant; writes nothing. Where one of several cannot
+/// Reads the key list of every account that is selection; writes nothing. Where one of several cannot
 /// be read, the others are shown.
-pub(super) fn list(call: &mut Call<'_>, options: &KeyList) -> Result<(), Error> {
+pub(super) fn list(call: &mut CommandContext<'_>, options: &KeyList) -> Result<(), Error> {
     let which = &options.which;
     let mut values = Vec::new();
-    let meant = meant(call, which.account.as_deref(), which.site.as_deref())?;
-    let read = each(call, &meant, |call, meant| {
-        let registry = registry(call, meant)?;
-        let entries = entries(call, meant, registry.as_ref())?;
+    let selection = selection(call, which.account.as_deref(), which.site.as_deref())?;
+    let read = each(call, &selection, |call, selection| {
+        let registry = registry(call, selection)?;
+        let entries = entries(call, selection, registry.as_ref())?;
         if options.json {
             values.extend(entries.iter().map(table::value));
             return Ok(());
         }
-        call.say(format!("{} on {}", meant.account, meant.account.site));
+        call.say(format!(
+            "{} on {}",
+            selection.account, selection.account.site
+        ));
         // Two are taken by the margin.
         let columns = call.columns.map(|columns| columns.saturating_sub(2));
         let text = table::text(&entries, call.context.clock.now(), columns);
@@ -32,7 +35,7 @@ pub(super) fn list(call: &mut Call<'_>, options: &KeyList) -> Result<(), Error> 
         }
         Ok(())
     });
-    if options.json && (read.is_ok() || meant.len() > 1) {
+    if options.json && (read.is_ok() || selection.len() > 1) {
         call.say(format!("{:#}", Value::Array(values)));
     }
     read

@@ -13,17 +13,17 @@ mod table;
 
 use super::Error;
 use super::arguments::Key;
-use super::call::Call;
+use super::context::CommandContext;
 use super::login::token_page;
 use crate::bitbucket::{self, KeyRegistry};
-use crate::identity::AccountName;
+use crate::identity::AccountId;
 use crate::provision::inventory::{self, Entry};
 use crate::provision::record::{self, Records};
 use crate::report;
 use crate::repository::Site;
 
 /// Does what is asked of keys.
-pub(super) fn key(call: &mut Call<'_>, verb: &Key) -> Result<(), Error> {
+pub(super) fn key(call: &mut CommandContext<'_>, verb: &Key) -> Result<(), Error> {
     match verb {
         Key::List(options) => list::list(call, options),
         Key::New(options) => new::new(call, options),
@@ -36,23 +36,27 @@ pub(super) fn key(call: &mut Call<'_>, verb: &Key) -> Result<(), Error> {
     }
 }
 
-/// An account that is meant, on its site.
-struct Meant {
+/// An account that is selection, on its site.
+struct Selection {
     site: Site,
-    account: AccountName,
+    account: AccountId,
 }
 
-/// The accounts that are meant: the one named, else all that are recorded or in the environment.
-fn meant(call: &Call<'_>, account: Option<&str>, site: Option<&str>) -> Result<Vec<Meant>, Error> {
+/// The accounts that are selection: the one named, else all that are recorded or in the environment.
+fn selection(
+    call: &CommandContext<'_>,
+    account: Option<&str>,
+    site: Option<&str>,
+) -> Result<Vec<Selection>, Error> {
     let known = call.rooms.known()?;
-    let mut accounts: Vec<AccountName> = known
+    let mut accounts: Vec<AccountId> = known
         .accounts
         .iter()
         .map(|record| record.account.clone())
         .collect();
     if let Some((site, token)) = bitbucket::credential::environment(call.context) {
         let name = token.account;
-        let account = AccountName { site, name };
+        let account = AccountId { site, name };
         if !accounts.contains(&account) {
             accounts.push(account);
         }
@@ -68,13 +72,13 @@ fn meant(call: &Call<'_>, account: Option<&str>, site: Option<&str>) -> Result<V
         };
         let account = on.iter().find(|account| account.site == site.url);
         let account = account.map_or_else(
-            || AccountName {
+            || AccountId {
                 site: site.url.clone(),
                 name: name.to_owned(),
             },
             |account| (*account).clone(),
         );
-        return Ok(vec![Meant {
+        return Ok(vec![Selection {
             site: site.clone(),
             account,
         }]);
@@ -84,33 +88,33 @@ fn meant(call: &Call<'_>, account: Option<&str>, site: Option<&str>) -> Result<V
         None => None,
     };
     accounts.retain(|account| only.as_ref().is_none_or(|url| account.site == *url));
-    let mut meant = Vec::new();
+    let mut selection = Vec::new();
     for account in accounts {
         if let Ok(site) = known.site(Some(&account.site), None) {
             let site = site.clone();
-            meant.push(Meant { site, account });
+            selection.push(Selection { site, account });
         }
     }
-    if meant.is_empty() {
+    if selection.is_empty() {
         return Err(Error::NotLoggedIn("no account is logged in".to_owned()));
     }
-    Ok(meant)
+    Ok(selection)
 }
 
 /// Does it for each account. One that fails is told, and the others are gone on with; one without
 /// a token is passed over where others have one.
 fn each<'c>(
-    call: &mut Call<'c>,
-    meant: &[Meant],
-    mut act: impl FnMut(&mut Call<'c>, &Meant) -> Result<(), Error>,
+    call: &mut CommandContext<'c>,
+    selection: &[Selection],
+    mut act: impl FnMut(&mut CommandContext<'c>, &Selection) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let mut failed = Vec::new();
     let mut without = None;
     let mut done = 0;
-    for one in meant {
+    for one in selection {
         match act(call, one) {
             Ok(()) => done += 1,
-            Err(error) if meant.len() == 1 => return Err(error),
+            Err(error) if selection.len() == 1 => return Err(error),
             Err(error) => {
                 let told = error.explanation();
                 call.warn(format!("{}: {}", one.account, told.what));
@@ -134,11 +138,18 @@ fn each<'c>(
     }
 }
 
-/// The one account that is meant.
-fn one(call: &Call<'_>, account: Option<&str>, site: Option<&str>) -> Result<Meant, Error> {
-    let mut all = meant(call, account, site)?;
+/// The one account that is selection.
+fn one(
+    call: &CommandContext<'_>,
+    account: Option<&str>,
+    site: Option<&str>,
+) -> Result<Selection, Error> {
+    let mut all = selection(call, account, site)?;
     if all.len() > 1 {
-        let names: Vec<_> = all.iter().map(|meant| meant.account.to_string()).collect();
+        let names: Vec<_> = all
+            .iter()
+            .map(|selection| selection.account.to_string())
+            .collect();
         return Err(Error::Usage {
             what: format!("several accounts are known: {}", names.join(", ")),
             hint: "--account ACCOUNT".to_owned(),
@@ -149,36 +160,39 @@ fn one(call: &Call<'_>, account: Option<&str>, site: Option<&str>) -> Result<Mea
 }
 
 /// The account's view of the site.
-fn registry(call: &Call<'_>, meant: &Meant) -> Result<Box<dyn KeyRegistry>, Error> {
-    let name = &meant.account.name;
-    let Some(token) = call.rooms.token(&meant.site, name)? else {
+fn registry(
+    call: &CommandContext<'_>,
+    selection: &Selection,
+) -> Result<Box<dyn KeyRegistry>, Error> {
+    let name = &selection.account.name;
+    let Some(token) = call.rooms.token(&selection.site, name)? else {
         return Err(Error::NotLoggedIn(format!(
             "there is no API token for {name}"
         )));
     };
-    let connected = call.rooms.connect(&meant.site, name, &token.secret);
-    connected.map_err(|why| refused(why, meant))
+    let connected = call.rooms.connect(&selection.site, name, &token.secret);
+    connected.map_err(|why| refused(why, selection))
 }
 
-fn refused(why: bitbucket::Error, meant: &Meant) -> Error {
+fn refused(why: bitbucket::Error, selection: &Selection) -> Error {
     Error::Site {
         why,
-        page: token_page(&meant.site),
+        page: token_page(&selection.site),
     }
 }
 
 /// The account's keys, on the site and here; behind them the access keys that it registered.
 fn entries(
-    call: &mut Call<'_>,
-    meant: &Meant,
+    call: &mut CommandContext<'_>,
+    selection: &Selection,
     registry: &dyn KeyRegistry,
 ) -> Result<Vec<Entry>, Error> {
     let keys = registry.user().and_then(|user| registry.keys(&user));
-    let keys = keys.map_err(|why| refused(why, meant))?;
+    let keys = keys.map_err(|why| refused(why, selection))?;
     let records = Records::open(call.context).map_err(provision)?;
     let tag = record::machine_tag(call.context).map_err(provision)?;
-    let own = inventory::of_account(&meant.account, &keys, records.identities(), &tag);
-    let access = access::entries(call, meant, registry)?;
+    let own = inventory::of_account(&selection.account, &keys, records.identities(), &tag);
+    let access = access::entries(call, selection, registry)?;
     Ok(own.into_iter().chain(access).collect())
 }
 
@@ -192,7 +206,7 @@ fn provision(error: crate::provision::Error) -> Error {
 }
 
 /// A yes: by `--yes`, or by a person. Where nobody can say it, nothing is changed.
-fn agreed(call: &mut Call<'_>, yes: bool, question: &str) -> Result<bool, Error> {
+fn agreed(call: &mut CommandContext<'_>, yes: bool, question: &str) -> Result<bool, Error> {
     if yes {
         return Ok(true);
     }

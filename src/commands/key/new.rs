@@ -4,25 +4,25 @@ use super::{access, one, provision, refused, registry};
 use crate::bitbucket::NewKey;
 use crate::commands::Error;
 use crate::commands::arguments::{KeyAdd, KeyNew};
-use crate::commands::call::Call;
-use crate::commands::rooms::Wish;
-use crate::identity::key_pair;
+use crate::commands::context::CommandContext;
+use crate::commands::rooms::NewKeyOptions;
+use crate::identity::key_file;
 use crate::provision::record::{self, Records};
 
 /// Makes a key pair and registers it. It takes the place of the account's managed key in the plan;
 /// the old file and its registration stay and are named.
-pub(super) fn new(call: &mut Call<'_>, options: &KeyNew) -> Result<(), Error> {
+pub(super) fn new(call: &mut CommandContext<'_>, options: &KeyNew) -> Result<(), Error> {
     if let Some(url) = &options.repository {
         return access::new(call, options, url);
     }
-    let meant = one(
+    let selection = one(
         call,
         options.which.account.as_deref(),
         options.which.site.as_deref(),
     )?;
     let before = Records::open(call.context).map_err(provision)?;
-    let before = before.usable(&meant.account, None).cloned();
-    let wish = Wish {
+    let before = before.usable(&selection.account, None).cloned();
+    let new_key = NewKeyOptions {
         file: options.file.as_deref(),
         key_type: options.key_type,
         days: options.expires,
@@ -31,11 +31,11 @@ pub(super) fn new(call: &mut Call<'_>, options: &KeyNew) -> Result<(), Error> {
     };
     let made = call
         .rooms
-        .make(&meant.site, &meant.account, wish, call.prompt)?;
+        .make(&selection.site, &selection.account, new_key, call.prompt)?;
     call.say(format!(
         "{} is the key of {} now ({})",
         call.shown(&made.file),
-        meant.account,
+        selection.account,
         made.fingerprint
     ));
     if let Some(before) = before {
@@ -49,8 +49,8 @@ pub(super) fn new(call: &mut Call<'_>, options: &KeyNew) -> Result<(), Error> {
 }
 
 /// Registers an existing public key; nothing is recorded of its file but that the account has it.
-pub(super) fn add(call: &mut Call<'_>, options: &KeyAdd) -> Result<(), Error> {
-    let meant = one(
+pub(super) fn add(call: &mut CommandContext<'_>, options: &KeyAdd) -> Result<(), Error> {
+    let selection = one(
         call,
         options.which.account.as_deref(),
         options.which.site.as_deref(),
@@ -60,17 +60,19 @@ pub(super) fn add(call: &mut Call<'_>, options: &KeyAdd) -> Result<(), Error> {
         what,
         hints: vec![format!("ssh-keygen -l -f '{}'", file.display())],
     };
-    let identity = key_pair::identity(&file).map_err(|error| unusable(error.to_string()))?;
+    let identity = key_file::identity(&file).map_err(|error| unusable(error.to_string()))?;
     let key = identity
         .public_key
         .as_ref()
         .ok_or_else(|| unusable(format!("{} shows no public key", file.display())))?;
     let fingerprint = identity.fingerprint().unwrap_or_default();
-    let registry = registry(call, &meant)?;
-    let user = registry.user().map_err(|why| refused(why, &meant))?;
-    let listed = registry.keys(&user).map_err(|why| refused(why, &meant))?;
+    let registry = registry(call, &selection)?;
+    let user = registry.user().map_err(|why| refused(why, &selection))?;
+    let listed = registry
+        .keys(&user)
+        .map_err(|why| refused(why, &selection))?;
     if listed.iter().any(|known| known.fingerprint == fingerprint) {
-        call.say(format!("{} has {fingerprint} already", meant.account));
+        call.say(format!("{} has {fingerprint} already", selection.account));
         return Ok(());
     }
     let bare = ssh_key::PublicKey::new(key.key_data().clone(), "");
@@ -90,15 +92,18 @@ pub(super) fn add(call: &mut Call<'_>, options: &KeyAdd) -> Result<(), Error> {
     };
     registry
         .register(&user, &new)
-        .map_err(|why| refused(why, &meant))?;
+        .map_err(|why| refused(why, &selection))?;
     record::update(call.context, |records| {
-        if let Some(mut account) = records.account(&meant.account).cloned() {
+        if let Some(mut account) = records.account(&selection.account).cloned() {
             account.key_fingerprints.push(fingerprint.clone());
             records.set_account(account);
         }
     })
     .map_err(provision)?;
-    call.say(format!("registered {fingerprint} for {}", meant.account));
+    call.say(format!(
+        "registered {fingerprint} for {}",
+        selection.account
+    ));
     call.say(format!(
         "to undo it: git bitbucket key revoke {fingerprint}"
     ));

@@ -5,42 +5,42 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 
 use super::rotate::{count, idle_since, line};
-use super::{Meant, agreed, each, entries, meant, registry, revoke};
+use super::{Selection, agreed, each, entries, registry, revoke, selection};
 use crate::commands::Error;
 use crate::commands::arguments::KeyPrune;
-use crate::commands::call::Call;
-use crate::provision::held;
+use crate::commands::context::CommandContext;
 use crate::provision::inventory::{Entry, is_ours};
+use crate::provision::local_keys;
 
 /// Never younger than this, with `--unused`.
 const YOUNGEST: i64 = 30;
 
 /// Offers keys of this machine that are no longer held here; with `--unused DAYS` any machine's
 /// that carry this program's label and were last used longer ago.
-pub(super) fn prune(call: &mut Call<'_>, options: &KeyPrune) -> Result<(), Error> {
+pub(super) fn prune(call: &mut CommandContext<'_>, options: &KeyPrune) -> Result<(), Error> {
     let which = &options.which;
-    let held = held::fingerprints(call.context);
-    let meant = meant(call, which.account.as_deref(), which.site.as_deref())?;
-    each(call, &meant, |call, meant| {
-        prune_of(call, options, meant, &held)
+    let held = local_keys::fingerprints(call.context);
+    let selection = selection(call, which.account.as_deref(), which.site.as_deref())?;
+    each(call, &selection, |call, selection| {
+        prune_of(call, options, selection, &held)
     })
 }
 
 fn prune_of(
-    call: &mut Call<'_>,
+    call: &mut CommandContext<'_>,
     options: &KeyPrune,
-    meant: &Meant,
+    selection: &Selection,
     held: &HashSet<String>,
 ) -> Result<(), Error> {
     let now = call.context.clock.now();
-    let registry = registry(call, meant)?;
-    let due: Vec<Entry> = entries(call, meant, registry.as_ref())?
+    let registry = registry(call, selection)?;
+    let due: Vec<Entry> = entries(call, selection, registry.as_ref())?
         .into_iter()
         .filter(|entry| entry.listed.is_some() && is_ours(&entry.label))
         .filter(|entry| is_due(entry, held, options.unused, now))
         .collect();
     if due.is_empty() {
-        call.say(format!("{}: nothing to remove", meant.account));
+        call.say(format!("{}: nothing to remove", selection.account));
         return Ok(());
     }
     for entry in &due {
@@ -49,10 +49,10 @@ fn prune_of(
     if options.dry_run {
         return Ok(());
     }
-    let question = format!("Remove {} from {}?", count(due.len()), meant.account);
+    let question = format!("Remove {} from {}?", count(due.len()), selection.account);
     if agreed(call, options.yes, &question)? {
         for entry in &due {
-            revoke::remove(call, meant, registry.as_ref(), entry)?;
+            revoke::remove(call, selection, registry.as_ref(), entry)?;
         }
     }
     Ok(())

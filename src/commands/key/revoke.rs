@@ -1,28 +1,28 @@
 //! `key revoke`: a key goes from the site and the agent, its files aside.
 
-use super::{Meant, access, entries, meant, provision, registry};
+use super::{Selection, access, entries, provision, registry, selection};
 use crate::bitbucket::KeyRegistry;
 use crate::commands::Error;
 use crate::commands::arguments::KeyRevoke;
-use crate::commands::call::Call;
-use crate::commands::rooms::Wish;
+use crate::commands::context::CommandContext;
+use crate::commands::rooms::NewKeyOptions;
 use crate::identity::State;
 use crate::provision::inventory::Entry;
 use crate::provision::removal;
 
 /// Removes each key that is named by its fingerprint. `--compromised`: a managed key is replaced
 /// first. Nothing is done where one of the fingerprints is unknown.
-pub(super) fn revoke(call: &mut Call<'_>, options: &KeyRevoke) -> Result<(), Error> {
-    let all = meant(call, None, options.site.as_deref())?;
+pub(super) fn revoke(call: &mut CommandContext<'_>, options: &KeyRevoke) -> Result<(), Error> {
+    let all = selection(call, None, options.site.as_deref())?;
     let mut found: Vec<(usize, usize, Entry)> = Vec::new();
     let mut registries: Vec<Box<dyn KeyRegistry>> = Vec::new();
-    for (place, meant) in all.iter().enumerate() {
-        let registry = match registry(call, meant) {
+    for (place, selection) in all.iter().enumerate() {
+        let registry = match registry(call, selection) {
             Ok(registry) => registry,
             Err(Error::NotLoggedIn(_)) if all.len() > 1 => continue,
             Err(error) => return Err(error),
         };
-        for entry in entries(call, meant, registry.as_ref())? {
+        for entry in entries(call, selection, registry.as_ref())? {
             let wanted = options.fingerprints.iter();
             if wanted
                 .into_iter()
@@ -39,31 +39,31 @@ pub(super) fn revoke(call: &mut Call<'_>, options: &KeyRevoke) -> Result<(), Err
             .any(|(_, _, entry)| same(wanted, &entry.fingerprint))
         {
             return Err(Error::Below {
-                what: format!("no account has a key {}", crate::sanitise::sanitise(wanted)),
+                what: format!("no account has a key {}", crate::text::sanitise(wanted)),
                 hints: vec!["git bitbucket key list".to_owned()],
             });
         }
     }
     for (number, place, entry) in &found {
-        let meant = &all[*place];
+        let selection = &all[*place];
         // One that was begun and never finished is in use nowhere: making would finish it.
         let used = entry.record.as_ref();
         if options.compromised && used.is_some_and(|record| record.state != State::Pending) {
             match used.filter(|record| record.repository.is_some()) {
-                Some(record) => access::replace(call, meant, record)?,
-                None => replace(call, meant)?,
+                Some(record) => access::replace(call, selection, record)?,
+                None => replace(call, selection)?,
             }
         }
-        remove(call, meant, registries[*number].as_ref(), entry)?;
+        remove(call, selection, registries[*number].as_ref(), entry)?;
     }
     Ok(())
 }
 
-fn replace(call: &mut Call<'_>, meant: &Meant) -> Result<(), Error> {
-    let Meant { site, account } = meant;
+fn replace(call: &mut CommandContext<'_>, selection: &Selection) -> Result<(), Error> {
+    let Selection { site, account } = selection;
     let made = call
         .rooms
-        .make(site, account, Wish::default(), call.prompt)?;
+        .make(site, account, NewKeyOptions::default(), call.prompt)?;
     call.rooms.prove(site, &made, call.prompt)?;
     call.say(format!("{} takes its place", call.shown(&made.file)));
     Ok(())
@@ -71,13 +71,13 @@ fn replace(call: &mut Call<'_>, meant: &Meant) -> Result<(), Error> {
 
 /// From the site, then from the settings that name it, then from here.
 pub(super) fn remove(
-    call: &mut Call<'_>,
-    meant: &Meant,
+    call: &mut CommandContext<'_>,
+    selection: &Selection,
     registry: &dyn KeyRegistry,
     entry: &Entry,
 ) -> Result<(), Error> {
     let record = entry.record.as_ref();
-    let opens = record.and_then(|record| access::repository_of(record, &meant.site));
+    let opens = record.and_then(|record| access::repository_of(record, &selection.site));
     if let Some(listed) = &entry.listed {
         let from = match &opens {
             Some(repository) => removal::Place::Repository(repository),

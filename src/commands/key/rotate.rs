@@ -1,30 +1,36 @@
 //! `key rotate`: a new key is made and proved before the old one goes.
 
-use super::{Meant, agreed, each, entries, meant, provision, registry, table};
+use super::{Selection, agreed, each, entries, provision, registry, selection, table};
 use crate::commands::Error;
 use crate::commands::arguments::KeyRotate;
-use crate::commands::call::Call;
-use crate::commands::rooms::Wish;
-use crate::identity::{Managed, State};
-use crate::provision::guide;
-use crate::provision::inventory::{Entry, Standing};
+use crate::commands::context::CommandContext;
+use crate::commands::rooms::NewKeyOptions;
+use crate::identity::{ManagedKey, State};
+use crate::provision::inventory::{Entry, KeyListing};
 use crate::provision::record::Records;
-use crate::provision::removal::{self, Fate};
+use crate::provision::removal::{self, RemovalOutcome};
+use crate::provision::site_pages;
 
-/// Every managed key of the accounts that are meant (older than `--older-than` days). Where the
+/// Every managed key of the accounts that are selection (older than `--older-than` days). Where the
 /// token may not delete, the old key is named and left. A rotation that was interrupted is gone on
 /// with, with the key that it has made.
-pub(super) fn rotate(call: &mut Call<'_>, options: &KeyRotate) -> Result<(), Error> {
+pub(super) fn rotate(call: &mut CommandContext<'_>, options: &KeyRotate) -> Result<(), Error> {
     let which = &options.which;
-    let meant = meant(call, which.account.as_deref(), which.site.as_deref())?;
-    each(call, &meant, |call, meant| rotate_of(call, options, meant))
+    let selection = selection(call, which.account.as_deref(), which.site.as_deref())?;
+    each(call, &selection, |call, selection| {
+        rotate_of(call, options, selection)
+    })
 }
 
-fn rotate_of(call: &mut Call<'_>, options: &KeyRotate, meant: &Meant) -> Result<(), Error> {
+fn rotate_of(
+    call: &mut CommandContext<'_>,
+    options: &KeyRotate,
+    selection: &Selection,
+) -> Result<(), Error> {
     let now = call.context.clock.now();
-    let registry = registry(call, meant)?;
-    let begun = begun(call, meant)?;
-    let old: Vec<Entry> = entries(call, meant, registry.as_ref())?
+    let registry = registry(call, selection)?;
+    let begun = begun(call, selection)?;
+    let old: Vec<Entry> = entries(call, selection, registry.as_ref())?
         .into_iter()
         .filter(|entry| match &begun {
             Some(new) => new.replaces.contains(&entry.fingerprint),
@@ -41,7 +47,7 @@ fn rotate_of(call: &mut Call<'_>, options: &KeyRotate, meant: &Meant) -> Result<
             new.account
         )),
         None if old.is_empty() => {
-            call.say(format!("{}: no key is due", meant.account));
+            call.say(format!("{}: no key is due", selection.account));
             return Ok(());
         }
         None => {}
@@ -52,7 +58,7 @@ fn rotate_of(call: &mut Call<'_>, options: &KeyRotate, meant: &Meant) -> Result<
     if options.dry_run {
         return Ok(());
     }
-    let question = format!("Replace {} of {}?", count(old.len()), meant.account);
+    let question = format!("Replace {} of {}?", count(old.len()), selection.account);
     if !agreed(call, options.yes, &question)? {
         return Ok(());
     }
@@ -60,51 +66,56 @@ fn rotate_of(call: &mut Call<'_>, options: &KeyRotate, meant: &Meant) -> Result<
         Some(new) => new.replaces,
         None => old.into_iter().map(|entry| entry.fingerprint).collect(),
     };
-    let wish = Wish {
+    let new_key = NewKeyOptions {
         supersedes: &supersedes,
-        ..Wish::default()
+        ..NewKeyOptions::default()
     };
     let made = call
         .rooms
-        .make(&meant.site, &meant.account, wish, call.prompt)?;
-    call.rooms.prove(&meant.site, &made, call.prompt)?;
+        .make(&selection.site, &selection.account, new_key, call.prompt)?;
+    call.rooms.prove(&selection.site, &made, call.prompt)?;
     call.say(format!("{} is in its place", call.shown(&made.file)));
     let fates = removal::superseded(call.context, registry.as_ref(), &made).map_err(provision)?;
     for (old, fate) in fates {
-        tell(call, meant, &old, fate);
+        tell(call, selection, &old, fate);
     }
     Ok(())
 }
 
-fn tell(call: &mut Call<'_>, meant: &Meant, old: &Managed, fate: Fate) {
+fn tell(
+    call: &mut CommandContext<'_>,
+    selection: &Selection,
+    old: &ManagedKey,
+    fate: RemovalOutcome,
+) {
     let fingerprint = &old.fingerprint;
     match fate {
-        Fate::Aside(moved) => {
-            call.say(format!("removed {fingerprint} from {}", meant.account));
+        RemovalOutcome::Renamed(moved) => {
+            call.say(format!("removed {fingerprint} from {}", selection.account));
             if let Some(moved) = moved {
                 call.say(format!("its files are aside: {}", call.shown(&moved)));
             }
         }
-        Fate::Left(why) => {
+        RemovalOutcome::Left(why) => {
             call.warn(format!(
                 "{fingerprint} stays on the account: the token may not delete keys ({why})"
             ));
-            call.warn(format!("hint: {}", guide::key_page(&meant.site)));
+            call.warn(format!("hint: {}", site_pages::key_page(&selection.site)));
         }
     }
 }
 
 /// The new key of a rotation that was interrupted.
-fn begun(call: &Call<'_>, meant: &Meant) -> Result<Option<Managed>, Error> {
+fn begun(call: &CommandContext<'_>, selection: &Selection) -> Result<Option<ManagedKey>, Error> {
     let records = Records::open(call.context).map_err(provision)?;
     let mut records = records.identities().iter();
-    let begun = records.find(|one| one.account == meant.account && !one.replaces.is_empty());
+    let begun = records.find(|one| one.account == selection.account && !one.replaces.is_empty());
     Ok(begun.cloned())
 }
 
 /// One that was begun and never finished is the next one to be made, not one to be replaced.
-fn in_use(standing: Standing) -> bool {
-    matches!(standing, Standing::Managed(state) if state != State::Pending)
+fn in_use(standing: KeyListing) -> bool {
+    matches!(standing, KeyListing::Managed(state) if state != State::Pending)
 }
 
 /// An access key is replaced where it is made, for its repository.
@@ -143,6 +154,6 @@ pub(super) fn line(entry: &Entry, now: jiff::Timestamp) -> String {
     format!(
         "{}  {}{since}",
         entry.fingerprint,
-        crate::sanitise::sanitise(&entry.label)
+        crate::text::sanitise(&entry.label)
     )
 }

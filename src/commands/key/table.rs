@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::identity::Managed;
+use crate::identity::ManagedKey;
 use crate::provision::inventory::Entry;
 
 /// Aligned columns, the key of this machine marked with `*`. Where they do not fit into `columns`
@@ -87,9 +87,9 @@ fn narrow(rows: &[[String; 6]], columns: usize) -> String {
 
 /// The label, and for an access key what it opens.
 fn label(entry: &Entry) -> String {
-    let label = crate::sanitise::sanitise(&entry.label);
+    let label = crate::text::sanitise(&entry.label);
     match entry.record.as_ref() {
-        Some(Managed {
+        Some(ManagedKey {
             repository: Some(url),
             read_only,
             ..

@@ -2,11 +2,11 @@
 
 use super::Attempt;
 use crate::commands::Error;
+use crate::commands::accounts::Accounts;
 use crate::commands::arguments::Login;
-use crate::commands::call::Call;
-use crate::commands::known::Known;
+use crate::commands::context::CommandContext;
 use crate::prompt;
-use crate::provision::guide;
+use crate::provision::site_pages;
 use crate::repository::{Site, SiteKind};
 use crate::secret::Secret;
 
@@ -16,9 +16,9 @@ const LONGEST: u64 = 64 * 1024;
 /// Site, account and token. `user_email`: git's, offered as account on Cloud. Asks only where
 /// somebody can answer.
 pub(super) fn ask(
-    call: &mut Call<'_>,
+    call: &mut CommandContext<'_>,
     options: &Login,
-    known: &Known,
+    known: &Accounts,
     user_email: Option<&str>,
 ) -> Result<Attempt, Error> {
     let site = known
@@ -40,7 +40,7 @@ pub(super) fn ask(
     let secret = if options.with_token {
         read_token(call)?
     } else {
-        for line in guide::lines(&site, &account) {
+        for line in site_pages::lines(&site, &account) {
             call.warn(line);
         }
         let text = format!("API token for {account}: ");
@@ -60,7 +60,7 @@ pub(super) fn ask(
 /// The account where none was typed: git's address on Cloud, the login name elsewhere; a person may
 /// say another.
 fn ask_account(
-    call: &mut Call<'_>,
+    call: &mut CommandContext<'_>,
     options: &Login,
     site: &Site,
     user_email: Option<&str>,
@@ -94,7 +94,7 @@ fn ask_account(
 }
 
 /// The first line of standard input.
-fn read_token(call: &mut Call<'_>) -> Result<Secret, Error> {
+fn read_token(call: &mut CommandContext<'_>) -> Result<Secret, Error> {
     use std::io::Read as _;
     let mut text = zeroize::Zeroizing::new(String::new());
     (&mut call.input)

@@ -8,22 +8,22 @@ mod check;
 mod ssh_place;
 
 use super::arguments::Login;
-use super::call::Call;
+use super::context::CommandContext;
 use super::{Error, git, owner};
 use crate::bitbucket::{self, SshSettings};
 use crate::context::API_TOKEN;
-use crate::identity::{Account, AccountName};
-pub(super) use crate::provision::guide::token_page;
+use crate::identity::{Account, AccountId};
+pub(super) use crate::provision::site_pages::token_page;
 use crate::repository::{Site, SiteKind};
-use crate::sanitise::sanitise;
 use crate::secret::{Secret, TokenPlace};
+use crate::text::sanitise;
 use ask::ask;
 use check::Seen;
 pub(super) use check::{Refusal, check};
 
 /// Logs in: the token is checked, then stored, then the account is recorded, then everything is
 /// said. Asks only where no token comes from standard input.
-pub(super) fn login(call: &mut Call<'_>, options: &Login) -> Result<(), Error> {
+pub(super) fn login(call: &mut CommandContext<'_>, options: &Login) -> Result<(), Error> {
     owner::check_home(call.context)?;
     let known = call.rooms.known()?;
     let keyring = call.rooms.keyring();
@@ -58,7 +58,7 @@ pub(super) fn login(call: &mut Call<'_>, options: &Login) -> Result<(), Error> {
 
 /// What the site says of the token, and how its SSH is reached.
 fn see(
-    call: &Call<'_>,
+    call: &CommandContext<'_>,
     attempt: &Attempt,
 ) -> Result<(Seen, Result<Option<SshSettings>, bitbucket::Error>), Error> {
     let page = token_page(&attempt.site);
@@ -134,7 +134,7 @@ fn account(
         emails.insert(0, name.clone());
     }
     Account {
-        account: AccountName {
+        account: AccountId {
             site: attempt.site.url.clone(),
             name: name.clone(),
         },
@@ -153,7 +153,7 @@ fn account(
 
 /// Says who is logged in and where everything went.
 fn tell(
-    call: &mut Call<'_>,
+    call: &mut CommandContext<'_>,
     attempt: &Attempt,
     seen: &Seen,
     store: TokenPlace,

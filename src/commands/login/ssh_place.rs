@@ -2,7 +2,7 @@
 
 use crate::bitbucket::{self, SshSettings};
 use crate::commands::Error;
-use crate::commands::call::Call;
+use crate::commands::context::CommandContext;
 use crate::provision::record::SshPlace;
 use crate::repository::Site;
 
@@ -10,7 +10,7 @@ use crate::repository::Site;
 /// a person confirms it, or git config or an earlier login has it. Settings that cannot be read
 /// are a warning: the site's usual place counts.
 pub(super) fn note(
-    call: &mut Call<'_>,
+    call: &mut CommandContext<'_>,
     site: &Site,
     settings: Result<Option<SshSettings>, bitbucket::Error>,
     with_token: bool,
@@ -56,7 +56,13 @@ pub(super) fn note(
 }
 
 /// Asks, where somebody can answer and did not give everything at once.
-fn confirmed(call: &Call<'_>, site: &Site, host: &str, port: u16, with_token: bool) -> bool {
+fn confirmed(
+    call: &CommandContext<'_>,
+    site: &Site,
+    host: &str,
+    port: u16,
+    with_token: bool,
+) -> bool {
     if with_token || !call.prompt.available() {
         return false;
     }
@@ -92,7 +98,7 @@ fn web_host(site: &Site) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::known::tests::site;
+    use crate::commands::accounts::tests::site;
 
     #[test]
     fn the_web_host_stands_without_port_and_brackets() {

@@ -1,7 +1,7 @@
 use super::*;
 use crate::bitbucket::{self, Access, KeyId, KeyRegistry, NewKey, RegisteredKey, User};
-use crate::commands::known::Known;
-use crate::commands::known::tests::{CENTER, CLOUD, site};
+use crate::commands::accounts::Accounts;
+use crate::commands::accounts::tests::{CENTER, CLOUD, site};
 
 /// A site that knows one user, or refuses.
 struct Registry {
@@ -178,8 +178,8 @@ mod asking {
     use super::*;
     use crate::commands::testing::{Answers, Machine};
 
-    fn known(urls: &[&str]) -> Known {
-        Known {
+    fn known(urls: &[&str]) -> Accounts {
+        Accounts {
             sites: urls.iter().map(|url| site(url)).collect(),
             accounts: Vec::new(),
         }

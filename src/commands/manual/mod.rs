@@ -11,16 +11,16 @@ use clap_complete::Shell;
 
 use super::Error;
 use super::arguments::{self, Completions, Man};
-use super::call::Call;
+use super::context::CommandContext;
 pub(super) use pages::man_pages;
 
 /// Prints a shell's completions.
-pub(super) fn completions(call: &mut Call<'_>, options: &Completions) {
+pub(super) fn completions(call: &mut CommandContext<'_>, options: &Completions) {
     let _ = call.output.write_all(&completion(options.shell));
 }
 
 /// Prints `git-bitbucket.1`, or writes every page into a directory (made where it is not there).
-pub(super) fn man(call: &mut Call<'_>, options: &Man) -> Result<(), Error> {
+pub(super) fn man(call: &mut CommandContext<'_>, options: &Man) -> Result<(), Error> {
     let pages = man_pages().map_err(|why| Error::file("git-bitbucket.1".as_ref(), why))?;
     let Some(directory) = &options.directory else {
         if let Some((_, text)) = pages.first() {

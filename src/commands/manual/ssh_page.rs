@@ -4,7 +4,7 @@
 
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 
-use crate::settings::keys::{Form, KEYS, Key, Own};
+use crate::settings::keys::{Form, InRepository, KEYS, Key};
 
 /// File name and text.
 pub(super) fn page(source: &str) -> (String, Vec<u8>) {
@@ -88,10 +88,10 @@ fn written(key: &Key) -> Vec<Inline> {
 }
 
 fn told(key: &Key) -> String {
-    let own = match key.own {
-        Own::Yes => " A repository's own configuration may say it.",
-        Own::Never => " A repository's own configuration may say never.",
-        Own::No => "",
+    let own = match key.in_repository {
+        InRepository::Allowed => " A repository's own configuration may say it.",
+        InRepository::OnlyNever => " A repository's own configuration may say never.",
+        InRepository::Ignored => "",
     };
     format!(
         "{} Values: {}. Default: {}.{own}",

@@ -13,18 +13,18 @@ mod tests;
 use std::path::PathBuf;
 
 use super::arguments::Migrate;
-use super::call::Call;
+use super::context::CommandContext;
 use super::doctor::is_ours;
 use super::setup::edit::{self, Draft, Splice, digest};
 use super::ssh_blocks::blocks;
 use super::{Error, git, owner};
-use crate::sanitise::sanitise;
+use crate::text::sanitise;
 use plan::{Plan, Step};
 use record::{Migrated, Record};
 pub(super) use record::{folder, write_private};
 
 /// Shows the changes, asks, makes them. `false`: nobody could be asked, or the answer was no.
-pub(super) fn migrate(call: &mut Call<'_>, options: Migrate) -> Result<bool, Error> {
+pub(super) fn migrate(call: &mut CommandContext<'_>, options: Migrate) -> Result<bool, Error> {
     owner::check_home(call.context)?;
     let file = file(call)?;
     if options.undo {
@@ -65,7 +65,7 @@ pub(super) fn migrate(call: &mut Call<'_>, options: Migrate) -> Result<bool, Err
 }
 
 /// The repository's configuration file.
-fn file(call: &Call<'_>) -> Result<PathBuf, Error> {
+fn file(call: &CommandContext<'_>) -> Result<PathBuf, Error> {
     let none = || Error::NoRepository(call.context.directory.clone());
     let path = git::line(call.context, &["rev-parse", "--git-path", "config"])
         .map_err(|_| none())?
@@ -75,7 +75,7 @@ fn file(call: &Call<'_>) -> Result<PathBuf, Error> {
 }
 
 /// Reads what is there, and lets [`plan()`] judge.
-fn plan(call: &Call<'_>) -> Result<Plan, Error> {
+fn plan(call: &CommandContext<'_>) -> Result<Plan, Error> {
     let context = call.context;
     let listed = |scope: &str, pattern: &str| -> Result<Vec<(String, String)>, Error> {
         let found = git::ask(
@@ -109,7 +109,7 @@ fn plan(call: &Call<'_>) -> Result<Plan, Error> {
 }
 
 /// On a copy by git, then in one step; the way back is on disk before that.
-fn apply(call: &Call<'_>, file: &std::path::Path, steps: &[Step]) -> Result<(), Error> {
+fn apply(call: &CommandContext<'_>, file: &std::path::Path, steps: &[Step]) -> Result<(), Error> {
     let folder = record::folder(call.context)?;
     let before = edit::read(file)?.unwrap_or_default();
     let draft = Draft::of(call.context, &folder, &before)?;
@@ -139,7 +139,7 @@ fn apply(call: &Call<'_>, file: &std::path::Path, steps: &[Step]) -> Result<(), 
 }
 
 /// Byte for byte; where the file was changed since, nothing is touched and that is said.
-fn undo(call: &mut Call<'_>, file: &std::path::Path) -> Result<(), Error> {
+fn undo(call: &mut CommandContext<'_>, file: &std::path::Path) -> Result<(), Error> {
     let mut record = Record::load(call.context)?;
     let Some(at) = record.migrations.iter().rposition(|one| one.file == file) else {
         call.say("no migration of this repository is to be undone");

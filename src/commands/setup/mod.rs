@@ -6,34 +6,34 @@ pub(super) mod edit;
 mod overrides;
 mod pages;
 mod record;
+mod setting_change;
 mod shim;
 mod target;
 mod undo;
-mod wish;
 
 use std::path::Path;
 
 use super::arguments::Setup;
-use super::call::Call;
+use super::context::CommandContext;
 use super::{Error, other_tools, owner};
-use crate::sanitise::sanitise;
+use crate::text::sanitise;
 use edit::{Draft, Splice, digest};
 use record::{Changes, FileChange, KeyChange, Shim};
+use setting_change::SettingChange;
 use target::Scope;
 pub(super) use undo::unsetup;
-use wish::Wish;
 
 /// Makes `bitbucket-ssh` git's SSH program in one scope and says what that changes. A second call
 /// changes nothing.
-pub(super) fn setup(call: &mut Call<'_>, options: &Setup) -> Result<(), Error> {
+pub(super) fn setup(call: &mut CommandContext<'_>, options: &Setup) -> Result<(), Error> {
     let scope = Scope::of(options.scopes);
     let file = target::file(call.context, scope)?;
     owner::check_home(call.context)?;
-    let program = wish::program(call.context)?;
-    let command = wish::command(&program)?;
-    let mut wishes = wish::program_wishes(command.clone());
+    let program = setting_change::program(call.context)?;
+    let command = setting_change::command(&program)?;
+    let mut wanted = setting_change::program_wishes(command.clone());
     if options.rewrite_https {
-        wishes.extend(wish::rewrites(&call.rooms.known()?));
+        wanted.extend(setting_change::rewrites(&call.rooms.known()?));
     }
     let shim = options.shim.as_ref().map(|directory| Shim {
         scope,
@@ -42,7 +42,7 @@ pub(super) fn setup(call: &mut Call<'_>, options: &Setup) -> Result<(), Error> {
     });
     let shim_found = match &shim {
         Some(shim) => shim::look(shim).map_err(|why| Error::file(&shim.path, why))?,
-        None => shim::Found::Ours,
+        None => shim::Found::OwnLink,
     };
     if let (Some(shim), shim::Found::Other) = (&shim, shim_found) {
         return Err(Error::ShimTaken(shim.path.clone()));
@@ -51,7 +51,7 @@ pub(super) fn setup(call: &mut Call<'_>, options: &Setup) -> Result<(), Error> {
     let directory = record::directory(call.context)?;
     let mut changes = Changes::load(&directory)?;
     changes.make_directory(&directory, true)?;
-    write_config(call, &mut changes, &directory, (scope, &file), &wishes)?;
+    write_config(call, &mut changes, &directory, (scope, &file), &wanted)?;
     if let (Some(shim), shim::Found::Nothing) = (shim, shim_found) {
         let parent = shim.path.parent().unwrap_or(Path::new("/"));
         changes.make_directory(parent, false)?;
@@ -71,7 +71,7 @@ pub(super) fn setup(call: &mut Call<'_>, options: &Setup) -> Result<(), Error> {
     installed?;
 
     let mut lines = overrides::lines(call.context, &command)?;
-    lines.extend(overrides::rewrites(call.context, &wishes)?);
+    lines.extend(overrides::rewrites(call.context, &wanted)?);
     for line in lines {
         call.warn(format!("warning: {line}"));
     }
@@ -119,13 +119,13 @@ pub(super) fn repository_file(
     target::file(context, Scope::Local)
 }
 
-/// Writes the wishes into the file, the way back first.
+/// Writes the wanted into the file, the way back first.
 fn write_config(
-    call: &mut Call<'_>,
+    call: &mut CommandContext<'_>,
     changes: &mut Changes,
     directory: &Path,
     (scope, file): (Scope, &Path),
-    wishes: &[Wish],
+    wanted: &[SettingChange],
 ) -> Result<(), Error> {
     let before = edit::read(file)?;
     let draft = Draft::of(
@@ -135,8 +135,8 @@ fn write_config(
     )?;
     let earlier = earlier(changes, &draft, scope, file)?;
     let mut written = Vec::new();
-    for wish in wishes {
-        written.extend(apply(&draft, wish)?);
+    for setting in wanted {
+        written.extend(apply(&draft, setting)?);
     }
     if written.is_empty() {
         call.say(format!("{}: nothing to change", call.shown(file)));
@@ -190,27 +190,27 @@ fn earlier(
     Ok(None)
 }
 
-/// Writes one wish into the draft; `None` where it stands there already.
-fn apply(draft: &Draft<'_>, wish: &Wish) -> Result<Option<KeyChange>, Error> {
-    let previous = draft.values(&wish.key)?;
-    let there = if wish.add {
-        previous.contains(&wish.value)
+/// Writes one setting into the draft; `None` where it stands there already.
+fn apply(draft: &Draft<'_>, setting: &SettingChange) -> Result<Option<KeyChange>, Error> {
+    let previous = draft.values(&setting.key)?;
+    let there = if setting.add {
+        previous.contains(&setting.value)
     } else {
-        previous == [wish.value.as_str()]
+        previous == [setting.value.as_str()]
     };
     if there {
         return Ok(None);
     }
-    if wish.add {
-        draft.add(&wish.key, &wish.value)?;
+    if setting.add {
+        draft.add(&setting.key, &setting.value)?;
     } else {
-        draft.set(&wish.key, std::slice::from_ref(&wish.value))?;
+        draft.set(&setting.key, std::slice::from_ref(&setting.value))?;
     }
     Ok(Some(KeyChange {
-        key: wish.key.clone(),
-        written: wish.value.clone(),
-        added: wish.add,
-        previous: if wish.add { Vec::new() } else { previous },
+        key: setting.key.clone(),
+        written: setting.value.clone(),
+        added: setting.add,
+        previous: if setting.add { Vec::new() } else { previous },
     }))
 }
 
@@ -251,7 +251,7 @@ fn merge(
 }
 
 /// Before and after of every key.
-fn tell(call: &mut Call<'_>, file: &Path, written: &[KeyChange]) {
+fn tell(call: &mut CommandContext<'_>, file: &Path, written: &[KeyChange]) {
     call.say(call.shown(file));
     for change in written {
         let now = sanitise(&change.written);
@@ -280,7 +280,7 @@ fn tell(call: &mut Call<'_>, file: &Path, written: &[KeyChange]) {
 }
 
 /// A link helps only where PATH finds it before the system's ssh.
-fn tell_path(call: &mut Call<'_>, directory: &Path) {
+fn tell_path(call: &mut CommandContext<'_>, directory: &Path) {
     let path = call.context.environment.raw("PATH").unwrap_or_default();
     let first = std::env::split_paths(path).find(|entry| shim::path(entry).exists());
     if first.as_deref() != Some(directory) {

@@ -3,10 +3,10 @@
 //! Order of git (connect.c, get_ssh_command): GIT_SSH_COMMAND, core.sshCommand, GIT_SSH. Reads,
 //! never writes. Knows `commands::git` and `commands::other_tools`.
 
-use super::wish::Wish;
+use super::setting_change::SettingChange;
 use crate::commands::{Error, git, other_tools};
 use crate::context::Context;
-use crate::sanitise::sanitise;
+use crate::text::sanitise;
 
 /// One line for each thing that is not as the written value wants it.
 pub(super) fn lines(context: &Context, command: &str) -> Result<Vec<String>, Error> {
@@ -27,15 +27,15 @@ pub(super) fn lines(context: &Context, command: &str) -> Result<Vec<String>, Err
 }
 
 /// One line for each rewrite that another `url.….insteadOf` keeps from working.
-pub(super) fn rewrites(context: &Context, wishes: &[Wish]) -> Result<Vec<String>, Error> {
+pub(super) fn rewrites(context: &Context, wanted: &[SettingChange]) -> Result<Vec<String>, Error> {
     let mut lines = Vec::new();
-    for wish in wishes.iter().filter(|wish| wish.add) {
-        let base = wish
+    for setting in wanted.iter().filter(|setting| setting.add) {
+        let base = setting
             .key
             .strip_prefix("url.")
             .and_then(|key| key.strip_suffix(".insteadOf"))
             .unwrap_or_default();
-        let example = format!("{}WORKSPACE/SLUG", wish.value);
+        let example = format!("{}WORKSPACE/SLUG", setting.value);
         let arguments = ["ls-remote", "--get-url", "--", &example];
         let found = git::line(context, &arguments)?.unwrap_or_default();
         if found != format!("{base}WORKSPACE/SLUG") {

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use super::record::Changes;
-use crate::commands::call::{Call, word};
+use crate::commands::context::{CommandContext, word};
 use crate::commands::{Error, manual};
 use crate::context::Context;
 
 /// Writes them; files of others that are there are left alone.
-pub(super) fn install(call: &mut Call<'_>, changes: &mut Changes) -> Result<(), Error> {
+pub(super) fn install(call: &mut CommandContext<'_>, changes: &mut Changes) -> Result<(), Error> {
     let data = data_home(call.context)?;
     let manual = data.join("man/man1");
     let pages = manual::man_pages().map_err(|why| Error::file(&manual, why))?;

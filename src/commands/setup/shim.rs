@@ -15,7 +15,7 @@ pub(super) enum Found {
     /// Nothing.
     Nothing,
     /// The same link as is wanted.
-    Ours,
+    OwnLink,
     /// Something else.
     Other,
 }
@@ -31,7 +31,7 @@ pub(super) fn look(shim: &Shim) -> io::Result<Found> {
         Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),
         Err(why) => Err(why),
         Ok(metadata) => Ok(if is_ours(shim, &metadata)? {
-            Found::Ours
+            Found::OwnLink
         } else {
             Found::Other
         }),
@@ -41,7 +41,7 @@ pub(super) fn look(shim: &Shim) -> io::Result<Found> {
 /// Removes the link where it is still ours; says what was found.
 pub(super) fn remove(shim: &Shim) -> io::Result<Found> {
     let found = look(shim)?;
-    if found == Found::Ours {
+    if found == Found::OwnLink {
         fs::remove_file(&shim.path)?;
     }
     Ok(found)

@@ -8,13 +8,16 @@ use super::record::{self, Changes, FileChange, KeyChange, Page, Shim};
 use super::shim::{self, Found};
 use super::target::{self, Scope};
 use crate::commands::arguments::Scopes;
-use crate::commands::call::Call;
+use crate::commands::context::CommandContext;
 use crate::commands::{Error, owner};
-use crate::sanitise::sanitise;
+use crate::text::sanitise;
 
 /// Restores what `setup` changed in this scope and leaves alone what was changed since, and says
 /// so. Where nothing was set up it says that, and succeeds.
-pub(in crate::commands) fn unsetup(call: &mut Call<'_>, scopes: Scopes) -> Result<(), Error> {
+pub(in crate::commands) fn unsetup(
+    call: &mut CommandContext<'_>,
+    scopes: Scopes,
+) -> Result<(), Error> {
     let scope = Scope::of(scopes);
     let directory = record::directory(call.context)?;
     owner::check_home(call.context)?;
@@ -54,7 +57,7 @@ pub(in crate::commands) fn unsetup(call: &mut Call<'_>, scopes: Scopes) -> Resul
     for link in &shims {
         let shown = call.shown(&link.path);
         match shim::remove(link).map_err(|why| Error::file(&link.path, why))? {
-            Found::Ours => call.say(format!("removed {shown}")),
+            Found::OwnLink => call.say(format!("removed {shown}")),
             Found::Nothing => call.say(format!("{shown} was already gone")),
             Found::Other => call.warn(format!("warning: {shown} is no longer ours, left alone")),
         }
@@ -70,7 +73,11 @@ pub(in crate::commands) fn unsetup(call: &mut Call<'_>, scopes: Scopes) -> Resul
 }
 
 /// Restores one configuration file.
-fn restore(call: &mut Call<'_>, directory: &Path, change: &FileChange) -> Result<(), Error> {
+fn restore(
+    call: &mut CommandContext<'_>,
+    directory: &Path,
+    change: &FileChange,
+) -> Result<(), Error> {
     let shown = call.shown(&change.file);
     let Some(now) = edit::read(&change.file)? else {
         call.say(format!("{shown} is gone: nothing to restore"));
@@ -89,9 +96,9 @@ fn restore(call: &mut Call<'_>, directory: &Path, change: &FileChange) -> Result
     for key in change.keys.iter().rev() {
         let line = restore_value(&draft, key)?;
         match line {
-            Fate::Restored(line) => call.say(format!("{shown}: {line}")),
-            Fate::LeftAlone(line) => call.warn(format!("warning: {shown}: {line}")),
-            Fate::Already => {}
+            RestoreOutcome::Restored(line) => call.say(format!("{shown}: {line}")),
+            RestoreOutcome::LeftAlone(line) => call.warn(format!("warning: {shown}: {line}")),
+            RestoreOutcome::Already => {}
         }
     }
     let after = draft.content()?;
@@ -107,21 +114,21 @@ fn restore(call: &mut Call<'_>, directory: &Path, change: &FileChange) -> Result
 }
 
 /// What became of one key.
-enum Fate {
+enum RestoreOutcome {
     Restored(String),
     LeftAlone(String),
     Already,
 }
 
-fn restore_value(draft: &Draft<'_>, change: &KeyChange) -> Result<Fate, Error> {
+fn restore_value(draft: &Draft<'_>, change: &KeyChange) -> Result<RestoreOutcome, Error> {
     let now = draft.values(&change.key)?;
     let key = &change.key;
     if change.added {
         if !now.contains(&change.written) {
-            return Ok(Fate::Already);
+            return Ok(RestoreOutcome::Already);
         }
         draft.remove(key, &change.written)?;
-        return Ok(Fate::Restored(format!(
+        return Ok(RestoreOutcome::Restored(format!(
             "{key}: - {}",
             sanitise(&change.written)
         )));
@@ -133,23 +140,23 @@ fn restore_value(draft: &Draft<'_>, change: &KeyChange) -> Result<Fate, Error> {
         } else {
             sanitise(&change.previous.join(", "))
         };
-        return Ok(Fate::Restored(format!("{key}: {before}")));
+        return Ok(RestoreOutcome::Restored(format!("{key}: {before}")));
     }
     if now == change.previous {
-        return Ok(Fate::Already);
+        return Ok(RestoreOutcome::Already);
     }
     let now = if now.is_empty() {
         "(not set)".to_owned()
     } else {
         sanitise(&now.join(", "))
     };
-    Ok(Fate::LeftAlone(format!(
+    Ok(RestoreOutcome::LeftAlone(format!(
         "{key} was changed since setup and is left alone: {now}"
     )))
 }
 
 /// Removes a man page or completion that is still as it was written.
-fn remove_page(call: &mut Call<'_>, page: &Page) -> Result<(), Error> {
+fn remove_page(call: &mut CommandContext<'_>, page: &Page) -> Result<(), Error> {
     let content = edit::read(&page.path)?;
     match content {
         None => Ok(()),

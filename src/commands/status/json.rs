@@ -43,12 +43,12 @@ pub fn json(report: &StatusReport) -> String {
             "origin": report.origin(&settings.provision.origin, provision(settings.provision.value)),
         },
         "plan": plan,
-        "closed_by": report.plan.closed_by.map(|rank| rank as u8),
+        "closed_by": report.plan.decided_by.map(|rank| rank as u8),
         "missing": report.plan.missing.iter().map(|missing| json!({
             "file": missing.value,
             "origin": report.origin(&missing.origin, &missing.value.display().to_string()),
         })).collect::<Vec<_>>(),
-        "passed_over": report.plan.passed_over.iter().map(|passed| json!({
+        "skipped": report.plan.skipped.iter().map(|passed| json!({
             "what": passed.what,
             "why": passed.why,
         })).collect::<Vec<_>>(),
@@ -125,8 +125,8 @@ pub(super) fn state(state: State) -> &'static str {
     match state {
         State::Pending => "pending",
         State::Registered => "registered",
-        State::Proved => "proved",
+        State::Verified => "proved",
         State::Unverified => "unverified",
-        State::Leaving => "leaving",
+        State::Removing => "leaving",
     }
 }

@@ -17,13 +17,13 @@ pub use text::render;
 
 use super::Error;
 use super::arguments::Status;
-use super::call::Call;
+use super::context::CommandContext;
 use crate::context::Context;
 use crate::host_key::KnownFrom;
-use crate::identity::{Account, AccountName, Candidate, Offer, Plan, State};
+use crate::identity::{Account, AccountId, Candidate, Offer, Plan, State};
 use crate::repository::{Repository, Site, SshHost};
-use crate::sanitise::sanitise;
-use crate::settings::{Carrier, KeyType, Lines, Origin, Provision, Settings, SshConfig};
+use crate::settings::{KeyType, Lines, Origin, Provision, Settings, SshConfig, TransportKind};
+use crate::text::sanitise;
 
 /// Everything `status` shows.
 #[derive(Debug, Clone)]
@@ -81,18 +81,18 @@ impl StatusReport {
     }
 
     /// The account of the first candidate. `None`: its account is not known, or there is none.
-    fn account(&self) -> Option<&AccountName> {
+    fn account(&self) -> Option<&AccountId> {
         self.plan.candidates.first()?.account.as_ref()
     }
 
     /// The record of an account.
-    fn record(&self, name: &AccountName) -> Option<&Account> {
+    fn record(&self, name: &AccountId) -> Option<&Account> {
         self.accounts.iter().find(|record| record.account == *name)
     }
 
     /// What the next fetch would do, in one sentence without a full stop.
     fn next(&self) -> String {
-        if let Some(fault) = self.settings.fault_of_call() {
+        if let Some(fault) = self.settings.invalid_for_call() {
             let place = self.place_of(&fault.origin, &fault.value);
             return format!("fails, since the setting at {place} is not understood");
         }
@@ -107,8 +107,8 @@ impl StatusReport {
         };
         let endpoint = self.endpoints.first().map_or_else(String::new, place);
         let carrier = match self.settings.transport.value {
-            Carrier::Native => "",
-            Carrier::OpenSsh => " by the system's ssh",
+            TransportKind::Native => "",
+            TransportKind::OpenSsh => " by the system's ssh",
         };
         let connects = format!("connects to {endpoint} as {}{carrier}", self.user);
         match &first.offer {
@@ -164,7 +164,7 @@ impl StatusReport {
 }
 
 /// Shows what the remote or URL comes to.
-pub(super) fn status(call: &mut Call<'_>, options: &Status) -> Result<(), Error> {
+pub(super) fn status(call: &mut CommandContext<'_>, options: &Status) -> Result<(), Error> {
     let url = url(call.context, options.target.as_deref())?;
     let Some(report) = call.rooms.status(&url)? else {
         return Err(Error::NoBitbucket(sanitise(&url)));
@@ -206,10 +206,10 @@ fn key_type(key_type: KeyType) -> String {
 }
 
 /// As `bitbucket.transport` writes it.
-fn carrier(carrier: Carrier) -> &'static str {
+fn carrier(carrier: TransportKind) -> &'static str {
     match carrier {
-        Carrier::Native => "native",
-        Carrier::OpenSsh => "openssh",
+        TransportKind::Native => "native",
+        TransportKind::OpenSsh => "openssh",
     }
 }
 

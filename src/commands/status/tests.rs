@@ -1,8 +1,8 @@
 use super::*;
 use crate::host_key::Line;
-use crate::identity::{Holder, Identity, PassedOver, Rank, Reason};
+use crate::identity::{Holder, Identity, Rank, Reason, Skipped};
 use crate::repository::SiteKind;
-use crate::settings::{AuthorCheck, Ignored, PassphraseStore, Scope, Sourced, Statement};
+use crate::settings::{AuthorCheck, IdentitySettings, Ignored, PassphraseStore, Scope, Sourced};
 
 const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILagMUl9kwxh2SrmZO8kgfYMfAFuRBO/BiMYWvwpqcRi";
@@ -12,8 +12,8 @@ fn unsaid<T>(value: T) -> Sourced<T> {
     Sourced::new(value, Origin::Default)
 }
 
-fn name(name: &str) -> AccountName {
-    AccountName {
+fn name(name: &str) -> AccountId {
+    AccountId {
         site: "https://bitbucket.org".to_owned(),
         name: name.to_owned(),
     }
@@ -68,16 +68,16 @@ fn report(candidates: Vec<Candidate>) -> StatusReport {
         ],
         endpoints,
         settings: Settings {
-            own: Statement::default(),
-            by_url: Statement::default(),
-            plain: Statement::default(),
+            repository: IdentitySettings::default(),
+            by_url: IdentitySettings::default(),
+            plain: IdentitySettings::default(),
             provision: unsaid(Provision::Auto),
             key_type: unsaid(KeyType::Ed25519),
             key_lifetime: None,
             passphrase: unsaid(PassphraseStore::Auto),
-            transport: unsaid(Carrier::Native),
+            transport: unsaid(TransportKind::Native),
             author_check: unsaid(AuthorCheck::Warn),
-            faults: std::collections::BTreeMap::new(),
+            invalid: std::collections::BTreeMap::new(),
             ignored: vec![Ignored {
                 origin: config("bitbucket.keyTyp"),
                 value: "ed25519\u{1b}[2J".to_owned(),
@@ -87,14 +87,14 @@ fn report(candidates: Vec<Candidate>) -> StatusReport {
         ssh_config: SshConfig::default(),
         plan: Plan {
             candidates,
-            passed_over: vec![PassedOver {
+            skipped: vec![Skipped {
                 file: None,
                 key_forbidden: false,
                 what: "carol@example.com".to_owned(),
                 why: "no token here".to_owned(),
             }],
             missing: Vec::new(),
-            closed_by: None,
+            decided_by: None,
         },
         accounts: vec![Account {
             account: name("alice@example.com"),
@@ -203,7 +203,7 @@ fn json_has_the_fields_of_the_contract() {
     assert_eq!(second["new"], true);
     assert!(second["file"].is_null() && second["fingerprint"].is_null());
     assert_eq!(value["ignored"][0]["origin"]["key"], "bitbucket.keyTyp");
-    assert_eq!(value["passed_over"][0]["what"], "carol@example.com");
+    assert_eq!(value["skipped"][0]["what"], "carol@example.com");
     assert_eq!(value["host_keys"][0]["source"], "published");
     assert_eq!(value["host_keys"][1]["line"], 7);
     assert_eq!(
@@ -226,7 +226,7 @@ fn what_the_next_fetch_does() {
         config("bitbucket.identityFile"),
     )];
     let mut system = report(two());
-    system.settings.transport = unsaid(Carrier::OpenSsh);
+    system.settings.transport = unsaid(TransportKind::OpenSsh);
     for (report, expected) in [
         (
             report(Vec::new()),

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use super::{StatusReport, carrier, json, key_type, place, provision};
 use crate::host_key::KnownFrom;
 use crate::identity::{Account, Candidate, Identity, Offer};
-use crate::sanitise::sanitise;
 use crate::settings::Origin;
+use crate::text::sanitise;
 
 /// The report as text, with a newline at the end. `colour`: for a terminal that wants it.
 pub fn render(report: &StatusReport, colour: bool) -> String {
@@ -24,7 +24,7 @@ pub fn render(report: &StatusReport, colour: bool) -> String {
             format!("{} ({place})", sanitise(&file))
         }),
     );
-    let lines = report.plan.passed_over.iter();
+    let lines = report.plan.skipped.iter();
     page.block(
         "passed over",
         lines.map(|passed| format!("{}: {}", sanitise(&passed.what), sanitise(&passed.why))),
@@ -100,7 +100,7 @@ impl Page {
         if lines.is_empty() {
             lines.push("nothing".to_owned());
         }
-        if let Some(rank) = report.plan.closed_by {
+        if let Some(rank) = report.plan.decided_by {
             lines.push(self.faint(&format!(
                 "nothing else is offered (rank {} closes the plan)",
                 rank as u8

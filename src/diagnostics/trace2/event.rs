@@ -1,6 +1,6 @@
 //! What can be told, and what of it each format shows.
 
-use super::wish::Param;
+use super::config::Param;
 
 /// One event, as api-trace2 names them.
 #[derive(Debug, Clone, Copy)]

@@ -6,11 +6,11 @@ use std::thread::ThreadId;
 
 use jiff::Timestamp;
 
+use super::config::{Config, Param};
+use super::destination::Naming;
 use super::event::{At, Event};
-use super::lane::Lane;
-use super::place::Naming;
 use super::target::Target;
-use super::wish::{Param, Wish};
+use super::thread::ThreadLog;
 use super::{redact, session_id};
 use crate::clock::{Clock as _, SystemClock};
 use crate::context::{API_TOKEN, Context};
@@ -28,17 +28,17 @@ pub(super) struct Log {
     debugs: bool,
     /// The environment's token, which no text may hold.
     token: Option<Secret>,
-    main: Lane,
+    main: ThreadLog,
     main_thread: ThreadId,
     threads: AtomicUsize,
 }
 
 impl Log {
     /// Opens what is wished, for a process that began then. `None`: nothing of it can be opened.
-    pub(super) fn open(context: &Context, wish: &mut Wish, begun: Timestamp) -> Option<Self> {
+    pub(super) fn open(context: &Context, config: &mut Config, begun: Timestamp) -> Option<Self> {
         let session = session_id::make(&context.environment, begun);
-        let (debugs, max_files) = (wish.debugs(), wish.max_files());
-        let targets: Vec<Target> = wish
+        let (debugs, max_files) = (config.debugs(), config.max_files());
+        let targets: Vec<Target> = config
             .targets()
             .into_iter()
             .filter_map(|wanted| {
@@ -57,10 +57,10 @@ impl Log {
         Some(Self {
             session,
             targets,
-            nesting: wish.nesting(),
+            nesting: config.nesting(),
             debugs,
             token: token.map(|token| Secret::new(token.to_owned())),
-            main: Lane::main(),
+            main: ThreadLog::main(),
             main_thread: std::thread::current().id(),
             threads: AtomicUsize::new(1),
         })
@@ -84,7 +84,7 @@ impl Log {
     }
 
     /// The process's first lane.
-    pub(super) fn main(&self) -> &Lane {
+    pub(super) fn main(&self) -> &ThreadLog {
         &self.main
     }
 

@@ -5,15 +5,15 @@
 //! Off, it costs a look at the variables. Regions and data are told where the work is done; no
 //! secret is: argv and texts go through `redact`. A target that cannot be written is let go.
 
+mod config;
+mod destination;
 mod event;
-mod form;
-mod lane;
+mod format;
 mod log;
-mod place;
 mod redact;
 mod session_id;
 mod target;
-mod wish;
+mod thread;
 
 use std::ffi::OsString;
 use std::fmt::{Debug, Write as _};
@@ -26,12 +26,12 @@ use jiff::Timestamp;
 use super::timeline;
 use crate::clock::{Clock as _, SystemClock};
 use crate::context::Context;
-pub use lane::{Lane, Region};
-pub use wish::Param;
+pub use config::Param;
+pub use thread::{Region, ThreadLog};
 
+use config::Config;
 use event::Event;
 use log::Log;
-use wish::Wish;
 
 static LOG: OnceLock<Log> = OnceLock::new();
 
@@ -39,7 +39,7 @@ static LOG: OnceLock<Log> = OnceLock::new();
 static PENDING: Mutex<Option<Pending>> = Mutex::new(None);
 
 struct Pending {
-    wish: Wish,
+    config: Config,
     name: &'static str,
     mode: Option<String>,
     argv: Vec<OsString>,
@@ -59,7 +59,7 @@ pub struct Said<'a> {
 pub fn begin(context: &Context, name: &'static str, arguments: &[OsString]) {
     timeline::begin();
     let pending = Pending {
-        wish: Wish::of(&context.environment),
+        config: Config::of(&context.environment),
         name,
         mode: None,
         argv: arguments.to_vec(),
@@ -77,11 +77,11 @@ pub fn leave_out() {
 /// first call of a process does something.
 pub fn configured(context: &Context, said: &Said<'_>) {
     let Some(mut pending) = take() else { return };
-    pending.wish.fill(said.setting);
-    if !pending.wish.is_on() {
+    pending.config.fill(said.setting);
+    if !pending.config.is_on() {
         return;
     }
-    let Some(log) = Log::open(context, &mut pending.wish, pending.begun) else {
+    let Some(log) = Log::open(context, &mut pending.config, pending.begun) else {
         return;
     };
     if LOG.set(log).is_err() {
@@ -110,7 +110,7 @@ pub fn configured(context: &Context, said: &Said<'_>) {
     if let Some(mode) = &pending.mode {
         main.tell(&Event::Mode(mode), Location::caller());
     }
-    for param in pending.wish.params(context, said.params) {
+    for param in pending.config.params(context, said.params) {
         main.tell(&Event::Param(&param), Location::caller());
     }
 }
@@ -131,7 +131,7 @@ pub fn mode(text: &str) {
     if let Some(pending) = pending.as_mut() {
         pending.mode = Some(text.to_owned());
     } else if is_on() {
-        Lane::current().tell(&Event::Mode(text), Location::caller());
+        ThreadLog::current().tell(&Event::Mode(text), Location::caller());
     }
 }
 
@@ -139,21 +139,21 @@ pub fn mode(text: &str) {
 /// made only where somebody listens.
 #[track_caller]
 pub fn region(label: &'static str, message: impl FnOnce() -> String) -> Region {
-    Lane::current().region(label, message)
+    ThreadLog::current().region(label, message)
 }
 
 /// Something that was found out: site, account, endpoint. `value` is made only where somebody
 /// listens.
 #[track_caller]
 pub fn data(key: &'static str, value: impl FnOnce() -> String) {
-    Lane::current().data(key, value);
+    ThreadLog::current().data(key, value);
 }
 
 /// What ended the call. `kind` is its sort without names, for those who count errors.
 #[track_caller]
 pub(super) fn error(text: &str, kind: &str) {
     if is_on() {
-        Lane::current().tell(&Event::Error { text, kind }, Location::caller());
+        ThreadLog::current().tell(&Event::Error { text, kind }, Location::caller());
     }
 }
 
@@ -161,7 +161,7 @@ pub(super) fn error(text: &str, kind: &str) {
 #[track_caller]
 pub(super) fn line(text: &str) {
     if is_on() {
-        Lane::current().tell(&Event::Line(text), Location::caller());
+        ThreadLog::current().tell(&Event::Line(text), Location::caller());
     }
 }
 
@@ -179,14 +179,14 @@ pub fn exec(context: &Context, program: &Path, argv: &[OsString]) {
         program: &program,
         argv: &words,
     };
-    Lane::current().tell(&event, Location::caller());
+    ThreadLog::current().tell(&event, Location::caller());
 }
 
 /// It could not: the system's error number.
 #[track_caller]
 pub fn not_executed(number: i32) {
     if is_on() {
-        Lane::current().tell(&Event::NotExecuted(number), Location::caller());
+        ThreadLog::current().tell(&Event::NotExecuted(number), Location::caller());
     }
 }
 

@@ -2,21 +2,21 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use super::config::Wanted;
+use super::destination::{Destination, Naming, Unusable};
 use super::event::{At, Event};
-use super::form::Form;
-use super::place::{Naming, Place, Unusable};
-use super::wish::Wanted;
+use super::format::Format;
+use crate::diagnostics::os_error_message;
 use crate::diagnostics::sink::Sink;
-use crate::diagnostics::system_words;
 
 /// An open target.
 #[derive(Debug)]
 pub(super) struct Target {
-    form: Form,
+    form: Format,
     variable: &'static str,
     brief: bool,
     /// `None`: it could not be written.
-    place: Mutex<Option<Place>>,
+    place: Mutex<Option<Destination>>,
     /// It is the last file of a full folder.
     pub(super) is_last_file: bool,
 }
@@ -27,7 +27,7 @@ impl Target {
     pub(super) fn open(wanted: Wanted, naming: &Naming<'_>, debugs: bool) -> Option<Self> {
         let opened = match wanted.taken {
             Some(place) => Ok((place, false)),
-            None => Place::open(&wanted.value, naming),
+            None => Destination::open(&wanted.value, naming),
         };
         match opened {
             Ok((place, is_last_file)) => Some(Self {
@@ -48,7 +48,7 @@ impl Target {
     /// Writes one event, unless its format leaves it out: the event format has no regions deeper
     /// than `nesting`.
     pub(super) fn write(&self, event: &Event<'_>, at: &At<'_>, nesting: usize, debugs: bool) {
-        if self.form == Form::Event && event.is_nested() && at.nesting > nesting {
+        if self.form == Format::Event && event.is_nested() && at.nesting > nesting {
             return;
         }
         let Some(line) = self.form.line(event, at, self.brief) else {
@@ -61,7 +61,7 @@ impl Target {
         *place = None;
         drop(place);
         if debugs {
-            let (variable, why) = (self.variable, system_words(&error));
+            let (variable, why) = (self.variable, os_error_message(&error));
             Sink::current().line(&format!(
                 "warning: unable to write trace to '{variable}': {why}"
             ));

@@ -1,8 +1,8 @@
 //! Ranks 6 and 7: the accounts of this machine, where nobody said anything; rank 8 behind them.
 
 use super::Draft;
-use crate::identity::survey::Served;
-use crate::identity::{AccountName, Candidate, Offer, Rank, Reason};
+use crate::identity::plan_inputs::LastServed;
+use crate::identity::{AccountId, Candidate, Offer, Rank, Reason};
 use crate::settings::Origin;
 
 impl Draft<'_, '_> {
@@ -31,7 +31,7 @@ impl Draft<'_, '_> {
             }
         }
         // A URL's own user name addresses one account: those that bear it go first.
-        let user = self.survey.user;
+        let user = self.inputs.user;
         if user != "git" {
             let bears = |candidate: &Candidate| {
                 let account = candidate.account.as_ref();
@@ -48,18 +48,18 @@ impl Draft<'_, '_> {
     }
 
     /// Ranks 6 and 7, in order, with repetitions.
-    fn accounts_in_order(&mut self) -> Vec<(AccountName, Reason)> {
-        let survey = self.survey;
+    fn accounts_in_order(&mut self) -> Vec<(AccountId, Reason)> {
+        let inputs = self.inputs;
         let mut order = Vec::new();
         for (served, text) in [
-            (&survey.served_repository, "last served this repository"),
-            (&survey.served_workspace, "last served this workspace"),
+            (&inputs.served_repository, "last served this repository"),
+            (&inputs.served_workspace, "last served this workspace"),
         ] {
-            if let Some(Served::Account(name)) = served {
-                order.push((name.clone(), Rank::Learned, Origin::Default, text));
+            if let Some(LastServed::Account(name)) = served {
+                order.push((name.clone(), Rank::History, Origin::Default, text));
             }
         }
-        if let Some(name) = &survey.environment_account {
+        if let Some(name) = &inputs.environment_account {
             let origin = Origin::Environment("BITBUCKET_EMAIL");
             order.push((name.clone(), Rank::Accounts, origin, "of the environment"));
         }
@@ -67,7 +67,7 @@ impl Draft<'_, '_> {
             let name = account.account.name.clone();
             order.push((name, Rank::Accounts, Origin::Default, "logged in"));
         }
-        for identity in &survey.managed {
+        for identity in &inputs.managed {
             if let Some(record) = identity.managed.as_ref().filter(|m| m.repository.is_none()) {
                 let name = record.account.name.clone();
                 order.push((
@@ -89,21 +89,21 @@ impl Draft<'_, '_> {
 
     /// Nobody named the account: a key is made only where a token is known to be, or finished
     /// where one was begun.
-    fn may_get_a_key(&self, name: &AccountName) -> bool {
-        let survey = self.survey;
-        let of_environment = survey.environment_account.as_deref();
+    fn may_get_a_key(&self, name: &AccountId) -> bool {
+        let inputs = self.inputs;
+        let of_environment = inputs.environment_account.as_deref();
         of_environment.is_some_and(|account| account.eq_ignore_ascii_case(&name.name))
             || self
                 .accounts_here()
                 .any(|account| account.account == *name && account.logged_in)
-            || survey
+            || inputs
                 .managed
                 .iter()
                 .filter_map(|identity| identity.managed.as_ref())
                 .any(|record| record.account == *name && record.repository.is_none())
     }
 
-    fn bears_user_name(&self, name: &AccountName, user: &str) -> bool {
+    fn bears_user_name(&self, name: &AccountId, user: &str) -> bool {
         self.accounts_here()
             .any(|account| account.account == *name && account.user_name.as_deref() == Some(user))
     }

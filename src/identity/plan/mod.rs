@@ -3,31 +3,31 @@
 //! Ranks 1 to 5 are statements: the first that says anything closes the list. Ranks 6 to 8 are
 //! what remains where nobody said anything. Reads nothing, asks nobody.
 
+mod account_key;
 mod accounts;
-mod loose;
-mod standing;
-mod statements;
+mod chosen;
+mod fallback;
 
-use crate::identity::key_pair::KeyFileError;
-use crate::identity::survey::Survey;
+use crate::identity::key_file::KeyFileError;
+use crate::identity::plan_inputs::PlanInputs;
 use crate::identity::{
-    Account, AccountName, Candidate, Identity, Offer, PassedOver, Plan, Rank, Reason,
+    Account, AccountId, Candidate, Identity, Offer, Plan, Rank, Reason, Skipped,
 };
-use standing::Standing;
+use account_key::AccountKey;
 
 /// Keys of unknown accounts that one connection offers; Go's servers end it after six.
 const KEYS_ON_A_CONNECTION: usize = 5;
 
 /// The ordered list of identities that this connection may use.
-pub fn plan(survey: &Survey<'_>) -> Plan {
+pub fn plan(inputs: &PlanInputs<'_>) -> Plan {
     let mut draft = Draft {
-        survey,
+        inputs,
         plan: Plan::default(),
     };
     draft.name_the_lost();
     for rank in [
         Rank::CommandLine,
-        Rank::Own,
+        Rank::RepositoryConfig,
         Rank::ByUrl,
         Rank::SshConfigOnly,
         Rank::Plain,
@@ -37,9 +37,9 @@ pub fn plan(survey: &Survey<'_>) -> Plan {
             Rank::SshConfigOnly => draft.ssh_config_only(),
             _ => draft.statement(rank),
         };
-        if !found.is_empty() || draft.plan.closed_by == Some(rank) {
+        if !found.is_empty() || draft.plan.decided_by == Some(rank) {
             draft.plan.candidates = found;
-            draft.plan.closed_by = Some(rank);
+            draft.plan.decided_by = Some(rank);
             return draft.plan;
         }
     }
@@ -48,20 +48,20 @@ pub fn plan(survey: &Survey<'_>) -> Plan {
 }
 
 struct Draft<'a, 'b> {
-    survey: &'a Survey<'b>,
+    inputs: &'a PlanInputs<'b>,
     plan: Plan,
 }
 
 impl Draft<'_, '_> {
     fn name_the_lost(&mut self) {
-        for record in &self.survey.lost {
+        for record in &self.inputs.lost {
             let file = record.file.display().to_string();
             self.pass_over(file, "its private key is no longer here");
         }
     }
 
     fn pass_over(&mut self, what: impl Into<String>, why: impl Into<String>) {
-        self.leave_out(PassedOver {
+        self.leave_out(Skipped {
             what: what.into(),
             why: why.into(),
             file: None,
@@ -71,7 +71,7 @@ impl Draft<'_, '_> {
 
     /// A key file that is there and cannot be used.
     fn pass_over_file(&mut self, error: &KeyFileError) {
-        self.leave_out(PassedOver {
+        self.leave_out(Skipped {
             what: error.path().display().to_string(),
             why: error.clause(),
             file: Some(error.clone()),
@@ -81,7 +81,7 @@ impl Draft<'_, '_> {
 
     /// Those that this rank names. Whether there is one.
     fn name_the_unusable(&mut self, of: Rank) -> bool {
-        let unusable = self.survey.unusable.iter();
+        let unusable = self.inputs.unusable.iter();
         let mut found = false;
         for (_, error) in unusable.filter(|(rank, _)| *rank == of) {
             self.pass_over_file(error);
@@ -90,28 +90,28 @@ impl Draft<'_, '_> {
         found
     }
 
-    fn leave_out(&mut self, passed_over: PassedOver) {
-        if !self.plan.passed_over.contains(&passed_over) {
-            self.plan.passed_over.push(passed_over);
+    fn leave_out(&mut self, skipped: Skipped) {
+        if !self.plan.skipped.contains(&skipped) {
+            self.plan.skipped.push(skipped);
         }
     }
 
     /// What an account stands for: its managed identity; else a key here that its list shows;
     /// else a new key, where that is allowed. `None`: nothing, and the plan says why.
-    fn stands_for(&mut self, name: &AccountName, reason: &Reason) -> Option<Candidate> {
-        match Standing::of(self.survey, name) {
-            Standing::Identity(identity) => Some(Candidate {
+    fn stands_for(&mut self, name: &AccountId, reason: &Reason) -> Option<Candidate> {
+        match AccountKey::of(self.inputs, name) {
+            AccountKey::Identity(identity) => Some(Candidate {
                 account: Some(name.clone()),
                 offer: Offer::Identities(vec![*identity]),
                 reason: reason.clone(),
             }),
-            Standing::NewKey => Some(Candidate {
+            AccountKey::NewKey => Some(Candidate {
                 account: Some(name.clone()),
                 offer: Offer::NewKey,
                 reason: reason.clone(),
             }),
-            Standing::Nothing(why) => {
-                self.leave_out(PassedOver {
+            AccountKey::Nothing(why) => {
+                self.leave_out(Skipped {
                     what: name.name.clone(),
                     why,
                     file: None,
@@ -137,7 +137,7 @@ impl Draft<'_, '_> {
     }
 
     /// Whose key it is, as far as records and key lists tell.
-    fn owner(&self, identity: &Identity) -> Option<AccountName> {
+    fn owner(&self, identity: &Identity) -> Option<AccountId> {
         if identity.managed.is_some() {
             return identity.account().cloned();
         }
@@ -148,14 +148,14 @@ impl Draft<'_, '_> {
     }
 
     fn accounts_here(&self) -> impl Iterator<Item = &Account> {
-        let site = &self.survey.site.url;
-        let accounts = self.survey.accounts.iter();
+        let site = &self.inputs.site.url;
+        let accounts = self.inputs.accounts.iter();
         accounts.filter(move |account| account.account.site == *site)
     }
 
-    fn account_name(&self, name: &str) -> AccountName {
-        AccountName {
-            site: self.survey.site.url.clone(),
+    fn account_name(&self, name: &str) -> AccountId {
+        AccountId {
+            site: self.inputs.site.url.clone(),
             name: name.to_owned(),
         }
     }

@@ -6,14 +6,15 @@ use std::path::PathBuf;
 use ssh_key::private::{Ed25519Keypair, KeypairData};
 
 use super::plan;
-use crate::identity::key_pair::KeyFileError;
-use crate::identity::survey::{NamedFile, Served, Survey};
+use crate::identity::key_file::KeyFileError;
+use crate::identity::plan_inputs::{LastServed, NamedFile, PlanInputs};
 use crate::identity::{
-    Account, AccountName, Holder, Identity, Managed, Offer, PassphrasePlace, Plan, Rank, State,
+    Account, AccountId, Holder, Identity, ManagedKey, Offer, PassphrasePlace, Plan, Rank, State,
 };
 use crate::repository::{Direction, Repository, Site, SiteKind, SshHost};
 use crate::settings::{
-    AuthorCheck, Carrier, KeyType, Origin, PassphraseStore, Provision, Settings, Sourced, Statement,
+    AuthorCheck, IdentitySettings, KeyType, Origin, PassphraseStore, Provision, Settings, Sourced,
+    TransportKind,
 };
 
 const SITE: &str = "https://bitbucket.org";
@@ -43,16 +44,16 @@ fn settings() -> Settings {
         Sourced::new(value, Origin::Default)
     }
     Settings {
-        own: Statement::default(),
-        by_url: Statement::default(),
-        plain: Statement::default(),
+        repository: IdentitySettings::default(),
+        by_url: IdentitySettings::default(),
+        plain: IdentitySettings::default(),
         provision: default(Provision::Auto),
         key_type: default(KeyType::Ed25519),
         key_lifetime: None,
         passphrase: default(PassphraseStore::Auto),
-        transport: default(Carrier::Native),
+        transport: default(TransportKind::Native),
         author_check: default(AuthorCheck::Warn),
-        faults: std::collections::BTreeMap::new(),
+        invalid: std::collections::BTreeMap::new(),
         ignored: Vec::new(),
     }
 }
@@ -81,7 +82,7 @@ fn file(name: &str, seed: u8) -> Identity {
 fn managed(account: &str, seed: u8, state: State) -> Identity {
     let name = format!("/home/u/.ssh/bitbucket_{account}_ed25519");
     let identity = file(&name, seed);
-    let record = Managed {
+    let record = ManagedKey {
         account: account_name(account),
         file: PathBuf::from(name),
         public_key: String::new(),
@@ -102,8 +103,8 @@ fn managed(account: &str, seed: u8, state: State) -> Identity {
     }
 }
 
-fn account_name(name: &str) -> AccountName {
-    AccountName {
+fn account_name(name: &str) -> AccountId {
+    AccountId {
         site: SITE.to_owned(),
         name: name.to_owned(),
     }
@@ -125,25 +126,25 @@ fn said<T>(value: T) -> Sourced<T> {
     Sourced::new(value, Origin::Default)
 }
 
-fn account_said(name: &str) -> Statement {
-    Statement {
+fn account_said(name: &str) -> IdentitySettings {
+    IdentitySettings {
         identity_files: Vec::new(),
         accounts: vec![said(name.to_owned())],
     }
 }
 
-fn files_said(names: &[&str]) -> Statement {
-    Statement {
+fn files_said(names: &[&str]) -> IdentitySettings {
+    IdentitySettings {
         identity_files: names.iter().map(|name| said(PathBuf::from(name))).collect(),
         accounts: Vec::new(),
     }
 }
 
-/// Runs `judge` on a survey that `arrange` has filled.
+/// Runs `judge` on a inputs that `arrange` has filled.
 fn planned(arrange: impl FnOnce(&mut Scene)) -> Plan {
     let mut scene = Scene::default();
     arrange(&mut scene);
-    let survey = Survey {
+    let inputs = PlanInputs {
         site: &site(),
         repository: Some(&repository()),
         direction: scene.direction.unwrap_or(Direction::Fetch),
@@ -165,7 +166,7 @@ fn planned(arrange: impl FnOnce(&mut Scene)) -> Plan {
         agent: scene.agent,
         default_files: scene.default_files,
     };
-    plan(&survey)
+    plan(&inputs)
 }
 
 struct Scene {
@@ -178,8 +179,8 @@ struct Scene {
     ssh_config_files: Vec<Identity>,
     identities_only: bool,
     alias: bool,
-    served_repository: Option<Served>,
-    served_workspace: Option<Served>,
+    served_repository: Option<LastServed>,
+    served_workspace: Option<LastServed>,
     environment_account: Option<&'static str>,
     accounts: Vec<Account>,
     managed: Vec<Identity>,
@@ -216,7 +217,7 @@ impl Scene {
     /// Two accounts logged in, the first with a managed identity.
     fn two_accounts(&mut self) {
         self.accounts = vec![account("a@x"), account("b@x")];
-        self.managed = vec![managed("a@x", 1, State::Proved)];
+        self.managed = vec![managed("a@x", 1, State::Verified)];
     }
 
     fn name_file(&mut self, name: &str, file: NamedFile) {
@@ -250,7 +251,7 @@ fn without_a_statement_accounts_go_before_loose_keys() {
         scene.agent = vec![key(9), key(10)];
     });
     assert_eq!(told(&found), ["a@x", "new b@x", "2 keys"]);
-    assert_eq!(found.closed_by, None);
+    assert_eq!(found.decided_by, None);
 }
 
 #[test]
@@ -265,7 +266,7 @@ fn a_machine_without_accounts_has_only_loose_keys() {
         ["3 keys"],
         "the agent's copy of a file is not offered twice"
     );
-    assert_eq!(found.candidates[0].reason.rank, Rank::Rest);
+    assert_eq!(found.candidates[0].reason.rank, Rank::Fallback);
 }
 
 #[test]
@@ -273,9 +274,9 @@ fn the_first_rank_that_speaks_closes_the_list() {
     let by_url = || account_said("b@x");
     for (arrange, expected, closed, why) in [
         (
-            (|scene: &mut Scene| scene.settings.own = account_said("b@x")) as fn(&mut Scene),
+            (|scene: &mut Scene| scene.settings.repository = account_said("b@x")) as fn(&mut Scene),
             vec!["new b@x"],
-            Rank::Own,
+            Rank::RepositoryConfig,
             "the repository's own configuration",
         ),
         (
@@ -293,7 +294,7 @@ fn the_first_rank_that_speaks_closes_the_list() {
         (
             |scene| {
                 scene.command_line_account = Some("a@x");
-                scene.settings.own = account_said("b@x");
+                scene.settings.repository = account_said("b@x");
             },
             vec!["a@x"],
             Rank::CommandLine,
@@ -331,11 +332,11 @@ fn the_first_rank_that_speaks_closes_the_list() {
             arrange(scene);
         });
         assert_eq!(told(&found), expected, "{why}");
-        assert_eq!(found.closed_by, Some(closed), "{why}");
+        assert_eq!(found.decided_by, Some(closed), "{why}");
     }
     let found = planned(|scene| {
         scene.two_accounts();
-        scene.settings.own = account_said("a@x");
+        scene.settings.repository = account_said("a@x");
         scene.settings.by_url = by_url();
     });
     assert_eq!(told(&found), ["a@x"], "rank 2 stands before rank 3");
@@ -345,7 +346,7 @@ fn the_first_rank_that_speaks_closes_the_list() {
 fn files_stand_before_accounts_and_a_missing_one_is_an_error() {
     let found = planned(|scene| {
         scene.two_accounts();
-        scene.settings.by_url = Statement {
+        scene.settings.by_url = IdentitySettings {
             accounts: account_said("a@x").accounts,
             ..files_said(&["/k/one", "/k/two"])
         };
@@ -360,7 +361,7 @@ fn files_stand_before_accounts_and_a_missing_one_is_an_error() {
         scene.name_file("/k/gone", NamedFile::Missing);
     });
     assert!(found.candidates.is_empty());
-    assert_eq!(found.closed_by, Some(Rank::Plain));
+    assert_eq!(found.decided_by, Some(Rank::Plain));
     assert_eq!(found.missing[0].value, PathBuf::from("/k/gone"));
 }
 
@@ -381,7 +382,7 @@ fn a_read_only_access_key_is_no_statement_for_a_push() {
         let found = planned(|scene| {
             scene.direction = Some(direction);
             scene.two_accounts();
-            let mut access = managed("a@x", 7, State::Proved);
+            let mut access = managed("a@x", 7, State::Verified);
             let record = access.managed.as_mut().expect("managed");
             record.read_only = true;
             record.repository = Some(repository().web_url());
@@ -428,7 +429,7 @@ fn an_account_stands_for_what_it_has() {
         ["a@x", "key"],
         "nothing is made where that is not allowed"
     );
-    assert_eq!(found.passed_over[0].what, "b@x");
+    assert_eq!(found.skipped[0].what, "b@x");
 
     let found = planned(|scene| {
         scene.settings.provision = said(Provision::Never);
@@ -446,23 +447,23 @@ fn what_was_learned_reorders_but_never_overrules() {
     let found = planned(|scene| {
         scene.accounts = vec![account("a@x"), account("b@x")];
         scene.managed = vec![
-            managed("a@x", 1, State::Proved),
-            managed("b@x", 2, State::Proved),
+            managed("a@x", 1, State::Verified),
+            managed("b@x", 2, State::Verified),
         ];
-        scene.served_repository = Some(Served::Account("b@x".to_owned()));
+        scene.served_repository = Some(LastServed::Account("b@x".to_owned()));
     });
     assert_eq!(told(&found), ["b@x", "a@x"]);
 
     let found = planned(|scene| {
         scene.two_accounts();
         scene.settings.plain = account_said("a@x");
-        scene.served_repository = Some(Served::Account("b@x".to_owned()));
+        scene.served_repository = Some(LastServed::Account("b@x".to_owned()));
     });
     assert_eq!(told(&found), ["a@x"], "settings win over memory");
 
     let found = planned(|scene| {
         scene.two_accounts();
-        scene.served_repository = Some(Served::Account("gone@x".to_owned()));
+        scene.served_repository = Some(LastServed::Account("gone@x".to_owned()));
     });
     assert_eq!(
         told(&found),
@@ -473,7 +474,7 @@ fn what_was_learned_reorders_but_never_overrules() {
     let served = key(12).fingerprint().expect("a public key");
     let found = planned(|scene| {
         scene.agent = (1..=12).map(key).collect();
-        scene.served_repository = Some(Served::Key(served));
+        scene.served_repository = Some(LastServed::Key(served));
     });
     assert_eq!(told(&found), ["5 keys", "5 keys", "2 keys"]);
     let Offer::Identities(first) = &found.candidates[0].offer else {
@@ -489,7 +490,7 @@ fn what_was_learned_reorders_but_never_overrules() {
 #[test]
 fn of_several_files_the_one_that_was_learned_goes_first() {
     let files = ["/k/one", "/k/two", "/k/three"];
-    let order = |served: Option<Served>| -> Vec<PathBuf> {
+    let order = |served: Option<LastServed>| -> Vec<PathBuf> {
         let found = planned(|scene| {
             scene.settings.plain = files_said(&files);
             for (seed, name) in (5..).zip(files) {
@@ -503,7 +504,11 @@ fn of_several_files_the_one_that_was_learned_goes_first() {
         };
         keys.iter().filter_map(|key| key.file.clone()).collect()
     };
-    let served = |seed| Some(Served::Key(key(seed).fingerprint().expect("a public key")));
+    let served = |seed| {
+        Some(LastServed::Key(
+            key(seed).fingerprint().expect("a public key"),
+        ))
+    };
     let (one, two, three) = (files[0].into(), files[1].into(), files[2].into());
     let in_file_order: Vec<PathBuf> = vec![one, two, three];
     assert_eq!(order(None), in_file_order);
@@ -534,7 +539,7 @@ fn identities_only_holds_also_where_its_file_cannot_be_used() {
             "one of many",
         ),
         (
-            Rank::Rest,
+            Rank::Fallback,
             true,
             vec!["a@x", "new b@x"],
             None,
@@ -547,7 +552,7 @@ fn identities_only_holds_also_where_its_file_cannot_be_used() {
             scene.unusable = vec![(rank, unusable())];
         });
         assert_eq!(told(&found), expected, "{why}");
-        assert_eq!(found.closed_by, closed, "{why}");
+        assert_eq!(found.decided_by, closed, "{why}");
     }
 }
 
@@ -555,7 +560,7 @@ fn identities_only_holds_also_where_its_file_cannot_be_used() {
 fn a_crowded_agent_is_bounded() {
     let found = planned(|scene| scene.agent = (1..=20).map(key).collect());
     assert_eq!(told(&found), ["5 keys", "5 keys", "2 keys"]);
-    assert_eq!(found.passed_over.len(), 8);
+    assert_eq!(found.skipped.len(), 8);
 }
 
 #[test]
@@ -564,8 +569,8 @@ fn the_url_s_user_name_addresses_its_account() {
         scene.user = Some("b");
         scene.accounts = vec![account("a@x"), account("b@x")];
         scene.managed = vec![
-            managed("a@x", 1, State::Proved),
-            managed("b@x", 2, State::Proved),
+            managed("a@x", 1, State::Verified),
+            managed("b@x", 2, State::Verified),
         ];
     });
     assert_eq!(told(&found), ["b@x", "a@x"]);
@@ -574,7 +579,7 @@ fn the_url_s_user_name_addresses_its_account() {
 #[test]
 fn a_plain_account_speaks_only_where_it_is_known() {
     let elsewhere = Account {
-        account: AccountName {
+        account: AccountId {
             site: "https://git.example.com".to_owned(),
             name: "work".to_owned(),
         },
@@ -612,7 +617,7 @@ fn a_managed_file_in_ssh_config_is_a_statement_only_for_an_alias() {
             scene.two_accounts();
             scene.identities_only = true;
             scene.alias = alias;
-            scene.ssh_config_files = vec![managed("a@x", 1, State::Proved)];
+            scene.ssh_config_files = vec![managed("a@x", 1, State::Verified)];
             scene.settings.plain = account_said("b@x");
         });
         assert_eq!(told(&found), expected, "{why}");

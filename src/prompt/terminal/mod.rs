@@ -130,7 +130,7 @@ fn wait(terminal: &File, signals: &mut Signals) -> Result<(), Error> {
 }
 
 fn broken(error: &std::io::Error) -> Error {
-    Error::Broken(crate::diagnostics::system_words(error))
+    Error::Broken(crate::diagnostics::os_error_message(error))
 }
 
 /// A terminal that does not echo, until this is dropped. Keeps a handle of its own.

@@ -9,8 +9,8 @@ use super::machine::{Machine, account, settings};
 use super::person::Answers;
 use super::site::Fault;
 use crate::bitbucket::NewKey;
-use crate::identity::key_pair::{self, KeyFileError};
-use crate::identity::{Managed, PassphrasePlace, State};
+use crate::identity::key_file::{self, KeyFileError};
+use crate::identity::{ManagedKey, PassphrasePlace, State};
 use crate::prompt::Silent;
 use crate::provision::Error;
 use crate::provision::record::{self, Records};
@@ -44,7 +44,7 @@ fn what_is_there_is_adopted_or_left_alone() {
 #[test]
 fn a_pending_record_without_its_file_is_dropped() {
     let machine = Machine::new();
-    let ghost = Managed {
+    let ghost = ManagedKey {
         account: account(),
         file: machine.ssh().join("bitbucket_you@example.com_ed25519"),
         public_key: String::new(),
@@ -83,13 +83,13 @@ fn broken_records_are_an_error_and_stay() {
 }
 
 /// A pending record and its files, as a run leaves them that the site refused.
-fn begun(machine: &Machine) -> Managed {
+fn begun(machine: &Machine) -> ManagedKey {
     machine.ensure(Fault::Invalid).expect_err("refused");
     let records = Records::open(&machine.context()).expect("records");
     records.identities()[0].clone()
 }
 
-fn stored(machine: &Machine, record: &Managed) {
+fn stored(machine: &Machine, record: &ManagedKey) {
     machine.account(Fault::None).store(&NewKey {
         public_key: record.public_key.clone(),
         label: record.label.clone(),
@@ -139,7 +139,7 @@ fn a_public_key_is_not_adopted() {
     fs::copy(&public, &first.file).expect("the private half has gone");
     let second = machine.ensure(Fault::None).expect("another key").record;
     assert_ne!(second.fingerprint, first.fingerprint);
-    assert!(key_pair::open(&second.file, None).is_ok());
+    assert!(key_file::open(&second.file, None).is_ok());
 }
 
 #[test]

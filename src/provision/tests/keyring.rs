@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::machine::{Machine, account, settings};
 use super::site::Fault;
 use crate::bitbucket::keyring;
-use crate::identity::key_pair::{self, KeyFileError};
-use crate::identity::{Managed, PassphrasePlace, State};
+use crate::identity::key_file::{self, KeyFileError};
+use crate::identity::{ManagedKey, PassphrasePlace, State};
 use crate::prompt::Silent;
 use crate::provision::Error;
 use crate::provision::record::{self, Records};
@@ -104,11 +104,11 @@ fn a_key_s_passphrase_lies_in_the_keyring_and_is_found_again() {
     let ensure = || machine.ensure_with(Fault::None, &wish(PassphraseStore::Auto), &Silent);
     let made = ensure().expect("a key").record;
     assert_eq!(made.passphrase, PassphrasePlace::Keyring);
-    let locked = key_pair::open(&made.file, None);
+    let locked = key_file::open(&made.file, None);
     assert!(matches!(locked, Err(KeyFileError::Encrypted { .. })));
     let kept = keyring::key_passphrase(&machine.context(), &made.fingerprint);
     let kept = kept.expect("a keyring").expect("in it");
-    assert!(key_pair::open(&made.file, Some(&kept)).is_ok(), "it opens");
+    assert!(key_file::open(&made.file, Some(&kept)).is_ok(), "it opens");
     assert!(kept.reveal().len() >= 22, "128 bits or more");
 
     let records = record::file(&machine.context()).expect("a home");
@@ -179,7 +179,7 @@ fn a_key_that_never_came_to_be_leaves_no_passphrase() {
         .ensure_with(Fault::Invalid, &auto, &Silent)
         .expect_err("refused");
     let records = Records::open(&machine.context()).expect("records");
-    let begun: Managed = records.identities()[0].clone();
+    let begun: ManagedKey = records.identities()[0].clone();
     assert_eq!((begun.state, &begun.account), (State::Pending, &account()));
     let kept = || keyring::key_passphrase(&machine.context(), &begun.fingerprint);
     assert!(kept().expect("a keyring").is_some());

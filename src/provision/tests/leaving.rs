@@ -6,7 +6,7 @@ use std::fs;
 use super::machine::{Machine, account};
 use super::site::Fault;
 use crate::bitbucket;
-use crate::identity::{Managed, State};
+use crate::identity::{ManagedKey, State};
 use crate::provision::record::Records;
 use crate::provision::{Error, removal};
 
@@ -22,7 +22,7 @@ fn state(machine: &Machine) -> Option<State> {
     records.identities().first().map(|record| record.state)
 }
 
-fn made(machine: &Machine) -> Managed {
+fn made(machine: &Machine) -> ManagedKey {
     machine.ensure(Fault::None).expect("a key").record
 }
 
@@ -40,14 +40,14 @@ fn the_record_says_that_a_removal_was_begun_unless_the_site_refuses_it() {
         message: "no".to_owned(),
     };
     for (error, expected, why) in [
-        (lost, State::Leaving, "it may have gone"),
-        (failed, State::Leaving, "so may this one"),
+        (lost, State::Removing, "it may have gone"),
+        (failed, State::Removing, "so may this one"),
         (refused, State::Registered, "it stays"),
     ] {
         let machine = Machine::new();
         let record = made(&machine);
         let removed = removal::begun(&machine.context(), &record, || {
-            assert_eq!(state(&machine), Some(State::Leaving), "before: {why}");
+            assert_eq!(state(&machine), Some(State::Removing), "before: {why}");
             said(error)
         });
         assert!(removed.is_err(), "{why}");
@@ -92,7 +92,7 @@ fn another_key_that_has_the_name_by_now_stays() {
     machine.is_in_order("the new one is untouched");
 }
 
-fn with(record: &Managed, ending: &str) -> std::path::PathBuf {
+fn with(record: &ManagedKey, ending: &str) -> std::path::PathBuf {
     let mut name = record.file.clone().into_os_string();
     name.push(ending);
     name.into()

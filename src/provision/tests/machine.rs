@@ -11,14 +11,15 @@ use super::site::{Fault, Folder};
 use crate::bitbucket::{KeyRegistry, User};
 use crate::clock::SystemClock;
 use crate::context::{Context, Environment};
-use crate::identity::{AccountName, Managed, State, key_pair};
+use crate::identity::{AccountId, ManagedKey, State, key_file};
 use crate::prompt::{Prompt, Silent};
 use crate::provision::Error;
-use crate::provision::ensure::{Made, Order, ensure};
+use crate::provision::ensure::{KeyRequest, ProvisionedKey, ensure};
 use crate::provision::record::Records;
 use crate::repository::{Site, SiteKind};
 use crate::settings::{
-    AuthorCheck, Carrier, KeyType, Origin, PassphraseStore, Provision, Settings, Sourced, Statement,
+    AuthorCheck, IdentitySettings, KeyType, Origin, PassphraseStore, Provision, Settings, Sourced,
+    TransportKind,
 };
 
 pub(super) struct Machine {
@@ -86,7 +87,7 @@ impl Machine {
         self.account(Fault::None).user().expect("a user")
     }
 
-    pub(super) fn ensure(&self, fault: Fault) -> Result<Made, Error> {
+    pub(super) fn ensure(&self, fault: Fault) -> Result<ProvisionedKey, Error> {
         self.ensure_with(fault, &settings(), &Silent)
     }
 
@@ -95,9 +96,9 @@ impl Machine {
         fault: Fault,
         settings: &Settings,
         prompt: &dyn Prompt,
-    ) -> Result<Made, Error> {
+    ) -> Result<ProvisionedKey, Error> {
         let account = self.directory.join("account");
-        self.order(settings, prompt, None, &move || {
+        self.request(settings, prompt, None, &move || {
             Ok(Some(Box::new(Folder {
                 path: account.clone(),
                 fault: Cell::new(fault),
@@ -106,14 +107,14 @@ impl Machine {
         })
     }
 
-    pub(super) fn order(
+    pub(super) fn request(
         &self,
         settings: &Settings,
         prompt: &dyn Prompt,
-        replaces: Option<&Managed>,
+        replaces: Option<&ManagedKey>,
         registry: &dyn Fn() -> Result<Option<Box<dyn KeyRegistry>>, Error>,
-    ) -> Result<Made, Error> {
-        ensure(&Order {
+    ) -> Result<ProvisionedKey, Error> {
+        ensure(&KeyRequest {
             context: &self.context(),
             site: &site(),
             account: &account(),
@@ -134,7 +135,7 @@ impl Machine {
         let records = Records::open(&self.context()).expect("records");
         let usable = records.usable(&account(), None).expect(why);
         assert_eq!(usable.fingerprint, on_the_site[0], "{why}: recorded");
-        let private = key_pair::open(&usable.file, None).expect(why);
+        let private = key_file::open(&usable.file, None).expect(why);
         let print = private.fingerprint(HashAlg::Sha256).to_string();
         assert_eq!(print, on_the_site[0], "{why}: its private half is here");
         let public = fs::read_to_string(format!("{}.pub", usable.file.display()));
@@ -166,8 +167,8 @@ pub(super) fn site() -> Site {
     }
 }
 
-pub(super) fn account() -> AccountName {
-    AccountName {
+pub(super) fn account() -> AccountId {
+    AccountId {
         site: "https://bitbucket.org".to_owned(),
         name: "you@example.com".to_owned(),
     }
@@ -178,16 +179,16 @@ pub(super) fn settings() -> Settings {
         Sourced::new(value, Origin::Default)
     }
     Settings {
-        own: Statement::default(),
-        by_url: Statement::default(),
-        plain: Statement::default(),
+        repository: IdentitySettings::default(),
+        by_url: IdentitySettings::default(),
+        plain: IdentitySettings::default(),
         provision: said(Provision::Auto),
         key_type: said(KeyType::Ed25519),
         key_lifetime: None,
         passphrase: said(PassphraseStore::None),
-        transport: said(Carrier::Native),
+        transport: said(TransportKind::Native),
         author_check: said(AuthorCheck::Warn),
-        faults: std::collections::BTreeMap::new(),
+        invalid: std::collections::BTreeMap::new(),
         ignored: Vec::new(),
     }
 }

@@ -8,10 +8,10 @@ use super::machine::{Machine, settings, site};
 use super::person::Answers;
 use super::site::{Fault, Folder};
 use crate::bitbucket::KeyRegistry;
-use crate::identity::{AccountName, Managed, PassphrasePlace, State, key_pair};
+use crate::identity::{AccountId, ManagedKey, PassphrasePlace, State, key_file};
 use crate::prompt::{Error as PromptError, Silent};
 use crate::provision::Error;
-use crate::provision::ensure::{Order, ensure, proved};
+use crate::provision::ensure::{KeyRequest, ensure, proved};
 use crate::provision::record::{self, Records};
 use crate::repository::{Site, SiteKind};
 use crate::secret::Secret;
@@ -52,7 +52,7 @@ fn a_bare_machine_gets_one_key() {
     );
     proved(&machine.context(), &again).expect("recorded");
     let records = Records::open(&machine.context()).expect("records");
-    assert_eq!(records.identities()[0].state, State::Proved);
+    assert_eq!(records.identities()[0].state, State::Verified);
 }
 
 #[test]
@@ -135,8 +135,8 @@ fn a_chosen_passphrase_locks_the_file() {
         "open sesame"
     );
     let file = &made.record.file;
-    assert!(key_pair::open(file, None).is_err(), "it is locked");
-    let opened = key_pair::open(file, Some(&Secret::new("open sesame".to_owned())));
+    assert!(key_file::open(file, None).is_err(), "it is locked");
+    let opened = key_file::open(file, Some(&Secret::new("open sesame".to_owned())));
     assert!(opened.is_ok(), "and opens");
 }
 
@@ -144,13 +144,13 @@ fn a_chosen_passphrase_locks_the_file() {
 fn only_what_is_still_registered_is_proved() {
     let machine = Machine::new();
     let made = machine.ensure(Fault::None).expect("a key").record;
-    let state = |record: &Managed| {
+    let state = |record: &ManagedKey| {
         proved(&machine.context(), record).expect("recorded");
         let records = Records::open(&machine.context()).expect("records");
         records.identities().first().map(|known| known.state)
     };
     let put = |state| {
-        let record = Managed {
+        let record = ManagedKey {
             state,
             ..made.clone()
         };
@@ -158,7 +158,7 @@ fn only_what_is_still_registered_is_proved() {
             .expect("recorded");
     };
     for (before, after, why) in [
-        (State::Registered, State::Proved, "let in"),
+        (State::Registered, State::Verified, "let in"),
         (State::Unverified, State::Unverified, "a login confirms it"),
         (State::Pending, State::Unverified, "a person has pasted it"),
     ] {
@@ -185,16 +185,16 @@ fn an_expired_key_is_replaced_and_its_file_stays() {
         }) as Box<dyn KeyRegistry>))
     };
     let new = machine
-        .order(&settings(), &Silent, Some(&old), &registry)
+        .request(&settings(), &Silent, Some(&old), &registry)
         .expect("another key")
         .record;
     assert_ne!(new.fingerprint, old.fingerprint);
     assert!(
-        key_pair::open(&old.file, None).is_ok(),
+        key_file::open(&old.file, None).is_ok(),
         "the old file stays"
     );
     let again = machine
-        .order(&settings(), &Silent, Some(&old), &registry)
+        .request(&settings(), &Silent, Some(&old), &registry)
         .expect("the new key")
         .record;
     assert_eq!(again.fingerprint, new.fingerprint, "replaced once");
@@ -204,7 +204,7 @@ fn an_expired_key_is_replaced_and_its_file_stays() {
 fn without_a_token_nothing_is_made() {
     let machine = Machine::new();
     let error = machine
-        .order(&settings(), &Silent, None, &|| Ok(None))
+        .request(&settings(), &Silent, None, &|| Ok(None))
         .expect_err("no token");
     assert!(matches!(error, Error::NoToken { .. }), "{error}");
     assert!(machine.on_the_site().is_empty());
@@ -269,10 +269,10 @@ fn on_data_center_a_token_of_somebody_else_makes_nothing() {
         ..site()
     };
     for (name, expected, why) in [("bob", false, "somebody else"), ("YOU", true, "no case")] {
-        let made = ensure(&Order {
+        let made = ensure(&KeyRequest {
             context: &machine.context(),
             site: &site,
-            account: &AccountName {
+            account: &AccountId {
                 site: site.url.clone(),
                 name: name.to_owned(),
             },

@@ -125,7 +125,7 @@ impl GitConfig {
     /// everything that was found and does not count.
     pub fn settings(&self, sites: &[Site], site: &Site, repository: Option<&Wanted>) -> Settings {
         let known = repository.is_some_and(|wanted| self.is_a_remote(sites, wanted));
-        let mut settings = resolve::settings(&resolve::Wish {
+        let mut settings = resolve::settings(&resolve::ResolveInputs {
             context: &self.context,
             entries: &self.entries,
             sites,

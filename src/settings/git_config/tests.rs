@@ -276,17 +276,20 @@ fn own_configuration_counts_for_the_repositorys_remotes_only() {
     let site = home.repository("site", SITE);
     home.git(&site, &["config", "bitbucket.account", "a@example.com"]);
     let config = open(&home, &site);
-    assert_eq!(of(&config, "site").own.accounts[0].value, "a@example.com");
     assert_eq!(
-        of(&config, "SITE").own.accounts.len(),
+        of(&config, "site").repository.accounts[0].value,
+        "a@example.com"
+    );
+    assert_eq!(
+        of(&config, "SITE").repository.accounts.len(),
         1,
         "slugs have no case"
     );
     let other = of(&config, "other");
-    assert!(other.own.is_empty(), "a clone started in here");
+    assert!(other.repository.is_empty(), "a clone started in here");
     assert_eq!(other.ignored.len(), 1);
     let nobody = config.settings(&config.sites(), &cloud(), None);
-    assert!(nobody.own.is_empty(), "no repository is meant");
+    assert!(nobody.repository.is_empty(), "no repository is meant");
 }
 
 #[test]
@@ -296,11 +299,11 @@ fn an_alias_of_ssh_config_leads_to_the_same_repository() {
     home.git(&site, &["config", "bitbucket.account", "a"]);
     let config = open(&home, &site);
     assert!(
-        of(&config, "site").own.is_empty(),
+        of(&config, "site").repository.is_empty(),
         "git config alone cannot know"
     );
     let config = config.with_alias("bb-work", "bitbucket.org", 22);
-    assert_eq!(of(&config, "site").own.accounts.len(), 1);
+    assert_eq!(of(&config, "site").repository.accounts.len(), 1);
 }
 
 #[test]
@@ -347,7 +350,7 @@ fn a_repository_that_git_does_not_trust_says_nothing() {
         assert_eq!(by_git, trusted, "git itself: {why}");
         let config = open(&home, &site);
         assert_eq!(config.untrusted().is_none(), trusted, "{why}");
-        assert_eq!(!of(&config, "site").own.is_empty(), trusted, "{why}");
+        assert_eq!(!of(&config, "site").repository.is_empty(), trusted, "{why}");
     }
     home.write(".gitconfig", "");
     let told = of(&open(&home, &site), "site").ignored;

@@ -1,13 +1,18 @@
 //! Which of several values wins: the closest URL, the highest scope, what was cleared.
 
-use super::{Resolution, Said, Wish, understood};
-use crate::settings::{Origin, Sourced, Statement};
+use super::{Resolution, ResolveInputs, SetEntry, understood};
+use crate::settings::{IdentitySettings, Origin, Sourced};
 
 impl<'a> Resolution<'a> {
     /// The identity statement of the entries that `of` chooses: of the closest URL that has a
     /// value, the highest scope alone; an empty value clears.
-    pub(super) fn statement(&self, wish: &Wish<'_>, own: bool, with_url: bool) -> Statement {
-        let mut closest_first: Vec<&Said<'_>> = self
+    pub(super) fn statement(
+        &self,
+        inputs: &ResolveInputs<'_>,
+        own: bool,
+        with_url: bool,
+    ) -> IdentitySettings {
+        let mut closest_first: Vec<&SetEntry<'_>> = self
             .said
             .iter()
             .filter(|said| matches!(said.key.name, "account" | "identityFile"))
@@ -15,7 +20,7 @@ impl<'a> Resolution<'a> {
             .collect();
         closest_first.sort_by_key(|said| std::cmp::Reverse(said.weight));
         for of_one_url in closest_first.chunk_by(|a, b| a.weight == b.weight) {
-            let mut left: Vec<&Said<'_>> = Vec::new();
+            let mut left: Vec<&SetEntry<'_>> = Vec::new();
             for said in of_one_url {
                 if said.entry.value.is_empty() {
                     left.retain(|before| before.key != said.key);
@@ -24,13 +29,13 @@ impl<'a> Resolution<'a> {
                 }
             }
             let highest = left.iter().map(|said| said.entry.scope).max();
-            let mut statement = Statement::default();
+            let mut statement = IdentitySettings::default();
             for said in left.iter().filter(|said| Some(said.entry.scope) == highest) {
                 let (value, origin) = (&said.entry.value, said.entry.origin());
                 if said.key.name == "account" {
                     statement.accounts.push(Sourced::new(value.clone(), origin));
                 } else {
-                    let path = wish.context.expand_home(value);
+                    let path = inputs.context.expand_home(value);
                     statement.identity_files.push(Sourced::new(path, origin));
                 }
             }
@@ -38,18 +43,18 @@ impl<'a> Resolution<'a> {
                 return statement;
             }
         }
-        Statement::default()
+        IdentitySettings::default()
     }
 
     /// The value that counts, closest first, the last of equals; an empty one clears those of its
     /// URL that stand before it. A value that is not understood ends the search with
-    /// [`Scalar::NotUnderstood`]; in a repository's own configuration it is ignored.
+    /// [`Scalar::Invalid`]; in a repository's own configuration it is ignored.
     pub(super) fn scalar<T>(
         &mut self,
         name: &str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Scalar<T> {
-        let mut closest_first: Vec<(usize, &Said<'a>)> = self
+        let mut closest_first: Vec<(usize, &SetEntry<'a>)> = self
             .said
             .iter()
             .enumerate()
@@ -58,7 +63,7 @@ impl<'a> Resolution<'a> {
         closest_first.sort_by_key(|(at, said)| std::cmp::Reverse((said.weight, *at)));
         let mut cleared = None;
         let mut faults = Vec::new();
-        let mut found = Scalar::NotSaid;
+        let mut found = Scalar::Unset;
         for (_, said) in closest_first {
             if cleared == Some(said.weight) {
                 continue;
@@ -69,13 +74,13 @@ impl<'a> Resolution<'a> {
             }
             match understood(said.entry, &parse) {
                 Ok(value) => {
-                    found = Scalar::Said(Sourced::new(value, said.entry.origin()));
+                    found = Scalar::Set(Sourced::new(value, said.entry.origin()));
                     break;
                 }
                 Err(why) => faults.push((said.key, said.entry, why)),
             }
             if !said.entry.is_own() {
-                found = Scalar::NotUnderstood(said.entry.origin());
+                found = Scalar::Invalid(said.entry.origin());
                 break;
             }
         }
@@ -95,27 +100,27 @@ impl<'a> Resolution<'a> {
 /// What became of a setting that has one value.
 pub(super) enum Scalar<T> {
     /// The value that counts.
-    Said(Sourced<T>),
+    Set(Sourced<T>),
     /// Nobody said anything.
-    NotSaid,
+    Unset,
     /// The closest value is none of the setting's.
-    NotUnderstood(Origin),
+    Invalid(Origin),
 }
 
 impl<T> Scalar<T> {
     /// The value, or the default.
     pub(super) fn or(self, default: Sourced<T>) -> Sourced<T> {
         match self {
-            Self::Said(said) => said,
-            Self::NotSaid | Self::NotUnderstood(_) => default,
+            Self::Set(said) => said,
+            Self::Unset | Self::Invalid(_) => default,
         }
     }
 
     /// Where the value stands that is not understood.
     pub(super) fn obstacle(&self) -> Option<Origin> {
         match self {
-            Self::NotUnderstood(origin) => Some(origin.clone()),
-            Self::Said(_) | Self::NotSaid => None,
+            Self::Invalid(origin) => Some(origin.clone()),
+            Self::Set(_) | Self::Unset => None,
         }
     }
 }

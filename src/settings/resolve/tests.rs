@@ -24,7 +24,7 @@ fn settings(home: &Home, system: &str, global: &str, own: &str) -> Settings {
     settings
 }
 
-fn accounts(statement: &Statement) -> Vec<&str> {
+fn accounts(statement: &IdentitySettings) -> Vec<&str> {
     statement
         .accounts
         .iter()
@@ -104,10 +104,10 @@ fn a_repositorys_own_configuration_says_little() {
         inside.display(),
     );
     let found = settings(&home, "", "[bitbucket]\n\ttransport = native\n", &own);
-    assert_eq!(accounts(&found.own), ["a"]);
-    assert_eq!(found.own.identity_files.len(), 1);
-    assert_eq!(found.own.identity_files[0].value, key);
-    assert_eq!(found.transport.value, Carrier::OpenSsh);
+    assert_eq!(accounts(&found.repository), ["a"]);
+    assert_eq!(found.repository.identity_files.len(), 1);
+    assert_eq!(found.repository.identity_files[0].value, key);
+    assert_eq!(found.transport.value, TransportKind::OpenSsh);
     assert_eq!(found.author_check.value, AuthorCheck::Refuse);
     assert_eq!(found.provision.value, Provision::Auto);
     assert_eq!(found.provision.origin, Origin::Default);
@@ -144,7 +144,7 @@ fn a_repositorys_own_configuration_says_little() {
         "[bitbucket]\n\taccount = plain\n[bitbucket \"https://bitbucket.org/acme\"]\n\taccount = url\n",
     );
     assert_eq!(
-        accounts(&found.own),
+        accounts(&found.repository),
         ["url"],
         "URL values stand before plain ones"
     );
@@ -158,7 +158,7 @@ fn a_key_file_of_another_user_does_not_count_in_a_repository() {
         return;
     }
     let found = settings(&home, "", "", "[bitbucket]\n\tidentityFile = ~/key\n");
-    assert!(found.own.is_empty());
+    assert!(found.repository.is_empty());
     assert_eq!(found.ignored[0].why, "the file is not the user's");
     let found = settings(&home, "", "[bitbucket]\n\tidentityFile = ~/key\n", "");
     assert_eq!(

@@ -1,10 +1,10 @@
-//! What the installed ssh says where nobody said anything: once for each ssh, then kept.
+//! What the installed ssh says where nobody directives anything: once for each ssh, then kept.
 
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::ask;
-use super::said::Said;
+use super::directives::Directives;
+use super::ssh_g;
 use crate::context::Context;
 use crate::settings::stamp;
 
@@ -13,7 +13,7 @@ const NOBODY: &str = "baseline.invalid";
 
 /// The compiled-in defaults, which may be others in batch mode (Debian's ssh has a
 /// ServerAliveInterval then). Empty where ssh does not answer: then everything it says counts.
-pub fn of(context: &Context, ssh: &Path, batch_mode: bool) -> Said {
+pub fn of(context: &Context, ssh: &Path, batch_mode: bool) -> Directives {
     let (topic, batch) = if batch_mode {
         ("ssh-batch-defaults", "BatchMode=yes")
     } else {
@@ -31,8 +31,9 @@ pub fn of(context: &Context, ssh: &Path, batch_mode: bool) -> Said {
             batch,
             NOBODY,
         ];
-        ask::run(context, ssh, &arguments.map(OsString::from)).ok()
+        ssh_g::run(context, ssh, &arguments.map(OsString::from)).ok()
     };
     let told = stamp::kept(context, topic, ssh, ask);
-    told.map(|text| Said::parse(&text)).unwrap_or_default()
+    told.map(|text| Directives::parse(&text))
+        .unwrap_or_default()
 }

@@ -1,27 +1,27 @@
 //! The command line's `-o` options without ssh's help: values in the form in which `ssh -G`
 //! prints them. Pure.
 
-use super::said::Said;
+use super::directives::Directives;
 use crate::ssh_command::{AddressFamily, Request};
 
 /// What the options say. An error is ssh's own text, as far as it can be told: an ssh that is
 /// there is asked for better words.
-pub fn said(request: &Request) -> Result<Said, String> {
-    let mut said = Said::default();
+pub fn directives(request: &Request) -> Result<Directives, String> {
+    let mut directives = Directives::default();
     for (key, value) in &request.options {
         match normalised(key, value) {
             Some(values) => {
                 for value in values {
-                    said.push(key, value);
+                    directives.push(key, value);
                 }
             }
             None => return Err(complaint(key, value)),
         }
     }
     if let Some(family) = request.family
-        && said.one("addressfamily").is_none()
+        && directives.one("addressfamily").is_none()
     {
-        said.push(
+        directives.push(
             "addressfamily",
             match family {
                 AddressFamily::Inet => "inet",
@@ -30,16 +30,16 @@ pub fn said(request: &Request) -> Result<Said, String> {
         );
     }
     if let Some(port) = request.port {
-        said.push("port", port.to_string());
+        directives.push("port", port.to_string());
     }
     if let Some(user) = &request.user {
-        said.push("user", user.clone());
+        directives.push("user", user.clone());
     }
-    if let Some(name) = said.one("hostname") {
+    if let Some(name) = directives.one("hostname") {
         let name = name.replace("%h", &request.host).replace("%%", "%");
-        said.set("hostname", name.to_ascii_lowercase());
+        directives.set("hostname", name.to_ascii_lowercase());
     }
-    Ok(said)
+    Ok(directives)
 }
 
 fn complaint(key: &str, value: &str) -> String {

@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::{Files, ask, homes};
+use super::{Files, homes, ssh_g};
 use crate::context::Context;
 use crate::settings::{Error, paths};
 use crate::ssh_command::Request;
@@ -26,9 +26,9 @@ pub struct Effective {
 pub fn effective(request: &Request, context: &Context, ssh: &Path) -> Result<Effective, Error> {
     let files = Files::of(request, context);
     let relocated = homes::relocated(context, &files)?;
-    let arguments = ask::arguments(request, context, &files, relocated.as_ref(), &[]);
+    let arguments = ssh_g::arguments(request, context, &files, relocated.as_ref(), &[]);
     let printed =
-        ask::run(context, ssh, &arguments).map_err(|error| match (error, &relocated) {
+        ssh_g::run(context, ssh, &arguments).map_err(|error| match (error, &relocated) {
             (Error::SshConfig(text), Some(relocated)) => {
                 Error::SshConfig(relocated.original(&text))
             }
@@ -38,11 +38,11 @@ pub fn effective(request: &Request, context: &Context, ssh: &Path) -> Result<Eff
     let bare: Vec<_> = bare.into_iter().chain([(&request.host).into()]).collect();
     Ok(Effective {
         printed: at_home(&printed, context),
-        compiled_in: ask::run(context, ssh, &bare)?,
+        compiled_in: ssh_g::run(context, ssh, &bare)?,
     })
 }
 
-/// Where `$HOME` is not the home that ssh takes, its defaults are said as those of `$HOME`.
+/// Where `$HOME` is not the home that ssh takes, its defaults are directives as those of `$HOME`.
 fn at_home(printed: &str, context: &Context) -> String {
     let other = paths::password_database_home();
     let (Some(home), Some(other)) = (context.home(), other) else {

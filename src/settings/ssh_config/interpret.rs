@@ -1,17 +1,17 @@
-//! From what was said to typed wishes. Pure but for the tokens' names.
+//! From what was directives to typed wishes. Pure but for the tokens' names.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::carried;
-use super::said::Said;
+use super::directives::Directives;
 use super::tokens::Tokens;
+use super::unsupported;
 use crate::context::Context;
 use crate::settings::{SshConfig, StrictHostKeyChecking};
 use crate::ssh_command::{AddressFamily, Request};
 
 /// Directives that are honoured, or that `ssh -G` prints for every host; all others that were
-/// said are named as ignored.
+/// directives are named as ignored.
 const HONOURED: [&str; 44] = [
     "addkeystoagent",
     "addressfamily",
@@ -63,16 +63,16 @@ const HONOURED: [&str; 44] = [
 const ALSO_HONOURED: [&str; 2] = ["updatehostkeys", "userknownhostsfile"];
 
 /// Typed wishes for the host of `request`.
-pub fn config(said: &Said, request: &Request, context: &Context) -> SshConfig {
+pub fn config(directives: &Directives, request: &Request, context: &Context) -> SshConfig {
     let typed = request.host.as_str();
     let names_host = request.options.iter().any(|(key, _)| key == "hostname");
-    let host_name = said
+    let host_name = directives
         .one("hostname")
         .filter(|name| names_host || !name.eq_ignore_ascii_case(typed))
         .map(str::to_owned);
-    let port = said.one("port").and_then(|port| port.parse().ok());
-    let alias = said.some("hostkeyalias").map(str::to_owned);
-    let user = said.one("user").map(str::to_owned);
+    let port = directives.one("port").and_then(|port| port.parse().ok());
+    let alias = directives.some("hostkeyalias").map(str::to_owned);
+    let user = directives.one("user").map(str::to_owned);
     let tokens = Tokens {
         context,
         host: host_name
@@ -82,18 +82,26 @@ pub fn config(said: &Said, request: &Request, context: &Context) -> SshConfig {
         port: port.unwrap_or(22),
         user: user.clone(),
         alias: alias.clone(),
-        jump: said.some("proxyjump").unwrap_or_default().to_owned(),
+        jump: directives.some("proxyjump").unwrap_or_default().to_owned(),
     };
-    let flag = |key: &str| said.one(key).map(|value| matches!(value, "yes" | "true"));
-    let number = |key: &str| said.one(key).and_then(|value| value.parse::<u32>().ok());
+    let flag = |key: &str| {
+        directives
+            .one(key)
+            .map(|value| matches!(value, "yes" | "true"))
+    };
+    let number = |key: &str| {
+        directives
+            .one(key)
+            .and_then(|value| value.parse::<u32>().ok())
+    };
     let seconds = |key: &str| number(key).map(|seconds| Duration::from_secs(seconds.into()));
     let list = |key: &str| {
-        let value = said.some(key)?;
+        let value = directives.some(key)?;
         Some(value.split(',').map(str::to_owned).collect::<Vec<_>>())
     };
-    let files = |key: &str| said.one(key).map(|value| paths(value, &tokens));
-    let text = |key: &str| said.some(key).map(str::to_owned);
-    let identity_files = said
+    let files = |key: &str| directives.one(key).map(|value| paths(value, &tokens));
+    let text = |key: &str| directives.some(key).map(str::to_owned);
+    let identity_files = directives
         .all("identityfile")
         .iter()
         .filter(|file| !matches!(file.as_str(), "/dev/null" | "none"))
@@ -105,8 +113,10 @@ pub fn config(said: &Said, request: &Request, context: &Context) -> SshConfig {
         identity_files,
         command_line_identity_files: command_line_files(request, &tokens),
         identities_only: flag("identitiesonly"),
-        identity_agent: said.one("identityagent").map(|value| agent(value, &tokens)),
-        certificate_files: said
+        identity_agent: directives
+            .one("identityagent")
+            .map(|value| agent(value, &tokens)),
+        certificate_files: directives
             .all("certificatefile")
             .iter()
             .map(|file| tokens.path(file))
@@ -117,11 +127,13 @@ pub fn config(said: &Said, request: &Request, context: &Context) -> SshConfig {
         proxy_jump: text("proxyjump"),
         user_known_hosts: files("userknownhostsfile"),
         global_known_hosts: files("globalknownhostsfile"),
-        revoked_host_keys: said.some("revokedhostkeys").map(|file| tokens.path(file)),
-        strict_host_key_checking: said.one("stricthostkeychecking").and_then(strict),
+        revoked_host_keys: directives
+            .some("revokedhostkeys")
+            .map(|file| tokens.path(file)),
+        strict_host_key_checking: directives.one("stricthostkeychecking").and_then(strict),
         hash_known_hosts: flag("hashknownhosts"),
         update_host_keys: text("updatehostkeys"),
-        address_family: match said.one("addressfamily") {
+        address_family: match directives.one("addressfamily") {
             Some("inet") => Some(AddressFamily::Inet),
             Some("inet6") => Some(AddressFamily::Inet6),
             _ => None,
@@ -131,27 +143,27 @@ pub fn config(said: &Said, request: &Request, context: &Context) -> SshConfig {
         connection_attempts: number("connectionattempts"),
         server_alive_interval: seconds("serveraliveinterval"),
         server_alive_count_max: number("serveralivecountmax"),
-        rekey_limit: said.one("rekeylimit").and_then(rekey_limit),
+        rekey_limit: directives.one("rekeylimit").and_then(rekey_limit),
         compression: flag("compression"),
         ciphers: list("ciphers"),
         kex_algorithms: list("kexalgorithms"),
         macs: list("macs"),
         host_key_algorithms: list("hostkeyalgorithms"),
         pubkey_accepted_algorithms: list("pubkeyacceptedalgorithms"),
-        pubkey_authentication: said
+        pubkey_authentication: directives
             .one("pubkeyauthentication")
             .map(|value| !matches!(value, "false" | "no")),
         password_authentication: flag("passwordauthentication"),
         keyboard_interactive_authentication: flag("kbdinteractiveauthentication"),
         preferred_authentications: list("preferredauthentications"),
         number_of_password_prompts: number("numberofpasswordprompts"),
-        send_env: said.all("sendenv").to_vec(),
-        set_env: set_env(said),
-        log_level: said.one("loglevel").map(log_level),
+        send_env: directives.all("sendenv").to_vec(),
+        set_env: set_env(directives),
+        log_level: directives.one("loglevel").map(log_level),
         batch_mode: flag("batchmode"),
-        needs_system_ssh: carried::needs_system_ssh(said),
-        beyond_a_command: carried::beyond_a_command(said, &tokens),
-        ignored: said
+        needs_system_ssh: unsupported::needs_system_ssh(directives),
+        beyond_a_command: unsupported::beyond_a_command(directives, &tokens),
+        ignored: directives
             .keys()
             .filter(|key| !HONOURED.contains(key) && !ALSO_HONOURED.contains(key))
             .map(str::to_owned)
@@ -163,8 +175,8 @@ pub fn config(said: &Said, request: &Request, context: &Context) -> SshConfig {
     }
 }
 
-fn set_env(said: &Said) -> Vec<(String, String)> {
-    let pairs = said.all("setenv").iter();
+fn set_env(directives: &Directives) -> Vec<(String, String)> {
+    let pairs = directives.all("setenv").iter();
     pairs
         .filter_map(|pair| pair.split_once('='))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))

@@ -4,17 +4,17 @@
 //! answer is kept until a file changes. What it prints of its own accord (compiled-in defaults) is
 //! subtracted. The command line alone is understood in process. Asks no person; starts only the system's ssh.
 
-mod ask;
 mod baseline;
-mod carried;
 mod command_line;
+mod directives;
 pub mod effective;
 mod homes;
 mod include;
 mod interpret;
 mod kept;
-mod said;
+mod ssh_g;
 mod tokens;
+mod unsupported;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -34,18 +34,18 @@ const SYSTEM_FILE: &str = "/etc/ssh/ssh_config";
 /// ssh's own text for whatever it does not accept.
 pub fn load(request: &Request, context: &Context, ssh: Option<&Path>) -> Result<SshConfig, Error> {
     let files = Files::of(request, context);
-    let said_here = command_line::said(request);
-    let said = match (ssh, &files, said_here) {
-        (_, Files::None, Ok(said)) => said,
-        (Some(ssh), files, _) => ask::said(request, context, ssh, files)?,
+    let from_command_line = command_line::directives(request);
+    let directives = match (ssh, &files, from_command_line) {
+        (_, Files::None, Ok(directives)) => directives,
+        (Some(ssh), files, _) => ssh_g::directives(request, context, ssh, files)?,
         (None, Files::None, Err(error)) => return Err(Error::SshConfig(error)),
-        (None, files, said) => {
-            let mut config = interpret::config(&said.unwrap_or_default(), request, context);
+        (None, files, directives) => {
+            let mut config = interpret::config(&directives.unwrap_or_default(), request, context);
             config.unread_file = files.first().map(Path::to_owned);
             return Ok(config);
         }
     };
-    Ok(interpret::config(&said, request, context))
+    Ok(interpret::config(&directives, request, context))
 }
 
 /// The config files that speak for this call, as far as they exist.

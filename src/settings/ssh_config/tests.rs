@@ -188,7 +188,7 @@ fn the_command_line_stands_before_files_and_its_identities_apart() {
     assert_eq!(
         found.server_alive_interval,
         Some(Duration::ZERO),
-        "said, though it is the default"
+        "directives, though it is the default"
     );
     assert_eq!(found.user_known_hosts, Some(vec![at("kh")]));
     assert_eq!(
@@ -240,30 +240,30 @@ fn a_typed_user_counts_also_where_it_is_the_local_name() {
 fn errors_are_sshs_own_words() {
     let home = home("Host *\n  IdentityAgent ~/x\n  Colour blue\n");
     let file = home.path().join(".ssh/config");
-    let said = |words: &[&str]| try_load(&home, words).unwrap_err().to_string();
-    let told = said(&["bitbucket.org"]);
+    let directives = |words: &[&str]| try_load(&home, words).unwrap_err().to_string();
+    let told = directives(&["bitbucket.org"]);
     let expected = format!(
         "{}: line 3: Bad configuration option: colour",
         file.display()
     );
     assert!(told.starts_with(&expected), "{told}");
-    let told = said(&["-F", "/no/such/file", "bitbucket.org"]);
+    let told = directives(&["-F", "/no/such/file", "bitbucket.org"]);
     assert_eq!(
         told,
         "Can't open user config file /no/such/file: No such file or directory"
     );
-    let quiet = said(&["-q", "bitbucket.org"]);
+    let quiet = directives(&["-q", "bitbucket.org"]);
     assert!(quiet.contains("colour"), "also with -q");
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).unwrap();
-        let told = said(&["bitbucket.org"]);
+        let told = directives(&["bitbucket.org"]);
         assert_eq!(
             told,
             format!("Bad owner or permissions on {}", file.display())
         );
-        let named = said(&["-F", &file.to_string_lossy(), "bitbucket.org"]);
+        let named = directives(&["-F", &file.to_string_lossy(), "bitbucket.org"]);
         assert!(named.contains("colour"), "a named file is read: {named}");
         let nothing = try_load(&home, &["-F", "/dev/null", "bitbucket.org"]);
         assert!(nothing.is_ok(), "{nothing:?}");

@@ -21,7 +21,7 @@ pub struct Tokens<'a> {
     pub port: u16,
     /// `%r`; `None`: the local user's name.
     pub user: Option<String>,
-    /// `%k` if HostKeyAlias was said.
+    /// `%k` if HostKeyAlias was directives.
     pub alias: Option<String>,
     /// `%j`.
     pub jump: String,

@@ -9,11 +9,11 @@ use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::diagnostics::{self, trace2::Lane};
+use crate::diagnostics::{self, trace2::ThreadLog};
 use crate::settings::SshConfig;
 use crate::ssh_command::AddressFamily;
 use crate::transport::endpoint::stream::{Carrier, Stream};
-use crate::transport::endpoint::{Connected, Road, identification, patience};
+use crate::transport::endpoint::{Connected, Route, identification, patience};
 use crate::transport::{Endpoint, Error, Peer};
 
 /// How long an address may be silent before the next one is tried beside it (RFC 8305 section 5).
@@ -25,15 +25,15 @@ const NOT_BOUND: &str = "failure";
 /// Connects to one endpoint and reads its version line. ConnectTimeout counts for each address,
 /// ConnectionAttempts for the list of them.
 pub(super) async fn connect(
-    road: &Road,
+    route: &Route,
     endpoint: Endpoint,
-    lane: &Lane,
+    lane: &ThreadLog,
 ) -> Result<Connected, Error> {
     let (host, port) = (&endpoint.address.host, endpoint.address.port);
     let region = lane.region("lookup", || host.clone());
-    let addresses = resolve(host, port, road.config.address_family).await?;
-    let local = match &road.config.bind_address {
-        Some(name) => match resolve(name, 0, road.config.address_family).await {
+    let addresses = resolve(host, port, route.config.address_family).await?;
+    let local = match &route.config.bind_address {
+        Some(name) => match resolve(name, 0, route.config.address_family).await {
             Ok(addresses) => Some(addresses),
             Err(Error::Resolve { host: name, why }) => {
                 tracing::warn!("getaddrinfo: {name}: {why}");
@@ -55,12 +55,12 @@ pub(super) async fn connect(
         port,
         why: "no address".to_owned(),
     };
-    for attempt in 0..road.config.connection_attempts.unwrap_or(1).max(1) {
+    for attempt in 0..route.config.connection_attempts.unwrap_or(1).max(1) {
         if attempt > 0 {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         let (addresses, local) = (addresses.clone(), local.as_ref());
-        match once(&road.config, &endpoint, addresses, local, lane).await {
+        match once(&route.config, &endpoint, addresses, local, lane).await {
             Ok(connected) => return Ok(connected),
             Err(error) => last = error,
         }
@@ -73,7 +73,7 @@ async fn once(
     endpoint: &Endpoint,
     mut waiting: VecDeque<SocketAddr>,
     local: Option<&VecDeque<SocketAddr>>,
-    lane: &Lane,
+    lane: &ThreadLog,
 ) -> Result<Connected, Error> {
     let (host, port) = (&endpoint.address.host, endpoint.address.port);
     let mut last = None;
@@ -250,7 +250,7 @@ pub(super) fn words(error: &io::Error) -> String {
     if error.kind() == io::ErrorKind::TimedOut {
         return "Connection timed out".to_owned();
     }
-    let text = diagnostics::system_words(error);
+    let text = diagnostics::os_error_message(error);
     match text.strip_prefix("failed to lookup address information: ") {
         Some(words) => words.to_owned(),
         None => text,

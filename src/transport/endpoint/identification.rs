@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::time::timeout;
 
-use crate::sanitise::sanitise;
+use crate::text::sanitise;
 use crate::transport::endpoint::stream::Stream;
 
 /// Our version line, without its end.

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::context::Context;
-use crate::diagnostics::trace2::Lane;
+use crate::diagnostics::trace2::ThreadLog;
 use crate::settings::SshConfig;
 use crate::transport::{Endpoint, Error};
 pub(super) use identification::OURS;
@@ -29,8 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where to, and how.
 #[derive(Debug)]
-pub(super) struct Road {
-    /// Tried in order. Never empty.
+pub(super) struct Route {
+    /// AttemptLog in order. Never empty.
     pub endpoints: Vec<Endpoint>,
     /// For `%r` of a proxy command.
     pub user: String,
@@ -62,15 +62,15 @@ pub(super) struct Unreached {
 }
 
 /// Tries the whole list once.
-pub(super) async fn connect(road: &Arc<Road>) -> Result<Connected, Unreached> {
-    if road.config.proxy_command.is_some() || road.config.proxy_jump.is_some() {
-        return through_proxy(road).await;
+pub(super) async fn connect(route: &Arc<Route>) -> Result<Connected, Unreached> {
+    if route.config.proxy_command.is_some() || route.config.proxy_jump.is_some() {
+        return through_proxy(route).await;
     }
     let mut attempts = JoinSet::new();
-    let mut remaining = road.endpoints.iter().cloned();
+    let mut remaining = route.endpoints.iter().cloned();
     let mut failed: Option<Unreached> = None;
     loop {
-        if attempts.is_empty() && start_next(road, &mut remaining, &mut attempts).is_none() {
+        if attempts.is_empty() && start_next(route, &mut remaining, &mut attempts).is_none() {
             return Err(failed.unwrap_or_else(|| Unreached {
                 error: Error::Local("no endpoint to connect to".to_owned()),
                 ended_early: false,
@@ -85,7 +85,7 @@ pub(super) async fn connect(road: &Arc<Road>) -> Result<Connected, Unreached> {
                     let ended_early = matches!(error, Error::Identification { .. })
                         || failed.is_some_and(|before| before.ended_early);
                     failed = Some(Unreached { error, ended_early });
-                    start_next(road, &mut remaining, &mut attempts);
+                    start_next(route, &mut remaining, &mut attempts);
                 }
                 Err(panicked) => return Err(Unreached {
                     error: Error::Local(panicked.to_string()),
@@ -93,35 +93,35 @@ pub(super) async fn connect(road: &Arc<Road>) -> Result<Connected, Unreached> {
                 }),
             },
             () = tokio::time::sleep(STAGGER), if more => {
-                start_next(road, &mut remaining, &mut attempts);
+                start_next(route, &mut remaining, &mut attempts);
             }
         }
     }
 }
 
 fn start_next(
-    road: &Arc<Road>,
+    route: &Arc<Route>,
     remaining: &mut impl Iterator<Item = Endpoint>,
     attempts: &mut JoinSet<Result<Connected, Error>>,
 ) -> Option<()> {
     let endpoint = remaining.next()?;
-    let road = Arc::clone(road);
+    let route = Arc::clone(route);
     attempts.spawn(async move {
-        let lane = Lane::new("endpoint");
-        address::connect(&road, endpoint, &lane).await
+        let lane = ThreadLog::new("endpoint");
+        address::connect(&route, endpoint, &lane).await
     });
     Some(())
 }
 
 /// One after the other; a command that does not name the host runs once.
-async fn through_proxy(road: &Road) -> Result<Connected, Unreached> {
+async fn through_proxy(route: &Route) -> Result<Connected, Unreached> {
     let mut failed = Unreached {
         error: Error::Local("no endpoint to connect to".to_owned()),
         ended_early: false,
     };
-    let command = proxy::Command::of(&road.config);
-    for endpoint in &road.endpoints {
-        match proxy::connect(road, &command, endpoint).await {
+    let command = proxy::Command::of(&route.config);
+    for endpoint in &route.endpoints {
+        match proxy::connect(route, &command, endpoint).await {
             Ok(connected) => return Ok(connected),
             Err(error) => {
                 tracing::info!("{error}");

@@ -30,7 +30,7 @@ pub struct ConfigFile<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// Not UTF-8, or a line feed, or `${` where ssh would expand it.
-    #[error("ssh_config cannot name {}", crate::sanitise::sanitise(.0))]
+    #[error("ssh_config cannot name {}", crate::text::sanitise(.0))]
     Unquotable(String),
 }
 

@@ -4,7 +4,7 @@ use super::support::{
     Call, Person, RealAgent, Server, endpoint, free_port, new_key, program, ssh_keygen, told,
 };
 use crate::host_key::Verdict;
-use crate::identity::{Holder, Identity, key_pair};
+use crate::identity::{Holder, Identity, key_file};
 use crate::settings::StrictHostKeyChecking;
 use crate::transport::{Error, Outcome};
 
@@ -64,7 +64,7 @@ fn certificates_get_in_where_the_bare_key_would_not() {
             &public,
         ]);
         agent.add(&path);
-        let beside = key_pair::identity(&path).unwrap();
+        let beside = key_file::identity(&path).unwrap();
         assert_eq!(beside.certificates.len(), 1, "{kind}: found beside the key");
         let bare = Identity {
             certificates: Vec::new(),
@@ -179,7 +179,7 @@ fn a_passphrase_is_asked_for_only_after_the_server_accepted_the_key() {
             "{why}"
         );
         if !let_in {
-            let Ok(Outcome::NotLetIn(refusal)) = ran.outcome else {
+            let Ok(Outcome::AuthenticationFailed(refusal)) = ran.outcome else {
                 panic!("{why}: {:?}", ran.outcome);
             };
             assert_eq!(
@@ -208,12 +208,12 @@ fn a_key_whose_file_must_be_opened_to_be_offered_asks_before() {
         path.to_str().unwrap(),
     ]);
     server.authorize(&Identity {
-        public_key: key_pair::public_beside(&path),
-        ..key_pair::identity(&path).unwrap()
+        public_key: key_file::public_beside(&path),
+        ..key_file::identity(&path).unwrap()
     });
     std::fs::remove_file(server.path("pem.pub")).unwrap();
     let mut call = server.call("echo in");
-    call.identities = vec![key_pair::identity(&path).unwrap()];
+    call.identities = vec![key_file::identity(&path).unwrap()];
     call.person = Person::who_says(&["secret"]);
     assert_eq!(call.run(b"").text(), "in\n");
     assert_eq!(call.person.questions().len(), 1);
@@ -296,7 +296,10 @@ fn nobody_to_offer_is_a_refusal() {
     let server = Server::start();
     let mut call = server.call("true");
     call.identities = Vec::new();
-    assert!(matches!(call.run(b"").outcome, Ok(Outcome::NotLetIn(_))));
+    assert!(matches!(
+        call.run(b"").outcome,
+        Ok(Outcome::AuthenticationFailed(_))
+    ));
 }
 
 #[test]
@@ -309,7 +312,7 @@ fn the_host_key_decides_before_anything_else() {
     new_key(&server.path("other"), "ed25519", "");
     let other = std::fs::read_to_string(server.path("other.pub")).unwrap();
     let name = format!("[127.0.0.1]:{}", server.port);
-    let fingerprint = key_pair::identity(&server.path("host"))
+    let fingerprint = key_file::identity(&server.path("host"))
         .unwrap()
         .fingerprint()
         .unwrap();
@@ -517,7 +520,7 @@ fn a_server_that_is_no_openssh_is_served_too() {
     child.kill().unwrap();
     child.wait().unwrap();
     match ran.outcome {
-        Ok(Outcome::NotLetIn(refusal)) => assert_eq!(refusal.offered.len(), 1),
+        Ok(Outcome::AuthenticationFailed(refusal)) => assert_eq!(refusal.offered.len(), 1),
         other => panic!("{other:?} {messages:#?}"),
     }
 }

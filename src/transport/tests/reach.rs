@@ -101,7 +101,7 @@ fn the_next_endpoint_steps_in() {
         call.endpoints.insert(0, first);
         let ran = call.run(b"");
         assert_eq!(ran.text(), "in\n", "{why}: {:?}", ran.outcome);
-        let Ok(Outcome::Served { endpoint, .. }) = ran.outcome else {
+        let Ok(Outcome::Completed { endpoint, .. }) = ran.outcome else {
             panic!("{why}");
         };
         assert_eq!(

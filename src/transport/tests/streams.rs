@@ -120,7 +120,7 @@ fn a_reader_that_waits_does_not_stop_the_other_direction() {
         });
         let outcome = call.between(Streams::of(Some(stdin), stdout, stderr));
         assert!(
-            matches!(outcome, Ok(Outcome::Served { .. })),
+            matches!(outcome, Ok(Outcome::Completed { .. })),
             "{why}: {outcome:?}"
         );
         let output = user.join().unwrap();
@@ -150,7 +150,7 @@ fn every_kind_of_stream_is_served() {
             .call("cat")
             .between(Streams::of(input, output, errors));
         assert!(
-            matches!(outcome, Ok(Outcome::Served { .. })),
+            matches!(outcome, Ok(Outcome::Completed { .. })),
             "{why}: {outcome:?}"
         );
         assert_eq!(std::fs::metadata(&target).unwrap().len(), expected, "{why}");
@@ -179,7 +179,10 @@ fn stdin_and_stdout_may_be_one_socket() {
     let outcome = server
         .call("cat")
         .between(Streams::of(Some(input), both, errors));
-    assert!(matches!(outcome, Ok(Outcome::Served { .. })), "{outcome:?}");
+    assert!(
+        matches!(outcome, Ok(Outcome::Completed { .. })),
+        "{outcome:?}"
+    );
     assert_eq!(user.join().unwrap(), 3 << 20);
 }
 
@@ -193,7 +196,7 @@ fn the_server_s_end_is_the_end_although_input_stays_open() {
         .call("exit 3")
         .between(Streams::of(Some(stdin), stdout, stderr));
     drop(feed);
-    let Ok(Outcome::Served { status, .. }) = outcome else {
+    let Ok(Outcome::Completed { status, .. }) = outcome else {
         panic!("{outcome:?}");
     };
     assert_eq!(status.0, 3);
@@ -238,7 +241,7 @@ fn a_reader_that_has_enough_still_gets_the_status() {
     });
     let outcome = call.between(Streams::of(None, stdout, stderr));
     user.join().unwrap();
-    let Ok(Outcome::Served { status, .. }) = outcome else {
+    let Ok(Outcome::Completed { status, .. }) = outcome else {
         panic!("{outcome:?}");
     };
     assert_eq!(status.0, 6);
@@ -302,7 +305,7 @@ fn a_refused_repository_reaches_nobody_and_leaves_the_input() {
         feed.write_all(b"0000").unwrap();
         drop(feed);
         let outcome = call.between(Streams::of(Some(stdin), output, errors));
-        let Ok(Outcome::NoAccess {
+        let Ok(Outcome::RepositoryDenied {
             stderr: said,
             stdout: packet,
             ..

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock::SystemClock;
 use crate::context::{Context, Environment};
-use crate::identity::{Identity, key_pair};
+use crate::identity::{Identity, key_file};
 use crate::prompt::{self, Prompt};
 use crate::repository::{Service, SshHost};
 use crate::secret::Secret;
@@ -43,7 +43,7 @@ pub fn ssh_keygen(arguments: &[&str]) {
 pub fn new_key(path: &Path, kind: &str, passphrase: &str) -> Identity {
     let text = path.to_str().unwrap();
     ssh_keygen(&["-q", "-t", kind, "-N", passphrase, "-f", text]);
-    key_pair::identity(path).unwrap()
+    key_file::identity(path).unwrap()
 }
 
 pub fn user() -> String {
@@ -330,7 +330,7 @@ impl Ran {
     /// The remote status of a session that was served.
     pub fn status(&self) -> u8 {
         match &self.outcome {
-            Ok(Outcome::Served { status, .. }) => status.0,
+            Ok(Outcome::Completed { status, .. }) => status.0,
             other => panic!("not served: {other:?}"),
         }
     }

@@ -158,7 +158,7 @@ fn a_big_push_goes_on_as_the_account_that_may() {
     assert_eq!(told.len(), 1, "{output}");
     assert!(told[0].contains(ALICE) && told[0].contains(BOB), "{told:?}");
 
-    // Learned for pushes alone.
+    // History for pushes alone.
     let before = count(&world);
     world.git(&["-C", "tools", "fetch", "-q"]).succeeds();
     world

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 
-use bitbucket_ssh::settings::keys::{Form, KEYS, Key, Own};
+use bitbucket_ssh::settings::keys::{Form, InRepository, KEYS, Key};
 
 use super::page;
 
@@ -41,10 +41,10 @@ fn stands(key: &Key) -> String {
 }
 
 fn own(key: &Key) -> &'static str {
-    match key.own {
-        Own::Yes => "allowed",
-        Own::Never => "only `never`",
-        Own::No => "ignored",
+    match key.in_repository {
+        InRepository::Allowed => "allowed",
+        InRepository::OnlyNever => "only `never`",
+        InRepository::Ignored => "ignored",
     }
 }
 

@@ -180,7 +180,7 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// Ours alone, where ssh(1) itself goes another way.
+    /// BitbucketTarget alone, where ssh(1) itself goes another way.
     pub fn ours(self) -> Seen {
         self.run(env!("CARGO_BIN_EXE_bitbucket-ssh"))
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use bitbucket_ssh::identity::key_pair::{self, KeyFileError};
+use bitbucket_ssh::identity::key_file::{self, KeyFileError};
 
 use super::{asked, damaged, each};
 
@@ -56,8 +56,8 @@ fn a_private_key_that_opens_is_the_one_that_ssh_keygen_opens() {
         };
         fs::write(&file, &bytes).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-        let ours = key_pair::open(&file, None);
-        let _ = key_pair::identity(&file);
+        let ours = key_file::open(&file, None);
+        let _ = key_file::identity(&file);
         if let Err(error) = &ours {
             assert!(!error.to_string().is_empty());
             assert!(!error.complaint().is_empty());
@@ -96,7 +96,7 @@ fn a_public_key_has_the_fingerprint_that_ssh_keygen_gives_it() {
             _ => damaged(random, public),
         };
         fs::write(&file, &bytes).unwrap();
-        let ours = key_pair::identity(&file);
+        let ours = key_file::identity(&file);
         let ours = ours.ok().and_then(|identity| identity.fingerprint());
         let (read, told) = asked("ssh-keygen", &["-l", "-f", "key.pub"], home.path());
         let theirs = told.split(' ').nth(1).filter(|_| read).map(str::to_owned);

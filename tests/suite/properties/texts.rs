@@ -1,6 +1,6 @@
 //! Text from a server: whatever it is, one harmless line comes out.
 
-use bitbucket_ssh::sanitise::sanitise;
+use bitbucket_ssh::text::sanitise;
 
 use super::{each, joined};
 

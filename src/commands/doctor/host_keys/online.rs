@@ -6,9 +6,9 @@ use ssh_key::PublicKey;
 
 use super::{bare, key_of};
 use crate::bitbucket;
+use crate::commands::doctor::checkup::Checkup;
 use crate::commands::doctor::finding::{Finding, Fix, counted};
-use crate::commands::doctor::patient::Patient;
-use crate::git_connection::endpoints;
+use crate::connection::endpoints;
 use crate::host_key::known_hosts::{self, KnownHosts};
 use crate::host_key::published;
 
@@ -35,12 +35,12 @@ impl Today {
 }
 
 /// Asks the site, unless `--offline`.
-pub(super) fn today(patient: &Patient<'_>) -> Today {
-    if patient.offline {
+pub(super) fn today(checkup: &Checkup<'_>) -> Today {
+    if checkup.offline {
         return Today::NotAsked;
     }
-    let site = patient.site();
-    match bitbucket::published_host_keys(patient.context, &site, &patient.http(&site)) {
+    let site = checkup.site();
+    match bitbucket::published_host_keys(checkup.context, &site, &checkup.http(&site)) {
         Ok(None) => Today::None,
         Ok(Some(text)) => Today::Keys(
             text.lines()
@@ -54,16 +54,16 @@ pub(super) fn today(patient: &Patient<'_>) -> Today {
 /// The keys built in against those that Cloud publishes today. New ones are entered for every
 /// name, and all of them: a name with lines takes no key of another line.
 pub(super) fn check(
-    patient: &Patient<'_>,
+    checkup: &Checkup<'_>,
     today: Today,
     known: &KnownHosts,
     files: &[PathBuf],
 ) -> Finding {
     let check = "host-keys-published";
-    let site = patient.site();
+    let site = checkup.site();
     let page = format!("curl -sS {}/site/ssh", site.url);
     let keys = match today {
-        Today::NotAsked => return Finding::skip(check, "--offline").next(patient.again("")),
+        Today::NotAsked => return Finding::skip(check, "--offline").next(checkup.again("")),
         Today::None => {
             return Finding::skip(check, format!("{} publishes none over HTTPS", site.url));
         }
@@ -101,7 +101,7 @@ pub(super) fn check(
     if lines.is_empty() {
         return Finding::ok(check, format!("{text}, in known_hosts"));
     }
-    let finding = Finding::warn(check, text).next(patient.again("--fix --yes"));
+    let finding = Finding::warn(check, text).next(checkup.again("--fix --yes"));
     match files.first() {
         Some(file) => finding.fix(Fix::AddLines(file.clone(), lines)),
         None => finding,

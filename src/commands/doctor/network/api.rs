@@ -5,19 +5,19 @@ use std::time::Instant;
 use jiff::SignedDuration;
 
 use crate::bitbucket;
+use crate::commands::doctor::checkup::{Checkup, word};
 use crate::commands::doctor::finding::Finding;
 use crate::commands::doctor::git::configured;
-use crate::commands::doctor::patient::{Patient, word};
 use crate::repository::Site;
 
 /// A clock that is off by more spoils certificates and expiry dates.
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 /// Whether it answers, and how far the clocks are apart.
-pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
-    let site = patient.site();
+pub(super) fn check(checkup: &Checkup<'_>) -> Vec<Finding> {
+    let site = checkup.site();
     let begun = Instant::now();
-    let reached = bitbucket::reach(patient.context, &site, &patient.http(&site));
+    let reached = bitbucket::reach(checkup.context, &site, &checkup.http(&site));
     let took = begun.elapsed();
     match reached {
         Ok(reached) => {
@@ -25,18 +25,18 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
                 Finding::ok("api", format!("answers (HTTP status {})", reached.status))
             } else {
                 Finding::fail("api", format!("answers HTTP status {}", reached.status))
-                    .next(patient.again(""))
+                    .next(checkup.again(""))
             };
             let clock = reached.date.map_or_else(
                 || Finding::skip("clock", "the site tells no time"),
-                |date| clock(patient.context.clock.now().duration_since(date)),
+                |date| clock(checkup.context.clock.now().duration_since(date)),
             );
             vec![api.about(&site.api_url).took(took), clock]
         }
         Err(error) => {
             let finding = Finding::fail("api", error.to_string())
                 .about(&site.api_url)
-                .next(way_to(patient, &site))
+                .next(way_to(checkup, &site))
                 .took(took);
             vec![
                 finding,
@@ -47,15 +47,15 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
 }
 
 /// What keeps the API from being reached, as far as it is said somewhere.
-fn way_to(patient: &Patient<'_>, site: &Site) -> String {
+fn way_to(checkup: &Checkup<'_>, site: &Site) -> String {
     let key = format!("bitbucket.{}.apiUrl", site.url);
-    if let Some((_, origin)) = configured(patient.context, &key) {
-        let file = patient.context.directory.join(origin.file);
-        let file = word(&patient.shown(&file));
+    if let Some((_, origin)) = configured(checkup.context, &key) {
+        let file = checkup.context.directory.join(origin.file);
+        let file = word(&checkup.shown(&file));
         return format!("git config --file {file} --unset-all {}", word(&key));
     }
-    let http = patient.http(site);
-    let said = |name| patient.context.environment.raw(name).is_some();
+    let http = checkup.http(site);
+    let said = |name| checkup.context.environment.raw(name).is_some();
     if http.proxy.is_some() || http.ssl_ca_info.is_some() {
         "git config --show-origin --get-regexp '^http\\.'".to_owned()
     } else if ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::commands::doctor::patient::{Patient, word};
+use crate::commands::doctor::checkup::{Checkup, word};
 
 /// What people write for these hosts (ssh_config(5)).
 const OPTIONS: [&str; 42] = [
@@ -53,10 +53,10 @@ const OPTIONS: [&str; 42] = [
 ];
 
 /// The line of shell after which ssh reads the file. `None`: ssh names no file, or no line of it.
-pub(in crate::commands::doctor) fn remedy(patient: &Patient<'_>, said: &str) -> Option<String> {
+pub(in crate::commands::doctor) fn remedy(checkup: &Checkup<'_>, said: &str) -> Option<String> {
     if let Some(file) = said.split("Bad owner or permissions on ").nth(1) {
         let file = PathBuf::from(file.split(';').next()?.trim());
-        return Some(format!("chmod 600 {}", word(&patient.shown(&file))));
+        return Some(format!("chmod 600 {}", word(&checkup.shown(&file))));
     }
     let (file, number, option) = place(said)?;
     let text = std::fs::read_to_string(&file).ok()?;
@@ -67,10 +67,10 @@ pub(in crate::commands::doctor) fn remedy(patient: &Patient<'_>, said: &str) -> 
                 .to_ascii_lowercase()
                 .find(&option.to_ascii_lowercase())?;
             let written = &line[at..at + option.len()];
-            Some(format!("{number}s/{written}/{}/", meant(written)?))
+            Some(format!("{number}s/{written}/{}/", selection(written)?))
         })
         .unwrap_or_else(|| format!("{number}s/^/#/"));
-    Some(patient.edited(&file, &script))
+    Some(checkup.edited(&file, &script))
 }
 
 /// `FILE: line N: Bad configuration option: WORD`, or `FILE line N: …` of other mistakes.
@@ -93,7 +93,7 @@ fn place(said: &str) -> Option<(PathBuf, usize, Option<&str>)> {
 }
 
 /// The option that differs by two letters at most. `None`: none, or several that are as near.
-fn meant(written: &str) -> Option<&'static str> {
+fn selection(written: &str) -> Option<&'static str> {
     let written = written.to_ascii_lowercase();
     let distances = OPTIONS
         .iter()
@@ -138,7 +138,7 @@ mod tests {
             ("Hots", Some("Host"), "a short one"),
             ("Colour", None, "nothing is near"),
         ] {
-            assert_eq!(meant(written), expected, "{why}");
+            assert_eq!(selection(written), expected, "{why}");
         }
     }
 

@@ -1,0 +1,182 @@
+//! The sites and accounts that this machine knows, and which of them is selection.
+//!
+//! Knows `repository` and `identity`'s values.
+
+use super::Error;
+use crate::identity::Account;
+use crate::repository::Site;
+
+/// What is configured and recorded here.
+#[derive(Debug, Clone)]
+pub struct Accounts {
+    /// Cloud first, then those of git config.
+    pub sites: Vec<Site>,
+    /// Logged in or recorded, in the order of their login.
+    pub accounts: Vec<Account>,
+}
+
+impl Accounts {
+    /// The sites on which an account of this name is recorded.
+    pub(super) fn sites_of(&self, name: &str) -> Vec<&Site> {
+        let on = |site: &&Site| self.accounts.iter().any(|account| is(account, site, name));
+        self.sites.iter().filter(on).collect()
+    }
+
+    /// The record of an account.
+    pub(super) fn account(&self, site: &Site, name: &str) -> Option<&Account> {
+        self.accounts.iter().find(|account| is(account, site, name))
+    }
+
+    /// The site that is selection: the one named, else the only one that knows the account, else the
+    /// only one there is. No site is ever guessed: a token goes there.
+    pub(super) fn site(&self, named: Option<&str>, account: Option<&str>) -> Result<&Site, Error> {
+        if let Some(named) = named {
+            let url = normal(named);
+            return self
+                .sites
+                .iter()
+                .find(|site| site.url == url)
+                .ok_or_else(|| Error::Usage {
+                    what: format!("{url} is not configured as a site"),
+                    hint: format!("git config --global bitbucket.{url}.type datacenter"),
+                });
+        }
+        let knowing = account.map(|name| self.sites_of(name)).unwrap_or_default();
+        match (knowing.as_slice(), self.sites.as_slice()) {
+            ([only], _) => Ok(only),
+            ([], [only]) => Ok(only),
+            ([], all) => Err(ambiguous(
+                "there are several sites",
+                &all.iter().collect::<Vec<_>>(),
+            )),
+            (several, _) => Err(ambiguous("several sites know the account", several)),
+        }
+    }
+}
+
+fn ambiguous(what: &str, sites: &[&Site]) -> Error {
+    let urls: Vec<_> = sites.iter().map(|site| site.url.as_str()).collect();
+    Error::Usage {
+        what: format!("{what}: {}", urls.join(", ")),
+        hint: format!("--site {}", urls.first().copied().unwrap_or_default()),
+    }
+}
+
+fn is(account: &Account, site: &Site, name: &str) -> bool {
+    account.account.site == site.url && account.account.name.eq_ignore_ascii_case(name)
+}
+
+/// A site's address as it is kept: scheme and host in lower case, no `/` at the end; `https` where
+/// no scheme was typed.
+fn normal(typed: &str) -> String {
+    let typed = typed.trim().trim_end_matches('/');
+    let (scheme, rest) = typed.split_once("://").unwrap_or(("https", typed));
+    let (host, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+    format!("{}://{}{path}", scheme.to_lowercase(), host.to_lowercase())
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::identity::AccountId;
+    use crate::repository::{SiteKind, SshHost};
+
+    pub(in crate::commands) fn site(url: &str) -> Site {
+        let cloud = url == "https://bitbucket.org";
+        let host = url.split("://").last().unwrap_or_default();
+        Site {
+            kind: if cloud {
+                SiteKind::Cloud
+            } else {
+                SiteKind::DataCenter
+            },
+            url: url.to_owned(),
+            api_url: url.to_owned(),
+            ssh_hosts: vec![SshHost {
+                host: host.split(['/', ':']).next().unwrap_or_default().to_owned(),
+                port: if cloud { 22 } else { 7999 },
+            }],
+        }
+    }
+
+    pub(in crate::commands) fn account(site: &str, name: &str) -> Account {
+        Account {
+            account: AccountId {
+                site: site.to_owned(),
+                name: name.to_owned(),
+            },
+            logged_in: true,
+            user_name: None,
+            id: None,
+            key_fingerprints: Vec::new(),
+            store: None,
+            emails: Vec::new(),
+        }
+    }
+
+    pub(in crate::commands) const CLOUD: &str = "https://bitbucket.org";
+    pub(in crate::commands) const CENTER: &str = "https://git.corp.example/bitbucket";
+
+    #[test]
+    fn the_site_is_named_known_or_the_only_one() {
+        let known = Accounts {
+            sites: vec![site(CLOUD), site(CENTER)],
+            accounts: vec![
+                account(CLOUD, "alice@example.com"),
+                account(CLOUD, "both"),
+                account(CENTER, "both"),
+                account(CENTER, "carol"),
+            ],
+        };
+        for (named, name, expected, why) in [
+            (
+                None,
+                Some("Alice@example.com"),
+                Ok(CLOUD),
+                "known there, in any case",
+            ),
+            (None, Some("carol"), Ok(CENTER), "known there"),
+            (None, Some("both"), Err(()), "known on two"),
+            (
+                None,
+                Some("new@example.com"),
+                Err(()),
+                "known nowhere, two sites",
+            ),
+            (None, None, Err(()), "two sites"),
+            (
+                Some("https://BITBUCKET.org/"),
+                Some("both"),
+                Ok(CLOUD),
+                "named",
+            ),
+            (
+                Some("git.corp.example/bitbucket"),
+                None,
+                Ok(CENTER),
+                "without scheme",
+            ),
+            (
+                Some("https://git.corp.example"),
+                None,
+                Err(()),
+                "the path is part of it",
+            ),
+        ] {
+            let found = known.site(named, name);
+            assert_eq!(
+                found.as_ref().map(|site| site.url.as_str()).map_err(|_| ()),
+                expected,
+                "{why}"
+            );
+            if let Err(error) = found {
+                assert_eq!(error.explanation().status, 2, "{why}");
+            }
+        }
+        let only = Accounts {
+            sites: vec![site(CLOUD)],
+            accounts: Vec::new(),
+        };
+        assert_eq!(only.site(None, Some("new@example.com")).unwrap().url, CLOUD);
+    }
+}

@@ -1,0 +1,64 @@
+//! One call of `git bitbucket`: what it was given, and where it speaks.
+//!
+//! Knows `context`, `prompt` and the seam to the rooms below.
+
+use std::fmt::Display;
+use std::io::{Read, Write};
+use std::path::Path;
+
+use super::Rooms;
+use crate::context::Context;
+use crate::prompt::Prompt;
+
+/// The surroundings of one command.
+pub(super) struct CommandContext<'a> {
+    /// The process's surroundings.
+    pub(super) context: &'a Context,
+    /// The rooms below.
+    pub(super) rooms: &'a dyn Rooms,
+    /// Who can be asked.
+    pub(super) prompt: &'a dyn Prompt,
+    /// Standard input.
+    pub(super) input: &'a mut dyn Read,
+    /// Whether `output` is a terminal that wants colour.
+    pub(super) colour: bool,
+    /// The width of the terminal that `output` is. `None`: it is none, or does not say.
+    pub(super) columns: Option<usize>,
+    /// What was asked for.
+    pub(super) output: &'a mut dyn Write,
+    /// Warnings and failures.
+    pub(super) errors: &'a mut dyn Write,
+}
+
+impl CommandContext<'_> {
+    /// A line of what was asked for. A reader that has gone is not an error.
+    pub(super) fn say(&mut self, line: impl Display) {
+        let _ = writeln!(self.output, "{line}");
+    }
+
+    /// A line that is to be seen also where the output is read by a program.
+    pub(super) fn warn(&mut self, line: impl Display) {
+        let _ = writeln!(self.errors, "{line}");
+    }
+
+    /// A path for people: the home as `~`.
+    pub(super) fn shown(&self, path: &Path) -> String {
+        shown(self.context, path)
+    }
+}
+
+/// A path for people: the home as `~`.
+pub(super) fn shown(context: &Context, path: &Path) -> String {
+    match context.home().map(|home| path.strip_prefix(home)) {
+        Some(Ok(rest)) if !rest.as_os_str().is_empty() => format!("~/{}", rest.display()),
+        _ => path.display().to_string(),
+    }
+}
+
+/// A text as one word of a shell; `~/` is left for the shell.
+pub(super) fn word(text: &str) -> String {
+    match text.strip_prefix("~/") {
+        Some(rest) => format!("~/{}", super::hook::quoted(rest)),
+        None => super::hook::quoted(text),
+    }
+}

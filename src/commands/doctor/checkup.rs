@@ -1,0 +1,219 @@
+//! What all checks look at, read once.
+
+use crate::bitbucket::HttpSettings;
+use crate::commands::context::CommandContext;
+pub(super) use crate::commands::context::word;
+use crate::commands::rooms::Examined;
+use crate::commands::{Error, status};
+use crate::connection::managed_keys::http_settings;
+use crate::connection::with_found_hosts;
+use crate::context::Context;
+use crate::identity::{Holder, ManagedKey, Offer};
+use crate::provision::record::Records;
+use crate::repository::{self, Site};
+use crate::settings::GitConfig;
+
+/// This machine, and the repository that is selection.
+pub(super) struct Checkup<'a> {
+    /// The process's surroundings.
+    pub(super) context: &'a Context,
+    /// git's configuration, or why it cannot be read.
+    pub(super) git_config: Result<GitConfig, String>,
+    /// What the next fetch would meet, or why that cannot be said, with the next steps.
+    pub(super) examined: Result<Examined, (String, Vec<String>)>,
+    /// Whether no network may be touched.
+    pub(super) offline: bool,
+    target: Option<String>,
+}
+
+impl<'a> Checkup<'a> {
+    /// Reads everything. A target that was named and belongs to no site is an error; a remote that
+    /// nobody named is not looked at then, and the site alone is.
+    pub(super) fn read(
+        call: &CommandContext<'a>,
+        target: Option<&str>,
+        offline: bool,
+    ) -> Result<Self, Error> {
+        let url = match target {
+            Some(target) => Some(status::url(call.context, Some(target))?),
+            None => status::url(call.context, None).ok(),
+        };
+        let examined = match call.rooms.examine(url.as_deref()) {
+            Ok(Some(examined)) => Ok(Some(examined)),
+            Ok(None) if target.is_some() => {
+                return Err(Error::NoBitbucket(url.unwrap_or_default()));
+            }
+            Ok(None) => call.rooms.examine(None),
+            Err(error) => Err(error),
+        };
+        let unknown = || ("no Bitbucket is known here".to_owned(), Vec::new());
+        Ok(Self {
+            context: call.context,
+            git_config: GitConfig::open(call.context)
+                .map(|git_config| match Records::open(call.context) {
+                    Ok(records) => with_found_hosts(git_config, &records),
+                    Err(_) => git_config,
+                })
+                .map_err(|error| error.to_string()),
+            examined: match examined {
+                Ok(Some(examined)) => Ok(examined),
+                Ok(None) => Err(unknown()),
+                Err(error) => {
+                    let told = error.explanation();
+                    Err((told.what, told.hints))
+                }
+            },
+            offline,
+            target: target.map(str::to_owned),
+        })
+    }
+
+    /// The site that is selection; Cloud where nothing can be read.
+    pub(super) fn site(&self) -> Site {
+        match &self.examined {
+            Ok(examined) => examined.ours.located.site.clone(),
+            Err(_) => repository::cloud(),
+        }
+    }
+
+    /// Every site that is known here.
+    pub(super) fn sites(&self) -> Vec<Site> {
+        match &self.git_config {
+            Ok(git_config) => git_config.sites(),
+            Err(_) => vec![repository::cloud()],
+        }
+    }
+
+    /// git's `http.*` for the site.
+    pub(super) fn http(&self, site: &Site) -> HttpSettings {
+        match &self.git_config {
+            Ok(git_config) => http_settings(git_config, site),
+            Err(_) => HttpSettings::default(),
+        }
+    }
+
+    /// Whether a managed identity is the one that its account uses now: one that a newer one
+    /// replaced is kept until it is revoked, and judged no more.
+    pub(super) fn uses(&self, record: &ManagedKey) -> bool {
+        let Ok(examined) = &self.examined else {
+            return true;
+        };
+        if record.repository.is_some() {
+            return true;
+        }
+        let used = examined.ours.records.usable(&record.account, None);
+        used.is_none_or(|used| used.fingerprint == record.fingerprint)
+    }
+
+    /// Whether an account's identity of another file goes before this file.
+    pub(super) fn stands_behind(&self, file: &std::path::Path) -> bool {
+        let Ok(examined) = &self.examined else {
+            return false;
+        };
+        let mut candidates = examined.ours.plan.candidates.iter();
+        let first = candidates.find_map(|candidate| match &candidate.offer {
+            Offer::Identities(identities) => Some((&candidate.account, identities.first()?)),
+            Offer::NewKey => None,
+        });
+        first.is_some_and(|(account, first)| {
+            let this = matches!(&first.holder, Holder::File(held) if held == file);
+            account.is_some() && !this
+        })
+    }
+
+    /// The account that goes first; else the only one that is known. `None`: nobody, or several.
+    pub(super) fn account(&self) -> Option<String> {
+        let examined = self.examined.as_ref().ok()?;
+        let planned = examined.ours.plan.candidates.iter();
+        let mut planned = planned.filter_map(|candidate| candidate.account.as_ref());
+        if let Some(first) = planned.next() {
+            return Some(first.name.clone());
+        }
+        let site = self.site();
+        let recorded = examined.ours.records.accounts().iter();
+        let recorded: Vec<_> = recorded
+            .filter(|account| account.account.site == site.url)
+            .collect();
+        match recorded.as_slice() {
+            [only] => Some(only.account.name.clone()),
+            _ => None,
+        }
+    }
+
+    /// The line that makes a further key; where nobody is known, the one that logs in.
+    pub(super) fn key_new(&self) -> String {
+        match self.account() {
+            Some(account) => format!("git bitbucket key new --account {}", word(&account)),
+            None => "git bitbucket login".to_owned(),
+        }
+    }
+
+    /// The remote or URL that was named.
+    pub(super) fn target(&self) -> Option<&str> {
+        self.target.as_deref()
+    }
+
+    /// The line by which an identity is used: a fetch of what is selection, else a login that shows
+    /// the site's greeting.
+    pub(super) fn fetch(&self) -> String {
+        let git_config = self.git_config.as_ref();
+        let inside = git_config.is_ok_and(|git_config| git_config.git_directory().is_some());
+        let host = self.site().ssh_hosts.into_iter().next();
+        match (&self.target, inside, host) {
+            (Some(target), _, _) if target.contains(':') => {
+                format!("git ls-remote {}", word(target))
+            }
+            (Some(remote), _, _) => format!("git fetch {}", word(remote)),
+            (None, true, _) => "git fetch".to_owned(),
+            (None, false, Some(host)) if host.port != 22 => {
+                format!(
+                    "bitbucket-ssh -p {} {}",
+                    host.port,
+                    word(&format!("git@{}", host.host))
+                )
+            }
+            (None, false, Some(host)) => {
+                format!("bitbucket-ssh {}", word(&format!("git@{}", host.host)))
+            }
+            (None, false, None) => self.again(""),
+        }
+    }
+
+    /// `git bitbucket doctor` as it was called, with these options.
+    pub(super) fn again(&self, options: &str) -> String {
+        let target = self.target.as_deref().map(word);
+        let words = [
+            Some("git bitbucket doctor"),
+            target.as_deref(),
+            Some(options),
+        ];
+        let words = words.into_iter().flatten().filter(|word| !word.is_empty());
+        words.collect::<Vec<_>>().join(" ")
+    }
+
+    /// The line that edits a file by a script of sed(1). GNU's and BSD's take it, and the old file
+    /// stays as `FILE.bak`; a link is left one.
+    pub(super) fn edited(&self, file: &std::path::Path, script: &str) -> String {
+        let real = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+        let file = if file.is_symlink() { &real } else { file };
+        format!("sed -i.bak {} {}", word(script), word(&self.shown(file)))
+    }
+
+    /// The line that opens a file in the person's editor.
+    pub(super) fn opened(&self, file: &std::path::Path) -> String {
+        format!("${{EDITOR:-vi}} {}", word(&self.shown(file)))
+    }
+
+    /// A text with the home as `~`.
+    pub(super) fn without_home(&self, text: &str) -> String {
+        match self.context.home().and_then(std::path::Path::to_str) {
+            Some(home) if home.len() > 1 => text.replace(&format!("{home}/"), "~/"),
+            _ => text.to_owned(),
+        }
+    }
+
+    /// A path for people.
+    pub(super) fn shown(&self, path: &std::path::Path) -> String {
+        crate::commands::context::shown(self.context, path)
+    }
+}

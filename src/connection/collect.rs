@@ -1,0 +1,231 @@
+//! Gathers what the plan is made from: key files, the agent, records, what was learned.
+//!
+//! Reads; asks nobody and writes nothing. `git bitbucket status` uses it as the corridor does, so
+//! that both speak of the same plan.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::bitbucket::credential;
+use crate::context::Context;
+use crate::identity::history::History;
+use crate::identity::key_file::KeyFileError;
+use crate::identity::plan_inputs::{NamedFile, PlanInputs};
+use crate::identity::{Holder, Identity, ManagedKey, Rank, agent, key_file};
+use crate::provision::record::Records;
+use crate::repository::{Repository, Service, Site};
+use crate::settings::{Settings, Sourced, SshConfig};
+
+/// The key files that ssh(1) offers unasked (ssh_config(5), IdentityFile), without `sk` ones,
+/// which are the agent's matter.
+const DEFAULT_FILES: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
+
+/// Whom a connection is for, before anything of this machine's keys is known.
+#[derive(Clone, Copy)]
+pub struct ConnectionTarget<'a> {
+    /// The site that is connected to.
+    pub site: &'a Site,
+    /// `None`: no repository is meant.
+    pub repository: Option<&'a Repository>,
+    /// What is asked.
+    pub service: Service,
+    /// The user to log in as.
+    pub user: &'a str,
+    /// `--account`, else `BITBUCKET_ACCOUNT`.
+    pub account: Option<&'a Sourced<String>>,
+    /// git config's wishes.
+    pub settings: &'a Settings,
+    /// ssh_config's and the command line's wishes.
+    pub config: &'a SshConfig,
+}
+
+/// Everything on this machine that speaks about who may go.
+pub fn collect<'a>(
+    context: &Context,
+    target: ConnectionTarget<'a>,
+    records: &'a Records,
+    learned: &History,
+) -> PlanInputs<'a> {
+    let config = target.config;
+    let direction = target.service.direction();
+    let (managed, lost) = managed_of(target.site, records);
+    let mut files = Files::new(context, config, &managed);
+    let command_line_files = (!config.command_line_identity_files.is_empty())
+        .then(|| files.existing(&config.command_line_identity_files, Rank::CommandLine));
+    let statements = [
+        &target.settings.repository,
+        &target.settings.by_url,
+        &target.settings.plain,
+    ];
+    let named_files = statements
+        .iter()
+        .flat_map(|statement| &statement.identity_files)
+        .map(|file| (file.value.clone(), files.named(&file.value)))
+        .collect::<BTreeMap<_, _>>();
+    let ssh_config_files = files.existing(&config.identity_files, Rank::SshConfigOnly);
+    let default_files = files.default_files();
+    let agent = std::mem::take(&mut files.agent);
+    let unusable = files.unusable.take();
+    PlanInputs {
+        site: target.site,
+        repository: target.repository,
+        direction,
+        user: target.user,
+        command_line_files,
+        command_line_account: target.account.cloned(),
+        settings: target.settings,
+        named_files,
+        ssh_config_files,
+        identities_only: config.identities_only == Some(true),
+        alias: config.is_alias,
+        served_repository: target
+            .repository
+            .and_then(|repository| learned.repository(repository, direction)),
+        served_workspace: target
+            .repository
+            .and_then(|repository| learned.workspace(repository, direction)),
+        environment_account: credential::environment(context)
+            .filter(|(site, _)| *site == target.site.url)
+            .map(|(_, token)| token.account),
+        accounts: records.accounts(),
+        managed,
+        lost,
+        unusable,
+        agent,
+        default_files,
+    }
+}
+
+/// ManagedKey identities of the site, newest first; those whose file is here, and the others.
+fn managed_of(site: &Site, records: &Records) -> (Vec<Identity>, Vec<ManagedKey>) {
+    let mut here = Vec::new();
+    let mut lost = Vec::new();
+    let recorded = records.identities().iter().rev();
+    for record in recorded.filter(|record| record.account.site == site.url) {
+        if record.file.exists() {
+            here.push(identity_of(record));
+        } else {
+            lost.push(record.clone());
+        }
+    }
+    (here, lost)
+}
+
+/// A managed identity as it is offered: its public half stands in the record.
+pub(super) fn identity_of(record: &ManagedKey) -> Identity {
+    Identity {
+        holder: Holder::File(record.file.clone()),
+        public_key: ssh_key::PublicKey::from_openssh(&record.public_key).ok(),
+        certificates: Vec::new(),
+        file: Some(record.file.clone()),
+        managed: Some(record.clone()),
+    }
+}
+
+fn agent_keys(config: &SshConfig, context: &Context) -> Vec<Identity> {
+    let Some(socket) = agent::socket(config, context) else {
+        return Vec::new();
+    };
+    match agent::identities(&socket) {
+        Ok(keys) => {
+            tracing::debug!("agent at {} holds {} keys", socket.display(), keys.len());
+            keys
+        }
+        Err(error) => {
+            tracing::info!("agent at {}: {error}", socket.display());
+            Vec::new()
+        }
+    }
+}
+
+/// Key files, as far as they can be offered with what the agent and the records hold.
+pub(super) struct Files<'a> {
+    context: &'a Context,
+    managed: &'a [Identity],
+    pub(super) agent: Vec<Identity>,
+    unusable: RefCell<Vec<(Rank, KeyFileError)>>,
+}
+
+impl<'a> Files<'a> {
+    /// Asks the agent for its keys.
+    pub(super) fn new(context: &'a Context, config: &SshConfig, managed: &'a [Identity]) -> Self {
+        Self {
+            context,
+            managed,
+            agent: agent_keys(config, context),
+            unusable: RefCell::default(),
+        }
+    }
+
+    /// `~/.ssh/id_*`, those that exist.
+    pub(super) fn default_files(&self) -> Vec<Identity> {
+        let Some(directory) = self.context.ssh_directory() else {
+            return Vec::new();
+        };
+        let paths = DEFAULT_FILES.map(|name| directory.join(name));
+        self.existing(&paths, Rank::Fallback)
+    }
+
+    /// Those that can be offered. The others are kept with the rank that names them; those of the
+    /// command line are told as ssh(1) tells them.
+    pub(super) fn existing(&self, paths: &[PathBuf], of: Rank) -> Vec<Identity> {
+        let warn = of == Rank::CommandLine;
+        let mut found: Vec<Identity> = Vec::new();
+        for path in paths {
+            match self.named(path) {
+                NamedFile::Usable(identity) => found.push(*identity),
+                NamedFile::Missing if warn => tracing::warn!(
+                    "Warning: Identity file {} not accessible: No such file or directory.",
+                    path.display()
+                ),
+                NamedFile::Missing => {}
+                NamedFile::Unusable(error) => {
+                    if warn {
+                        for line in error.complaint().lines() {
+                            tracing::warn!("{line}");
+                        }
+                    } else {
+                        tracing::debug!("{}: {error}", path.display());
+                    }
+                    self.unusable.borrow_mut().push((of, error));
+                }
+            }
+        }
+        found
+    }
+
+    /// One file that somebody named: a managed identity's, a private key, or the public half of
+    /// a key that the agent holds.
+    fn named(&self, path: &Path) -> NamedFile {
+        let path = &self.context.directory.join(path);
+        let of_record = |identity: &&Identity| identity.file.as_deref() == Some(path);
+        if let Some(identity) = self.managed.iter().find(of_record) {
+            return NamedFile::Usable(Box::new(identity.clone()));
+        }
+        match key_file::identity(path) {
+            Ok(identity) => self.with_holder(path, identity),
+            Err(KeyFileError::Missing { .. }) => NamedFile::Missing,
+            Err(error) => NamedFile::Unusable(error),
+        }
+    }
+
+    /// A `.pub` file names a key that the agent must hold.
+    fn with_holder(&self, path: &Path, identity: Identity) -> NamedFile {
+        if matches!(identity.holder, Holder::File(_)) {
+            return NamedFile::Usable(Box::new(identity));
+        }
+        let fingerprint = identity.fingerprint();
+        if self
+            .agent
+            .iter()
+            .any(|key| key.fingerprint() == fingerprint)
+        {
+            NamedFile::Usable(Box::new(identity))
+        } else {
+            NamedFile::Unusable(KeyFileError::PublicOnly {
+                path: path.to_owned(),
+            })
+        }
+    }
+}

@@ -1,0 +1,411 @@
+//! What was learned: who last served a repository or workspace, and which endpoint worked.
+//!
+//! A small file in `$XDG_STATE_HOME/bitbucket-ssh/` that may be lost: a broken one is begun anew,
+//! a write that fails is told at `-vv`, and a wrong memory costs one retry. Settings always win
+//! over it. Written only when something changed, and never where HOME is somebody else's.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::context::Context;
+use crate::identity::key_file::{new_draft, sweep_drafts};
+use crate::identity::owner::is_ours;
+use crate::identity::plan_inputs::LastServed;
+use crate::repository::{Direction, Repository, SshHost};
+use crate::settings::private_directory;
+
+/// The file's name.
+const FILE: &str = "learned.json";
+
+/// How many repositories and workspaces are remembered; the oldest go first.
+const MOST: usize = 500;
+
+/// How long an endpoint is remembered (interface section 3).
+const ENDPOINT_DAY: SignedDuration = SignedDuration::from_hours(24);
+
+/// How old an endpoint's entry must be before it is written again.
+const ENDPOINT_FRESH: SignedDuration = SignedDuration::from_hours(1);
+
+/// Something to remember.
+#[derive(Debug, Clone)]
+pub enum HistoryEvent {
+    /// An identity served a repository.
+    Served {
+        /// Which.
+        repository: Repository,
+        /// In which direction.
+        direction: Direction,
+        /// Its account, where that is known; it is remembered before the key.
+        account: Option<String>,
+        /// `SHA256:…`.
+        fingerprint: Option<String>,
+    },
+    /// An endpoint worked.
+    Endpoint {
+        /// The site's URL.
+        site: String,
+        /// Where it answered.
+        address: SshHost,
+    },
+}
+
+/// What is remembered.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct History {
+    #[serde(default)]
+    served: Vec<Entry>,
+    #[serde(default)]
+    endpoints: Vec<Endpoint>,
+}
+
+/// Who served one place, the newest last.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Entry {
+    /// Web URL of a repository or a workspace, in lower case.
+    place: String,
+    direction: Direction,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Endpoint {
+    site: String,
+    host: String,
+    port: u16,
+    seen: Timestamp,
+}
+
+impl History {
+    /// Reads what is remembered; nothing where there is no file or a broken one.
+    pub fn open(context: &Context) -> Self {
+        path(context).map_or_else(Self::default, |path| read(&path))
+    }
+
+    /// Who last served the repository.
+    pub fn repository(&self, repository: &Repository, direction: Direction) -> Option<LastServed> {
+        self.at(&of_repository(repository), direction)
+    }
+
+    /// Who last served a repository of its workspace.
+    pub fn workspace(&self, repository: &Repository, direction: Direction) -> Option<LastServed> {
+        self.at(&of_workspace(repository), direction)
+    }
+
+    /// The site's endpoint that worked within the last day.
+    pub fn endpoint(&self, site: &str, now: Timestamp) -> Option<SshHost> {
+        let endpoint = self
+            .endpoints
+            .iter()
+            .find(|endpoint| endpoint.site == site)?;
+        let age = now.duration_since(endpoint.seen);
+        (!age.is_negative() && age < ENDPOINT_DAY).then(|| SshHost {
+            host: endpoint.host.clone(),
+            port: endpoint.port,
+        })
+    }
+
+    fn at(&self, place: &str, direction: Direction) -> Option<LastServed> {
+        let entry = self
+            .served
+            .iter()
+            .find(|entry| entry.place == place && entry.direction == direction)?;
+        match (&entry.account, &entry.key) {
+            (Some(account), _) => Some(LastServed::Account(account.clone())),
+            (None, Some(key)) => Some(LastServed::Key(key.clone())),
+            (None, None) => None,
+        }
+    }
+
+    fn learn(&mut self, lesson: &HistoryEvent, now: Timestamp) {
+        match lesson {
+            HistoryEvent::Served {
+                repository,
+                direction,
+                account,
+                fingerprint,
+            } => {
+                for place in [of_repository(repository), of_workspace(repository)] {
+                    let entry = Entry {
+                        place,
+                        direction: *direction,
+                        account: account.clone(),
+                        key: match account {
+                            Some(_) => None,
+                            None => fingerprint.clone(),
+                        },
+                    };
+                    if self.served.contains(&entry) {
+                        continue;
+                    }
+                    self.served.retain(|known| {
+                        known.place != entry.place || known.direction != entry.direction
+                    });
+                    self.served.push(entry);
+                }
+                let surplus = self.served.len().saturating_sub(MOST);
+                self.served.drain(..surplus);
+            }
+            HistoryEvent::Endpoint { site, address } => {
+                let fresh = self.endpoint(site, now).as_ref() == Some(address)
+                    && self.endpoints.iter().any(|known| {
+                        known.site == *site && now.duration_since(known.seen) < ENDPOINT_FRESH
+                    });
+                if !fresh {
+                    self.endpoints.retain(|known| known.site != *site);
+                    self.endpoints.push(Endpoint {
+                        site: site.clone(),
+                        host: address.host.clone(),
+                        port: address.port,
+                        seen: now,
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// Remembers; never fails, and writes nothing where nothing changed.
+pub fn remember(context: &Context, lessons: &[HistoryEvent]) {
+    change(context, |learned| {
+        for lesson in lessons {
+            learned.learn(lesson, context.clock.now());
+        }
+    });
+}
+
+/// Forgets what an account of a site has served.
+pub fn forget(context: &Context, site: &str, account: &str) {
+    let place = format!("{}/", site.to_lowercase());
+    change(context, |learned| {
+        learned.served.retain(|entry| {
+            let same = entry
+                .account
+                .as_deref()
+                .is_some_and(|name| name.eq_ignore_ascii_case(account));
+            !(same && entry.place.starts_with(&place))
+        });
+    });
+}
+
+fn change(context: &Context, apply: impl FnOnce(&mut History)) {
+    let Some(path) = path(context) else { return };
+    if context
+        .home()
+        .is_some_and(|home| matches!(is_ours(home), Ok(false)))
+    {
+        return;
+    }
+    let before = read(&path);
+    let mut after = before.clone();
+    apply(&mut after);
+    if after == before {
+        return;
+    }
+    if let Err(error) = write(&path, &before, &after) {
+        tracing::debug!("{}: {error}", path.display());
+    }
+}
+
+/// Under a lock, so that two processes do not write at once; the loser's lesson is learned next
+/// time.
+fn write(path: &Path, before: &History, after: &History) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    private_directory(folder)?;
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let lock = options.open(folder.join("learned.lock"))?;
+    if lock.try_lock().is_err() || read(path) != *before {
+        return Ok(());
+    }
+    let text = serde_json::to_vec(after)?;
+    sweep_drafts(folder);
+    let mut draft = new_draft(folder)?;
+    draft.write_all(&text)?;
+    draft.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+fn read(path: &Path) -> History {
+    let Ok(text) = fs::read(path) else {
+        return History::default();
+    };
+    serde_json::from_slice(&text).unwrap_or_else(|error| {
+        tracing::debug!("{}: {error}; beginning anew", path.display());
+        History::default()
+    })
+}
+
+fn path(context: &Context) -> Option<PathBuf> {
+    Some(context.state_directory()?.join(FILE))
+}
+
+fn of_repository(repository: &Repository) -> String {
+    repository.web_url().to_lowercase()
+}
+
+fn of_workspace(repository: &Repository) -> String {
+    format!("{}/{}", repository.site, repository.workspace).to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use jiff::{Timestamp, ToSpan as _};
+
+    use super::{History, HistoryEvent, MOST, forget, path, remember};
+    use crate::clock::SystemClock;
+    use crate::context::{Context, Environment};
+    use crate::identity::plan_inputs::LastServed;
+    use crate::repository::{Direction, Repository, SshHost};
+
+    const SITE: &str = "https://bitbucket.org";
+
+    fn context(home: &std::path::Path) -> Context {
+        Context {
+            environment: Environment::new([("HOME".into(), home.as_os_str().to_owned())]),
+            directory: home.to_owned(),
+            program: home.to_owned(),
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    fn repository(slug: &str) -> Repository {
+        Repository {
+            site: SITE.to_owned(),
+            workspace: "Acme".to_owned(),
+            slug: slug.to_owned(),
+        }
+    }
+
+    fn served(slug: &str, account: Option<&str>) -> HistoryEvent {
+        HistoryEvent::Served {
+            repository: repository(slug),
+            direction: Direction::Fetch,
+            account: account.map(str::to_owned),
+            fingerprint: Some("SHA256:k".to_owned()),
+        }
+    }
+
+    #[test]
+    fn who_served_is_remembered_for_repository_and_workspace() {
+        let home = tempfile::tempdir().expect("a home");
+        let context = context(home.path());
+        remember(
+            &context,
+            &[served("Site", Some("a@x")), served("other", None)],
+        );
+        let learned = History::open(&context);
+        let account = Some(LastServed::Account("a@x".to_owned()));
+        assert_eq!(
+            learned.repository(&repository("site"), Direction::Fetch),
+            account
+        );
+        assert_eq!(
+            learned.repository(&repository("site"), Direction::Push),
+            None
+        );
+        let key = Some(LastServed::Key("SHA256:k".to_owned()));
+        assert_eq!(
+            learned.workspace(&repository("new"), Direction::Fetch),
+            key,
+            "the newest"
+        );
+
+        forget(&context, SITE, "A@X");
+        let learned = History::open(&context);
+        assert_eq!(
+            learned.repository(&repository("site"), Direction::Fetch),
+            None
+        );
+    }
+
+    #[test]
+    fn nothing_new_is_not_written_and_broken_files_heal() {
+        let home = tempfile::tempdir().expect("a home");
+        let context = context(home.path());
+        remember(&context, &[served("site", None)]);
+        let file = path(&context).expect("a home");
+        let written = || {
+            std::fs::metadata(&file)
+                .and_then(|m| m.modified())
+                .expect("a file")
+        };
+        let before = written();
+        remember(&context, &[served("site", None)]);
+        assert_eq!(written(), before, "nothing changed");
+        std::fs::write(&file, "{broken").expect("broken");
+        remember(&context, &[served("site", None)]);
+        assert!(
+            History::open(&context)
+                .repository(&repository("site"), Direction::Fetch)
+                .is_some()
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nothing_is_written_into_somebody_else_s_home() {
+        let home = tempfile::tempdir().expect("a home");
+        let state = tempfile::tempdir().expect("a folder of ours");
+        let is_root = rustix::process::geteuid().is_root();
+        if is_root {
+            std::os::unix::fs::chown(home.path(), Some(1), None).expect("root may");
+        }
+        // Root's, for everybody else.
+        let foreign = if is_root { home.path() } else { "/".as_ref() };
+        let mut context = context(foreign);
+        let state_home = state.path().as_os_str().to_owned();
+        context.environment = Environment::new([
+            ("HOME".into(), foreign.as_os_str().to_owned()),
+            ("XDG_STATE_HOME".into(), state_home),
+        ]);
+        remember(&context, &[served("site", None)]);
+        assert!(!path(&context).expect("a state folder").exists());
+    }
+
+    #[test]
+    fn the_file_is_bounded() {
+        let mut learned = History::default();
+        for number in 0..MOST * 2 {
+            learned.learn(&served(&number.to_string(), None), Timestamp::UNIX_EPOCH);
+        }
+        assert_eq!(learned.served.len(), MOST);
+        let last = repository(&(MOST * 2 - 1).to_string());
+        assert!(
+            learned.repository(&last, Direction::Fetch).is_some(),
+            "the newest stay"
+        );
+    }
+
+    #[test]
+    fn an_endpoint_is_remembered_for_a_day() {
+        let mut learned = History::default();
+        let start = Timestamp::UNIX_EPOCH;
+        let address = SshHost {
+            host: "altssh.bitbucket.org".to_owned(),
+            port: 443,
+        };
+        let lesson = HistoryEvent::Endpoint {
+            site: SITE.to_owned(),
+            address: address.clone(),
+        };
+        learned.learn(&lesson, start);
+        for (later, expected, why) in [
+            (23.hours(), Some(address), "the same day"),
+            (25.hours(), None, "the next"),
+            (-(1.hours()), None, "a clock that jumped back"),
+        ] {
+            assert_eq!(learned.endpoint(SITE, start + later), expected, "{why}");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Key files: what stands in them, opening them, placing new ones.
+//!
+//! Reads and writes files, asks nobody. Of the formats, OpenSSH's own is read here; PEM and PKCS#8
+//! go through [`signer`](crate::identity::signer), which may import russh. Knows the ground floor.
+
+mod open;
+mod place;
+mod public_half;
+
+use std::path::{Path, PathBuf};
+
+pub use open::{comment, open};
+pub use place::{DRAFT, Lock, new_draft, place, place_public, sweep_drafts};
+pub use public_half::{certificate, certificate_beside, identity, public_beside};
+
+/// Why a key file cannot be used or placed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyFileError {
+    /// There is no such file.
+    #[error("no such identity: {}: No such file or directory", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It is there and cannot be read.
+    #[error("cannot read {}: {why}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        why: String,
+    },
+    /// Others may read it; ssh(1) does not use such a key either (authfile.c, `sshkey_perm_ok`).
+    #[error("WARNING: UNPROTECTED PRIVATE KEY FILE! Permissions 0{mode:03o} for '{}' are too open.", path.display())]
+    Unprotected {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// PuTTY's format.
+    #[error("{} is a PuTTY key; convert it with: puttygen '{}' -O private-openssh -o NEW_FILE", path.display(), path.display())]
+    Putty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A public key stands where a private one is wanted: it names a key of the agent.
+    #[error("{} holds a public key only", path.display())]
+    PublicOnly {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Encrypted, and no passphrase was given.
+    #[error("{} is protected by a passphrase", path.display())]
+    Encrypted {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The passphrase does not open it.
+    #[error("incorrect passphrase supplied to decrypt private key {}", path.display())]
+    WrongPassphrase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// No key, or a broken one.
+    #[error("Load key \"{}\": invalid format ({why})", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// A key this program cannot sign with.
+    #[error("Load key \"{}\": {why}", path.display())]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// What it is, and what can be done.
+        why: String,
+    },
+    /// A file of that name is already there; nothing was written.
+    #[error("{} already exists", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It could not be written; no file was left behind.
+    #[error("cannot write {}: {why}", path.display())]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        why: String,
+    },
+}
+
+impl KeyFileError {
+    /// The file it is about.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Missing { path }
+            | Self::Unreadable { path, .. }
+            | Self::Unprotected { path, .. }
+            | Self::Putty { path }
+            | Self::PublicOnly { path }
+            | Self::Encrypted { path }
+            | Self::WrongPassphrase { path }
+            | Self::Malformed { path, .. }
+            | Self::Unsupported { path, .. }
+            | Self::Exists { path }
+            | Self::Unwritable { path, .. } => path,
+        }
+    }
+
+    /// What is wrong, as one clause behind the file's name.
+    pub fn clause(&self) -> String {
+        match self {
+            Self::Unprotected { mode, .. } => {
+                format!("may be read by others (its permissions are 0{mode:03o})")
+            }
+            Self::Missing { .. } => "does not exist".to_owned(),
+            Self::Unreadable { why, .. } => format!("cannot be read: {why}"),
+            Self::Putty { .. } => "is a PuTTY key".to_owned(),
+            Self::PublicOnly { .. } => "names a key that the agent does not hold".to_owned(),
+            Self::Encrypted { .. } => "is protected by a passphrase".to_owned(),
+            Self::WrongPassphrase { .. } => "is not opened by the passphrase".to_owned(),
+            Self::Malformed { why, .. } => format!("is no key file: {why}"),
+            Self::Unsupported { why, .. } => why.clone(),
+            Self::Exists { .. } => "already exists".to_owned(),
+            Self::Unwritable { why, .. } => format!("cannot be written: {why}"),
+        }
+    }
+
+    /// The line that puts it right, to be pasted into a shell. `None`: there is none.
+    pub fn remedy(&self) -> Option<String> {
+        // The agent takes the private half.
+        let path = match self {
+            Self::PublicOnly { path } => path.with_extension("").display().to_string(),
+            _ => self.path().display().to_string(),
+        };
+        let plain = |c: char| c.is_ascii_alphanumeric() || "@.+-_/=,:".contains(c);
+        let word = if path.chars().all(plain) {
+            path
+        } else {
+            format!("'{}'", path.replace('\'', "'\\''"))
+        };
+        match self {
+            Self::Unprotected { .. } => Some(format!("chmod 600 {word}")),
+            Self::Putty { .. } => Some(format!(
+                "puttygen {word} -O private-openssh -o {word}.openssh"
+            )),
+            Self::PublicOnly { .. } => Some(format!("ssh-add {word}")),
+            _ => None,
+        }
+    }
+
+    /// What ssh(1) writes about a key file that it was told to use and cannot load (authfile.c,
+    /// sshconnect2.c), in several lines where it does.
+    pub fn complaint(&self) -> String {
+        let (path, why) = match self {
+            Self::Unprotected { path, mode } => {
+                let file = path.display();
+                return format!(
+                    "@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@\n\
+                     @         WARNING: UNPROTECTED PRIVATE KEY FILE!          @\n\
+                     @@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@\n\
+                     Permissions 0{mode:03o} for '{file}' are too open.\n\
+                     It is required that your private key files are NOT accessible by others.\n\
+                     This private key will be ignored.\n\
+                     Load key \"{file}\": bad permissions"
+                );
+            }
+            Self::Unreadable { path, why } => (path, crate::text::sanitise(why)),
+            Self::Malformed { path, why } if why == "not a regular file" => {
+                (path, "Is a directory".to_owned())
+            }
+            // What OpenSSL says of a text that is no key in its eyes.
+            Self::Malformed { path, why } if why.starts_with("not a") => {
+                (path, "error in libcrypto".to_owned())
+            }
+            Self::Malformed { path, .. } => (path, "invalid format".to_owned()),
+            Self::Unsupported { .. } => return self.to_string(),
+            Self::Missing { path }
+            | Self::Putty { path }
+            | Self::PublicOnly { path }
+            | Self::Encrypted { path }
+            | Self::WrongPassphrase { path }
+            | Self::Exists { path }
+            | Self::Unwritable { path, .. } => (path, self.to_string()),
+        };
+        format!("Load key \"{}\": {why}", path.display())
+    }
+}

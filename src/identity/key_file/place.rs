@@ -1,0 +1,474 @@
+//! Placing a new key pair: whole, durable, and never over an existing file.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use ssh_key::{Cipher, Kdf, LineEnding, PrivateKey, PublicKey};
+
+use crate::identity::key_file::{KeyFileError, public_half};
+use crate::secret::Secret;
+
+/// How a private key file is locked.
+#[derive(Debug, Clone, Copy)]
+pub struct Lock<'a> {
+    /// What opens it.
+    pub passphrase: &'a Secret,
+    /// bcrypt's rounds: what each guess costs.
+    pub rounds: u32,
+}
+
+impl<'a> Lock<'a> {
+    /// For a random passphrase of 128 bits or more: nobody guesses it, so opening may be cheap.
+    pub fn random(passphrase: &'a Secret) -> Self {
+        Self {
+            passphrase,
+            rounds: 1,
+        }
+    }
+
+    /// For a passphrase a person chose: ssh-keygen's default.
+    pub fn chosen(passphrase: &'a Secret) -> Self {
+        Self {
+            passphrase,
+            rounds: 16,
+        }
+    }
+}
+
+/// Writes `FILE` (0600, OpenSSH's format) and `FILE.pub` (0644), each as a new file that is
+/// complete and on disk before it has its name. An existing `FILE` is never replaced
+/// ([`KeyFileError::Exists`]); an existing `FILE.pub` of the same key stays as it is.
+pub fn place(
+    path: &Path,
+    key: &PrivateKey,
+    lock: Option<Lock<'_>>,
+    comment: &str,
+) -> Result<(), KeyFileError> {
+    let mut key = key.clone();
+    key.set_comment(comment);
+    let unwritable = |why: String| KeyFileError::Unwritable {
+        path: path.to_owned(),
+        why,
+    };
+    let locked = match lock {
+        Some(lock) => encrypted(&key, lock).map_err(&unwritable)?,
+        None => key.clone(),
+    };
+    let text = locked
+        .to_openssh(LineEnding::LF)
+        .map_err(|error| unwritable(error.to_string()))?;
+    if foreign_public(path, key.public_key()) {
+        return Err(KeyFileError::Exists {
+            path: public_half::beside(path, ".pub"),
+        });
+    }
+    put(path, text.as_bytes(), 0o600)?;
+    place_public(path, key.public_key(), comment)
+}
+
+/// Writes `FILE.pub` (0644) beside a private key file. One that already holds this key stays; any
+/// other is [`KeyFileError::Exists`].
+pub fn place_public(path: &Path, key: &PublicKey, comment: &str) -> Result<(), KeyFileError> {
+    let public = public_half::beside(path, ".pub");
+    if foreign_public(path, key) {
+        return Err(KeyFileError::Exists { path: public });
+    }
+    if public.exists() {
+        return Ok(());
+    }
+    let mut key = key.clone();
+    key.set_comment(comment);
+    let mut line = key.to_openssh().map_err(|error| KeyFileError::Unwritable {
+        path: public.clone(),
+        why: error.to_string(),
+    })?;
+    line.push('\n');
+    put(&public, line.as_bytes(), 0o644)
+}
+
+/// Whether a `FILE.pub` is there that does not hold this key.
+fn foreign_public(path: &Path, key: &PublicKey) -> bool {
+    public_half::beside(path, ".pub").exists()
+        && public_half::public_beside(path).is_none_or(|found| found.key_data() != key.key_data())
+}
+
+fn encrypted(key: &PrivateKey, lock: Lock<'_>) -> Result<PrivateKey, String> {
+    let mut salt = vec![0; 16];
+    getrandom::fill(&mut salt).map_err(|error| error.to_string())?;
+    let checkint = getrandom::u32().map_err(|error| error.to_string())?;
+    key.encrypt_with(
+        Cipher::Aes256Ctr,
+        Kdf::Bcrypt {
+            salt,
+            rounds: lock.rounds,
+        },
+        checkint,
+        lock.passphrase.reveal(),
+    )
+    .map_err(|error| error.to_string())
+}
+
+/// A new file in one step: written under another name in the same folder, on disk, then given its
+/// name without replacing (renameat2 or link).
+fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KeyFileError> {
+    let unwritable = |error: std::io::Error| KeyFileError::Unwritable {
+        path: path.to_owned(),
+        why: error.to_string(),
+    };
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let mut draft = new_draft(folder).map_err(unwritable)?;
+    draft.write_all(bytes).map_err(unwritable)?;
+    set_mode(draft.as_file(), mode).map_err(unwritable)?;
+    draft.as_file().sync_all().map_err(unwritable)?;
+    draft
+        .persist_noclobber(path)
+        .map_err(|error| match error.error.kind() {
+            std::io::ErrorKind::AlreadyExists => KeyFileError::Exists {
+                path: path.to_owned(),
+            },
+            _ => unwritable(error.error),
+        })?;
+    sync_folder(folder).map_err(unwritable)
+}
+
+/// What the name of an unfinished file begins with.
+pub const DRAFT: &str = ".bitbucket-ssh-";
+
+/// A new file (0600) without its final name. It is locked, so that [`sweep_drafts`] of another
+/// process tells it from one that a killed process has left. One that was swept between its making
+/// and its lock is made again.
+pub fn new_draft(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    loop {
+        let draft = tempfile::Builder::new().prefix(DRAFT).tempfile_in(folder)?;
+        draft.as_file().lock()?;
+        if has_name(draft.as_file())? {
+            return Ok(draft);
+        }
+    }
+}
+
+/// Removes what killed processes left unfinished in a folder of ours. Never fails.
+pub fn sweep_drafts(folder: &Path) {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let is_draft = entry.file_name().to_string_lossy().starts_with(DRAFT)
+            && entry.file_type().is_ok_and(|kind| kind.is_file());
+        if is_draft
+            && let Ok(file) = std::fs::File::open(entry.path())
+            && file.try_lock().is_ok()
+        {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Whether an open file still stands in its folder.
+#[cfg(unix)]
+fn has_name(file: &std::fs::File) -> std::io::Result<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+    Ok(file.metadata()?.nlink() > 0)
+}
+
+/// A file that is open cannot be removed here.
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "fails on other systems")]
+fn has_name(_file: &std::fs::File) -> std::io::Result<bool> {
+    Ok(true)
+}
+
+#[cfg(unix)]
+fn set_mode(file: &std::fs::File, mode: u32) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    file.set_permissions(std::fs::Permissions::from_mode(mode))
+}
+
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    std::fs::File::open(folder)?.sync_all()
+}
+
+/// Access lists are inherited from the folder.
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "fails on other systems")]
+fn set_mode(_file: &std::fs::File, _mode: u32) -> std::io::Result<()> {
+    Ok(())
+}
+
+/// A folder cannot be flushed here; NTFS journals its names.
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "fails on other systems")]
+fn sync_folder(_folder: &Path) -> std::io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "compares with ssh-keygen, started in a cleared environment"
+)]
+mod tests {
+    use std::process::Command;
+
+    use ssh_key::{Algorithm, EcdsaCurve, HashAlg};
+
+    use super::*;
+    use crate::identity::Holder;
+    use crate::identity::key_file::{identity, open};
+
+    fn ssh_keygen(arguments: &[&str]) -> String {
+        let output = Command::new("ssh-keygen")
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "ssh-keygen {arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn random(algorithm: Algorithm) -> PrivateKey {
+        PrivateKey::random(&mut rand_core::UnwrapErr(getrandom::SysRng), algorithm).unwrap()
+    }
+
+    #[test]
+    fn what_is_placed_is_what_ssh_keygen_reads_and_nothing_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let passphrase = Secret::new("correct horse".to_owned());
+        for (name, algorithm, lock) in [
+            ("plain", Algorithm::Ed25519, None),
+            (
+                "random",
+                Algorithm::Ed25519,
+                Some(Lock::random(&passphrase)),
+            ),
+            (
+                "chosen",
+                Algorithm::Ecdsa {
+                    curve: EcdsaCurve::NistP256,
+                },
+                Some(Lock::chosen(&passphrase)),
+            ),
+        ] {
+            let path = folder.path().join(name);
+            let key = random(algorithm);
+            place(&path, &key, lock, "who@where").unwrap();
+
+            let text = path.to_str().unwrap();
+            let pass = if lock.is_some() {
+                passphrase.reveal()
+            } else {
+                ""
+            };
+            let line = ssh_keygen(&["-y", "-P", pass, "-f", text]);
+            assert_eq!(
+                line.split(' ').take(2).collect::<Vec<_>>(),
+                key.public_key()
+                    .to_openssh()
+                    .unwrap()
+                    .split(' ')
+                    .take(2)
+                    .collect::<Vec<_>>(),
+                "{name}: ssh-keygen opens it"
+            );
+            let written =
+                std::fs::read_to_string(folder.path().join(format!("{name}.pub"))).unwrap();
+            assert!(written.ends_with(" who@where\n"), "{name}: {written}");
+
+            let found = identity(&path).unwrap();
+            assert!(matches!(&found.holder, Holder::File(file) if *file == path));
+            assert_eq!(
+                found.fingerprint().unwrap(),
+                key.fingerprint(HashAlg::Sha256).to_string()
+            );
+            if lock.is_none() {
+                assert!(open(&path, None).is_ok());
+            } else {
+                assert!(matches!(
+                    open(&path, None),
+                    Err(KeyFileError::Encrypted { .. })
+                ));
+                assert!(matches!(
+                    open(&path, Some(&Secret::new("wrong".to_owned()))),
+                    Err(KeyFileError::WrongPassphrase { .. })
+                ));
+                assert!(open(&path, Some(&passphrase)).is_ok());
+            }
+
+            let before = std::fs::read(&path).unwrap();
+            assert_eq!(
+                place(&path, &random(Algorithm::Ed25519), None, ""),
+                Err(KeyFileError::Exists {
+                    path: folder.path().join(format!("{name}.pub"))
+                }),
+                "{name}"
+            );
+            std::fs::remove_file(folder.path().join(format!("{name}.pub"))).unwrap();
+            assert_eq!(
+                place(&path, &random(Algorithm::Ed25519), None, ""),
+                Err(KeyFileError::Exists { path: path.clone() }),
+                "{name}"
+            );
+            assert_eq!(std::fs::read(&path).unwrap(), before, "{name}: untouched");
+            place_public(&path, key.public_key(), "again").unwrap();
+        }
+        let left: Vec<_> = std::fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .filter(|name| name.to_string_lossy().starts_with('.'))
+            .collect();
+        assert!(left.is_empty(), "no draft stays behind: {left:?}");
+    }
+
+    #[test]
+    fn drafts_of_the_living_stay_and_those_of_the_dead_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let living = new_draft(folder.path()).unwrap();
+        let dead = folder.path().join(format!("{DRAFT}dead"));
+        std::fs::write(&dead, "half a ke").unwrap();
+        let other = folder.path().join("id_ed25519");
+        std::fs::write(&other, "a key").unwrap();
+        sweep_drafts(folder.path());
+        assert!(living.path().exists() && other.exists() && !dead.exists());
+        // Many makers beside many sweepers: nobody loses a draft under his hands.
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..200 {
+                        sweep_drafts(folder.path());
+                        let draft = new_draft(folder.path()).unwrap();
+                        assert!(draft.path().exists());
+                    }
+                });
+            }
+        });
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn every_format_ssh_keygen_writes_is_read() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        for (kind, bits) in [("ed25519", "256"), ("ecdsa", "384"), ("rsa", "2048")] {
+            for (format, why) in [
+                ("RFC4716", "OpenSSH's own"),
+                ("PKCS8", "PKCS#8"),
+                ("PEM", "PKCS#1 or SEC1"),
+            ] {
+                for passphrase in ["", "secret"] {
+                    if kind == "ed25519" && format != "RFC4716" {
+                        continue; // ssh-keygen writes no other format of it
+                    }
+                    if kind == "ecdsa" && format == "PEM" && !passphrase.is_empty() {
+                        continue; // named as unsupported, below
+                    }
+                    let name = format!("{kind}-{format}-{passphrase}");
+                    let path = folder.path().join(&name);
+                    let text = path.to_str().unwrap();
+                    ssh_keygen(&[
+                        "-q", "-t", kind, "-b", bits, "-m", format, "-N", passphrase, "-f", text,
+                    ]);
+                    let public = public_half::public_beside(&path).unwrap();
+                    std::fs::remove_file(folder.path().join(format!("{name}.pub"))).unwrap();
+
+                    let found = identity(&path).unwrap();
+                    if passphrase.is_empty() || format == "RFC4716" {
+                        let key = found.public_key.unwrap();
+                        assert_eq!(key.key_data(), public.key_data(), "{name} ({why})");
+                    } else {
+                        assert!(found.public_key.is_none(), "{name} ({why})");
+                        assert!(matches!(
+                            open(&path, None),
+                            Err(KeyFileError::Encrypted { .. })
+                        ));
+                        let wrong = Secret::new("wrong".to_owned());
+                        assert!(
+                            matches!(
+                                open(&path, Some(&wrong)),
+                                Err(KeyFileError::WrongPassphrase { .. })
+                            ),
+                            "{name}: {:?}",
+                            open(&path, Some(&wrong)).err()
+                        );
+                    }
+                    let secret = Secret::new(passphrase.to_owned());
+                    let opened =
+                        open(&path, Some(&secret)).unwrap_or_else(|e| panic!("{name}: {e}"));
+                    assert_eq!(opened.public_key().key_data(), public.key_data(), "{name}");
+
+                    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640))
+                        .unwrap();
+                    assert_eq!(
+                        open(&path, None).err(),
+                        Some(KeyFileError::Unprotected {
+                            path: path.clone(),
+                            mode: 0o640
+                        }),
+                        "{name}: others may read it"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_is_told_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        assert!(matches!(identity(&path), Err(KeyFileError::Missing { .. })));
+        for (text, expected, why) in [
+            (
+                "PuTTY-User-Key-File-3: ssh-ed25519\n",
+                "PuTTY",
+                "says how to convert",
+            ),
+            ("hello\n", "invalid format", "no key"),
+            ("", "invalid format", "empty"),
+            (
+                "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n",
+                "invalid format",
+                "cut",
+            ),
+            (
+                "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: DES-EDE3-CBC,00\n\nAAAA\n-----END EC PRIVATE KEY-----\n",
+                "ssh-keygen -p",
+                "old encryption: convert",
+            ),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            #[cfg(unix)]
+            {
+                use std::os::unix::fs::PermissionsExt as _;
+                std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+            }
+            let error = open(&path, Some(&Secret::new("x".to_owned()))).unwrap_err();
+            assert!(error.to_string().contains(expected), "{why}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_pub_of_an_agent_key_names_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("agent.pub");
+        let key = random(Algorithm::Ed25519);
+        std::fs::write(&path, key.public_key().to_openssh().unwrap()).unwrap();
+        let found = identity(&path).unwrap();
+        assert!(matches!(found.holder, Holder::Agent));
+        assert_eq!(
+            found.public_key.unwrap().key_data(),
+            key.public_key().key_data()
+        );
+        assert!(matches!(
+            open(&path, None),
+            Err(KeyFileError::Unprotected { .. } | KeyFileError::PublicOnly { .. })
+        ));
+    }
+}

@@ -1,0 +1,171 @@
+//! `none`, `password` and `keyboard-interactive` (RFC 4252 sections 5.2 and 8, RFC 4256), with
+//! ssh(1)'s wordings (sshconnect2.c).
+
+use russh::client::{AuthResult, KeyboardInteractiveAuthResponse as Reply};
+
+use super::{AuthSession, names};
+use crate::prompt;
+use crate::secret::Secret;
+use crate::text::sanitise;
+use crate::transport::{Error, Refusal};
+
+/// How often a password is asked for, unless NumberOfPasswordPrompts says otherwise.
+const PROMPTS: u32 = 3;
+
+impl AuthSession<'_> {
+    /// Whether the server lets in whoever comes; else it says what it takes.
+    pub(super) async fn none(&mut self, refusal: &mut Refusal) -> Result<bool, Error> {
+        let user = self.params.user.clone();
+        let result = self.handle.authenticate_none(user).await;
+        self.judge(result, refusal).await
+    }
+
+    pub(super) async fn password(&mut self, refusal: &mut Refusal) -> Result<bool, Error> {
+        let params = std::sync::Arc::clone(self.params);
+        let text = format!("{}@{}'s password: ", params.user, self.host());
+        for attempt in 0..self.prompts() {
+            if attempt > 0 {
+                diagnostic("Permission denied, please try again.");
+            }
+            let password = self.answer(text.clone(), false).await?;
+            let user = params.user.clone();
+            let typed = password.reveal().to_owned();
+            let result = self.handle.authenticate_password(user, typed).await;
+            if self.judge(result, refusal).await? {
+                tracing::info!("Authenticated using \"password\".");
+                return Ok(true);
+            }
+            if !refusal.methods.iter().any(|method| method == "password") {
+                break;
+            }
+        }
+        Ok(false)
+    }
+
+    pub(super) async fn keyboard_interactive(
+        &mut self,
+        refusal: &mut Refusal,
+    ) -> Result<bool, Error> {
+        let params = std::sync::Arc::clone(self.params);
+        let mut asked = false;
+        for attempt in 0..self.prompts() {
+            if attempt > 0 && !asked {
+                break;
+            }
+            let user = params.user.clone();
+            let mut reply = self
+                .handle
+                .authenticate_keyboard_interactive_start(user, None::<String>)
+                .await;
+            let result = loop {
+                match reply {
+                    Ok(Reply::InfoRequest {
+                        name,
+                        instructions,
+                        prompts,
+                    }) => {
+                        asked = true;
+                        for text in [name, instructions] {
+                            if !text.is_empty() {
+                                diagnostic(&text);
+                            }
+                        }
+                        let mut responses = Vec::with_capacity(prompts.len());
+                        for prompt in prompts {
+                            let text = sanitise(&prompt.prompt);
+                            let text = format!("({}@{}) {text}", params.user, self.host());
+                            let answer = self.answer(text, prompt.echo).await?;
+                            responses.push(answer.reveal().to_owned());
+                        }
+                        reply = self
+                            .handle
+                            .authenticate_keyboard_interactive_respond(responses)
+                            .await;
+                    }
+                    Ok(Reply::Success) => break Ok(AuthResult::Success),
+                    Ok(Reply::Failure {
+                        remaining_methods,
+                        partial_success,
+                    }) => {
+                        break Ok(AuthResult::Failure {
+                            remaining_methods,
+                            partial_success,
+                        });
+                    }
+                    Err(error) => break Err(error),
+                }
+            };
+            if self.judge(result, refusal).await? {
+                tracing::info!("Authenticated using \"keyboard-interactive\".");
+                return Ok(true);
+            }
+            let takes = |method: &String| method == "keyboard-interactive";
+            if !refusal.methods.iter().any(takes) {
+                break;
+            }
+        }
+        Ok(false)
+    }
+
+    /// What a person types. As with ssh(1) nobody's answer is an empty one.
+    async fn answer(&self, text: String, echo: bool) -> Result<Secret, Error> {
+        let answer = if echo {
+            let line = self.params.asker.line(text).await;
+            line.map(Secret::new)
+        } else {
+            self.params.asker.secret(text).await
+        };
+        match answer {
+            Ok(answer) => Ok(answer),
+            Err(prompt::Error::CallerGone) => Err(Error::CallerGone),
+            Err(error) => {
+                tracing::debug!("{error}");
+                Ok(Secret::new(String::new()))
+            }
+        }
+    }
+
+    async fn judge(
+        &mut self,
+        result: Result<AuthResult, russh::Error>,
+        refusal: &mut Refusal,
+    ) -> Result<bool, Error> {
+        match result {
+            Ok(AuthResult::Success) => Ok(true),
+            Ok(AuthResult::Failure {
+                remaining_methods, ..
+            }) => {
+                self.still_open(remaining_methods.is_empty()).await?;
+                refusal.methods = names(&remaining_methods);
+                Ok(false)
+            }
+            Err(_) => {
+                self.still_open(true).await?;
+                Ok(false)
+            }
+        }
+    }
+
+    fn host(&self) -> &str {
+        &self.endpoint.address.host
+    }
+
+    fn prompts(&self) -> u32 {
+        if self
+            .shared
+            .distrusted
+            .load(std::sync::atomic::Ordering::Relaxed)
+        {
+            return 0;
+        }
+        let wished = self.params.config.number_of_password_prompts;
+        wished.unwrap_or(PROMPTS)
+    }
+}
+
+/// A line for the person, as ssh(1) writes it at its default level.
+fn diagnostic(text: &str) {
+    for line in text.lines() {
+        tracing::warn!("{}", sanitise(line));
+    }
+}

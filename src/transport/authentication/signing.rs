@@ -1,0 +1,256 @@
+//! The signature the server asks for once it has accepted a public key: only now a file is opened,
+//! and only now a person is asked.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use russh::keys::agent::AgentIdentity;
+use russh::{SendError, Signer};
+use ssh_key::{Certificate, HashAlg, PrivateKey, PublicKey, Signature};
+
+use crate::identity::key_file::{self, KeyFileError};
+use crate::identity::{Holder, Identity, agent, signer};
+use crate::prompt;
+use crate::transport::authentication::agent_key;
+use crate::transport::native::SessionParams;
+
+/// How often a passphrase is asked for, unless NumberOfPasswordPrompts says otherwise.
+const PROMPTS: u32 = 3;
+
+/// Why there is no signature.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotSigned {
+    /// The connection is gone.
+    #[error("the connection was lost")]
+    Lost,
+    /// git is gone.
+    #[error("the calling program has ended")]
+    CallerGone,
+    /// The key's file was not opened: which, and why; and what is wrong with it, if anything.
+    #[error("{0}")]
+    NotOpened(String, Option<KeyFileError>),
+    /// The key cannot be used: which, and why.
+    #[error("{0}")]
+    Unusable(String),
+}
+
+impl NotSigned {
+    /// The lines that a refusal tells of it: why, or how to put it right where ssh(1)'s complaint
+    /// has said why.
+    pub(super) fn hint(&self) -> String {
+        match self {
+            Self::NotOpened(_, Some(error)) => error.remedy().unwrap_or_else(|| self.to_string()),
+            error => error.to_string(),
+        }
+    }
+}
+
+impl From<SendError> for NotSigned {
+    fn from(_: SendError) -> Self {
+        Self::Lost
+    }
+}
+
+fn not_opened(error: &KeyFileError) -> NotSigned {
+    NotSigned::NotOpened(error.to_string(), Some(error.clone()))
+}
+
+/// One identity while it is offered.
+pub(super) struct Signing<'a> {
+    params: &'a Arc<SessionParams>,
+    identity: &'a Identity,
+    key: Option<PublicKey>,
+    certificate: Option<Certificate>,
+    opened: Option<PrivateKey>,
+}
+
+impl<'a> Signing<'a> {
+    pub(super) fn new(params: &'a Arc<SessionParams>, identity: &'a Identity) -> Self {
+        Self {
+            params,
+            identity,
+            key: None,
+            certificate: None,
+            opened: None,
+        }
+    }
+
+    pub(super) fn identity(&self) -> &'a Identity {
+        self.identity
+    }
+
+    /// What is offered now.
+    pub(super) fn begin(&mut self, key: &PublicKey, certificate: Option<&Certificate>) {
+        self.key = Some(key.clone());
+        self.certificate = certificate.cloned();
+    }
+
+    /// The opened key of a file: as it is, by the kept passphrase, or by the one a person types.
+    pub(super) async fn open(&mut self) -> Result<&PrivateKey, NotSigned> {
+        if self.opened.is_none() {
+            let Holder::File(file) = &self.identity.holder else {
+                return Err(NotSigned::Unusable("the agent keeps its keys".to_owned()));
+            };
+            let key = match self.open_unasked(file).await {
+                Ok(key) => key,
+                Err(KeyFileError::Encrypted { .. }) => self.open_asking(file).await?,
+                Err(error) => return Err(not_opened(&error)),
+            };
+            self.opened = Some(key);
+        }
+        Ok(self.opened.as_ref().expect("opened above"))
+    }
+
+    /// [`KeyFileError::Encrypted`]: a person has to be asked.
+    async fn open_unasked(&self, file: &Path) -> Result<PrivateKey, KeyFileError> {
+        let encrypted = match key_file::open(file, None) {
+            Err(KeyFileError::Encrypted { path }) => path,
+            opened => return opened,
+        };
+        let Some(kept) = self.params.asker.kept_passphrase(file).await else {
+            return Err(KeyFileError::Encrypted { path: encrypted });
+        };
+        match key_file::open(file, Some(&kept)) {
+            Err(KeyFileError::WrongPassphrase { path }) => {
+                tracing::warn!("the kept passphrase does not open {}", path.display());
+                Err(KeyFileError::Encrypted { path })
+            }
+            opened => opened,
+        }
+    }
+
+    async fn open_asking(&self, file: &Path) -> Result<PrivateKey, NotSigned> {
+        let text = format!("Enter passphrase for key '{}': ", file.display());
+        let unusable = |why: &dyn std::fmt::Display| {
+            NotSigned::NotOpened(format!("{}: {why}", file.display()), None)
+        };
+        let prompts = self.params.config.number_of_password_prompts;
+        for _ in 0..prompts.unwrap_or(PROMPTS) {
+            let passphrase = match self.params.asker.secret(text.clone()).await {
+                Ok(passphrase) if passphrase.is_empty() => {
+                    return Err(unusable(&"no passphrase given"));
+                }
+                Ok(passphrase) => passphrase,
+                Err(prompt::Error::CallerGone) => return Err(NotSigned::CallerGone),
+                Err(error) => {
+                    return Err(unusable(&format!(
+                        "it is protected by a passphrase, and {error}"
+                    )));
+                }
+            };
+            match key_file::open(file, Some(&passphrase)) {
+                Err(KeyFileError::WrongPassphrase { .. }) => {
+                    tracing::info!("bad passphrase given, try again...");
+                }
+                opened => return opened.map_err(|error| not_opened(&error)),
+            }
+        }
+        Err(unusable(
+            &"incorrect passphrase supplied to decrypt private key",
+        ))
+    }
+
+    /// The agent's socket, where it holds the offered key.
+    async fn agent_with_key(&self) -> Option<PathBuf> {
+        let socket = self.params.agent.clone()?;
+        let held = agent::holds(&socket, self.key.as_ref()?).await;
+        held.then_some(socket)
+    }
+
+    async fn sign_by_agent(
+        &self,
+        socket: &Path,
+        hash: Option<HashAlg>,
+        data: Vec<u8>,
+    ) -> Result<Vec<u8>, NotSigned> {
+        let key = self.key.as_ref().expect("a key is offered");
+        agent::sign(socket, key, self.certificate.as_ref(), hash, data)
+            .await
+            .map_err(|error| NotSigned::Unusable(format!("{} from agent: {error}", self.name(key))))
+    }
+
+    async fn signature(
+        &mut self,
+        hash: Option<HashAlg>,
+        data: Vec<u8>,
+    ) -> Result<Vec<u8>, NotSigned> {
+        let Holder::File(file) = &self.identity.holder else {
+            let Some(socket) = self.params.agent.clone() else {
+                return Err(NotSigned::Unusable("there is no agent".to_owned()));
+            };
+            return self.sign_by_agent(&socket, hash, data).await;
+        };
+        if self.opened.is_none() {
+            // What opens without a person, then the agent, then the person.
+            match self.open_unasked(file).await {
+                Ok(key) => self.opened = Some(key),
+                Err(error) => {
+                    if let Some(socket) = self.agent_with_key().await {
+                        match self.sign_by_agent(&socket, hash, data.clone()).await {
+                            Ok(signed) => return Ok(signed),
+                            Err(error) => tracing::info!("{error}"),
+                        }
+                    }
+                    if !matches!(error, KeyFileError::Encrypted { .. }) {
+                        return Err(not_opened(&error));
+                    }
+                }
+            }
+        }
+        let key = self.open().await?;
+        match signer::sign(key, hash, &data) {
+            Ok(signature) => Ok(appended(data, &signature)),
+            Err(signer::Error::SecurityKey) if self.params.agent.is_some() => {
+                let socket = self.params.agent.clone().expect("looked at above");
+                self.sign_by_agent(&socket, hash, data).await
+            }
+            Err(error) => Err(NotSigned::Unusable(format!("{}: {error}", file.display()))),
+        }
+    }
+
+    fn name(&self, key: &PublicKey) -> String {
+        let kind = crate::host_key::wording::key_type(key);
+        let file = self.identity.file.as_ref();
+        let file = file.map_or_else(|| key.comment().to_string(), |f| f.display().to_string());
+        format!("{kind} \"{}\"", crate::text::sanitise(&file))
+    }
+
+    /// AddKeysToAgent, once the key has been let in.
+    pub(super) async fn give_to_agent(&self) {
+        if let Some(key) = &self.opened {
+            agent_key::give(self.params, self.identity, key).await;
+        }
+    }
+}
+
+impl Signer for Signing<'_> {
+    type Error = NotSigned;
+
+    async fn auth_sign(
+        &mut self,
+        _key: &AgentIdentity,
+        hash: Option<HashAlg>,
+        to_sign: Vec<u8>,
+    ) -> Result<Vec<u8>, NotSigned> {
+        tracing::debug!("the server accepts the key");
+        self.signature(hash, to_sign).await
+    }
+}
+
+/// `data` and behind it the signature as one SSH string (RFC 4252 section 7).
+fn appended(mut data: Vec<u8>, signature: &Signature) -> Vec<u8> {
+    let algorithm = signature.algorithm();
+    let name = algorithm.as_str().as_bytes();
+    let bytes = signature.as_bytes();
+    let mut put = |number: usize| {
+        let number = u32::try_from(number).expect("signatures are small");
+        data.extend(number.to_be_bytes());
+    };
+    put(4 + name.len() + 4 + bytes.len());
+    put(name.len());
+    data.extend(name);
+    let length = u32::try_from(bytes.len()).expect("signatures are small");
+    data.extend(length.to_be_bytes());
+    data.extend(bytes);
+    data
+}

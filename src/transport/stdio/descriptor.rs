@@ -1,0 +1,121 @@
+//! How a descriptor is written to without keeping others from working: the ways, and which one
+//! suits.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::sync::Arc;
+
+/// How a descriptor is written to without keeping others from working.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum IoMode {
+    /// It never blocks for long: regular file, terminal, null device.
+    AtOnce,
+    /// It says when it is ready.
+    #[cfg(unix)]
+    Polled { socket: bool },
+    /// It blocks: a thread does.
+    Thread,
+}
+
+#[derive(Debug)]
+pub(super) enum Descriptor {
+    Blocking(Arc<File>),
+    #[cfg(unix)]
+    Polled(Arc<tokio::io::unix::AsyncFd<File>>),
+}
+
+/// Which way suits the descriptor.
+#[cfg(unix)]
+pub(super) fn kind(file: File) -> io::Result<(IoMode, Descriptor)> {
+    use std::os::unix::fs::FileTypeExt as _;
+    use tokio::io::Interest;
+    let file_type = file.metadata()?.file_type();
+    let polled = |file: File| {
+        super::ready::register(file, Interest::WRITABLE | Interest::ERROR)
+            .map(|file| Descriptor::Polled(Arc::new(file)))
+    };
+    if file_type.is_socket() {
+        return Ok(match polled(file) {
+            Ok(file) => (IoMode::Polled { socket: true }, file),
+            Err(file) => (IoMode::Thread, Descriptor::Blocking(Arc::new(file))),
+        });
+    }
+    if !file_type.is_fifo() {
+        return Ok((IoMode::AtOnce, Descriptor::Blocking(Arc::new(file))));
+    }
+    if let Some(own) = own_description(&file)
+        && let Ok(own) = polled(own)
+    {
+        return Ok((IoMode::Polled { socket: false }, own));
+    }
+    Ok((IoMode::Thread, Descriptor::Blocking(Arc::new(file))))
+}
+
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "fails on other systems")]
+pub(super) fn kind(file: File) -> io::Result<(IoMode, Descriptor)> {
+    Ok((IoMode::Thread, Descriptor::Blocking(Arc::new(file))))
+}
+
+/// The same pipe through an open file description of our own, which may be non-blocking without
+/// anybody noticing. `None`: not to be had (another user's pipe, no /proc).
+#[cfg(target_os = "linux")]
+fn own_description(file: &File) -> Option<File> {
+    use rustix::fs::{Mode, OFlags};
+    use std::os::fd::AsRawFd as _;
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty())
+        .map(File::from)
+        .ok()
+}
+
+#[cfg(all(unix, not(target_os = "linux")))]
+fn own_description(_file: &File) -> Option<File> {
+    None
+}
+
+/// One write that does not wait: the description is our own, or the call says so.
+#[cfg(unix)]
+pub(super) fn write_some(file: &File, bytes: &[u8], socket: bool) -> io::Result<usize> {
+    use rustix::net::{SendFlags, send};
+    loop {
+        let result = if socket {
+            send(file, bytes, SendFlags::DONTWAIT)
+        } else {
+            rustix::io::write(file, bytes)
+        };
+        match result {
+            Err(rustix::io::Errno::INTR) => {}
+            result => return result.map_err(Into::into),
+        }
+    }
+}
+
+/// write(2) until all is written. A descriptor that somebody else made non-blocking is waited for.
+pub(super) fn write_all(mut file: &File, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match file.write(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => bytes = &bytes[count..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait_for_room(file)?,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn wait_for_room(file: &File) -> io::Result<()> {
+    use rustix::event::{PollFd, PollFlags, poll};
+    poll(&mut [PollFd::new(file, PollFlags::OUT)], None)?;
+    Ok(())
+}
+
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "fails on other systems")]
+fn wait_for_room(_file: &File) -> io::Result<()> {
+    std::thread::yield_now();
+    Ok(())
+}
