@@ -34,7 +34,7 @@ fn another_account_s_repository() {
 
 #[test]
 fn nobody_is_logged_in() {
-    holds("Nobody is logged in", || {
+    holds("No account is logged in", || {
         let world = newcomer();
         let token = world.sandbox.add_token(ALICE, SCOPES_MINIMUM);
         Scene::new(world, SITE)
@@ -68,7 +68,7 @@ fn a_stored_token_that_is_not_accepted() {
 #[test]
 fn a_token_of_the_environment_that_is_not_accepted() {
     holds(
-        "The API token of the environment is wrong or has expired",
+        "The API token in the environment is wrong or has expired",
         || {
             let mut world = World::new();
             world.configure("bitbucket.passphrase", "none");
@@ -94,7 +94,7 @@ fn a_token_without_the_scope() {
 
 #[test]
 fn no_key_may_be_made() {
-    holds("There is no key, and none may be made", || {
+    holds("There is no key, and creating one is not allowed", || {
         let mut world = World::new();
         world.configure("bitbucket.passphrase", "none");
         world.set("CI", "true");

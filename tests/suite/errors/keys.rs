@@ -14,7 +14,7 @@ use crate::support::{ALICE, Agent, World};
 
 #[test]
 fn a_loose_key_that_no_account_has() {
-    holds("The key is on no account", || {
+    holds("The key is not registered", || {
         let world = newcomer();
         world.make_key("id_ed25519", "");
         let token = world.sandbox.add_token(ALICE, SCOPES_MINIMUM);
@@ -26,13 +26,16 @@ fn a_loose_key_that_no_account_has() {
 
 #[test]
 fn a_key_that_expired() {
-    holds("The key has expired, and none may be made", || {
-        let world = served();
-        let end = Timestamp::now() - 1.hour();
-        world.sandbox.set_expiry(ALICE, Some(end));
-        world.configure("bitbucket.provision", "never");
-        Scene::new(world, SITE)
-    });
+    holds(
+        "The key has expired, and creating one is not allowed",
+        || {
+            let world = served();
+            let end = Timestamp::now() - 1.hour();
+            world.sandbox.set_expiry(ALICE, Some(end));
+            world.configure("bitbucket.provision", "never");
+            Scene::new(world, SITE)
+        },
+    );
 }
 
 #[test]
@@ -46,7 +49,7 @@ fn a_key_that_somebody_removed() {
 
 #[test]
 fn a_key_that_is_listed_and_refused() {
-    holds("The account lists the key, and it is refused", || {
+    holds("The key is on the account, but it is refused", || {
         let world = served();
         world.sandbox.faults().ssh(SshFault::RefuseKey, 1);
         Scene::new(world, SITE)
@@ -56,7 +59,7 @@ fn a_key_that_is_listed_and_refused() {
 #[test]
 fn a_refused_key_that_cannot_be_judged() {
     holds(
-        "The key is refused, and the account cannot be asked",
+        "The key is refused, and the account's keys cannot be read",
         || {
             let mut world = served();
             world.sandbox.remove_keys(ALICE, None);
@@ -71,7 +74,7 @@ fn a_refused_key_that_cannot_be_judged() {
 #[test]
 fn an_identity_file_that_is_missing() {
     holds(
-        "bitbucket.identityFile names a file that is not there",
+        "bitbucket.identityFile names a file that does not exist",
         || {
             let world = World::new();
             world.configure("bitbucket.passphrase", "none");
@@ -83,7 +86,7 @@ fn an_identity_file_that_is_missing() {
 
 #[test]
 fn an_option_that_names_a_missing_file() {
-    holds("-i names a file that is not there", || {
+    holds("-i names a file that does not exist", || {
         let mut world = World::new();
         world.configure("bitbucket.passphrase", "none");
         world.set("GIT_SSH_COMMAND", "bitbucket-ssh -i ~/.ssh/work");

@@ -12,7 +12,7 @@ fn a_home_of_somebody_else() {
         println!("only root can give a folder away; nothing was looked at");
         return;
     }
-    holds("HOME belongs to somebody else", || {
+    holds("HOME belongs to another user", || {
         let world = World::new();
         world.configure("bitbucket.passphrase", "none");
         chown(world.path("home"), Some(1234), None).unwrap();
@@ -41,7 +41,7 @@ fn a_repository_that_git_does_not_trust() {
 
 #[test]
 fn a_setting_that_is_not_understood() {
-    holds("A setting is not understood", || {
+    holds("A setting has an invalid value", || {
         let world = World::new();
         world.configure("bitbucket.passphrase", "none");
         world.configure("bitbucket.provision", "perhaps");

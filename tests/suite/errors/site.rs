@@ -15,7 +15,7 @@ fn failing(fault: RestFault) -> Scene {
 
 #[test]
 fn too_many_requests() {
-    holds("The site asks to wait", || {
+    holds("Too many requests", || {
         failing(RestFault::TooManyRequests {
             retry_after: Some(3600),
         })
