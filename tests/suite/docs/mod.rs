@@ -1,6 +1,7 @@
 //! The documentation is true: settings, schemas and man pages come from the program, and what the
 //! pages tell a person to type works.
 
+mod citations;
 mod manual;
 mod pages;
 mod picture;

@@ -143,7 +143,15 @@ fn how_it_decides() {
 #[test]
 fn every_link_leads_somewhere() {
     let root = page("..");
-    let mut pages = vec![root.join("README.md"), root.join("SECURITY.md")];
+    let above = [
+        "README",
+        "SECURITY",
+        "CONTRIBUTING",
+        "ARCHITECTURE",
+        "CHANGELOG",
+    ];
+    let above = above.iter().map(|name| root.join(format!("{name}.md")));
+    let mut pages: Vec<_> = above.collect();
     let folder = fs::read_dir(page("")).unwrap();
     pages.extend(folder.map(|entry| entry.unwrap().path()));
     for file in pages {
