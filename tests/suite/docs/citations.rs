@@ -78,14 +78,12 @@ fn exists(name: &str) -> bool {
     let mut place = path;
     let mut words = items.split("::").peekable();
     while let Some(word) = words.next() {
-        match module(&place, word) {
-            Some(inner) => place = inner,
-            None => {
-                // A module may be a directory with a file of the same name beside it.
-                let found = defines(&place, word) || defines(&place.with_extension("rs"), word);
-                return words.peek().is_none() && found;
-            }
-        }
+        let Some(inner) = module(&place, word) else {
+            // A module may be a directory with a file of the same name beside it.
+            let found = defines(&place, word) || defines(&place.with_extension("rs"), word);
+            return words.peek().is_none() && found;
+        };
+        place = inner;
     }
     place.exists()
 }
