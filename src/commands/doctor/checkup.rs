@@ -2,6 +2,7 @@
 
 use crate::bitbucket::HttpSettings;
 use crate::commands::context::CommandContext;
+
 pub(super) use crate::commands::context::word;
 use crate::commands::rooms::Examined;
 use crate::commands::{Error, status};

@@ -1,21 +1,23 @@
-//! Key files: present, permissions, format, size, passphrase, `.pub` beside it.
+//! The keys on this machine: their files, the agent, and what an interrupted provisioning left behind.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use ssh_key::PublicKey;
 use ssh_key::public::KeyData;
 
 use super::checkup::{Checkup, word};
-use super::finding::{Finding, Fix, Verdict};
+use super::finding::{Finding, Fix, Verdict, counted};
 use crate::bitbucket::keyring;
-use crate::identity::key_file::{self, KeyFileError};
-use crate::identity::{Holder, ManagedKey, Offer, PassphrasePlace, State};
+use crate::identity::key_file::{self, DRAFT, KeyFileError};
+use crate::identity::{Holder, Identity, ManagedKey, Offer, PassphrasePlace, State, agent};
+use crate::settings::Sourced;
 
 /// The files ssh(1) takes by itself.
 const DEFAULT_FILES: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
 
 /// Every check of every file that may be offered, and of the folders they lie in.
-pub(super) fn check(checkup: &Checkup<'_>) -> Vec<Finding> {
+pub(super) fn files(checkup: &Checkup<'_>) -> Vec<Finding> {
     let mut findings = folders(checkup);
     let records = match &checkup.examined {
         Ok(examined) => {
@@ -36,7 +38,7 @@ pub(super) fn check(checkup: &Checkup<'_>) -> Vec<Finding> {
             );
         }
     }
-    let files = files(checkup);
+    let files = existing(checkup);
     if files.is_empty() && findings.is_empty() {
         return vec![
             Finding::warn(
@@ -58,7 +60,7 @@ pub(super) fn check(checkup: &Checkup<'_>) -> Vec<Finding> {
 }
 
 /// Files that exist: of the plan, the records, ssh_config, and the default ones.
-fn files(checkup: &Checkup<'_>) -> Vec<PathBuf> {
+fn existing(checkup: &Checkup<'_>) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = Vec::new();
     if let Ok(examined) = &checkup.examined {
         for candidate in &examined.ours.plan.candidates {
@@ -89,8 +91,8 @@ fn files(checkup: &Checkup<'_>) -> Vec<PathBuf> {
     files
 }
 
-fn missing(checkup: &Checkup<'_>, missing: &[crate::settings::Sourced<PathBuf>]) -> Vec<Finding> {
-    let finding = |file: &crate::settings::Sourced<PathBuf>| {
+fn missing(checkup: &Checkup<'_>, missing: &[Sourced<PathBuf>]) -> Vec<Finding> {
+    let finding = |file: &Sourced<PathBuf>| {
         let shown = checkup.shown(&file.value);
         Finding::fail("key-present", "named by the configuration, and not there")
             .next(format!("git bitbucket key new --file {}", word(&shown)))
@@ -137,7 +139,7 @@ fn of_file(checkup: &Checkup<'_>, file: &Path, record: Option<&ManagedKey>) -> V
 #[cfg(unix)]
 fn mode(path: &Path) -> Option<u32> {
     use std::os::unix::fs::PermissionsExt as _;
-    Some(std::fs::metadata(path).ok()?.permissions().mode() & 0o7777)
+    Some(fs::metadata(path).ok()?.permissions().mode() & 0o7777)
 }
 
 /// Windows has other rights.
@@ -292,4 +294,174 @@ fn beside(file: &Path, shown: &str, public: Option<&PublicKey>) -> Finding {
         )
         .next(format!("ssh-keygen -y -f {shown} >{shown}.pub")),
     }
+}
+
+/// A server closes the connection after six tries (sshd_config(5), MaxAuthTries).
+const MOST_KEYS: usize = 5;
+
+/// Reachable, then what it holds.
+pub(super) fn agent(checkup: &Checkup<'_>) -> Vec<Finding> {
+    let Ok(examined) = &checkup.examined else {
+        return vec![Finding::skip("agent", "the settings cannot be read")];
+    };
+    let Some(socket) = agent::socket(&examined.config, checkup.context) else {
+        return vec![
+            Finding::skip("agent", "there is none, and none is needed")
+                .next("eval \"$(ssh-agent)\""),
+        ];
+    };
+    let held = match agent::identities(&socket) {
+        Ok(held) => held,
+        Err(error) => {
+            return vec![Finding::fail("agent", error.to_string()).next("eval \"$(ssh-agent)\"")];
+        }
+    };
+    let mut findings = vec![Finding::ok(
+        "agent",
+        format!("answers at {}", checkup.shown(&socket)),
+    )];
+    findings.extend(key(checkup, &held));
+    let number = held.len();
+    let chosen = examined.ours.plan.decided_by.is_some()
+        || examined
+            .ours
+            .plan
+            .candidates
+            .first()
+            .is_some_and(|first| first.account.is_some());
+    findings.push(if number <= MOST_KEYS {
+        Finding::ok("agent-keys", counted(number, "key"))
+    } else if chosen {
+        Finding::ok(
+            "agent-keys",
+            format!("{number} keys; only the chosen account's are offered"),
+        )
+    } else {
+        Finding::warn(
+            "agent-keys",
+            format!(
+                "{number} keys: servers hang up after six, so the right one may not be reached"
+            ),
+        )
+        .next(match checkup.account() {
+            Some(account) => format!("git bitbucket use {} --global", word(&account)),
+            None => "git bitbucket login".to_owned(),
+        })
+    });
+    findings
+}
+
+/// Whether it holds the first identity of the plan.
+fn key(checkup: &Checkup<'_>, held: &[Identity]) -> Option<Finding> {
+    let check = "agent-key";
+    let examined = checkup.examined.as_ref().ok()?;
+    let first =
+        examined
+            .ours
+            .plan
+            .candidates
+            .iter()
+            .find_map(|candidate| match &candidate.offer {
+                Offer::Identities(identities) => identities.first(),
+                Offer::NewKey => None,
+            })?;
+    let fingerprint = first.fingerprint()?;
+    if held
+        .iter()
+        .any(|key| key.fingerprint().as_ref() == Some(&fingerprint))
+    {
+        return Some(Finding::ok(
+            check,
+            format!("holds {fingerprint}, which goes first"),
+        ));
+    }
+    let Holder::File(file) = &first.holder else {
+        return Some(Finding::fail(check, format!("does not hold {fingerprint}")).next("ssh-add"));
+    };
+    let shown = word(&checkup.shown(file));
+    Some(match key_file::open(file, None) {
+        Ok(_) => Finding::ok(
+            check,
+            "not needed: the key file that goes first has no passphrase",
+        ),
+        Err(_) => Finding::warn(
+            check,
+            "does not hold the key that goes first; its passphrase is asked for",
+        )
+        .next(format!("ssh-add {shown}")),
+    })
+}
+
+/// Unfinished files and unfinished records.
+pub(super) fn leftovers(checkup: &Checkup<'_>) -> Vec<Finding> {
+    let check = "leftovers";
+    let mut findings = Vec::new();
+    let context = checkup.context;
+    for folder in [context.ssh_directory(), context.records_directory()]
+        .into_iter()
+        .flatten()
+    {
+        let drafts = fs::read_dir(&folder).into_iter().flatten().flatten();
+        let drafts = drafts.filter(|entry| entry.file_name().to_string_lossy().starts_with(DRAFT));
+        let mut names: Vec<_> = drafts.map(|entry| entry.path()).collect();
+        names.sort();
+        if !names.is_empty() {
+            let words = names.iter().map(|file| word(&checkup.shown(file)));
+            let next = words.fold("rm".to_owned(), |line, name| line + " " + &name);
+            findings.push(
+                Finding::warn(check, counted(names.len(), "unfinished file"))
+                    .about(checkup.shown(&folder))
+                    .next(next)
+                    .fix(Fix::Sweep(folder)),
+            );
+        }
+    }
+    let records = match &checkup.examined {
+        Ok(examined) => examined.ours.records.identities(),
+        Err(_) => &[],
+    };
+    for record in records {
+        if record.state != State::Pending && !checkup.uses(record) {
+            continue;
+        }
+        let fetch = checkup.fetch();
+        let file = checkup.shown(&record.file);
+        let finding = match (record.state, record.file.exists()) {
+            (State::Pending, false) => {
+                Finding::warn(check, "a key pair was begun and never placed")
+                    .next(checkup.again("--fix --yes"))
+                    .fix(Fix::Forget(record.fingerprint.clone()))
+            }
+            (State::Pending | State::Registered, true) if record.repository.is_some() => {
+                let url = record.repository.as_deref().unwrap_or_default();
+                let may = if record.read_only { " --read-only" } else { "" };
+                Finding::warn(check, "an access key was begun and is not in use yet").next(format!(
+                    "git bitbucket key new --repository {}{may}",
+                    word(url)
+                ))
+            }
+            (State::Pending, true) => Finding::warn(
+                check,
+                "a key pair was begun and not registered; a fetch finishes it",
+            )
+            .next(fetch),
+            (State::Registered, true) => {
+                Finding::warn(check, "registered, and no connection has proved it yet").next(fetch)
+            }
+            (State::Unverified, true) => {
+                Finding::warn(check, "no login has confirmed whose key it is").next(format!(
+                    "git bitbucket login {}",
+                    word(&record.account.name)
+                ))
+            }
+            (State::Removing, _) => Finding::warn(check, "its removal was begun and not finished")
+                .next(format!("git bitbucket key revoke {}", record.fingerprint)),
+            (State::Verified, _) | (State::Registered | State::Unverified, false) => continue,
+        };
+        findings.push(finding.about(file));
+    }
+    if findings.is_empty() {
+        findings.push(Finding::ok(check, "no interrupted provisioning"));
+    }
+    findings
 }

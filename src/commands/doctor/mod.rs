@@ -4,44 +4,40 @@
 //! the steps that are safe. Touches the network unless `--offline` is given.
 
 mod account;
-mod agent;
 mod checkup;
 mod finding;
 mod fix;
 mod git;
 mod host_keys;
 mod keys;
-mod leftovers;
 mod network;
-mod print;
-mod remotes;
 mod session;
-mod settings;
 mod ssh_config;
 #[cfg(test)]
 #[cfg(unix)]
 mod tests;
 
 pub(super) use git::is_ours_command as is_ours;
-pub(super) use remotes::names_the_old_host;
+pub(super) use git::names_the_old_host;
 
 use std::time::{Duration, Instant};
+
+use checkup::Checkup;
+use finding::{Finding, Verdict};
 
 use super::Error;
 use super::arguments::Doctor;
 use super::context::CommandContext;
-use checkup::Checkup;
-use finding::{Finding, Verdict};
 
 /// Looks, prints, and with `--fix` does what is safe. `false`: something FAILed, or a step was
 /// left undone since nobody could be asked.
 pub(super) fn doctor(call: &mut CommandContext<'_>, options: &Doctor) -> Result<bool, Error> {
     let groups = look(call, options)?;
     if options.json {
-        let list = print::json(&groups);
+        let list = finding::json(&groups);
         call.say(serde_json::to_string_pretty(&list).unwrap_or_default());
     } else {
-        print::text(call, &groups);
+        finding::text(call, &groups);
     }
     let well = |groups: &[Group]| {
         let mut all = groups.iter().flat_map(|group| &group.findings);
@@ -66,17 +62,17 @@ fn look(call: &mut CommandContext<'_>, options: &Doctor) -> Result<Vec<Group>, E
     Ok(vec![
         group(checkup, "git", git::check),
         group(checkup, "ssh_config", ssh_config::check),
-        group(checkup, "settings", settings::check),
-        group(checkup, "key files", keys::check),
-        group(checkup, "agent", agent::check),
+        group(checkup, "settings", git::settings),
+        group(checkup, "key files", keys::files),
+        group(checkup, "agent", keys::agent),
         group(checkup, "account", |checkup| account::check(checkup, rooms)),
         group(checkup, "host keys", host_keys::check),
         group(checkup, "network", network::check),
         group(checkup, "session", |checkup| {
             session::check(checkup, prompt)
         }),
-        group(checkup, "remotes", remotes::check),
-        group(checkup, "leftovers", leftovers::check),
+        group(checkup, "remotes", git::remotes),
+        group(checkup, "leftovers", keys::leftovers),
     ])
 }
 

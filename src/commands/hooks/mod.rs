@@ -4,15 +4,18 @@
 //! included); a hook that is there is kept beside and called. For all repositories they are
 //! configuration, which git has since 2.54. Knows `commands::git`.
 
-mod by_config;
-mod files;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use super::arguments::Hooks;
+use super::context::CommandContext;
+use super::setup::{self, edit};
+use super::{Error, git, undo};
+
 #[cfg(test)]
 #[cfg(unix)]
 mod tests;
-
-use super::Error;
-use super::arguments::Hooks;
-use super::context::CommandContext;
 
 /// The hooks by name, as they lie in the folder `hooks/`.
 const HOOKS: [(&str, &str); 2] = [
@@ -26,9 +29,275 @@ const HOOKS: [(&str, &str); 2] = [
 /// Installs or takes away.
 pub(super) fn hooks(call: &mut CommandContext<'_>, options: Hooks) -> Result<(), Error> {
     match options {
-        Hooks::Install(scope) if scope.global => by_config::install(call),
-        Hooks::Install(_) => files::install(call),
-        Hooks::Uninstall(scope) if scope.global => by_config::uninstall(call),
-        Hooks::Uninstall(_) => files::uninstall(call),
+        Hooks::Install(scope) if scope.global => install_globally(call),
+        Hooks::Install(_) => install(call),
+        Hooks::Uninstall(scope) if scope.global => uninstall_globally(call),
+        Hooks::Uninstall(_) => uninstall(call),
     }
+}
+
+/// The name of the change.
+const WHAT: &str = "hooks install --global";
+
+/// The first git that runs hooks by configuration.
+const FIRST: (u32, u32) = (2, 54);
+
+/// Writes both hooks into the global configuration, the way back first.
+fn install_globally(call: &mut CommandContext<'_>) -> Result<(), Error> {
+    let version = git::version(call.context)?.unwrap_or_default();
+    if version < FIRST {
+        return Err(Error::Below {
+            what: format!(
+                "git {}.{} has no hooks by configuration (2.54 has), and a global core.hooksPath would switch every repository's own hooks off",
+                version.0, version.1
+            ),
+            hints: vec!["git bitbucket hooks install --local".to_owned()],
+        });
+    }
+    let mut settings = Vec::new();
+    for (hook, _) in HOOKS {
+        let section = section(hook);
+        settings.push((format!("{section}.event"), hook.to_owned()));
+        settings.push((format!("{section}.command"), command(hook)));
+    }
+    let file = setup::user_file(call.context)?;
+    undo::change(call.context, WHAT, &file, |draft| {
+        settings
+            .iter()
+            .try_for_each(|(key, value)| draft.set(key, std::slice::from_ref(value)))
+    })?;
+    for (key, value) in &settings {
+        call.say(format!("{key} = {value}"));
+    }
+    call.say("undo: git bitbucket hooks uninstall --global");
+    Ok(())
+}
+
+/// Takes both away; what was never written is no error.
+fn uninstall_globally(call: &mut CommandContext<'_>) -> Result<(), Error> {
+    let file = setup::user_file(call.context)?;
+    if undo::take_back(call.context, WHAT, &file)? {
+        call.say(format!("{}: as it was before", call.shown(&file)));
+        return Ok(());
+    }
+    for (hook, _) in HOOKS {
+        let section = section(hook);
+        let key = format!("{section}.command");
+        let found = git::line(call.context, &["config", "--global", "--get", &key])?;
+        if found.as_deref() == Some(command(hook).as_str()) {
+            git::run(
+                call.context,
+                &["config", "--global", "--remove-section", &section],
+            )?;
+            call.say(format!("{section}: removed"));
+        } else {
+            call.say(format!("{section}: nothing of ours"));
+        }
+    }
+    Ok(())
+}
+
+fn section(hook: &str) -> String {
+    format!("hook.bitbucket-{hook}")
+}
+
+fn command(hook: &str) -> String {
+    format!("git bitbucket hook {hook}")
+}
+
+/// What the name of a kept hook ends with; the script below has it too.
+const KEPT: &str = ".before-bitbucket-ssh";
+
+/// By this line a hook of ours is known, also where somebody changed it.
+const MARK: &str = "# Installed by `git bitbucket hooks install`";
+
+/// Calls ours, then the hook that was there. husky's hooks look at the name they were called by,
+/// so they are read by a shell that has it.
+const CALLS_BOTH: &str = r#"#!/bin/sh
+# Installed by `git bitbucket hooks install`; `git bitbucket hooks uninstall` puts back the hook
+# that was here before, which is called below.
+input=
+[ @HOOK@ = pre-push ] && input=$(cat)
+feed() { [ -z "$input" ] || printf '%s\n' "$input"; }
+if [ "$BITBUCKET_SSH_HOOK" != @HOOK@ ] && command -v git-bitbucket >/dev/null 2>&1; then
+    feed | git bitbucket hook @HOOK@ "$@" || exit
+fi
+[ -x "$0.before-bitbucket-ssh" ] || exit 0
+if [ -e "${0%/*}/h" ] || [ -e "${0%/*}/_/husky.sh" ]; then
+    feed | BITBUCKET_SSH_HOOK=@HOOK@ sh -c '. "$0.before-bitbucket-ssh"' "$0" "$@"
+else
+    feed | "$0.before-bitbucket-ssh" "$@"
+fi
+"#;
+
+/// Puts both hooks into git's directory. A second call changes nothing.
+fn install(call: &mut CommandContext<'_>) -> Result<(), Error> {
+    let directory = directory(call)?;
+    undo::make_directory(call.context, &directory)?;
+    for (hook, text) in HOOKS {
+        let file = directory.join(hook);
+        let both = CALLS_BOTH.replace("@HOOK@", hook);
+        let shown = call.shown(&file);
+        match edit::read(&file)? {
+            None => {
+                write(&file, text)?;
+                call.say(format!("{shown}: installed"));
+            }
+            Some(old) if old == text.as_bytes() || old == both.as_bytes() => {
+                call.say(format!("{shown}: is there already"));
+            }
+            Some(old) if marked(&old) => {
+                write(&file, &both)?;
+                call.say(format!("{shown}: brought up to date"));
+            }
+            Some(old) => {
+                keep(&file, &old)?;
+                write(&file, &both)?;
+                call.say(format!(
+                    "{shown}: installed; the hook that was there is called by it"
+                ));
+            }
+        }
+    }
+    warn_of_work_tree(call, &directory);
+    call.say("undo: git bitbucket hooks uninstall");
+    Ok(())
+}
+
+/// Takes ours away and puts back what was there; a hook that somebody else wrote or changed stays.
+fn uninstall(call: &mut CommandContext<'_>) -> Result<(), Error> {
+    let directory = directory(call)?;
+    for (hook, text) in HOOKS {
+        let file = directory.join(hook);
+        let both = CALLS_BOTH.replace("@HOOK@", hook);
+        let shown = call.shown(&file);
+        let kept = beside(&file);
+        match edit::read(&file)? {
+            Some(old) if old == text.as_bytes() || old == both.as_bytes() => {
+                let back = kept.exists();
+                if back {
+                    fs::rename(&kept, &file)
+                } else {
+                    fs::remove_file(&file)
+                }
+                .map_err(|why| Error::file(&file, why))?;
+                let what = if back {
+                    "the hook that was there is back"
+                } else {
+                    "removed"
+                };
+                call.say(format!("{shown}: {what}"));
+            }
+            Some(old) if marked(&old) => call.warn(format!(
+                "warning: {shown} was changed since it was installed, left alone"
+            )),
+            _ => call.say(format!("{shown}: nothing of ours")),
+        }
+    }
+    undo::remove_directory(call.context, &directory)
+}
+
+/// Where git looks for this repository's hooks. A core.hooksPath of all repositories is not ours
+/// to write into for the sake of one.
+fn directory(call: &CommandContext<'_>) -> Result<PathBuf, Error> {
+    let context = call.context;
+    let none = || Error::NoRepository(context.directory.clone());
+    let path = git::line(context, &["rev-parse", "--git-path", "hooks"])
+        .map_err(|_| none())?
+        .ok_or_else(none)?;
+    let shared = ["--global", "--system"].into_iter().any(|scope| {
+        matches!(
+            git::line(context, &["config", scope, "--get", "core.hooksPath"]),
+            Ok(Some(_))
+        )
+    });
+    let own = ["--local", "--worktree"].into_iter().any(|scope| {
+        matches!(
+            git::line(context, &["config", scope, "--get", "core.hooksPath"]),
+            Ok(Some(_))
+        )
+    });
+    if shared && !own {
+        return Err(Error::Below {
+            what: format!(
+                "core.hooksPath is set for all repositories, so git runs the hooks in {path} and none of this repository's own"
+            ),
+            hints: vec![format!(
+                "put this line into {path}/pre-push: git bitbucket hook pre-push \"$@\" || exit"
+            )],
+        });
+    }
+    Ok(context.directory.join(path))
+}
+
+/// A directory in the work tree belongs to everybody who clones it.
+fn warn_of_work_tree(call: &mut CommandContext<'_>, directory: &Path) {
+    let file = directory.join(HOOKS[0].0).display().to_string();
+    let top = git::line(call.context, &["rev-parse", "--show-toplevel"])
+        .ok()
+        .flatten();
+    let git_directory = git::line(call.context, &["rev-parse", "--absolute-git-dir"])
+        .ok()
+        .flatten();
+    let real = |path: &str| fs::canonicalize(path).unwrap_or_else(|_| path.into());
+    let within = |folder: Option<String>| {
+        folder
+            .is_some_and(|folder| real(&directory.display().to_string()).starts_with(real(&folder)))
+    };
+    let ignored = matches!(
+        git::ask(call.context, &["check-ignore", "--quiet", "--", &file]),
+        Ok(Some(_))
+    );
+    if within(top) && !within(git_directory) && !ignored {
+        call.warn(format!(
+            "warning: {} is part of the work tree and not ignored: mind what you commit",
+            call.shown(directory)
+        ));
+    }
+}
+
+fn beside(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(KEPT);
+    PathBuf::from(name)
+}
+
+fn marked(text: &[u8]) -> bool {
+    String::from_utf8_lossy(text).contains(MARK)
+}
+
+/// A second name for the hook that is there: its inode, mode and bytes stay what they are.
+fn keep(file: &Path, content: &[u8]) -> Result<(), Error> {
+    let kept = beside(file);
+    if edit::read(&kept)?.as_deref() == Some(content) {
+        return Ok(());
+    }
+    fs::hard_link(file, &kept).map_err(|why| Error::file(&kept, why))
+}
+
+/// Takes the name in one step; executable.
+fn write(file: &Path, text: &str) -> Result<(), Error> {
+    let folder = file.parent().unwrap_or(Path::new("."));
+    let written = (|| {
+        let mut new = tempfile::Builder::new()
+            .prefix(".hook-")
+            .tempfile_in(folder)?;
+        new.write_all(text.as_bytes())?;
+        executable(new.as_file())?;
+        new.as_file().sync_all()?;
+        new.persist(file).map_err(|why| why.error)
+    })();
+    written.map(drop).map_err(|why| Error::file(file, why))
+}
+
+#[cfg(unix)]
+fn executable(file: &fs::File) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    file.set_permissions(fs::Permissions::from_mode(0o755))
+}
+
+/// git for Windows looks at the first line.
+#[cfg(not(unix))]
+fn executable(_file: &fs::File) -> std::io::Result<()> {
+    Ok(())
 }

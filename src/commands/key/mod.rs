@@ -9,7 +9,6 @@ mod new;
 mod prune;
 mod revoke;
 mod rotate;
-mod table;
 
 use super::Error;
 use super::arguments::Key;

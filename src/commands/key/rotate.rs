@@ -1,6 +1,7 @@
 //! `key rotate`: a new key is made and proved before the old one goes.
 
-use super::{Selection, agreed, each, entries, provision, registry, selection, table};
+use super::list;
+use super::{Selection, agreed, each, entries, provision, registry, selection};
 use crate::commands::Error;
 use crate::commands::arguments::KeyRotate;
 use crate::commands::context::CommandContext;
@@ -149,7 +150,7 @@ pub(super) fn idle_since(entry: &Entry) -> Option<jiff::Timestamp> {
 /// A key in one line, for a question.
 pub(super) fn line(entry: &Entry, now: jiff::Timestamp) -> String {
     let since = idle_since(entry).map_or_else(String::new, |at| {
-        format!("  last of use {}", table::ago(at, now))
+        format!("  last of use {}", list::ago(at, now))
     });
     format!(
         "{}  {}{since}",
