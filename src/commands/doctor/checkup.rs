@@ -1,5 +1,7 @@
 //! What all checks look at, read once.
 
+use std::path::{Path, PathBuf};
+
 use crate::bitbucket::HttpSettings;
 use crate::commands::context::CommandContext;
 
@@ -12,7 +14,7 @@ use crate::context::Context;
 use crate::identity::{Holder, ManagedKey, Offer};
 use crate::provision::record::Records;
 use crate::repository::{self, Site};
-use crate::settings::GitConfig;
+use crate::settings::{GitConfig, Settings};
 
 /// This machine, and the repository that is selection.
 pub(super) struct Checkup<'a> {
@@ -77,6 +79,17 @@ impl<'a> Checkup<'a> {
         }
     }
 
+    /// The settings, where they can be read.
+    pub(super) fn settings(&self) -> Option<&Settings> {
+        let examined = self.examined.as_ref().ok()?;
+        Some(&examined.ours.settings)
+    }
+
+    /// The user's ssh_config.
+    pub(super) fn ssh_config_file(&self) -> Option<PathBuf> {
+        Some(self.context.ssh_directory()?.join("config"))
+    }
+
     /// Every site that is known here.
     pub(super) fn sites(&self) -> Vec<Site> {
         match &self.git_config {
@@ -107,7 +120,7 @@ impl<'a> Checkup<'a> {
     }
 
     /// Whether an account's identity of another file goes before this file.
-    pub(super) fn stands_behind(&self, file: &std::path::Path) -> bool {
+    pub(super) fn stands_behind(&self, file: &Path) -> bool {
         let Ok(examined) = &self.examined else {
             return false;
         };
@@ -194,27 +207,27 @@ impl<'a> Checkup<'a> {
 
     /// The line that edits a file by a script of sed(1). GNU's and BSD's take it, and the old file
     /// stays as `FILE.bak`; a link is left one.
-    pub(super) fn edited(&self, file: &std::path::Path, script: &str) -> String {
+    pub(super) fn edited(&self, file: &Path, script: &str) -> String {
         let real = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
         let file = if file.is_symlink() { &real } else { file };
         format!("sed -i.bak {} {}", word(script), word(&self.shown(file)))
     }
 
     /// The line that opens a file in the person's editor.
-    pub(super) fn opened(&self, file: &std::path::Path) -> String {
+    pub(super) fn opened(&self, file: &Path) -> String {
         format!("${{EDITOR:-vi}} {}", word(&self.shown(file)))
     }
 
     /// A text with the home as `~`.
     pub(super) fn without_home(&self, text: &str) -> String {
-        match self.context.home().and_then(std::path::Path::to_str) {
+        match self.context.home().and_then(Path::to_str) {
             Some(home) if home.len() > 1 => text.replace(&format!("{home}/"), "~/"),
             _ => text.to_owned(),
         }
     }
 
     /// A path for people.
-    pub(super) fn shown(&self, path: &std::path::Path) -> String {
+    pub(super) fn shown(&self, path: &Path) -> String {
         crate::commands::context::shown(self.context, path)
     }
 }

@@ -9,7 +9,7 @@ use super::ssh_config;
 use crate::commands::{Error, git, other_tools, setup};
 use crate::context::Context;
 use crate::repository::{self, SiteKind};
-use crate::settings;
+use crate::settings::{Ignored, Origin};
 use crate::text::sanitise;
 
 /// The first git that knows core.sshCommand (release notes of 2.10).
@@ -41,14 +41,11 @@ pub(super) fn check(checkup: &Checkup<'_>) -> Vec<Finding> {
 
 /// The line that opens the file which git names as broken.
 fn repair(checkup: &Checkup<'_>) -> String {
-    let said = git::ask(checkup.context, &["config", "--list"]);
-    let file = said.err().and_then(|error| {
-        let text = error.to_string();
-        let rest = text.split(" in file ").nth(1)?;
-        Some(PathBuf::from(rest.lines().next()?.trim()))
-    });
-    match file {
-        Some(file) => checkup.opened(&checkup.context.directory.join(file)),
+    let error = git::ask(checkup.context, &["config", "--list"]).err();
+    let message = error.map_or_else(String::new, |error| error.to_string());
+    let file = message.split(" in file ").nth(1);
+    match file.and_then(|rest| rest.lines().next()) {
+        Some(file) => checkup.opened(&checkup.context.directory.join(file.trim())),
         None => "git config --list --show-origin".to_owned(),
     }
 }
@@ -58,79 +55,75 @@ fn version(context: &Context) -> Finding {
         .iter()
         .find(|(program, _)| located(context, program).is_some())
         .map_or("curl -L https://git-scm.com/downloads", |(_, line)| line);
-    match git::line(context, &["version"]) {
+    let text = match git::line(context, &["version"]) {
         Ok(Some(text)) if git::version_in(&text).is_none_or(|version| version >= OLDEST) => {
-            Finding::ok("git", text)
+            return Finding::ok("git", text);
         }
-        Ok(Some(text)) => Finding::fail(
-            "git",
-            format!("{text} does not know core.sshCommand; 2.10 or newer is needed"),
-        )
-        .next(install),
-        Ok(None) => Finding::fail("git", "git tells no version").next(install),
-        Err(Error::GitNotRun(why)) => {
-            Finding::fail("git", format!("git cannot be run: {why}")).next(install)
-        }
-        Err(error) => Finding::fail("git", error.to_string()).next(install),
-    }
+        Ok(Some(text)) => format!("{text} does not know core.sshCommand; 2.10 or newer is needed"),
+        Ok(None) => "git tells no version".to_owned(),
+        Err(Error::GitNotRun(why)) => format!("git cannot be run: {why}"),
+        Err(error) => error.to_string(),
+    };
+    Finding::fail("git", text).next(install)
 }
 
 /// The line after which git calls bitbucket-ssh here.
-fn remedy(checkup: &Checkup<'_>, source: &Source) -> String {
+fn remedy(checkup: &Checkup<'_>, called: &Called) -> String {
     let context = checkup.context;
-    match source {
-        Source::Variable("GIT_SSH_COMMAND") if is_set_up(context) => {
-            "unset GIT_SSH_COMMAND".to_owned()
-        }
+    let setup = "git bitbucket setup";
+    let configured = match &called.source {
+        Source::Config(configured) => configured,
         Source::Variable("GIT_SSH_COMMAND") => {
-            "unset GIT_SSH_COMMAND; git bitbucket setup".to_owned()
+            let suffices = configured(context, "core.sshCommand")
+                .is_some_and(|configured| is_ours_command(context, &configured.value));
+            let unset = "unset GIT_SSH_COMMAND";
+            return if suffices {
+                unset.to_owned()
+            } else {
+                format!("{unset}; {setup}")
+            };
         }
-        // core.sshCommand stands before GIT_SSH.
-        Source::Variable(_) => "git bitbucket setup".to_owned(),
-        Source::Config(origin) => match origin.scope.as_str() {
-            "command" => {
-                "unset GIT_CONFIG_COUNT GIT_CONFIG_PARAMETERS; git bitbucket setup".to_owned()
-            }
-            "local" => "git bitbucket setup --local".to_owned(),
-            "worktree" => {
-                "git config --worktree --unset-all core.sshCommand; git bitbucket setup".to_owned()
-            }
-            "global" if !setup::writes(context, Path::new(&origin.file)) => {
-                let file = word(&checkup.shown(Path::new(&origin.file)));
-                format!("git config --file {file} --unset-all core.sshCommand; git bitbucket setup")
-            }
-            _ => "git bitbucket setup".to_owned(),
-        },
+        // core.sshCommand takes precedence over GIT_SSH.
+        Source::Variable(_) => return setup.to_owned(),
+    };
+    match configured.scope.as_str() {
+        "command" => format!("unset GIT_CONFIG_COUNT GIT_CONFIG_PARAMETERS; {setup}"),
+        "local" => format!("{setup} --local"),
+        "worktree" => format!("git config --worktree --unset-all core.sshCommand; {setup}"),
+        "global" if !setup::writes(context, &configured.file) => {
+            let unset = unset(checkup, &configured.file, "core.sshCommand");
+            format!("{unset}; {setup}")
+        }
+        _ => setup.to_owned(),
     }
 }
 
 fn ssh_command(checkup: &Checkup<'_>) -> Finding {
     let check = "ssh-command";
     let context = checkup.context;
-    let Some((command, source)) = called(context) else {
+    let Some(called) = called(context) else {
         return Finding::fail(check, "git calls the system's ssh, nobody says otherwise")
             .next("git bitbucket setup");
     };
-    let shown = sanitise(&command);
-    let who = match &source {
+    let shown = sanitise(&called.command);
+    let who = match &called.source {
         Source::Variable(name) => (*name).to_owned(),
-        Source::Config(origin) => {
-            let file = context.directory.join(&origin.file);
-            format!("core.sshCommand of {}", checkup.shown(&file))
+        Source::Config(configured) => {
+            format!("core.sshCommand of {}", checkup.shown(&configured.file))
         }
     };
-    if is_ours_command(context, &command) {
+    if is_ours_command(context, &called.command) {
         return Finding::ok(check, format!("{who}: {shown}"));
     }
-    let program = first_word(&command);
-    let text = if command.trim().is_empty() {
+    let program = first_word(&called.command);
+    let text = if called.command.trim().is_empty() {
         format!("{who} is empty: git cannot run SSH at all")
     } else if located(context, &program).is_none() {
         format!("{who}: {program} is not there")
     } else {
         format!("git calls {shown} ({who}), not bitbucket-ssh")
     };
-    Finding::fail(check, text).next(remedy(checkup, &source))
+    Finding::fail(check, text).next(remedy(checkup, &called))
 }
 
 /// Variables that stand before or beside core.sshCommand, and the file that sets them.
@@ -161,17 +154,13 @@ fn variables(context: &Context) -> Vec<Finding> {
 
 /// Settings of editors that go past it.
 fn editors(checkup: &Checkup<'_>) -> Vec<Finding> {
-    let check = "ssh-overrides";
-    let about =
-        |found: &other_tools::ToolSetting| format!("{}:{}", checkup.shown(&found.file), found.line);
+    let finding = |found: other_tools::ToolSetting| {
+        let about = format!("{}:{}", checkup.shown(&found.file), found.line);
+        let finding = Finding::warn("ssh-overrides", found.text).about(about);
+        finding.next(found.next)
+    };
     let found = other_tools::editors(checkup.context).into_iter();
-    found
-        .map(|found| {
-            Finding::warn(check, &found.text)
-                .about(about(&found))
-                .next(found.next)
-        })
-        .collect()
+    found.map(finding).collect()
 }
 
 fn variant(checkup: &Checkup<'_>) -> Finding {
@@ -179,113 +168,119 @@ fn variant(checkup: &Checkup<'_>) -> Finding {
     let context = checkup.context;
     let (value, next) = if let Some(value) = context.environment.text("GIT_SSH_VARIANT") {
         (value.to_owned(), "unset GIT_SSH_VARIANT".to_owned())
-    } else {
-        let found = configured(context, "ssh.variant");
-        let next = match &found {
-            Some((_, origin)) if origin.scope == "command" => {
-                "unset GIT_CONFIG_COUNT GIT_CONFIG_PARAMETERS".to_owned()
-            }
-            Some((_, origin)) if matches!(origin.scope.as_str(), "local" | "worktree") => {
-                format!("git config --{} ssh.variant ssh", origin.scope)
-            }
+    } else if let Some(Configured { value, scope, .. }) = configured(context, "ssh.variant") {
+        let next = match scope.as_str() {
+            "command" => "unset GIT_CONFIG_COUNT GIT_CONFIG_PARAMETERS".to_owned(),
+            "local" | "worktree" => format!("git config --{scope} ssh.variant ssh"),
             _ => "git config --global ssh.variant ssh".to_owned(),
         };
-        (found.map(|(value, _)| value).unwrap_or_default(), next)
+        (value, next)
+    } else {
+        (String::new(), String::new())
     };
-    match value.to_ascii_lowercase().as_str() {
-        "" | "auto" => Finding::ok(check, "not set: git asks the program itself"),
-        "ssh" => Finding::ok(check, "ssh"),
-        "simple" => Finding::fail(
-            check,
-            "simple: git passes no port and speaks only the oldest protocol",
-        )
-        .next(next),
-        other => Finding::fail(
-            check,
-            format!("{}: git writes a command line for it", sanitise(other)),
-        )
-        .next(next),
+    let text = match value.to_ascii_lowercase().as_str() {
+        "" | "auto" => return Finding::ok(check, "not set: git asks the program itself"),
+        "ssh" => return Finding::ok(check, "ssh"),
+        "simple" => "simple: git passes no port and speaks only the oldest protocol".to_owned(),
+        other => format!("{}: git writes a command line for it", sanitise(other)),
+    };
+    Finding::fail(check, text).next(next)
+}
+
+/// A value of git's configuration, with `-c` and GIT_CONFIG_COUNT, which only git itself reads.
+pub(super) struct Configured {
+    /// The value.
+    pub(super) value: String,
+    /// `local`, `global` …; git before 2.26 does not say: `global`.
+    scope: String,
+    /// The file; meaningless for the scope `command`.
+    pub(super) file: PathBuf,
+}
+
+/// Every value of a key, in git's order. Empty: none, or the files cannot be read.
+pub(super) fn values(context: &Context, key: &str) -> Vec<Configured> {
+    let ask = |options: &[&str]| {
+        let arguments = [
+            &["config", "--null", "--show-origin"],
+            options,
+            &["--get-all", key],
+        ];
+        git::ask(context, &arguments.concat())
+    };
+    let (listed, scoped) = match ask(&["--show-scope"]) {
+        Ok(listed) => (listed, true),
+        Err(_) => (ask(&[]).unwrap_or_default(), false),
+    };
+    let listed = String::from_utf8_lossy(&listed.unwrap_or_default()).into_owned();
+    let mut fields = listed.split_terminator('\0');
+    let mut found = Vec::new();
+    loop {
+        let scope = if scoped {
+            fields.next()
+        } else {
+            Some("global")
+        };
+        let (Some(scope), Some(origin), Some(value)) = (scope, fields.next(), fields.next()) else {
+            return found;
+        };
+        let file = origin.strip_prefix("file:").unwrap_or(origin);
+        found.push(Configured {
+            value: value.to_owned(),
+            scope: scope.to_owned(),
+            file: context.directory.join(file),
+        });
     }
 }
 
-/// Who says what git calls.
+/// The value that git uses: the last.
+pub(super) fn configured(context: &Context, key: &str) -> Option<Configured> {
+    values(context, key).pop()
+}
+
+/// The line that takes a key out of a file of git's configuration.
+pub(super) fn unset(checkup: &Checkup<'_>, file: &Path, key: &str) -> String {
+    let file = word(&checkup.shown(file));
+    format!("git config --file {file} --unset-all {}", word(key))
+}
+
+/// What git calls for SSH.
+struct Called {
+    command: String,
+    source: Source,
+}
+
+/// Where that is set.
 enum Source {
     /// A variable of this name.
     Variable(&'static str),
-    /// git's configuration.
-    Config(Origin),
+    /// core.sshCommand.
+    Config(Configured),
 }
 
-/// Where a value of git's configuration stands.
-pub(super) struct Origin {
-    /// `local`, `global` …; what git before 2.26 does not tell is taken for `global`.
-    pub(super) scope: String,
-    /// The file, as git names it.
-    pub(super) file: String,
-}
-
-/// The value that counts, and where it stands. `None`: not set, or the files cannot be read.
-pub(super) fn configured(context: &Context, key: &str) -> Option<(String, Origin)> {
-    let asked = |options: &[&str]| {
-        let arguments: Vec<&str> = ["config"]
-            .iter()
-            .chain(options)
-            .chain(&["--show-origin", "--null", "--get", key])
-            .copied()
-            .collect();
-        git::ask(context, &arguments)
-    };
-    let (bytes, scoped) = match asked(&["--show-scope"]) {
-        Ok(bytes) => (bytes?, true),
-        Err(_) => (asked(&[]).ok()??, false),
-    };
-    let text = String::from_utf8_lossy(&bytes);
-    let mut parts = text.split('\0');
-    let scope = if scoped { parts.next()? } else { "global" };
-    let origin = parts.next()?;
-    let value = parts.next()?.to_owned();
-    let origin = Origin {
-        scope: scope.to_owned(),
-        file: origin.strip_prefix("file:").unwrap_or(origin).to_owned(),
-    };
-    Some((value, origin))
-}
-
-/// What git calls, in git's order (connect.c, get_ssh_command), and who says so.
-fn called(context: &Context) -> Option<(String, Source)> {
+/// What git calls, in git's order (connect.c, get_ssh_command).
+fn called(context: &Context) -> Option<Called> {
     let variable = |name: &'static str| {
         let value = context.environment.raw(name)?;
-        Some((value.to_string_lossy().into_owned(), Source::Variable(name)))
+        Some(Called {
+            command: value.to_string_lossy().into_owned(),
+            source: Source::Variable(name),
+        })
+    };
+    let config = || {
+        let configured = configured(context, "core.sshCommand")?;
+        Some(Called {
+            command: configured.value.clone(),
+            source: Source::Config(configured),
+        })
     };
     variable("GIT_SSH_COMMAND")
-        .or_else(|| {
-            let (value, origin) = configured(context, "core.sshCommand")?;
-            Some((value, Source::Config(origin)))
-        })
+        .or_else(config)
         .or_else(|| variable("GIT_SSH"))
 }
 
-/// Whether core.sshCommand alone would do.
-fn is_set_up(context: &Context) -> bool {
-    configured(context, "core.sshCommand")
-        .is_some_and(|(value, _)| is_ours_command(context, &value))
-}
-
-/// The first word as a shell would read it, as far as quotes and backslashes go.
+/// The first word as a shell would read it.
 fn first_word(command: &str) -> String {
-    let mut word = String::new();
-    let mut quote = None;
-    let mut characters = command.trim_start().chars();
-    while let Some(character) = characters.next() {
-        match (character, quote) {
-            ('\\', None | Some('"')) => word.extend(characters.next()),
-            (mark, Some(open)) if mark == open => quote = None,
-            ('\'' | '"', None) => quote = Some(character),
-            (space, None) if space.is_whitespace() => break,
-            (other, _) => word.push(other),
-        }
-    }
-    word
+    shlex::Shlex::new(command).next().unwrap_or_default()
 }
 
 fn located(context: &Context, program: &str) -> Option<PathBuf> {
@@ -317,13 +312,11 @@ fn is_ours(file: &Path) -> bool {
 /// One WARN for each setting that is ignored, one FAIL for each value that is none of its setting's.
 pub(super) fn settings(checkup: &Checkup<'_>) -> Vec<Finding> {
     let check = "settings";
-    let examined = match &checkup.examined {
-        Ok(examined) => examined,
+    let settings = match &checkup.examined {
+        Ok(examined) => &examined.ours.settings,
         Err((why, hints)) => {
-            let mut finding = Finding::fail(
-                check,
-                format!("they cannot be read: {}", why.trim().replace('\n', "; ")),
-            );
+            let why_line = why.trim().replace('\n', "; ");
+            let mut finding = Finding::fail(check, format!("they cannot be read: {why_line}"));
             finding.next = if checkup.git_config.is_err() {
                 Some(repair(checkup))
             } else {
@@ -332,53 +325,41 @@ pub(super) fn settings(checkup: &Checkup<'_>) -> Vec<Finding> {
             return vec![finding];
         }
     };
-    let mut findings: Vec<_> = examined
-        .ours
-        .settings
-        .ignored
-        .iter()
-        .map(|ignored| {
-            let (key, next) = match &ignored.origin {
-                settings::Origin::GitConfig { file, key, .. } => {
-                    (sanitise(key), unset(checkup, file.as_deref(), key))
-                }
-                settings::Origin::Environment(name) => {
-                    ((*name).to_owned(), Some(format!("unset {name}")))
-                }
-                settings::Origin::CommandLine(_)
-                | settings::Origin::SshConfig
-                | settings::Origin::Default => (String::new(), None),
-            };
-            let (value, why) = (sanitise(&ignored.value), sanitise(&ignored.why));
-            let faults = &examined.ours.settings.invalid;
-            let finding = if faults.values().any(|fault| fault == ignored) {
-                Finding::fail(check, format!("'{value}' is not understood: {why}"))
-            } else {
-                Finding::warn(check, format!("{value} is ignored: {why}"))
-            };
-            let mut finding = finding.about(key);
-            finding.next = next;
-            finding
-        })
-        .collect();
+    let finding = |ignored: &Ignored| {
+        let (value, why) = (sanitise(&ignored.value), sanitise(&ignored.why));
+        let mut finding = if settings.invalid.values().any(|invalid| invalid == ignored) {
+            Finding::fail(check, format!("'{value}' is not understood: {why}"))
+        } else {
+            Finding::warn(check, format!("{value} is ignored: {why}"))
+        };
+        let (key, next) = match &ignored.origin {
+            Origin::GitConfig { file, key, .. } => {
+                let next = file
+                    .as_deref()
+                    .and_then(|file| taken_out(checkup, file, key));
+                (sanitise(key), next)
+            }
+            Origin::Environment(name) => ((*name).to_owned(), Some(format!("unset {name}"))),
+            Origin::CommandLine(_) | Origin::SshConfig | Origin::Default => (String::new(), None),
+        };
+        finding.next = next;
+        finding.about(key)
+    };
+    let findings: Vec<_> = settings.ignored.iter().map(finding).collect();
     if findings.is_empty() {
-        findings.push(Finding::ok(check, "none is misspelt or ignored"));
+        return vec![Finding::ok(check, "none is misspelt or ignored")];
     }
     findings
 }
 
-fn unset(checkup: &Checkup<'_>, file: Option<&std::path::Path>, key: &str) -> Option<String> {
-    let file = file?;
-    if key.ends_with('*') {
-        let folder = file.parent()?.parent()?;
-        let folder = word(&checkup.shown(folder));
-        return Some(format!("git config --global --add safe.directory {folder}"));
+/// The line that takes a setting away; for those of a repository that git does not trust, the one
+/// that trusts it.
+fn taken_out(checkup: &Checkup<'_>, file: &Path, key: &str) -> Option<String> {
+    if !key.ends_with('*') {
+        return Some(unset(checkup, file, key));
     }
-    let file = word(&checkup.shown(file));
-    Some(format!(
-        "git config --file {file} --unset-all {}",
-        word(key)
-    ))
+    let folder = word(&checkup.shown(file.parent()?.parent()?));
+    Some(format!("git config --global --add safe.directory {folder}"))
 }
 
 /// One WARN for each SSH remote on `bitbucket.org`; Cloud's SSH host is `ssh.bitbucket.org`.
@@ -423,24 +404,17 @@ pub(super) fn remotes(checkup: &Checkup<'_>) -> Vec<Finding> {
 
 /// The line that gives the remote the other host name; among several URLs, this one alone.
 fn moved(checkup: &Checkup<'_>, name: &str, url: &str, repository: &str) -> String {
-    let values = |variable: &str| {
-        let key = format!("remote.{name}.{variable}");
-        let found = git::ask(checkup.context, &["config", "--null", "--get-all", &key]);
-        let found = found.ok().flatten().unwrap_or_default();
-        let found = String::from_utf8_lossy(&found).into_owned();
-        let values = found.split_terminator('\0').map(str::to_owned);
-        values.collect::<Vec<_>>()
-    };
+    let values = |variable: &str| values(checkup.context, &format!("remote.{name}.{variable}"));
     let for_push = values("pushurl");
-    let (option, beside) = if for_push.iter().any(|value| value == url) {
+    let (option, beside) = if for_push.iter().any(|push| push.value == url) {
         ("--push ", for_push)
     } else {
         ("", values("url"))
     };
     let address = url.strip_prefix("ssh://").unwrap_or(url);
     let user = address.split_once('@').map_or("git", |(user, _)| user);
-    let new = format!("{user}@ssh.bitbucket.org:{repository}.git");
-    let line = format!("git remote set-url {option}{} {}", word(name), word(&new));
+    let new = word(&format!("{user}@ssh.bitbucket.org:{repository}.git"));
+    let line = format!("git remote set-url {option}{} {new}", word(name));
     if beside.len() > 1 {
         format!("{line} {}", word(url))
     } else {

@@ -9,9 +9,9 @@ use jiff::SignedDuration;
 
 use super::checkup::{Checkup, word};
 use super::finding::{Finding, Verdict};
-use super::git::configured;
+use super::git;
 use crate::bitbucket;
-use crate::commands::git;
+use crate::commands::setup::edit::literally;
 use crate::diagnostics::{self, os_error_message};
 use crate::repository::{Site, SshHost};
 use crate::text::sanitise;
@@ -71,28 +71,14 @@ fn endpoints<'a>(
 /// The line that takes an endpoint out of the settings. `None`: they do not name it.
 fn unset(checkup: &Checkup<'_>, address: &SshHost) -> Option<String> {
     let key = format!("bitbucket.{}.sshHost", checkup.site().url);
-    let values = git::ask(checkup.context, &["config", "--null", "--get-all", &key]);
-    let values = values.ok()??;
-    let values = String::from_utf8_lossy(&values);
-    let value = values.split_terminator('\0').find(|value| {
-        let (host, port) = value.rsplit_once(':').unwrap_or((value, "22"));
+    let values = git::values(checkup.context, &key);
+    let named = values.iter().find(|named| {
+        let (host, port) = named.value.rsplit_once(':').unwrap_or((&named.value, "22"));
         host.eq_ignore_ascii_case(&address.host) && port.parse() == Ok(address.port)
     })?;
-    let mut pattern = String::from("^");
-    for character in value.chars() {
-        if !character.is_ascii_alphanumeric() && !"-:".contains(character) {
-            pattern.push('\\');
-        }
-        pattern.push(character);
-    }
-    pattern.push('$');
-    let (_, origin) = configured(checkup.context, &key)?;
-    let file = checkup.context.directory.join(origin.file);
-    let file = word(&checkup.shown(&file));
-    let (key, pattern) = (word(&key), word(&pattern));
-    Some(format!(
-        "git config --file {file} --unset-all {key} {pattern}"
-    ))
+    let pattern = word(&literally(&named.value));
+    let line = git::unset(checkup, &named.file, &key);
+    Some(format!("{line} {pattern}"))
 }
 
 fn endpoint(checkup: &Checkup<'_>, address: &SshHost) -> Vec<Finding> {
@@ -231,10 +217,8 @@ fn api(checkup: &Checkup<'_>) -> Vec<Finding> {
 /// What keeps the API from being reached, as far as it is said somewhere.
 fn way_to(checkup: &Checkup<'_>, site: &Site) -> String {
     let key = format!("bitbucket.{}.apiUrl", site.url);
-    if let Some((_, origin)) = configured(checkup.context, &key) {
-        let file = checkup.context.directory.join(origin.file);
-        let file = word(&checkup.shown(&file));
-        return format!("git config --file {file} --unset-all {}", word(&key));
+    if let Some(configured) = git::configured(checkup.context, &key) {
+        return git::unset(checkup, &configured.file, &key);
     }
     let http = checkup.http(site);
     let said = |name| checkup.context.environment.raw(name).is_some();

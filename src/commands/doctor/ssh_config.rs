@@ -1,6 +1,7 @@
 //! ssh_config for the site's hosts: whether ssh can read it, aliases, and host names that a block
 //! leaves out.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::checkup::{Checkup, word};
@@ -26,7 +27,7 @@ pub(super) fn check(checkup: &Checkup<'_>) -> Vec<Finding> {
     for host in hosts {
         match load(checkup, host) {
             Ok(config) => read.push((host, config)),
-            // What is wrong for every host is told once.
+            // A mistake that affects every host is reported once.
             Err(why) if findings.iter().any(|finding| finding.text == why) => {}
             Err(why) => {
                 let next = remedy(checkup, &why);
@@ -39,22 +40,15 @@ pub(super) fn check(checkup: &Checkup<'_>) -> Vec<Finding> {
         return findings;
     }
     if findings.is_empty() {
-        findings.push(Finding::ok(
-            check,
-            format!("can be read for {}", counted(read.len(), "host name")),
-        ));
+        let text = format!("can be read for {}", counted(read.len(), "host name"));
+        findings.push(Finding::ok(check, text));
     }
     findings.extend(skipped(checkup, &read));
-    let file = checkup
-        .context
-        .ssh_directory()
-        .map(|folder| folder.join("config"));
-    let text = file
-        .as_deref()
-        .and_then(|file| std::fs::read_to_string(file).ok());
-    let found = blocks(&text.unwrap_or_default());
-    findings.extend(aliases(checkup, &found, &read));
-    findings.extend(forgotten(checkup, &read, &found));
+    let file = checkup.ssh_config_file();
+    let text = file.and_then(|file| fs::read_to_string(file).ok());
+    let blocks = blocks(&text.unwrap_or_default());
+    findings.extend(aliases(checkup, &blocks, &read));
+    findings.extend(left_out(checkup, &blocks, &read));
     findings
 }
 
@@ -70,25 +64,23 @@ fn load(checkup: &Checkup<'_>, host: &str) -> Result<SshConfig, String> {
 }
 
 /// Directives with which the system's ssh carries every connection, and those that the native
-/// transport does not follow: the machine's own file has some, so these are told and no more.
+/// transport does not follow: the machine's own file has some, so they are listed and no more.
 fn skipped(checkup: &Checkup<'_>, read: &[(&str, SshConfig)]) -> Vec<Finding> {
     let check = "ssh-config-options";
+    let transport = checkup.settings().map(|settings| settings.transport.value);
     let mut findings = Vec::new();
     let mut ignored: Vec<&str> = Vec::new();
-    let wanted = checkup
-        .examined
-        .as_ref()
-        .is_ok_and(|examined| examined.ours.settings.transport.value == TransportKind::OpenSsh);
     for (host, config) in read {
         if let Some(directive) = &config.needs_system_ssh {
             let text = format!("{directive}: the system's ssh carries every connection");
-            findings.push(if wanted {
-                Finding::ok(check, format!("{text}, as bitbucket.transport says")).about(*host)
+            let finding = if transport == Some(TransportKind::OpenSsh) {
+                Finding::ok(check, format!("{text}, as bitbucket.transport says"))
             } else {
-                // Said once more by name, it is a wish and no surprise.
+                // Set explicitly, it is no surprise any more.
                 let next = "git config --global bitbucket.transport openssh";
-                Finding::warn(check, text).about(*host).next(next)
-            });
+                Finding::warn(check, text).next(next)
+            };
+            findings.push(finding.about(*host));
         }
         for directive in &config.ignored {
             if !ignored.contains(&directive.as_str()) {
@@ -97,24 +89,18 @@ fn skipped(checkup: &Checkup<'_>, read: &[(&str, SshConfig)]) -> Vec<Finding> {
         }
     }
     if findings.is_empty() {
-        findings.push(Finding::ok(
-            check,
-            if ignored.is_empty() {
-                "every option for these hosts is followed".to_owned()
-            } else {
-                format!(
-                    "not followed by the native transport: {}",
-                    ignored.join(", ")
-                )
-            },
-        ));
+        let text = match ignored.join(", ") {
+            none if none.is_empty() => "every option for these hosts is followed".to_owned(),
+            ignored => format!("not followed by the native transport: {ignored}"),
+        };
+        findings.push(Finding::ok(check, text));
     }
     findings
 }
 
-/// Names that lead to a site's host by another name. In a repository of a Bitbucket whose remotes
-/// name none of them, nothing is to be done.
-fn aliases(checkup: &Checkup<'_>, found: &[Block], read: &[(&str, SshConfig)]) -> Vec<Finding> {
+/// Names that lead to a site's host by another name. Where the remotes of this repository already
+/// name a Bitbucket host and no alias, there is nothing to do.
+fn aliases(checkup: &Checkup<'_>, blocks: &[Block], read: &[(&str, SshConfig)]) -> Vec<Finding> {
     let check = "ssh-config-aliases";
     let is_host = |name: &str| read.iter().any(|(host, _)| host.eq_ignore_ascii_case(name));
     let remotes = checkup.git_config.as_ref().map(GitConfig::remotes);
@@ -122,21 +108,21 @@ fn aliases(checkup: &Checkup<'_>, found: &[Block], read: &[(&str, SshConfig)]) -
     let of_remotes = || remotes.iter().filter_map(|(_, url)| host_of(url));
     let canonical = of_remotes().any(|host| is_host(host) || host == "bitbucket.org");
     let mut findings = Vec::new();
-    for block in found {
+    for block in blocks {
         let Some(leads_to) = block.value("hostname").filter(|host| is_host(host)) else {
             continue;
         };
         for name in block.names().filter(|name| !is_host(name)) {
             let used = of_remotes().any(|host| host.eq_ignore_ascii_case(name));
-            findings.push(if used || !canonical {
+            let finding = if used || !canonical {
                 let text =
                     format!("leads to {leads_to}; an account can be chosen without an alias");
-                let finding = Finding::warn(check, text).about(name);
-                finding.next("git bitbucket migrate")
+                Finding::warn(check, text).next("git bitbucket migrate")
             } else {
                 let text = format!("leads to {leads_to}; no remote here names it");
-                Finding::ok(check, text).about(name)
-            });
+                Finding::ok(check, text)
+            };
+            findings.push(finding.about(name));
         }
     }
     if findings.is_empty() {
@@ -145,68 +131,52 @@ fn aliases(checkup: &Checkup<'_>, found: &[Block], read: &[(&str, SshConfig)]) -
     findings
 }
 
-/// Cloud has three names: what is said for one is not said for the others.
-fn forgotten(checkup: &Checkup<'_>, read: &[(&str, SshConfig)], found: &[Block]) -> Vec<Finding> {
+/// Cloud has three host names: settings for one of them do not apply to the others.
+fn left_out(
+    checkup: &Checkup<'_>,
+    blocks: &[Block],
+    read: &[(&str, SshConfig)],
+) -> Option<Finding> {
     let check = "ssh-config-hosts";
-    let said = |config: &SshConfig| {
-        let proxy = config
-            .proxy_command
-            .clone()
-            .or_else(|| config.proxy_jump.clone());
+    let settings = |config: &SshConfig| {
+        let proxy = config.proxy_command.as_ref().or(config.proxy_jump.as_ref());
+        let proxy = proxy.cloned();
         (config.identity_files.clone(), proxy, config.user.clone())
     };
     let site = checkup.site();
-    let mut of_site = read
+    let of_site = read
         .iter()
         .filter(|(host, _)| site.ssh_hosts.iter().any(|place| place.host == *host));
-    let Some((first, config)) = of_site.next() else {
-        return Vec::new();
+    let of_site: Vec<_> = of_site.collect();
+    let [(first, config), others @ ..] = of_site.as_slice() else {
+        return None;
     };
-    let differing: Vec<_> = of_site
-        .filter(|(_, other)| said(other) != said(config))
-        .map(|(host, _)| *host)
-        .collect();
-    if differing.is_empty() {
-        return vec![Finding::ok(
-            check,
-            "the site's host names are treated alike",
-        )];
+    let others = others
+        .iter()
+        .filter(|(_, other)| settings(other) != settings(config));
+    let others: Vec<_> = others.map(|(host, _)| *host).collect();
+    if others.is_empty() {
+        let text = "the site's host names are treated alike";
+        return Some(Finding::ok(check, text));
     }
-    let next = name_all(checkup, read, found);
-    let others = differing.join(", ");
+    let others = others.join(", ");
     let text = format!("says something else for {first} than for {others}");
-    vec![Finding::warn(check, text).next(next)]
+    let hosts: Vec<_> = of_site.iter().map(|(host, _)| *host).collect();
+    let next = name_all(checkup, &hosts, blocks);
+    Some(Finding::warn(check, text).next(next))
 }
 
-/// The line that lets the block of one of the site's host names speak for all of them; where no
-/// single block does, the editor.
-fn name_all(checkup: &Checkup<'_>, read: &[(&str, SshConfig)], found: &[Block]) -> String {
-    let file = checkup
-        .context
-        .ssh_directory()
-        .unwrap_or_default()
-        .join("config");
-    let names = |block: &Block, host: &str| {
-        let mut patterns = block.patterns.iter();
-        patterns.any(|pattern| pattern.eq_ignore_ascii_case(host))
-    };
-    let site = checkup.site();
-    let of_site = || {
-        let mut hosts: Vec<&str> = site
-            .ssh_hosts
-            .iter()
-            .map(|place| place.host.as_str())
-            .collect();
-        hosts.retain(|host| read.iter().any(|(known, _)| known == host));
-        hosts.dedup();
-        hosts
-    };
-    let mut partial = found.iter().filter_map(|block| {
-        let missing: Vec<&str> = of_site()
-            .into_iter()
-            .filter(|host| !names(block, host))
-            .collect();
-        let some = missing.len() < of_site().len() && !missing.is_empty();
+/// The line that extends the one block that names some of the site's hosts to all of them; where
+/// there are several such blocks, the editor.
+fn name_all(checkup: &Checkup<'_>, hosts: &[&str], blocks: &[Block]) -> String {
+    let file = checkup.ssh_config_file().unwrap_or_default();
+    let mut partial = blocks.iter().filter_map(|block| {
+        let is_missing = |host: &&&str| {
+            let mut patterns = block.patterns.iter();
+            !patterns.any(|pattern| pattern.eq_ignore_ascii_case(host))
+        };
+        let missing: Vec<&str> = hosts.iter().filter(is_missing).copied().collect();
+        let some = missing.len() < hosts.len() && !missing.is_empty();
         some.then_some((block.line, missing))
     });
     match (partial.next(), partial.next()) {
@@ -270,7 +240,7 @@ pub(super) fn remedy(checkup: &Checkup<'_>, said: &str) -> Option<String> {
         return Some(format!("chmod 600 {}", word(&checkup.shown(&file))));
     }
     let (file, number, option) = place(said)?;
-    let text = std::fs::read_to_string(&file).ok()?;
+    let text = fs::read_to_string(&file).ok()?;
     let line = text.lines().nth(number.checked_sub(1)?)?;
     let script = option
         .and_then(|option| {
@@ -278,7 +248,7 @@ pub(super) fn remedy(checkup: &Checkup<'_>, said: &str) -> Option<String> {
                 .to_ascii_lowercase()
                 .find(&option.to_ascii_lowercase())?;
             let written = &line[at..at + option.len()];
-            Some(format!("{number}s/{written}/{}/", selection(written)?))
+            Some(format!("{number}s/{written}/{}/", nearest(written)?))
         })
         .unwrap_or_else(|| format!("{number}s/^/#/"));
     Some(checkup.edited(&file, &script))
@@ -304,33 +274,15 @@ fn place(said: &str) -> Option<(PathBuf, usize, Option<&str>)> {
 }
 
 /// The option that differs by two letters at most. `None`: none, or several that are as near.
-fn selection(written: &str) -> Option<&'static str> {
+fn nearest(written: &str) -> Option<&'static str> {
     let written = written.to_ascii_lowercase();
-    let distances = OPTIONS
-        .iter()
-        .map(|option| (distance(&written, &option.to_ascii_lowercase()), *option));
-    let mut near: Vec<_> = distances.filter(|(distance, _)| *distance <= 2).collect();
-    near.sort_unstable();
-    match near.as_slice() {
-        [(_, option)] => Some(option),
-        [(first, option), (second, _), ..] if first < second => Some(option),
+    let distance = |option: &str| strsim::levenshtein(&written, &option.to_ascii_lowercase());
+    let least = OPTIONS.iter().map(|option| distance(option)).min()?;
+    let mut nearest = OPTIONS.iter().filter(|option| distance(option) == least);
+    match (nearest.next(), nearest.next()) {
+        (Some(only), None) if least <= 2 => Some(only),
         _ => None,
     }
-}
-
-/// Letters to change, add or leave out (Levenshtein's).
-fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.bytes().enumerate() {
-        let mut corner = row[0];
-        row[0] = i + 1;
-        for (j, b) in other.bytes().enumerate() {
-            let change = corner + usize::from(a != b);
-            corner = row[j + 1];
-            row[j + 1] = change.min(corner + 1).min(row[j] + 1);
-        }
-    }
-    row[other.len()]
 }
 
 #[cfg(test)]
@@ -349,7 +301,7 @@ mod tests {
             ("Hots", Some("Host"), "a short one"),
             ("Colour", None, "nothing is near"),
         ] {
-            assert_eq!(selection(written), expected, "{why}");
+            assert_eq!(nearest(written), expected, "{why}");
         }
     }
 
