@@ -48,7 +48,7 @@ pub fn json(report: &StatusReport) -> String {
             "file": missing.value,
             "origin": report.origin(&missing.origin, &missing.value.display().to_string()),
         })).collect::<Vec<_>>(),
-        "skipped": report.plan.skipped.iter().map(|passed| json!({
+        "passed_over": report.plan.skipped.iter().map(|passed| json!({
             "what": passed.what,
             "why": passed.why,
         })).collect::<Vec<_>>(),
