@@ -11,7 +11,7 @@ use crate::commands::{Error, status};
 use crate::connection::managed_keys::http_settings;
 use crate::connection::with_found_hosts;
 use crate::context::Context;
-use crate::identity::{Holder, ManagedKey, Offer};
+use crate::identity::{AccountId, Holder, Identity, ManagedKey, Offer};
 use crate::provision::record::Records;
 use crate::repository::{self, Site};
 use crate::settings::{GitConfig, Settings};
@@ -119,17 +119,29 @@ impl<'a> Checkup<'a> {
         used.is_none_or(|used| used.fingerprint == record.fingerprint)
     }
 
+    /// The managed keys that are recorded here.
+    pub(super) fn records(&self) -> &[ManagedKey] {
+        match &self.examined {
+            Ok(examined) => examined.ours.records.identities(),
+            Err(_) => &[],
+        }
+    }
+
+    /// The first identity of the plan, and the account that it belongs to.
+    pub(super) fn first_identity(&self) -> Option<(Option<&AccountId>, &Identity)> {
+        let examined = self.examined.as_ref().ok()?;
+        let mut candidates = examined.ours.plan.candidates.iter();
+        candidates.find_map(|candidate| match &candidate.offer {
+            Offer::Identities(identities) => {
+                Some((candidate.account.as_ref(), identities.first()?))
+            }
+            Offer::NewKey => None,
+        })
+    }
+
     /// Whether an account's identity of another file goes before this file.
     pub(super) fn stands_behind(&self, file: &Path) -> bool {
-        let Ok(examined) = &self.examined else {
-            return false;
-        };
-        let mut candidates = examined.ours.plan.candidates.iter();
-        let first = candidates.find_map(|candidate| match &candidate.offer {
-            Offer::Identities(identities) => Some((&candidate.account, identities.first()?)),
-            Offer::NewKey => None,
-        });
-        first.is_some_and(|(account, first)| {
+        self.first_identity().is_some_and(|(account, first)| {
             let this = matches!(&first.holder, Holder::File(held) if held == file);
             account.is_some() && !this
         })

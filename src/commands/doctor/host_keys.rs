@@ -1,6 +1,7 @@
 //! Host keys: known_hosts against the published keys, revoked ones, and what the site publishes
 //! today.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use ssh_key::PublicKey;
@@ -11,8 +12,8 @@ use crate::bitbucket;
 use crate::connection::endpoints;
 use crate::host_key::known_hosts::KnownHosts;
 use crate::host_key::revoked::{self, RevokedKeys};
-use crate::host_key::{KnownFrom, Line, known_hosts, published};
-use crate::repository::SiteKind;
+use crate::host_key::{KnownFrom, known_hosts, published};
+use crate::repository::{SiteKind, SshHost};
 use crate::settings::SshConfig;
 use crate::transport::known_hosts_files;
 
@@ -24,127 +25,121 @@ pub(super) fn check(checkup: &Checkup<'_>) -> Vec<Finding> {
     let config = &examined.config;
     let files = known_hosts_files(config, checkup.context);
     let known = known_hosts::load(&files);
-    let site = checkup.site();
-    let today = ask_site(checkup);
+    let today = Today::ask(checkup);
     let mut findings = Vec::new();
-    if site.kind == SiteKind::Cloud {
-        for name in endpoints::PUBLISHED_NAMES {
-            let port = if name.starts_with("altssh") { 443 } else { 22 };
-            let name = known_hosts::name(name, port);
-            let lines = known.keys_of(&name);
-            findings.extend(published_name(checkup, &name, &lines, today.keys()));
+    if checkup.site().kind == SiteKind::Cloud {
+        for name in cloud_names() {
+            findings.extend(published_name(checkup, &name, &known, today.keys()));
         }
     }
-    for endpoint in examined
-        .ours
-        .endpoints
-        .iter()
-        .filter(|endpoint| !endpoint.published)
-    {
-        let address = &endpoint.address;
-        let alias = config.host_key_alias.as_deref();
-        let (name, _) = known_hosts::names(alias, &address.host, address.port, false);
-        let number = known.keys_of(&name).len();
-        findings.push(if number == 0 {
-            let next = match site.kind {
-                SiteKind::Cloud => {
-                    format!(
-                        "bitbucket-ssh -p {} git@{}",
-                        address.port,
-                        word(&address.host)
-                    )
-                }
-                SiteKind::DataCenter => format!("git bitbucket login --site {}", word(&site.url)),
-            };
-            Finding::warn(
-                "host-keys",
-                "no line of known_hosts speaks of it: the first connection asks",
-            )
-            .next(next)
-            .about(name)
-        } else {
-            let text = format!("{} of known_hosts", counted(number, "line"));
-            Finding::ok("host-keys", text).about(name)
-        });
+    for endpoint in &examined.ours.endpoints {
+        if !endpoint.published {
+            let alias = config.host_key_alias.as_deref();
+            findings.push(other_endpoint(checkup, &endpoint.address, alias, &known));
+        }
     }
     findings.extend(withdrawn(checkup, &files));
     findings.push(revocation_list(checkup, config));
-    findings.push(compare_published(checkup, today, &known, &files));
+    findings.push(new_keys(checkup, today, &known, &files));
     findings
+}
+
+/// Cloud's names as known_hosts has them.
+fn cloud_names() -> impl Iterator<Item = String> {
+    endpoints::PUBLISHED_NAMES.into_iter().map(|name| {
+        let port = if name.starts_with("altssh") { 443 } else { 22 };
+        known_hosts::name(name, port)
+    })
+}
+
+/// Whether one of these is the key.
+fn holds<'k>(keys: impl IntoIterator<Item = &'k PublicKey>, key: &PublicKey) -> bool {
+    let mut keys = keys.into_iter();
+    keys.any(|one| one.key_data() == key.key_data())
+}
+
+/// A line of known_hosts for a name.
+fn line_for(name: &str, key: &PublicKey) -> Option<String> {
+    let text = key.to_openssh().ok()?;
+    let bare: Vec<_> = text.split(' ').take(2).collect();
+    Some(format!("{name} {}", bare.join(" ")))
 }
 
 /// One of Cloud's names: whether its lines hold the published keys.
 fn published_name(
     checkup: &Checkup<'_>,
     name: &str,
-    lines: &[(PublicKey, KnownFrom)],
+    known: &KnownHosts,
     today: &[PublicKey],
 ) -> Vec<Finding> {
     let check = "host-keys";
+    let lines = known.keys_of(name);
     if lines.is_empty() {
         let text = "no line of known_hosts: the keys built into the program are taken";
         return vec![Finding::ok(check, text).about(name)];
     }
-    let mut findings = Vec::new();
-    let line_of = |from: &KnownFrom| match from {
-        KnownFrom::Line(line) => Some(line.clone()),
+    let file_of = |from: &KnownFrom| match from {
+        KnownFrom::Line(line) => Some(line.file.clone()),
         KnownFrom::Authority(_) | KnownFrom::Published | KnownFrom::Site => None,
     };
-    for (key, from) in lines {
-        let new = today.iter().any(|new| new.key_data() == key.key_data());
-        if !new && !published::is_published(key) && !published::is_withdrawn(key) {
-            let next = match line_of(from) {
-                Some(line) => format!(
-                    "ssh-keygen -f {} -R {}",
-                    word(&checkup.shown(&line.file)),
-                    word(name)
-                ),
-                None => format!("ssh-keygen -R {}", word(name)),
-            };
-            let text = format!(
-                "{from} has a key that Bitbucket does not publish: connections are refused"
-            );
-            findings.push(Finding::fail(check, text).next(next).about(name));
+    let mut findings = Vec::new();
+    for (key, from) in &lines {
+        if holds(today, key) || published::is_published(key) || published::is_withdrawn(key) {
+            continue;
         }
+        let file = file_of(from).map(|file| format!("-f {} ", word(&checkup.shown(&file))));
+        let next = format!("ssh-keygen {}-R {}", file.unwrap_or_default(), word(name));
+        let text =
+            format!("{from} has a key that Bitbucket does not publish: connections are refused");
+        findings.push(Finding::fail(check, text).next(next).about(name));
+    }
+    if !findings.is_empty() {
+        return findings;
     }
     let missing: Vec<_> = published::keys()
         .iter()
-        .filter(|key| {
-            !lines
-                .iter()
-                .any(|(known, _)| known.key_data() == key.key_data())
-        })
+        .filter(|key| !holds(lines.iter().map(|(known, _)| known), key))
         .collect();
-    if findings.is_empty() && !missing.is_empty() {
-        let file = lines
-            .iter()
-            .find_map(|(_, from)| line_of(from))
-            .map(|line| line.file);
-        let new: Vec<String> = missing
-            .iter()
-            .filter_map(|key| Some(format!("{name} {}", bare(key)?)))
-            .collect();
-        let text = format!(
-            "{} of the {} published keys {} not in known_hosts",
-            missing.len(),
-            published::keys().len(),
-            if missing.len() == 1 { "is" } else { "are" },
-        );
-        let mut finding = Finding::warn(check, text)
-            .next(checkup.again("--fix --yes"))
-            .about(name);
-        finding.fix = file.map(|file| Fix::AddLines(file, new));
-        findings.push(finding);
+    if missing.is_empty() {
+        return vec![Finding::ok(check, "known_hosts has the published keys").about(name)];
     }
-    if findings.is_empty() {
-        findings.push(Finding::ok(check, "known_hosts has the published keys").about(name));
-    }
-    findings
+    let text = format!(
+        "{} of the {} published keys {} not in known_hosts",
+        missing.len(),
+        published::keys().len(),
+        if missing.len() == 1 { "is" } else { "are" },
+    );
+    let new = missing.into_iter().filter_map(|key| line_for(name, key));
+    let file = lines.iter().find_map(|(_, from)| file_of(from));
+    let mut finding = Finding::warn(check, text).next(checkup.again("--fix --yes"));
+    finding.fix = file.map(|file| Fix::AddLines(file, new.collect()));
+    vec![finding.about(name)]
 }
 
-fn bare(key: &PublicKey) -> Option<String> {
-    let text = key.to_openssh().ok()?;
-    Some(text.split(' ').take(2).collect::<Vec<_>>().join(" "))
+/// An endpoint whose keys are published nowhere.
+fn other_endpoint(
+    checkup: &Checkup<'_>,
+    address: &SshHost,
+    alias: Option<&str>,
+    known: &KnownHosts,
+) -> Finding {
+    let check = "host-keys";
+    let (name, _) = known_hosts::names(alias, &address.host, address.port, false);
+    let lines = known.keys_of(&name).len();
+    if lines > 0 {
+        let text = format!("{} of known_hosts", counted(lines, "line"));
+        return Finding::ok(check, text).about(name);
+    }
+    let site = checkup.site();
+    let next = match site.kind {
+        SiteKind::Cloud => {
+            let host = word(&address.host);
+            format!("bitbucket-ssh -p {} git@{host}", address.port)
+        }
+        SiteKind::DataCenter => format!("git bitbucket login --site {}", word(&site.url)),
+    };
+    let text = "no line of known_hosts speaks of it: the first connection asks";
+    Finding::warn(check, text).next(next).about(name)
 }
 
 /// Lines, of whatever name, with a key that Bitbucket withdrew in 2023 and does not revoke.
@@ -152,43 +147,30 @@ fn withdrawn(checkup: &Checkup<'_>, files: &[PathBuf]) -> Vec<Finding> {
     let check = "host-keys-revoked";
     let mut findings = Vec::new();
     for file in files {
-        let text = std::fs::read(file).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
-        for (index, line) in text.lines().enumerate() {
-            let place = Line {
-                file: file.clone(),
-                number: index + 1,
-            };
-            let shown = checkup.shown(&place.file);
+        let text = fs::read(file).unwrap_or_default();
+        for (index, line) in String::from_utf8_lossy(&text).lines().enumerate() {
             let Some((revoked, key)) = key_of(line) else {
                 continue;
             };
-            if revoked && published::is_published(&key) {
+            let number = index + 1;
+            let finding = if revoked && published::is_published(&key) {
                 let text =
                     "the line revokes a key that Bitbucket publishes: connections are refused";
-                findings.push(
-                    Finding::fail(check, text)
-                        .about(format!("{shown}:{}", place.number))
-                        .next(checkup.edited(file, &format!("{}d", place.number))),
-                );
+                Finding::fail(check, text).next(checkup.edited(file, &format!("{number}d")))
             } else if !revoked && published::is_withdrawn(&key) {
-                findings.push(
-                    Finding::fail(
-                        check,
-                        "the line trusts a key that Bitbucket withdrew in 2023",
-                    )
-                    .about(format!("{shown}:{}", place.number))
+                let text = "the line trusts a key that Bitbucket withdrew in 2023";
+                Finding::fail(check, text)
                     .next(checkup.again("--fix --yes"))
-                    .fix(Fix::RemoveLine(file.clone(), line.to_owned())),
-                );
-            }
+                    .fix(Fix::RemoveLine(file.clone(), line.to_owned()))
+            } else {
+                continue;
+            };
+            findings.push(finding.about(format!("{}:{number}", checkup.shown(file))));
         }
     }
     if findings.is_empty() {
-        findings.push(Finding::ok(
-            check,
-            "no line of known_hosts has a withdrawn key",
-        ));
+        let text = "no line of known_hosts has a withdrawn key";
+        findings.push(Finding::ok(check, text));
     }
     findings
 }
@@ -205,51 +187,46 @@ fn key_of(line: &str) -> Option<(bool, PublicKey)> {
     Some((revoked, PublicKey::from_openssh(key).ok()?))
 }
 
+/// ssh_config's RevokedHostKeys: readable, and without a published key.
 fn revocation_list(checkup: &Checkup<'_>, config: &SshConfig) -> Finding {
     let check = "revoked-host-keys";
-    let Some(file) = config
-        .revoked_host_keys
-        .as_deref()
-        .filter(|file| *file != Path::new("none"))
-    else {
+    let file = config.revoked_host_keys.as_deref();
+    let Some(file) = file.filter(|file| *file != Path::new("none")) else {
         return Finding::ok(check, "RevokedHostKeys is not set");
     };
     let about = checkup.shown(file);
-    match revoked::load(file) {
-        RevokedKeys::Unreadable { why, .. } => {
-            let next = if !file.exists() {
-                format!("touch {}", word(&about))
-            } else if std::fs::File::open(file).is_err() {
-                format!("chmod u+r {}", word(&about))
-            } else {
-                checkup.opened(file)
-            };
-            let text = format!("it cannot be read, so no host is trusted: {why}");
-            Finding::fail(check, text).next(next).about(about)
-        }
-        list => {
-            let named = |key: &PublicKey| list.refuses(key.key_data()).is_some();
-            if published::keys().iter().any(named) {
-                // A list in ssh-keygen's own format is no text.
-                let text = std::fs::read_to_string(file).unwrap_or_default();
-                let lines = text.lines().enumerate().filter(|(_, line)| {
-                    let key = PublicKey::from_openssh(line.trim());
-                    key.is_ok_and(|key| published::is_published(&key))
-                });
-                let script: Vec<_> = lines.map(|(index, _)| format!("{}d", index + 1)).collect();
-                let next = if script.is_empty() {
-                    format!("ssh-keygen -Qlf {}", word(&about))
-                } else {
-                    checkup.edited(file, &script.join(";"))
-                };
-                Finding::fail(check, "it names a key that Bitbucket publishes")
-                    .next(next)
-                    .about(about)
-            } else {
-                Finding::ok(check, "it names no key that Bitbucket publishes").about(about)
-            }
-        }
-    }
+    let list = revoked::load(file);
+    let finding = if let RevokedKeys::Unreadable { why, .. } = &list {
+        let next = if !file.exists() {
+            format!("touch {}", word(&about))
+        } else if fs::File::open(file).is_err() {
+            format!("chmod u+r {}", word(&about))
+        } else {
+            checkup.opened(file)
+        };
+        let text = format!("it cannot be read, so no host is trusted: {why}");
+        Finding::fail(check, text).next(next)
+    } else if published::keys()
+        .iter()
+        .any(|key| list.refuses(key.key_data()).is_some())
+    {
+        // A list in ssh-keygen's own format (KRL) is no text.
+        let text = fs::read_to_string(file).unwrap_or_default();
+        let lines = text.lines().enumerate().filter(|(_, line)| {
+            let key = PublicKey::from_openssh(line.trim());
+            key.is_ok_and(|key| published::is_published(&key))
+        });
+        let script: Vec<_> = lines.map(|(index, _)| format!("{}d", index + 1)).collect();
+        let next = if script.is_empty() {
+            format!("ssh-keygen -Qlf {}", word(&about))
+        } else {
+            checkup.edited(file, &script.join(";"))
+        };
+        Finding::fail(check, "it names a key that Bitbucket publishes").next(next)
+    } else {
+        Finding::ok(check, "it names no key that Bitbucket publishes")
+    };
+    finding.about(about)
 }
 
 /// What the site publishes over HTTPS today.
@@ -265,6 +242,22 @@ enum Today {
 }
 
 impl Today {
+    /// Asks the site, unless `--offline`.
+    fn ask(checkup: &Checkup<'_>) -> Self {
+        if checkup.offline {
+            return Self::NotAsked;
+        }
+        let site = checkup.site();
+        match bitbucket::published_host_keys(checkup.context, &site, &checkup.http(&site)) {
+            Ok(None) => Self::None,
+            Ok(Some(text)) => {
+                let keys = text.lines().filter_map(|line| Some(key_of(line)?.1));
+                Self::Keys(keys.collect())
+            }
+            Err(error) => Self::Unread(error),
+        }
+    }
+
     /// Its keys, as far as they are known.
     fn keys(&self) -> &[PublicKey] {
         match self {
@@ -274,39 +267,15 @@ impl Today {
     }
 }
 
-/// Asks the site, unless `--offline`.
-fn ask_site(checkup: &Checkup<'_>) -> Today {
-    if checkup.offline {
-        return Today::NotAsked;
-    }
-    let site = checkup.site();
-    match bitbucket::published_host_keys(checkup.context, &site, &checkup.http(&site)) {
-        Ok(None) => Today::None,
-        Ok(Some(text)) => Today::Keys(
-            text.lines()
-                .filter_map(|line| Some(key_of(line)?.1))
-                .collect(),
-        ),
-        Err(error) => Today::Unread(error),
-    }
-}
-
-/// The keys built in against those that Cloud publishes today. New ones are entered for every
-/// name, and all of them: a name with lines takes no key of another line.
-fn compare_published(
-    checkup: &Checkup<'_>,
-    today: Today,
-    known: &KnownHosts,
-    files: &[PathBuf],
-) -> Finding {
+/// The keys that Cloud publishes today and this program does not have. They are entered for every
+/// name, and all of them: a name that has lines takes no key from elsewhere.
+fn new_keys(checkup: &Checkup<'_>, today: Today, known: &KnownHosts, files: &[PathBuf]) -> Finding {
     let check = "host-keys-published";
-    let site = checkup.site();
-    let page = format!("curl -sS {}/site/ssh", site.url);
+    let url = checkup.site().url;
+    let page = format!("curl -sS {url}/site/ssh");
     let keys = match today {
         Today::NotAsked => return Finding::skip(check, "--offline").next(checkup.again("")),
-        Today::None => {
-            return Finding::skip(check, format!("{} publishes none over HTTPS", site.url));
-        }
+        Today::None => return Finding::skip(check, format!("{url} publishes none over HTTPS")),
         Today::Unread(error) => {
             return Finding::warn(check, format!("could not be read: {error}")).next(page);
         }
@@ -316,23 +285,18 @@ fn compare_published(
         }
         Today::Keys(keys) => keys,
     };
-    let new = keys
-        .iter()
-        .filter(|key| !published::is_published(key))
-        .count();
+    let new = keys.iter().filter(|key| !published::is_published(key));
+    let new = new.count();
     if new == 0 {
         return Finding::ok(check, "the site publishes the keys that are built in");
     }
     let mut lines = Vec::new();
-    for name in endpoints::PUBLISHED_NAMES {
-        let port = if name.starts_with("altssh") { 443 } else { 22 };
-        let name = known_hosts::name(name, port);
+    for name in cloud_names() {
         let there = known.keys_of(&name);
-        let wanting = keys.iter().filter(|key| {
-            let mut there = there.iter();
-            !there.any(|(known, _)| known.key_data() == key.key_data())
-        });
-        lines.extend(wanting.filter_map(|key| Some(format!("{name} {}", bare(key)?))));
+        let missing = keys
+            .iter()
+            .filter(|key| !holds(there.iter().map(|(known, _)| known), key));
+        lines.extend(missing.filter_map(|key| line_for(&name, key)));
     }
     let text = format!(
         "{} new since this program was made",
@@ -341,9 +305,7 @@ fn compare_published(
     if lines.is_empty() {
         return Finding::ok(check, format!("{text}, in known_hosts"));
     }
-    let finding = Finding::warn(check, text).next(checkup.again("--fix --yes"));
-    match files.first() {
-        Some(file) => finding.fix(Fix::AddLines(file.clone(), lines)),
-        None => finding,
-    }
+    let mut finding = Finding::warn(check, text).next(checkup.again("--fix --yes"));
+    finding.fix = files.first().map(|file| Fix::AddLines(file.clone(), lines));
+    finding
 }

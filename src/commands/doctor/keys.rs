@@ -1,5 +1,6 @@
 //! The keys on this machine: their files, the agent, and what an interrupted provisioning left behind.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -11,55 +12,54 @@ use super::finding::{Finding, Fix, Verdict, counted};
 use crate::bitbucket::keyring;
 use crate::identity::key_file::{self, DRAFT, KeyFileError};
 use crate::identity::{Holder, Identity, ManagedKey, Offer, PassphrasePlace, State, agent};
-use crate::settings::Sourced;
 
 /// The files ssh(1) takes by itself.
 const DEFAULT_FILES: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
 
+/// A server closes the connection after six tries (sshd_config(5), MaxAuthTries).
+const MOST_KEYS: usize = 5;
+
 /// Every check of every file that may be offered, and of the folders they lie in.
 pub(super) fn files(checkup: &Checkup<'_>) -> Vec<Finding> {
+    let check = "key-present";
     let mut findings = folders(checkup);
-    let records = match &checkup.examined {
-        Ok(examined) => {
-            findings.extend(missing(checkup, &examined.ours.plan.missing));
-            examined.ours.records.identities()
+    if let Ok(examined) = &checkup.examined {
+        for file in &examined.ours.plan.missing {
+            let shown = checkup.shown(&file.value);
+            let finding = Finding::fail(check, "named by the configuration, and not there")
+                .next(format!("git bitbucket key new --file {}", word(&shown)));
+            findings.push(finding.about(shown));
         }
-        Err(_) => &[],
-    };
+    }
+    let records = checkup.records();
     for record in records {
         // A record whose file is gone says nothing any more once a newer one is in use.
-        let used = checkup.uses(record);
-        if record.state != State::Pending && !record.file.exists() && used {
+        if record.state != State::Pending && !record.file.exists() && checkup.uses(record) {
             let account = word(&record.account.name);
-            findings.push(
-                Finding::fail("key-present", "recorded, and the file is gone")
-                    .about(checkup.shown(&record.file))
-                    .next(format!("git bitbucket key new --account {account}")),
-            );
+            let finding = Finding::fail(check, "recorded, and the file is gone")
+                .next(format!("git bitbucket key new --account {account}"));
+            findings.push(finding.about(checkup.shown(&record.file)));
         }
     }
     let files = existing(checkup);
     if files.is_empty() && findings.is_empty() {
-        return vec![
-            Finding::warn(
-                "key-present",
-                "no key file is here; a fetch makes one where an account is logged in",
-            )
-            .next(checkup.key_new()),
-        ];
+        let text = "no key file is here; a fetch makes one where an account is logged in";
+        return vec![Finding::warn(check, text).next(checkup.key_new())];
     }
     for file in files {
-        let record = records
-            .iter()
-            .find(|record| record.file == file && checkup.uses(record));
-        for finding in of_file(checkup, &file, record) {
-            findings.push(finding.about(checkup.shown(&file)));
-        }
+        let of_file = |record: &&ManagedKey| record.file == file && checkup.uses(record);
+        let record = records.iter().find(of_file);
+        let findings_of_file = KeyFile::new(checkup, &file, record).check();
+        findings.extend(
+            findings_of_file
+                .into_iter()
+                .map(|one| one.about(checkup.shown(&file))),
+        );
     }
     findings
 }
 
-/// Files that exist: of the plan, the records, ssh_config, and the default ones.
+/// Files that exist: of the plan, the records, ssh_config, and the default ones; each once.
 fn existing(checkup: &Checkup<'_>) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = Vec::new();
     if let Ok(examined) = &checkup.examined {
@@ -71,68 +71,39 @@ fn existing(checkup: &Checkup<'_>) -> Vec<PathBuf> {
                 }));
             }
         }
-        let records = examined.ours.records.identities();
-        files.extend(records.iter().map(|record| record.file.clone()));
+        files.extend(checkup.records().iter().map(|record| record.file.clone()));
         files.extend(examined.config.identity_files.iter().cloned());
     }
-    let ssh = checkup.context.ssh_directory();
-    files.extend(
-        DEFAULT_FILES
-            .iter()
-            .filter_map(|name| Some(ssh.as_ref()?.join(name))),
-    );
-    files.retain(|file| file.is_file());
-    let mut seen = Vec::new();
-    files.retain(|file| {
-        let new = !seen.contains(file);
-        seen.push(file.clone());
-        new
-    });
+    if let Some(folder) = checkup.context.ssh_directory() {
+        files.extend(DEFAULT_FILES.map(|name| folder.join(name)));
+    }
+    let mut seen = HashSet::new();
+    files.retain(|file| file.is_file() && seen.insert(file.clone()));
     files
 }
 
-fn missing(checkup: &Checkup<'_>, missing: &[Sourced<PathBuf>]) -> Vec<Finding> {
-    let finding = |file: &Sourced<PathBuf>| {
-        let shown = checkup.shown(&file.value);
-        Finding::fail("key-present", "named by the configuration, and not there")
-            .next(format!("git bitbucket key new --file {}", word(&shown)))
-            .about(shown)
-    };
-    missing.iter().map(finding).collect()
-}
-
-fn of_file(checkup: &Checkup<'_>, file: &Path, record: Option<&ManagedKey>) -> Vec<Finding> {
-    let shown = word(&checkup.shown(file));
-    let mut findings = vec![Finding::ok("key-present", "there")];
-    let permissions = permissions(file, &shown);
-    let open_to_others = permissions.verdict != Verdict::Ok;
-    findings.push(permissions);
-    if open_to_others {
-        let text = "ssh does not open a key that others may read";
-        findings.push(Finding::skip("key-format", text));
-        return findings;
+/// `~/.ssh`, the records' folder, and what in it holds secrets.
+fn folders(checkup: &Checkup<'_>) -> Vec<Finding> {
+    let ssh = checkup.context.ssh_directory();
+    let records = checkup.context.records_directory();
+    let tokens = records.as_ref().map(|folder| folder.join("tokens.json"));
+    let watched = [
+        (ssh, 0o022, 0o700),
+        (records, 0o077, 0o700),
+        (tokens, 0o077, 0o600),
+    ];
+    let mut findings = Vec::new();
+    for (path, forbidden, wanted) in watched {
+        let Some(path) = path else { continue };
+        let Some(mode) = mode(&path).filter(|mode| mode & forbidden != 0) else {
+            continue;
+        };
+        let shown = checkup.shown(&path);
+        let finding = Finding::fail("key-permissions", format!("0{mode:03o} is too open"))
+            .next(format!("chmod {wanted:o} {}", word(&shown)))
+            .fix(Fix::Mode(path, wanted));
+        findings.push(finding.about(shown));
     }
-    let public = match key_file::identity(file) {
-        Ok(identity) => {
-            findings.push(Finding::ok("key-format", "can be read"));
-            identity.public_key
-        }
-        Err(error) => {
-            let next = match &error {
-                KeyFileError::Putty { .. } => format!(
-                    "mv {shown} {shown}.ppk; puttygen {shown}.ppk -O private-openssh -o {shown}"
-                ),
-                _ => format!("mv {shown} {shown}.unreadable"),
-            };
-            findings.push(Finding::fail("key-format", error.to_string()).next(next));
-            return findings;
-        }
-    };
-    if let Some(public) = &public {
-        findings.push(size(checkup, file, public));
-    }
-    findings.push(passphrase(checkup, file, &shown, record));
-    findings.push(beside(file, &shown, public.as_ref()));
     findings
 }
 
@@ -148,202 +119,184 @@ fn mode(_path: &Path) -> Option<u32> {
     None
 }
 
-/// Whether anybody but the owner may do anything.
-fn is_open(mode: u32) -> bool {
-    mode & 0o077 != 0
+/// One key file under examination.
+struct KeyFile<'a> {
+    checkup: &'a Checkup<'a>,
+    file: &'a Path,
+    /// The file as a word of a command line.
+    shown: String,
+    record: Option<&'a ManagedKey>,
 }
 
-fn permissions(file: &Path, shown: &str) -> Finding {
-    let check = "key-permissions";
-    match mode(file) {
-        None => Finding::skip(check, "this system has no such permissions"),
-        Some(mode) if !is_open(mode) => Finding::ok(check, format!("0{mode:03o}")),
-        Some(mode) => Finding::fail(
-            check,
-            format!("0{mode:03o}: others may read the private key"),
-        )
-        .next(format!("chmod 600 {shown}"))
-        .fix(Fix::Mode(file.to_owned(), 0o600)),
+impl<'a> KeyFile<'a> {
+    fn new(checkup: &'a Checkup<'a>, file: &'a Path, record: Option<&'a ManagedKey>) -> Self {
+        Self {
+            checkup,
+            file,
+            shown: word(&checkup.shown(file)),
+            record,
+        }
     }
-}
 
-/// `~/.ssh`, the records' folder, and what in it holds secrets.
-fn folders(checkup: &Checkup<'_>) -> Vec<Finding> {
-    let ssh = checkup.context.ssh_directory();
-    let records = checkup.context.records_directory();
-    let tokens = records.as_ref().map(|folder| folder.join("tokens.json"));
-    let watched = [
-        (ssh, 0o022, 0o700),
-        (records, 0o077, 0o700),
-        (tokens, 0o077, 0o600),
-    ];
-    let mut findings = Vec::new();
-    for (path, forbidden, wanted) in watched {
-        let Some((path, mode)) = path.and_then(|path| Some((path.clone(), mode(&path)?))) else {
-            continue;
+    fn check(&self) -> Vec<Finding> {
+        let permissions = self.permissions();
+        let closed = permissions.verdict == Verdict::Ok;
+        let mut findings = vec![Finding::ok("key-present", "there"), permissions];
+        let check = "key-format";
+        if !closed {
+            let text = "ssh does not open a key that others may read";
+            findings.push(Finding::skip(check, text));
+            return findings;
+        }
+        let public = match key_file::identity(self.file) {
+            Ok(identity) => identity.public_key,
+            Err(error) => {
+                let shown = &self.shown;
+                let next = match &error {
+                    KeyFileError::Putty { .. } => format!(
+                        "mv {shown} {shown}.ppk; \
+                         puttygen {shown}.ppk -O private-openssh -o {shown}"
+                    ),
+                    _ => format!("mv {shown} {shown}.unreadable"),
+                };
+                findings.push(Finding::fail(check, error.to_string()).next(next));
+                return findings;
+            }
         };
-        if mode & forbidden != 0 {
-            let shown = checkup.shown(&path);
-            findings.push(
-                Finding::fail("key-permissions", format!("0{mode:03o} is too open"))
-                    .next(format!("chmod {wanted:o} {}", word(&shown)))
-                    .about(shown)
-                    .fix(Fix::Mode(path, wanted)),
-            );
+        findings.push(Finding::ok(check, "can be read"));
+        findings.extend(public.as_ref().map(|public| self.size(public)));
+        findings.push(self.passphrase());
+        findings.push(self.public_file(public.as_ref()));
+        findings
+    }
+
+    fn permissions(&self) -> Finding {
+        let check = "key-permissions";
+        match mode(self.file) {
+            None => Finding::skip(check, "this system has no such permissions"),
+            Some(mode) if mode & 0o077 != 0 => {
+                let text = format!("0{mode:03o}: others may read the private key");
+                Finding::fail(check, text)
+                    .next(format!("chmod 600 {}", self.shown))
+                    .fix(Fix::Mode(self.file.to_owned(), 0o600))
+            }
+            Some(mode) => Finding::ok(check, format!("0{mode:03o}")),
         }
     }
-    findings
-}
 
-/// What Bitbucket takes (RSA of 2048 bits and more, no DSA), and what lasts.
-///
-/// A key that another one goes before keeps nobody from anything.
-fn size(checkup: &Checkup<'_>, file: &Path, public: &PublicKey) -> Finding {
-    let check = "key-size";
-    match judged(public) {
-        None => Finding::ok(check, name(public)),
-        Some(_) if checkup.stands_behind(file) => {
-            Finding::ok(check, format!("{}; another key goes first", name(public)))
+    /// What Bitbucket takes (RSA of 2048 bits and more, no DSA), and what lasts. A key that another
+    /// one takes precedence over does no harm.
+    fn size(&self, public: &PublicKey) -> Finding {
+        let check = "key-size";
+        let (name, bits) = match public.key_data() {
+            KeyData::Rsa(rsa) => (format!("RSA of {} bits", rsa.key_size()), rsa.key_size()),
+            _ => (public.algorithm().as_str().to_owned(), 0),
+        };
+        let (verdict, why) = match (public.key_data(), bits) {
+            (KeyData::Rsa(_), 0..2048) => (Verdict::Fail, " is refused by the site"),
+            (KeyData::Rsa(_), 2048..3072) => {
+                (Verdict::Warn, "; 3072 or Ed25519 is today's measure")
+            }
+            (KeyData::Dsa(_), _) => (Verdict::Fail, " is no longer taken by anybody"),
+            _ => return Finding::ok(check, name),
+        };
+        if self.checkup.stands_behind(self.file) {
+            return Finding::ok(check, format!("{name}; another key goes first"));
         }
-        Some((verdict, why)) => {
-            let renew = format!("{} --type ed25519", checkup.key_new());
-            let text = format!("{}{why}", name(public));
-            Finding::new(check, verdict, text).next(renew)
-        }
+        let renew = format!("{} --type ed25519", self.checkup.key_new());
+        Finding::new(check, verdict, format!("{name}{why}")).next(renew)
     }
-}
 
-/// `RSA of 2048 bits`, `ssh-ed25519`.
-fn name(public: &PublicKey) -> String {
-    match public.key_data() {
-        KeyData::Rsa(rsa) => format!("RSA of {} bits", rsa.key_size()),
-        _ => public.algorithm().as_str().to_owned(),
-    }
-}
-
-/// What is to be said against it. `None`: nothing.
-fn judged(public: &PublicKey) -> Option<(Verdict, &'static str)> {
-    match public.key_data() {
-        KeyData::Rsa(rsa) => match rsa.key_size() {
-            0..2048 => Some((Verdict::Fail, " is refused by the site")),
-            2048..3072 => Some((Verdict::Warn, "; 3072 or Ed25519 is today's measure")),
-            _ => None,
-        },
-        KeyData::Dsa(_) => Some((Verdict::Fail, " is no longer taken by anybody")),
-        _ => None,
-    }
-}
-
-fn passphrase(
-    checkup: &Checkup<'_>,
-    file: &Path,
-    shown: &str,
-    record: Option<&ManagedKey>,
-) -> Finding {
-    let check = "key-passphrase";
-    let place = record.map(|record| record.passphrase);
-    let encrypted = match key_file::open(file, None) {
-        Ok(_) => false,
-        Err(KeyFileError::Encrypted { .. }) => true,
-        Err(error) => {
-            return Finding::fail(check, error.to_string())
-                .next(format!("mv {shown} {shown}.unreadable"));
-        }
-    };
-    match (encrypted, place) {
-        (false, _) => Finding::ok(check, "none: whoever has the file is let in")
-            .next(format!("ssh-keygen -p -f {shown}")),
-        (true, Some(PassphrasePlace::Keyring)) => {
-            let fingerprint = record.map_or("", |record| record.fingerprint.as_str());
-            match keyring::key_passphrase(checkup.context, fingerprint) {
-                Ok(Some(_)) => Finding::ok(check, "in the system's keyring"),
-                Ok(None) => Finding::fail(check, "the system's keyring does not have it")
-                    .next(checkup.key_new()),
-                Err(error) => Finding::fail(check, format!("{error}; is the keyring locked?"))
-                    .next(checkup.again("")),
+    fn passphrase(&self) -> Finding {
+        let check = "key-passphrase";
+        let shown = &self.shown;
+        match key_file::open(self.file, None) {
+            Ok(_) => {
+                return Finding::ok(check, "none: whoever has the file is let in")
+                    .next(format!("ssh-keygen -p -f {shown}"));
+            }
+            Err(KeyFileError::Encrypted { .. }) => {}
+            Err(error) => {
+                return Finding::fail(check, error.to_string())
+                    .next(format!("mv {shown} {shown}.unreadable"));
             }
         }
-        (true, _) => Finding::ok(check, "asked for, unless the agent holds the key")
-            .next(format!("ssh-add {shown}")),
-    }
-}
-
-fn beside(file: &Path, shown: &str, public: Option<&PublicKey>) -> Finding {
-    let check = "key-public";
-    let mut name = file.as_os_str().to_owned();
-    name.push(".pub");
-    let exists = Path::new(&name).exists();
-    match (public, key_file::public_beside(file)) {
-        (Some(public), Some(found)) if found.key_data() == public.key_data() => {
-            Finding::ok(check, "the .pub beside it matches")
+        let in_keyring = |record: &&ManagedKey| record.passphrase == PassphrasePlace::Keyring;
+        let Some(record) = self.record.filter(in_keyring) else {
+            return Finding::ok(check, "asked for, unless the agent holds the key")
+                .next(format!("ssh-add {shown}"));
+        };
+        match keyring::key_passphrase(self.checkup.context, &record.fingerprint) {
+            Ok(Some(_)) => Finding::ok(check, "in the system's keyring"),
+            Ok(None) => Finding::fail(check, "the system's keyring does not have it")
+                .next(self.checkup.key_new()),
+            Err(error) => Finding::fail(check, format!("{error}; is the keyring locked?"))
+                .next(self.checkup.again("")),
         }
-        (_, Some(_)) if public.is_none() => Finding::skip(
-            check,
-            "the private key shows its public half only when opened",
-        ),
-        (_, Some(_)) => Finding::fail(check, "the .pub beside it is of another key")
-            .next(format!("ssh-keygen -y -f {shown} >{shown}.pub")),
-        (_, None) if exists => Finding::fail(check, "the .pub beside it holds no key")
-            .next(format!("ssh-keygen -y -f {shown} >{shown}.pub")),
-        (Some(public), None) => Finding::warn(check, "no .pub beside it")
-            .next(format!("ssh-keygen -y -f {shown} >{shown}.pub"))
-            .fix(Fix::Public(file.to_owned(), Box::new(public.clone()))),
-        (None, None) => Finding::warn(
-            check,
-            "no .pub beside it, and only its passphrase shows the public half",
-        )
-        .next(format!("ssh-keygen -y -f {shown} >{shown}.pub")),
+    }
+
+    /// The `.pub` beside it.
+    fn public_file(&self, public: Option<&PublicKey>) -> Finding {
+        let check = "key-public";
+        let mut name = self.file.as_os_str().to_owned();
+        name.push(".pub");
+        let shown = &self.shown;
+        let derive = format!("ssh-keygen -y -f {shown} >{shown}.pub");
+        let finding = match (public, key_file::public_beside(self.file)) {
+            (Some(public), Some(found)) if found.key_data() == public.key_data() => {
+                return Finding::ok(check, "the .pub beside it matches");
+            }
+            (None, Some(_)) => {
+                let text = "the private key shows its public half only when opened";
+                return Finding::skip(check, text);
+            }
+            (Some(_), Some(_)) => Finding::fail(check, "the .pub beside it is of another key"),
+            (_, None) if Path::new(&name).exists() => {
+                Finding::fail(check, "the .pub beside it holds no key")
+            }
+            (Some(public), None) => Finding::warn(check, "no .pub beside it")
+                .fix(Fix::Public(self.file.to_owned(), Box::new(public.clone()))),
+            (None, None) => {
+                let text = "no .pub beside it, and only its passphrase shows the public half";
+                Finding::warn(check, text)
+            }
+        };
+        finding.next(derive)
     }
 }
 
-/// A server closes the connection after six tries (sshd_config(5), MaxAuthTries).
-const MOST_KEYS: usize = 5;
-
-/// Reachable, then what it holds.
+/// The agent: reachable, then what it holds.
 pub(super) fn agent(checkup: &Checkup<'_>) -> Vec<Finding> {
+    let check = "agent";
+    let start = "eval \"$(ssh-agent)\"";
     let Ok(examined) = &checkup.examined else {
-        return vec![Finding::skip("agent", "the settings cannot be read")];
+        return vec![Finding::skip(check, "the settings cannot be read")];
     };
     let Some(socket) = agent::socket(&examined.config, checkup.context) else {
-        return vec![
-            Finding::skip("agent", "there is none, and none is needed")
-                .next("eval \"$(ssh-agent)\""),
-        ];
+        return vec![Finding::skip(check, "there is none, and none is needed").next(start)];
     };
     let held = match agent::identities(&socket) {
         Ok(held) => held,
-        Err(error) => {
-            return vec![Finding::fail("agent", error.to_string()).next("eval \"$(ssh-agent)\"")];
-        }
+        Err(error) => return vec![Finding::fail(check, error.to_string()).next(start)],
     };
-    let mut findings = vec![Finding::ok(
-        "agent",
-        format!("answers at {}", checkup.shown(&socket)),
-    )];
-    findings.extend(key(checkup, &held));
+    let text = format!("answers at {}", checkup.shown(&socket));
+    let mut findings = vec![Finding::ok(check, text)];
+    findings.extend(agent_key(checkup, &held));
+    let check = "agent-keys";
+    let plan = &examined.ours.plan;
+    let first = plan.candidates.first();
+    let chosen = plan.decided_by.is_some() || first.is_some_and(|first| first.account.is_some());
     let number = held.len();
-    let chosen = examined.ours.plan.decided_by.is_some()
-        || examined
-            .ours
-            .plan
-            .candidates
-            .first()
-            .is_some_and(|first| first.account.is_some());
     findings.push(if number <= MOST_KEYS {
-        Finding::ok("agent-keys", counted(number, "key"))
+        Finding::ok(check, counted(number, "key"))
     } else if chosen {
-        Finding::ok(
-            "agent-keys",
-            format!("{number} keys; only the chosen account's are offered"),
-        )
+        let text = format!("{number} keys; only the chosen account's are offered");
+        Finding::ok(check, text)
     } else {
-        Finding::warn(
-            "agent-keys",
-            format!(
-                "{number} keys: servers hang up after six, so the right one may not be reached"
-            ),
-        )
-        .next(match checkup.account() {
+        let text = format!(
+            "{number} keys: servers hang up after six, so the right one may not be reached"
+        );
+        Finding::warn(check, text).next(match checkup.account() {
             Some(account) => format!("git bitbucket use {} --global", word(&account)),
             None => "git bitbucket login".to_owned(),
         })
@@ -351,117 +304,96 @@ pub(super) fn agent(checkup: &Checkup<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Whether it holds the first identity of the plan.
-fn key(checkup: &Checkup<'_>, held: &[Identity]) -> Option<Finding> {
+/// Whether the agent holds the first identity of the plan.
+fn agent_key(checkup: &Checkup<'_>, held: &[Identity]) -> Option<Finding> {
     let check = "agent-key";
-    let examined = checkup.examined.as_ref().ok()?;
-    let first =
-        examined
-            .ours
-            .plan
-            .candidates
-            .iter()
-            .find_map(|candidate| match &candidate.offer {
-                Offer::Identities(identities) => identities.first(),
-                Offer::NewKey => None,
-            })?;
+    let (_, first) = checkup.first_identity()?;
     let fingerprint = first.fingerprint()?;
-    if held
-        .iter()
-        .any(|key| key.fingerprint().as_ref() == Some(&fingerprint))
-    {
-        return Some(Finding::ok(
-            check,
-            format!("holds {fingerprint}, which goes first"),
-        ));
+    let mut fingerprints = held.iter().filter_map(Identity::fingerprint);
+    if fingerprints.any(|held| held == fingerprint) {
+        let text = format!("holds {fingerprint}, which goes first");
+        return Some(Finding::ok(check, text));
     }
     let Holder::File(file) = &first.holder else {
         return Some(Finding::fail(check, format!("does not hold {fingerprint}")).next("ssh-add"));
     };
-    let shown = word(&checkup.shown(file));
-    Some(match key_file::open(file, None) {
-        Ok(_) => Finding::ok(
-            check,
-            "not needed: the key file that goes first has no passphrase",
-        ),
-        Err(_) => Finding::warn(
-            check,
-            "does not hold the key that goes first; its passphrase is asked for",
-        )
-        .next(format!("ssh-add {shown}")),
+    Some(if key_file::open(file, None).is_ok() {
+        let text = "not needed: the key file that goes first has no passphrase";
+        Finding::ok(check, text)
+    } else {
+        let text = "does not hold the key that goes first; its passphrase is asked for";
+        Finding::warn(check, text).next(format!("ssh-add {}", word(&checkup.shown(file))))
     })
 }
 
-/// Unfinished files and unfinished records.
+/// What an interrupted provisioning left behind: unfinished files and unfinished records.
 pub(super) fn leftovers(checkup: &Checkup<'_>) -> Vec<Finding> {
     let check = "leftovers";
     let mut findings = Vec::new();
     let context = checkup.context;
-    for folder in [context.ssh_directory(), context.records_directory()]
-        .into_iter()
-        .flatten()
-    {
+    let folders = [context.ssh_directory(), context.records_directory()];
+    for folder in folders.into_iter().flatten() {
         let drafts = fs::read_dir(&folder).into_iter().flatten().flatten();
         let drafts = drafts.filter(|entry| entry.file_name().to_string_lossy().starts_with(DRAFT));
-        let mut names: Vec<_> = drafts.map(|entry| entry.path()).collect();
-        names.sort();
-        if !names.is_empty() {
-            let words = names.iter().map(|file| word(&checkup.shown(file)));
-            let next = words.fold("rm".to_owned(), |line, name| line + " " + &name);
-            findings.push(
-                Finding::warn(check, counted(names.len(), "unfinished file"))
-                    .about(checkup.shown(&folder))
-                    .next(next)
-                    .fix(Fix::Sweep(folder)),
-            );
+        let mut files: Vec<_> = drafts.map(|entry| entry.path()).collect();
+        files.sort();
+        if !files.is_empty() {
+            let words: Vec<_> = files
+                .iter()
+                .map(|file| word(&checkup.shown(file)))
+                .collect();
+            let finding = Finding::warn(check, counted(files.len(), "unfinished file"))
+                .about(checkup.shown(&folder))
+                .next(format!("rm {}", words.join(" ")));
+            findings.push(finding.fix(Fix::Sweep(folder)));
         }
     }
-    let records = match &checkup.examined {
-        Ok(examined) => examined.ours.records.identities(),
-        Err(_) => &[],
-    };
-    for record in records {
-        if record.state != State::Pending && !checkup.uses(record) {
-            continue;
+    for record in checkup.records() {
+        if record.state == State::Pending || checkup.uses(record) {
+            let finding = unfinished(checkup, record);
+            findings.extend(finding.map(|one| one.about(checkup.shown(&record.file))));
         }
-        let fetch = checkup.fetch();
-        let file = checkup.shown(&record.file);
-        let finding = match (record.state, record.file.exists()) {
-            (State::Pending, false) => {
-                Finding::warn(check, "a key pair was begun and never placed")
-                    .next(checkup.again("--fix --yes"))
-                    .fix(Fix::Forget(record.fingerprint.clone()))
-            }
-            (State::Pending | State::Registered, true) if record.repository.is_some() => {
-                let url = record.repository.as_deref().unwrap_or_default();
-                let may = if record.read_only { " --read-only" } else { "" };
-                Finding::warn(check, "an access key was begun and is not in use yet").next(format!(
-                    "git bitbucket key new --repository {}{may}",
-                    word(url)
-                ))
-            }
-            (State::Pending, true) => Finding::warn(
-                check,
-                "a key pair was begun and not registered; a fetch finishes it",
-            )
-            .next(fetch),
-            (State::Registered, true) => {
-                Finding::warn(check, "registered, and no connection has proved it yet").next(fetch)
-            }
-            (State::Unverified, true) => {
-                Finding::warn(check, "no login has confirmed whose key it is").next(format!(
-                    "git bitbucket login {}",
-                    word(&record.account.name)
-                ))
-            }
-            (State::Removing, _) => Finding::warn(check, "its removal was begun and not finished")
-                .next(format!("git bitbucket key revoke {}", record.fingerprint)),
-            (State::Verified, _) | (State::Registered | State::Unverified, false) => continue,
-        };
-        findings.push(finding.about(file));
     }
     if findings.is_empty() {
         findings.push(Finding::ok(check, "no interrupted provisioning"));
     }
     findings
+}
+
+/// A managed key of which a step is left. `None`: it is complete, or its file is gone, which
+/// [`files`] reports.
+fn unfinished(checkup: &Checkup<'_>, record: &ManagedKey) -> Option<Finding> {
+    let check = "leftovers";
+    let fingerprint = &record.fingerprint;
+    let warn = |text, next| Some(Finding::warn(check, text).next(next));
+    match (record.state, record.file.exists()) {
+        (State::Pending, false) => {
+            let text = "a key pair was begun and never placed";
+            let finding = Finding::warn(check, text).next(checkup.again("--fix --yes"));
+            Some(finding.fix(Fix::Forget(fingerprint.clone())))
+        }
+        (State::Pending | State::Registered, true) if record.repository.is_some() => {
+            let url = word(record.repository.as_deref().unwrap_or_default());
+            let may = if record.read_only { " --read-only" } else { "" };
+            let next = format!("git bitbucket key new --repository {url}{may}");
+            warn("an access key was begun and is not in use yet", next)
+        }
+        (State::Pending, true) => {
+            let text = "a key pair was begun and not registered; a fetch finishes it";
+            warn(text, checkup.fetch())
+        }
+        (State::Registered, true) => {
+            let text = "registered, and no connection has proved it yet";
+            warn(text, checkup.fetch())
+        }
+        (State::Unverified, true) => {
+            let next = format!("git bitbucket login {}", word(&record.account.name));
+            warn("no login has confirmed whose key it is", next)
+        }
+        (State::Removing, _) => {
+            let next = format!("git bitbucket key revoke {fingerprint}");
+            warn("its removal was begun and not finished", next)
+        }
+        (State::Verified, _) | (State::Registered | State::Unverified, false) => None,
+    }
 }

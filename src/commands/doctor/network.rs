@@ -11,10 +11,12 @@ use super::checkup::{Checkup, word};
 use super::finding::{Finding, Verdict};
 use super::git;
 use crate::bitbucket;
+use crate::commands::rooms::Examined;
 use crate::commands::setup::edit::literally;
 use crate::diagnostics::{self, os_error_message};
 use crate::repository::{Site, SshHost};
 use crate::text::sanitise;
+use crate::transport::Endpoint;
 
 /// How long each step may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -25,38 +27,25 @@ pub(super) fn check(checkup: &Checkup<'_>) -> Vec<Finding> {
         let skip = |check| Finding::skip(check, "--offline").next(checkup.again(""));
         return ["resolve", "tcp", "ssh", "api", "clock"].map(skip).into();
     }
-    let mut findings = Vec::new();
-    match &checkup.examined {
-        Ok(examined) => {
-            let config = &examined.config;
-            if config.proxy_command.is_some() || config.proxy_jump.is_some() {
-                findings.push(Finding::skip(
-                    "tcp",
-                    "ssh_config's proxy is the way; the session shows whether it leads there",
-                ));
-            } else {
-                let addresses = examined
-                    .ours
-                    .endpoints
-                    .iter()
-                    .map(|endpoint| &endpoint.address);
-                findings.extend(endpoints(checkup, addresses));
-            }
+    let mut findings = match &checkup.examined {
+        Err(_) => vec![Finding::skip("tcp", "the settings cannot be read")],
+        Ok(Examined { config, .. })
+            if config.proxy_command.is_some() || config.proxy_jump.is_some() =>
+        {
+            let text = "ssh_config's proxy is the way; the session shows whether it leads there";
+            vec![Finding::skip("tcp", text)]
         }
-        Err(_) => findings.push(Finding::skip("tcp", "the settings cannot be read")),
-    }
+        Ok(Examined { ours, .. }) => endpoints(checkup, &ours.endpoints),
+    };
     findings.extend(api(checkup));
     findings
 }
 
 /// One that does not answer is a FAIL where none does, else a WARN.
-fn endpoints<'a>(
-    checkup: &Checkup<'_>,
-    addresses: impl Iterator<Item = &'a SshHost>,
-) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = addresses
-        .flat_map(|address| endpoint(checkup, address))
-        .collect();
+fn endpoints(checkup: &Checkup<'_>, endpoints: &[Endpoint]) -> Vec<Finding> {
+    let endpoints = endpoints.iter();
+    let findings = endpoints.flat_map(|one| endpoint(checkup, &one.address));
+    let mut findings: Vec<Finding> = findings.collect();
     let answers = |finding: &Finding| finding.check == "ssh" && finding.verdict == Verdict::Ok;
     if findings.iter().any(answers) {
         for finding in &mut findings {
@@ -81,66 +70,55 @@ fn unset(checkup: &Checkup<'_>, address: &SshHost) -> Option<String> {
     Some(format!("{line} {pattern}"))
 }
 
+/// Name, TCP and SSH of one endpoint; the first that fails ends it.
 fn endpoint(checkup: &Checkup<'_>, address: &SshHost) -> Vec<Finding> {
     let place = format!("{}:{}", address.host, address.port);
     let _waiting = diagnostics::waiting("endpoint", || format!("asking {place}"));
-    let begun = Instant::now();
-    let found = match resolve(address) {
-        Ok(found) => found,
-        Err(why) => {
-            let next = unset(checkup, address)
-                .unwrap_or_else(|| format!("getent hosts {}", word(&address.host)));
-            return vec![
-                Finding::fail("resolve", why)
-                    .about(place)
-                    .next(next)
-                    .took(begun.elapsed()),
-            ];
-        }
+    let mut findings = Vec::new();
+    let mut add = |check, begun: Instant, result: Result<String, String>, test: String| {
+        let finding = match result {
+            Ok(text) => Finding::ok(check, text),
+            Err(why) => Finding::fail(check, why).next(unset(checkup, address).unwrap_or(test)),
+        };
+        findings.push(finding.about(&place).took(begun.elapsed()));
     };
-    let resolved = Finding::ok(
+    let host = word(&address.host);
+    let begun = Instant::now();
+    let found = resolve(address);
+    let text = found.as_ref().map(|found| match found.len() {
+        1 => "1 address".to_owned(),
+        number => format!("{number} addresses"),
+    });
+    add(
         "resolve",
-        match found.len() {
-            1 => "1 address".to_owned(),
-            number => format!("{number} addresses"),
-        },
+        begun,
+        text.map_err(Clone::clone),
+        format!("getent hosts {host}"),
     );
-    let mut findings = vec![resolved.about(&place).took(begun.elapsed())];
-    let begun = Instant::now();
-    let mut last = None;
-    let stream = found.iter().find_map(|address| {
-        TcpStream::connect_timeout(address, PATIENCE)
-            .map_err(|error| last = Some(error))
-            .ok()
-    });
-    let next = || {
-        unset(checkup, address)
-            .unwrap_or_else(|| format!("nc -vz {} {}", word(&address.host), address.port))
-    };
-    let Some(mut stream) = stream else {
-        let why = last.map_or_else(|| "no address".to_owned(), |error| os_error_message(&error));
-        findings.push(
-            Finding::fail("tcp", why)
-                .about(place)
-                .next(next())
-                .took(begun.elapsed()),
-        );
-        return findings;
-    };
-    findings.push(
-        Finding::ok("tcp", "connected")
-            .about(&place)
-            .took(begun.elapsed()),
-    );
-    let begun = Instant::now();
-    findings.push(match version_line(&mut stream) {
-        Ok(line) => Finding::ok("ssh", line).about(place).took(begun.elapsed()),
-        Err(why) => Finding::fail("ssh", why)
-            .about(place)
-            .next(next())
-            .took(begun.elapsed()),
-    });
+    let probe = || format!("nc -vz {host} {}", address.port);
+    if let Ok(found) = found {
+        let begun = Instant::now();
+        let stream = connect(&found);
+        let text = stream.as_ref().map(|_| "connected".to_owned());
+        add("tcp", begun, text.map_err(Clone::clone), probe());
+        if let Ok(mut stream) = stream {
+            let begun = Instant::now();
+            add("ssh", begun, version_line(&mut stream), probe());
+        }
+    }
     findings
+}
+
+/// The first address that can be connected to, else the last error.
+fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, String> {
+    let mut last = Err("no address".to_owned());
+    for address in addresses {
+        last = TcpStream::connect_timeout(address, PATIENCE).map_err(|why| os_error_message(&why));
+        if last.is_ok() {
+            break;
+        }
+    }
+    last
 }
 
 /// The resolver has no time-out of its own; nobody waits longer than [`PATIENCE`] for it.
@@ -181,53 +159,47 @@ fn version_line(stream: &mut TcpStream) -> Result<String, String> {
 /// A clock that is off by more spoils certificates and expiry dates.
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
-/// Whether it answers, and how far the clocks are apart.
-fn api(checkup: &Checkup<'_>) -> Vec<Finding> {
+/// Whether the API answers, and how far the clocks are apart.
+fn api(checkup: &Checkup<'_>) -> [Finding; 2] {
     let site = checkup.site();
     let begun = Instant::now();
     let reached = bitbucket::reach(checkup.context, &site, &checkup.http(&site));
     let took = begun.elapsed();
-    match reached {
+    let (api, clock) = match reached {
         Ok(reached) => {
             let api = if reached.status < 500 {
                 Finding::ok("api", format!("answers (HTTP status {})", reached.status))
             } else {
-                Finding::fail("api", format!("answers HTTP status {}", reached.status))
-                    .next(checkup.again(""))
+                let text = format!("answers HTTP status {}", reached.status);
+                Finding::fail("api", text).next(checkup.again(""))
             };
+            let now = checkup.context.clock.now();
             let clock = reached.date.map_or_else(
                 || Finding::skip("clock", "the site tells no time"),
-                |date| clock(checkup.context.clock.now().duration_since(date)),
+                |date| clock(now.duration_since(date)),
             );
-            vec![api.about(&site.api_url).took(took), clock]
+            (api, clock)
         }
-        Err(error) => {
-            let finding = Finding::fail("api", error.to_string())
-                .about(&site.api_url)
-                .next(way_to(checkup, &site))
-                .took(took);
-            vec![
-                finding,
-                Finding::skip("clock", "the site could not be asked for the time"),
-            ]
-        }
-    }
+        Err(error) => (
+            Finding::fail("api", error.to_string()).next(way_to(checkup, &site)),
+            Finding::skip("clock", "the site could not be asked for the time"),
+        ),
+    };
+    [api.about(&site.api_url).took(took), clock]
 }
 
-/// What keeps the API from being reached, as far as it is said somewhere.
+/// The line that shows or removes what keeps the API from being reached.
 fn way_to(checkup: &Checkup<'_>, site: &Site) -> String {
     let key = format!("bitbucket.{}.apiUrl", site.url);
     if let Some(configured) = git::configured(checkup.context, &key) {
         return git::unset(checkup, &configured.file, &key);
     }
     let http = checkup.http(site);
-    let said = |name| checkup.context.environment.raw(name).is_some();
+    let proxies = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
+    let is_set = |name: &&str| checkup.context.environment.raw(name).is_some();
     if http.proxy.is_some() || http.ssl_ca_info.is_some() {
         "git config --show-origin --get-regexp '^http\\.'".to_owned()
-    } else if ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]
-        .map(said)
-        .contains(&true)
-    {
+    } else if proxies.iter().any(is_set) {
         "env | grep -i _proxy".to_owned()
     } else {
         format!("curl -sSI {}", word(&site.api_url))
