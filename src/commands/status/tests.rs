@@ -203,7 +203,7 @@ fn json_has_the_fields_of_the_contract() {
     assert_eq!(second["new"], true);
     assert!(second["file"].is_null() && second["fingerprint"].is_null());
     assert_eq!(value["ignored"][0]["origin"]["key"], "bitbucket.keyTyp");
-    assert_eq!(value["skipped"][0]["what"], "carol@example.com");
+    assert_eq!(value["passed_over"][0]["what"], "carol@example.com");
     assert_eq!(value["host_keys"][0]["source"], "published");
     assert_eq!(value["host_keys"][1]["line"], 7);
     assert_eq!(
