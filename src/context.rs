@@ -2,7 +2,7 @@
 //!
 //! Captured once by the doorframes in `src/bin`; everything else gets it as a value. Children are
 //! started through [`Context::command`], the one place that takes the API token out of their
-//! environment. Knows only `clock`.
+//! environment. Uses only `clock` and `text`.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, OnceLock};
 
 use crate::clock::Clock;
+use crate::text::{Pasted, Shown};
 
 /// The variable that holds an API token; no child ever inherits it.
 pub const API_TOKEN: &str = "BITBUCKET_API_TOKEN";
@@ -141,6 +142,29 @@ impl Context {
             }
             _ => PathBuf::from(path),
         }
+    }
+
+    /// A path in prose: `~/…` for what lies below the home.
+    pub fn shown(&self, path: &Path) -> Shown {
+        Shown::path(path, self.home())
+    }
+
+    /// A path as a word of a command to paste: `~/…` for what lies below the home.
+    pub fn pasted(&self, path: &Path) -> Pasted {
+        Pasted::path(path, self.home())
+    }
+
+    /// The name of the user who runs this: as ssh(1) takes it from the password database, else from
+    /// the environment. `None`: neither has one.
+    pub fn login_name(&self) -> Option<String> {
+        #[cfg(unix)]
+        if let Ok(Some(user)) = nix::unistd::User::from_uid(nix::unistd::getuid()) {
+            return Some(user.name);
+        }
+        ["USER", "LOGNAME", "USERNAME"]
+            .iter()
+            .find_map(|name| self.environment.text(name))
+            .map(str::to_owned)
     }
 
     /// A child with the captured environment without the API token, its standard streams closed

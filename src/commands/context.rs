@@ -9,6 +9,7 @@ use std::path::Path;
 use super::Rooms;
 use crate::context::Context;
 use crate::prompt::Prompt;
+use crate::text::Pasted;
 
 /// The surroundings of one command.
 pub(super) struct CommandContext<'a> {
@@ -49,16 +50,13 @@ impl CommandContext<'_> {
 
 /// A path for people: the home as `~`.
 pub(super) fn shown(context: &Context, path: &Path) -> String {
-    match context.home().map(|home| path.strip_prefix(home)) {
-        Some(Ok(rest)) if !rest.as_os_str().is_empty() => format!("~/{}", rest.display()),
-        _ => path.display().to_string(),
-    }
+    context.shown(path).into_string()
 }
 
 /// A text as one word of a shell; `~/` is left for the shell.
 pub(super) fn word(text: &str) -> String {
     match text.strip_prefix("~/") {
-        Some(rest) => format!("~/{}", super::hook::quoted(rest)),
-        None => super::hook::quoted(text),
+        Some(rest) => format!("~/{}", Pasted::new(rest)),
+        None => Pasted::new(text).to_string(),
     }
 }

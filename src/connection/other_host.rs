@@ -27,7 +27,7 @@ pub fn run(
     config: &SshConfig,
 ) -> Result<ExitStatus, Failure> {
     let host = config.host_name.clone().unwrap_or(request.host.clone());
-    let user = config.user.clone().or_else(|| login_name(context));
+    let user = config.user.clone().or_else(|| context.login_name());
     if request.command.is_none() && !request.no_terminal {
         tracing::warn!("Pseudo-terminal will not be allocated reason stdin is not a terminal.");
     }
@@ -115,16 +115,4 @@ fn in_order(named: Vec<Identity>, agent: Vec<Identity>, only_named: bool) -> Vec
         }
     }
     ordered
-}
-
-/// The name of the user who runs this, as ssh(1) takes it where no user was named.
-fn login_name(context: &Context) -> Option<String> {
-    #[cfg(unix)]
-    if let Ok(Some(user)) = nix::unistd::User::from_uid(nix::unistd::getuid()) {
-        return Some(user.name);
-    }
-    ["USER", "USERNAME"]
-        .iter()
-        .find_map(|name| context.environment.text(name))
-        .map(str::to_owned)
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::{Mutex, OnceLock};
 
 use super::progress;
+use crate::text::fence;
 
 static FILE: OnceLock<Mutex<File>> = OnceLock::new();
 
@@ -23,9 +24,9 @@ impl Sink {
         Self(None)
     }
 
-    /// Writes the text and a newline at once. Who cannot be told is not told.
+    /// Writes the message, fenced, and a line feed at once. A failure to write is ignored.
     pub(super) fn line(&self, text: &str) {
-        self.text(&format!("{text}\n"));
+        self.text(&format!("{}\n", fence(text)));
     }
 
     /// Writes the text as it is.

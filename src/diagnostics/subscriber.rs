@@ -1,7 +1,6 @@
 //! `tracing` events of this crate as lines; those of other crates are none of ours, since what
 //! they print was never looked at for secrets.
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use tracing::field::{Field, Visit};
@@ -28,24 +27,6 @@ fn level_of(level: tracing::Level) -> Level {
 fn is_ours(metadata: &Metadata<'_>) -> bool {
     // `enabled!` asks with a hint, which is no event.
     !metadata.is_span() && metadata.target().starts_with("bitbucket_ssh")
-}
-
-/// Control characters as `\\ooo`, as OpenSSH writes them into its own log; whoever quotes a server
-/// has made its text fit before, and this is the second fence.
-fn visible(text: &str) -> Cow<'_, str> {
-    let unfit = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
-    if !text.contains(unfit) {
-        return Cow::Borrowed(text);
-    }
-    let mut shown = String::with_capacity(text.len() + 16);
-    for character in text.chars() {
-        if unfit(character) {
-            let _ = write!(shown, "\\{:03o}", u32::from(character));
-        } else {
-            shown.push(character);
-        }
-    }
-    Cow::Owned(shown)
 }
 
 impl Subscriber for Lines {
@@ -75,7 +56,7 @@ impl Subscriber for Lines {
             Level::Debug3 => "debug3: ",
             _ => "",
         };
-        let line = format!("{prefix}{}", visible(&message.0));
+        let line = format!("{prefix}{}", message.0);
         trace::write(&line);
         if level::shown(level) {
             Sink::current().line(&line);
@@ -107,18 +88,7 @@ impl Visit for Message {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_ours, visible};
-
-    #[test]
-    fn nothing_in_a_line_moves_the_cursor() {
-        for (text, shown, why) in [
-            ("plain größe", "plain größe", "as it is"),
-            ("a\n\tb", "a\n\tb", "OpenSSH's boxes have several lines"),
-            ("\u{1b}[2J\r", "\\033[2J\\015", "escape sequences"),
-        ] {
-            assert_eq!(visible(text), shown, "{why}");
-        }
-    }
+    use super::is_ours;
 
     #[test]
     fn only_this_crate_speaks() {

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::{Mutex, OnceLock};
 
 use super::sink::Sink;
-use crate::text::sanitise;
+use crate::text::{fence, sanitise};
 
 /// The variable.
 pub(super) const VARIABLE: &str = "BITBUCKET_SSH_TRACE";
@@ -70,7 +70,11 @@ pub(super) fn is_on() -> bool {
 /// One write for each line. Who cannot be told is not told.
 pub(super) fn write(text: &str) {
     let Some(target) = TARGET.get() else { return };
-    let line = format!("{} bitbucket-ssh: {text}", crate::clock::time_of_day());
+    let line = format!(
+        "{} bitbucket-ssh: {}",
+        crate::clock::time_of_day(),
+        fence(text)
+    );
     match target {
         Target::Stderr => Sink::stderr().line(&line),
         Target::File(file) => {

@@ -3,7 +3,7 @@
 use ssh_key::certificate::CertType;
 use ssh_key::{Algorithm, Certificate, HashAlg};
 
-use super::entry::matches;
+use crate::text::matches_pattern;
 
 /// `name` as it is looked up; principals are written without brackets and port. That the
 /// authority is a known one is for the caller to see. The error is OpenSSH's clause.
@@ -41,7 +41,7 @@ fn names(certificate: &Certificate, name: &str) -> bool {
     principals.is_empty()
         || principals
             .iter()
-            .any(|principal| matches(principal, &host, |byte| byte))
+            .any(|principal| matches_pattern(principal, &host))
 }
 
 fn is_signed(certificate: &Certificate, now: u64) -> bool {

@@ -1,5 +1,6 @@
 //! One line of known_hosts(5), as far as it is needed: marker, names, key.
 
+use crate::text::matches_pattern;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -104,7 +105,7 @@ impl<'a> Entry<'a> {
                 Some(rest) => (true, rest),
                 None => (false, pattern),
             };
-            if matches(pattern, name, |byte| byte.to_ascii_lowercase()) {
+            if matches_pattern(&pattern.to_ascii_lowercase(), name) {
                 if negated {
                     return false;
                 }
@@ -145,34 +146,6 @@ fn keyed(salt: &[u8], name: &str) -> Hmac<sha1::Sha1> {
 pub(super) fn hashed(salt: &[u8; 20], name: &str) -> String {
     let hash = keyed(salt, name).finalize().into_bytes();
     format!("|1|{}|{}", STANDARD.encode(salt), STANDARD.encode(hash))
-}
-
-/// OpenSSH's match_pattern: `*` any text, `?` one byte. `fold` is done to the pattern's bytes.
-pub(super) fn matches(pattern: &str, name: &str, fold: fn(u8) -> u8) -> bool {
-    let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
-    let (mut p, mut n) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while n < name.len() {
-        match pattern.get(p) {
-            Some(b'*') => {
-                star = Some((p + 1, n));
-                p += 1;
-            }
-            Some(&wanted) if wanted == b'?' || fold(wanted) == name[n] => {
-                p += 1;
-                n += 1;
-            }
-            _ => match star {
-                Some((behind, from)) => {
-                    star = Some((behind, from + 1));
-                    p = behind;
-                    n = from + 1;
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[p..].iter().all(|&rest| rest == b'*')
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::{Error, Prompt};
 use crate::context::Context;
 use crate::secret::Secret;
+use crate::text::fence;
 
 /// ssh(1), SSH_ASKPASS_PROMPT: which kind of question it is.
 const KIND: &str = "SSH_ASKPASS_PROMPT";
@@ -52,7 +53,7 @@ impl Askpass {
     /// The answer without its newline; `None` where the program said no.
     fn ask(&self, text: &str, kind: Option<&str>) -> Result<Option<Zeroizing<String>>, Error> {
         let mut command = self.context.command(&self.program);
-        command.arg(text).stdout(Stdio::piped());
+        command.arg(&*fence(text)).stdout(Stdio::piped());
         match kind {
             Some(kind) => command.env(KIND, kind),
             None => command.env_remove(KIND),

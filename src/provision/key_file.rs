@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use ssh_key::HashAlg;
 
 use super::Error;
-use crate::context::Context;
 use crate::identity::key_file::{self, KeyFileError};
 
 /// Whether the file itself (never its `.pub`) holds the private half of this key. One that holds no
@@ -36,12 +35,4 @@ pub(super) fn with_pub(file: &Path) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(".pub");
     name.into()
-}
-
-/// `~/…` where it lies below the home.
-pub(super) fn shown(context: &Context, file: &Path) -> String {
-    match context.home().and_then(|home| file.strip_prefix(home).ok()) {
-        Some(rest) => format!("~/{}", rest.display()),
-        None => file.display().to_string(),
-    }
 }

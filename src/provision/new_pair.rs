@@ -6,7 +6,7 @@ use jiff::{Timestamp, ToSpan as _};
 use ssh_key::HashAlg;
 
 use super::ensure::KeyRequest;
-use super::key_file::{is_taken, shown, with_pub};
+use super::key_file::{is_taken, with_pub};
 use super::passphrase::{self, Passphrase};
 use super::record::{self, Records};
 use super::{Error, generate, names};
@@ -73,7 +73,7 @@ pub(super) fn place_new(
             Some(access) => access.repository.to_string(),
             None => request.account.to_string(),
         },
-        shown(context, &file)
+        context.shown(&file)
     ));
     Ok(record)
 }

@@ -3,7 +3,6 @@
 use super::ensure::{KeyRequest, UnknownAccount, is_of_the_account};
 use super::{Error, record, site_pages};
 use crate::bitbucket::{self, KeyRegistry, RegisteredKey, User, credential, keyring};
-use crate::context::Context;
 use crate::diagnostics;
 use crate::identity::{Account, AccountId};
 use crate::repository::SiteKind;
@@ -36,7 +35,7 @@ pub(super) fn account(
     diagnostics::say(&format!("{told} One is made now, for which account?"));
     let (kind, offered) = match site.kind {
         SiteKind::Cloud => ("Atlassian e-mail address", person.user_email.clone()),
-        SiteKind::DataCenter => ("user name", login_name(context)),
+        SiteKind::DataCenter => ("user name", context.login_name()),
     };
     let offered = offered.unwrap_or_default();
     let bracket = if offered.is_empty() {
@@ -60,13 +59,6 @@ pub(super) fn account(
             }));
         }
     }
-}
-
-fn login_name(context: &Context) -> Option<String> {
-    ["USER", "LOGNAME", "USERNAME"]
-        .iter()
-        .find_map(|name| context.environment.text(name))
-        .map(str::to_owned)
 }
 
 /// Takes a token, shows it to the site, keeps it as `git bitbucket login` does, and records the

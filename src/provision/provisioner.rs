@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::ensure::{KeyRequest, ProvisionedKey, made};
-use super::key_file::{holds, is_taken, shown};
+use super::key_file::{holds, is_taken};
 use super::new_pair::{expires, file_name, one_line, place_new};
 use super::passphrase;
 use super::record::{self, Records};
@@ -55,7 +55,7 @@ impl Provisioner<'_> {
             if let Ok(public) = ssh_key::PublicKey::from_openssh(&record.public_key) {
                 key_file::place_public(&record.file, &public, &record.label)?;
             }
-            let file = shown(context, &record.file);
+            let file = context.shown(&record.file);
             diagnostics::notice(&format!("going on with the key {file}"));
             // Its time begins when the site is told of it, not when it was begun.
             let mut record = ManagedKey {
@@ -81,7 +81,7 @@ impl Provisioner<'_> {
         if let Some(listed) = self.listed(&record.fingerprint) {
             diagnostics::notice(&format!(
                 "the key {} has gone; the site still lists it as \"{}\" ({})",
-                shown(self.request.context, &record.file),
+                self.request.context.shown(&record.file),
                 listed.label,
                 record.fingerprint
             ));
@@ -95,7 +95,7 @@ impl Provisioner<'_> {
 
     /// The site knows this key from elsewhere: it is nobody's here. Its files stay.
     fn forget_taken_key(&self, record: &ManagedKey, words: &str) -> Result<(), Error> {
-        let file = shown(self.request.context, &record.file);
+        let file = self.request.context.shown(&record.file);
         diagnostics::notice(&format!("the site does not take {file}: {words}"));
         record::update(self.request.context, |records| {
             records.forget_identity(&record.fingerprint);
@@ -160,7 +160,7 @@ impl Provisioner<'_> {
             })?;
             diagnostics::notice(&format!(
                 "taking the key {}, which {} lists",
-                shown(self.request.context, &file),
+                self.request.context.shown(&file),
                 self.request.account
             ));
             return Ok(Some(record));

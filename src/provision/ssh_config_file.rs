@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::folder;
 use crate::context::Context;
+use crate::text::ssh_config_word;
 
 /// The first line, by which the file is known as ours.
 pub const HEAD: &str = "# Written by `git bitbucket ssh-config --write`; `git bitbucket ssh-config --remove` takes it away.\n";
@@ -14,14 +15,10 @@ pub fn file(context: &Context) -> Option<PathBuf> {
     Some(context.records_directory()?.join("ssh_config"))
 }
 
-/// A path as ssh_config reads it: in quotes where it has a space, `%` doubled.
+/// A path as ssh_config reads it: in quotes where it must be, `%` doubled.
 pub fn quoted(path: &Path) -> String {
     let text = path.display().to_string().replace('%', "%%");
-    if text.contains(char::is_whitespace) {
-        format!("\"{text}\"")
-    } else {
-        text
-    }
+    ssh_config_word(&text).unwrap_or(text)
 }
 
 /// The new file stands where the old one stood. Nothing where there is no such file, where it is

@@ -3,13 +3,14 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::checkup::{Checkup, word};
-use super::finding::{Finding, counted};
+use super::finding::Finding;
 use crate::bitbucket::{Error, KeyRegistry, RegisteredKey, credential};
 use crate::commands::Rooms;
 use crate::commands::login::{Refusal, check as ask, token_page, where_it_lies};
 use crate::identity::ManagedKey;
 use crate::repository::Site;
 use crate::secret::TokenPlace;
+use crate::text::counted;
 
 /// Told from this long before the end.
 const SOON: SignedDuration = SignedDuration::from_hours(24 * 14);

@@ -34,15 +34,6 @@ impl Verdict {
     }
 }
 
-/// `1 key`, `2 keys`.
-pub(super) fn counted(number: usize, noun: &str) -> String {
-    match (number, noun.strip_suffix('s')) {
-        (1, _) => format!("1 {noun}"),
-        (_, Some(stem)) => format!("{number} {stem}ses"),
-        (_, None) => format!("{number} {noun}s"),
-    }
-}
-
 /// One check of one thing.
 #[derive(Debug, Clone)]
 pub(super) struct Finding {

@@ -4,12 +4,13 @@
 use std::path::{Path, PathBuf};
 
 use super::checkup::{Checkup, word};
-use super::finding::{Finding, counted};
+use super::finding::Finding;
 use super::ssh_config;
 use crate::commands::{Error, git, other_tools, setup};
 use crate::context::Context;
 use crate::repository::{self, SiteKind};
 use crate::settings::{Ignored, Origin};
+use crate::text::counted;
 use crate::text::sanitise;
 
 /// The first git that knows core.sshCommand (release notes of 2.10).

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use ssh_key::PublicKey;
 
 use super::checkup::{Checkup, word};
-use super::finding::{Finding, Fix, counted};
+use super::finding::{Finding, Fix};
 use crate::bitbucket;
 use crate::connection::endpoints;
 use crate::host_key::known_hosts::KnownHosts;
@@ -15,6 +15,7 @@ use crate::host_key::revoked::{self, RevokedKeys};
 use crate::host_key::{KnownFrom, known_hosts, published};
 use crate::repository::{SiteKind, SshHost};
 use crate::settings::SshConfig;
+use crate::text::counted;
 use crate::transport::known_hosts_files;
 
 /// Lines of known_hosts, the revocation list, and (online) the site's own page.

@@ -8,10 +8,11 @@ use ssh_key::PublicKey;
 use ssh_key::public::KeyData;
 
 use super::checkup::{Checkup, word};
-use super::finding::{Finding, Fix, Verdict, counted};
+use super::finding::{Finding, Fix, Verdict};
 use crate::bitbucket::keyring;
 use crate::identity::key_file::{self, DRAFT, KeyFileError};
 use crate::identity::{Holder, Identity, ManagedKey, Offer, PassphrasePlace, State, agent};
+use crate::text::counted;
 
 /// The files ssh(1) takes by itself.
 const DEFAULT_FILES: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];

@@ -35,7 +35,7 @@ pub(super) fn doctor(call: &mut CommandContext<'_>, options: &Doctor) -> Result<
     let groups = look(call, options)?;
     if options.json {
         let list = finding::json(&groups);
-        call.say(serde_json::to_string_pretty(&list).unwrap_or_default());
+        call.say(crate::text::fence_json(&format!("{list:#}")));
     } else {
         finding::text(call, &groups);
     }

@@ -5,11 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::checkup::{Checkup, word};
-use super::finding::{Finding, counted};
+use super::finding::Finding;
 use super::git::host_of;
 use crate::commands::ssh_blocks::{Block, blocks};
 use crate::settings::{GitConfig, SshConfig, TransportKind, ssh_config};
 use crate::ssh_command::{self, Invocation};
+use crate::text::counted;
 use crate::transport::system;
 
 /// Errors in ssh's own words, options that are passed over, aliases, other host names.

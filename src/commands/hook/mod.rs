@@ -17,7 +17,6 @@ use super::status;
 use crate::identity::Account;
 use crate::repository::{Direction, Repository};
 use crate::settings::AuthorCheck;
-use crate::text::sanitise;
 
 /// A repository on a site, and as whom this machine goes there.
 #[derive(Debug, Clone)]
@@ -100,16 +99,6 @@ fn addresses(account: &Account) -> impl Iterator<Item = &str> {
     std::iter::once(name)
         .filter(|name| name.contains('@'))
         .chain(emails)
-}
-
-/// A text as one word of a shell.
-pub(super) fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "@.+-_/:".contains(c);
-    if text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", sanitise(text).replace('\'', "'\\''"))
-    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! post-checkout in a fresh clone: is `user.email` an address of the account that served it?
 
 use super::authors::is_zero;
-use super::{PushTarget, addresses, knows, quoted};
+use super::{PushTarget, addresses, knows};
 use crate::commands::context::CommandContext;
 use crate::commands::{Error, git};
-use crate::text::sanitise;
+use crate::text::{Pasted, sanitise};
 
 /// Whether a checkout is the first of a clone: the previous HEAD is all zeros, a branch was checked
 /// out, and this is no further worktree of an older repository.
@@ -57,8 +57,8 @@ pub(super) fn post_checkout(
     let directory = call.context.directory.display().to_string();
     call.warn(format!(
         "hint: git -C {} config user.email {}",
-        quoted(&directory),
-        quoted(address)
+        Pasted::new(&*directory),
+        Pasted::new(address)
     ));
     Ok(())
 }

@@ -1,11 +1,11 @@
 //! pre-push: do the commits that go to the site carry an address of the account that pushes?
 
 use super::authors::{self, Authored};
-use super::{PushTarget, Verdict, addresses, knows, quoted};
+use super::{PushTarget, Verdict, addresses, knows};
 use crate::commands::Error;
 use crate::commands::context::CommandContext;
 use crate::settings::AuthorCheck;
-use crate::text::sanitise;
+use crate::text::{Pasted, counted, sanitise};
 
 /// Names commits whose author address is none of the account's. `remote`: its name, `None` for a
 /// bare URL; `lines`: what git wrote to the hook. An account without a known address passes.
@@ -49,9 +49,9 @@ fn tell(
     let total: usize = all.iter().map(|authored| authored.commits.len()).sum();
     let wrong: usize = foreign.iter().map(|authored| authored.commits.len()).sum();
     let kind = if refused { "refused" } else { "warning" };
-    let commits = if total == 1 { "commit" } else { "commits" };
+    let commits = counted(total, "commit");
     call.warn(format!(
-        "bitbucket-ssh: {kind}: {wrong} of {total} {commits} for {} by an author address that {} does not have:",
+        "bitbucket-ssh: {kind}: {wrong} of {commits} for {} by an author address that {} does not have:",
         going.repository, going.account.account,
     ));
     for authored in foreign {
@@ -69,7 +69,10 @@ fn tell(
         ));
     }
     if let Some(address) = addresses(&going.account).next() {
-        call.warn(format!("hint: git config user.email {}", quoted(address)));
+        call.warn(format!(
+            "hint: git config user.email {}",
+            Pasted::new(address)
+        ));
         call.warn("hint: git commit --amend --reset-author --no-edit");
     }
     call.warn(if refused {

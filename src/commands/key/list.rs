@@ -9,6 +9,7 @@ use crate::commands::arguments::KeyList;
 use crate::commands::context::CommandContext;
 use crate::identity::ManagedKey;
 use crate::provision::inventory::Entry;
+use crate::text::{days_ago, fence_json};
 
 /// Reads the key list of every account that is selection; writes nothing. Where one of several cannot
 /// be read, the others are shown.
@@ -39,7 +40,7 @@ pub(super) fn list(call: &mut CommandContext<'_>, options: &KeyList) -> Result<(
         Ok(())
     });
     if options.json && (read.is_ok() || selection.len() > 1) {
-        call.say(format!("{:#}", Value::Array(values)));
+        call.say(fence_json(&format!("{:#}", Value::Array(values))));
     }
     read
 }
@@ -165,9 +166,5 @@ pub(super) fn day(at: Timestamp) -> String {
 
 /// `today`, `yesterday`, `12 days ago`.
 pub(super) fn ago(at: Timestamp, now: Timestamp) -> String {
-    match now.duration_since(at).as_hours() / 24 {
-        ..=0 => "today".to_owned(),
-        1 => "yesterday".to_owned(),
-        days => format!("{days} days ago"),
-    }
+    days_ago(now.duration_since(at).as_hours() / 24)
 }

@@ -65,15 +65,10 @@ fn ask_account(
     site: &Site,
     user_email: Option<&str>,
 ) -> Result<String, Error> {
-    let environment = &call.context.environment;
+    let login_name = call.context.login_name();
     let (kind, offered) = match site.kind {
         SiteKind::Cloud => ("Atlassian e-mail address", user_email),
-        SiteKind::DataCenter => (
-            "user name",
-            ["USER", "LOGNAME", "USERNAME"]
-                .into_iter()
-                .find_map(|name| environment.text(name)),
-        ),
+        SiteKind::DataCenter => ("user name", login_name.as_deref()),
     };
     let offered = offered.unwrap_or_default().to_owned();
     let settled = options.with_token && !offered.is_empty();

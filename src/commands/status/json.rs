@@ -75,7 +75,7 @@ pub fn json(report: &StatusReport) -> String {
         }).collect::<Vec<_>>(),
         "next": report.next(),
     });
-    format!("{value:#}\n")
+    crate::text::fence_json(&format!("{value:#}\n")).into_owned()
 }
 
 /// One entry for each identity of a candidate; a new key is one.

@@ -23,7 +23,7 @@ use crate::host_key::KnownFrom;
 use crate::identity::{Account, AccountId, Candidate, Offer, Plan, State};
 use crate::repository::{Repository, Site, SshHost};
 use crate::settings::{KeyType, Lines, Origin, Provision, Settings, SshConfig, TransportKind};
-use crate::text::sanitise;
+use crate::text::{Shown, sanitise};
 
 /// Everything `status` shows.
 #[derive(Debug, Clone)]
@@ -156,10 +156,7 @@ impl StatusReport {
 
     /// A path for people: the home as `~`.
     fn shown(&self, path: &std::path::Path) -> String {
-        match self.home.as_ref().map(|home| path.strip_prefix(home)) {
-            Some(Ok(rest)) if !rest.as_os_str().is_empty() => format!("~/{}", rest.display()),
-            _ => path.display().to_string(),
-        }
+        Shown::path(path, self.home.as_deref()).into_string()
     }
 }
 

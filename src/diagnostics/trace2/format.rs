@@ -5,6 +5,7 @@ use std::fmt::{Display, Write as _};
 use jiff::tz::TimeZone;
 
 use super::event::{At, Event};
+use crate::text::{fence, fence_json};
 
 /// Whatever this program tells is of this category.
 const CATEGORY: &str = "bitbucket";
@@ -29,11 +30,12 @@ pub(super) enum Format {
 impl Format {
     /// The line without its end. `None`: this format does not show it.
     pub(super) fn line(self, event: &Event<'_>, at: &At<'_>, brief: bool) -> Option<String> {
-        match self {
-            Self::Normal => normal(event, at, brief),
-            Self::Perf => perf(event, at, brief),
-            Self::Event => Some(json(event, at, brief)),
-        }
+        let line = match self {
+            Self::Normal => fence(&normal(event, at, brief)?).into_owned(),
+            Self::Perf => fence(&perf(event, at, brief)?).into_owned(),
+            Self::Event => fence_json(&json(event, at, brief)).into_owned(),
+        };
+        Some(line)
     }
 }
 

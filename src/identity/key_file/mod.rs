@@ -9,6 +9,8 @@ mod public_half;
 
 use std::path::{Path, PathBuf};
 
+use crate::text::{Pasted, sanitise};
+
 pub use open::{comment, open};
 pub use place::{DRAFT, Lock, new_draft, place, place_public, sweep_drafts};
 pub use public_half::{certificate, certificate_beside, identity, public_beside};
@@ -134,15 +136,9 @@ impl KeyFileError {
     /// The line that puts it right, to be pasted into a shell. `None`: there is none.
     pub fn remedy(&self) -> Option<String> {
         // The agent takes the private half.
-        let path = match self {
-            Self::PublicOnly { path } => path.with_extension("").display().to_string(),
-            _ => self.path().display().to_string(),
-        };
-        let plain = |c: char| c.is_ascii_alphanumeric() || "@.+-_/=,:".contains(c);
-        let word = if path.chars().all(plain) {
-            path
-        } else {
-            format!("'{}'", path.replace('\'', "'\\''"))
+        let word = match self {
+            Self::PublicOnly { path } => Pasted::path(&path.with_extension(""), None),
+            _ => Pasted::path(self.path(), None),
         };
         match self {
             Self::Unprotected { .. } => Some(format!("chmod 600 {word}")),
@@ -170,7 +166,7 @@ impl KeyFileError {
                      Load key \"{file}\": bad permissions"
                 );
             }
-            Self::Unreadable { path, why } => (path, crate::text::sanitise(why)),
+            Self::Unreadable { path, why } => (path, sanitise(why)),
             Self::Malformed { path, why } if why == "not a regular file" => {
                 (path, "Is a directory".to_owned())
             }

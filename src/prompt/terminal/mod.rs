@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 
 use super::{Error, Prompt};
 use crate::secret::Secret;
+use crate::text::fence;
 use signals::Signals;
 
 /// Longer than any passphrase or token; what is typed behind it does not count.
@@ -68,7 +69,7 @@ fn ask_once(
     };
     // At the beginning of the line, over what was typed before the echo went off, as ssh does.
     let answer = terminal
-        .write_all(format!("\r{text}").as_bytes())
+        .write_all(format!("\r{}", fence(text)).as_bytes())
         .map_err(|error| broken(&error))
         .and_then(|()| read_line(terminal, signals));
     if quiet.is_some() || answer.is_err() {

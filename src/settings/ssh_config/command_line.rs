@@ -3,6 +3,7 @@
 
 use super::directives::Directives;
 use crate::ssh_command::{AddressFamily, Request};
+use crate::text::ssh_seconds;
 
 /// What the options say. An error is ssh's own text, as far as it can be told: an ssh that is
 /// there is asked for better words.
@@ -180,7 +181,7 @@ fn normalised(key: &str, value: &str) -> Option<Vec<String>> {
             .filter(|port| *port > 0)
             .map(|port| vec![port.to_string()]),
         Kind::Time if lower == "none" => Some(vec![lower]),
-        Kind::Time => Some(vec![seconds(&lower)?.to_string()]),
+        Kind::Time => Some(vec![ssh_seconds(&lower)?.to_string()]),
         Kind::Algorithms => {
             let plain = !value.starts_with(['+', '-', '^']) && !value.contains(['*', '?', '!']);
             plain.then(|| vec![value.to_owned()])
@@ -246,9 +247,9 @@ fn add_keys(value: &str) -> Option<Vec<String>> {
             "yes" | "true" => "true".to_owned(),
             "no" | "false" => "false".to_owned(),
             "ask" | "confirm" => value.to_owned(),
-            time => seconds(time)?.to_string(),
+            time => ssh_seconds(time)?.to_string(),
         },
-        Some(("confirm", time)) => format!("confirm {}", seconds(time.trim())?),
+        Some(("confirm", time)) => format!("confirm {}", ssh_seconds(time.trim())?),
         Some(_) => return None,
     };
     Some(vec![printed])
@@ -277,36 +278,7 @@ fn rekey(value: &str) -> Option<Vec<String>> {
     };
     let time = match time.trim() {
         "none" => 0,
-        time => seconds(time)?,
+        time => ssh_seconds(time)?,
     };
     Some(vec![format!("{bytes} {time}")])
-}
-
-/// sshd_config(5), TIME FORMATS.
-fn seconds(text: &str) -> Option<u32> {
-    let mut total: u32 = 0;
-    let mut digits = String::new();
-    for character in text.chars() {
-        if character.is_ascii_digit() {
-            digits.push(character);
-            continue;
-        }
-        let unit = match character {
-            's' => 1,
-            'm' => 60,
-            'h' => 3600,
-            'd' => 86400,
-            'w' => 604_800,
-            _ => return None,
-        };
-        let number: u32 = digits.parse().ok()?;
-        total = total.checked_add(number.checked_mul(unit)?)?;
-        digits.clear();
-    }
-    if !digits.is_empty() {
-        total = total.checked_add(digits.parse().ok()?)?;
-    } else if text.is_empty() {
-        return None;
-    }
-    i32::try_from(total).is_ok().then_some(total)
 }

@@ -6,7 +6,7 @@ use ssh_key::PrivateKey;
 use tokio::time::timeout;
 
 use crate::identity::{Identity, agent, key_file};
-use crate::text::sanitise;
+use crate::text::{sanitise, ssh_seconds};
 use crate::transport::native::SessionParams;
 
 /// What the setting says.
@@ -62,37 +62,11 @@ fn lifetime(text: Option<&str>) -> Option<AgentLifetime> {
             "yes" | "true" => {}
             "ask" => lifetime.ask = true,
             "confirm" => lifetime.confirm = true,
-            time => lifetime.lifetime = Some(seconds(time)?),
+            time => lifetime.lifetime = Some(ssh_seconds(time).filter(|seconds| *seconds > 0)?),
         }
         any = true;
     }
     any.then_some(lifetime)
-}
-
-/// sshd_config(5) TIME FORMATS: a number of seconds, or parts with a unit each (`1h30m`).
-fn seconds(text: &str) -> Option<u32> {
-    let mut total: u32 = 0;
-    let mut number = String::new();
-    for character in text.chars() {
-        if character.is_ascii_digit() {
-            number.push(character);
-            continue;
-        }
-        let unit = match character {
-            's' => 1,
-            'm' => 60,
-            'h' => 3600,
-            'd' => 86_400,
-            'w' => 604_800,
-            _ => return None,
-        };
-        let count: u32 = std::mem::take(&mut number).parse().ok()?;
-        total = total.checked_add(count.checked_mul(unit)?)?;
-    }
-    if !number.is_empty() {
-        total = total.checked_add(number.parse().ok()?)?;
-    }
-    (total > 0).then_some(total)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::repository::SshHost;
+use crate::text::ssh_config_word;
 
 /// What the file is made of.
 #[derive(Debug, Clone, Copy)]
@@ -164,17 +165,8 @@ fn path(path: &Path) -> Result<&str, Error> {
     path.to_str().ok_or_else(lossy)
 }
 
-/// One word as `argv_split` of OpenSSH's `misc.c` reads it.
 fn word(text: &str) -> Result<String, Error> {
-    if text.contains(|c: char| c.is_control()) {
-        return Err(Error::Unquotable(text.to_owned()));
-    }
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/.~:@%+-_,$={}[]*".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        return Ok(text.to_owned());
-    }
-    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
-    Ok(format!("\"{escaped}\""))
+    ssh_config_word(text).ok_or_else(|| Error::Unquotable(text.to_owned()))
 }
 
 #[cfg(all(test, unix))]

@@ -1,0 +1,256 @@
+//! Which characters a terminal or a reader must never be given, and text without them.
+
+use std::borrow::Cow;
+use std::fmt::{Display, Formatter, Write as _};
+use std::path::Path;
+
+/// The longest text that [`sanitise`] leaves whole.
+const LONGEST: usize = 1000;
+
+/// Text from outside as one line of prose: made harmless as [`sanitise`] does it, when it is made.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Shown(String);
+
+impl Shown {
+    /// Any text.
+    pub fn new(text: impl AsRef<str>) -> Self {
+        Self(sanitise(text.as_ref()))
+    }
+
+    /// Bytes that are probably UTF-8; what is not becomes U+FFFD.
+    pub fn bytes(bytes: &[u8]) -> Self {
+        Self::new(String::from_utf8_lossy(bytes))
+    }
+
+    /// A path as people write it: `~/…` for what lies below `home`.
+    pub fn path(path: &Path, home: Option<&Path>) -> Self {
+        match below(path, home) {
+            Some(rest) => Self::new(format!("~/{}", rest.display())),
+            None => Self::new(path.to_string_lossy()),
+        }
+    }
+
+    /// The line.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The line, as a `String`.
+    pub fn into_string(self) -> String {
+        self.0
+    }
+}
+
+impl Display for Shown {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl From<Shown> for String {
+    fn from(shown: Shown) -> Self {
+        shown.0
+    }
+}
+
+/// What remains of a path below the home. `None`: it is not below it, or the home is the root,
+/// below which everything is.
+pub(super) fn below<'p>(path: &'p Path, home: Option<&Path>) -> Option<&'p Path> {
+    let home = home.filter(|home| home.parent().is_some())?;
+    let rest = path.strip_prefix(home).ok()?;
+    (!rest.as_os_str().is_empty()).then_some(rest)
+}
+
+/// Text from outside as one line: line feeds and tabs become spaces, other control characters
+/// `\ooo`, as OpenSSH writes them; long text is cut.
+pub fn sanitise(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len().min(LONGEST));
+    for (count, character) in text.chars().enumerate() {
+        if count == LONGEST {
+            clean.push('…');
+            break;
+        }
+        match character {
+            '\n' | '\t' => clean.push(' '),
+            c if is_harmful(c) => push_octal(&mut clean, c),
+            c => clean.push(c),
+        }
+    }
+    clean
+}
+
+/// Several lines from outside, whole: line feeds and tabs stay, and a carriage return before a line
+/// feed (a lone one would write over what stands there); other control characters become `\ooo`.
+pub fn sanitise_lines(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text.chars().peekable();
+    while let Some(character) = rest.next() {
+        let kept = match character {
+            '\n' | '\t' => true,
+            '\r' => rest.peek() == Some(&'\n'),
+            c => !is_harmful(c),
+        };
+        if kept {
+            clean.push(character);
+        } else {
+            push_octal(&mut clean, character);
+        }
+    }
+    clean
+}
+
+/// The last look at a message before it is written. Line feeds stay, since a message may have
+/// several lines; no other control character passes.
+pub fn fence(message: &str) -> Cow<'_, str> {
+    let stopped = |c: char| c != '\n' && is_harmful(c);
+    if !message.contains(stopped) {
+        return Cow::Borrowed(message);
+    }
+    let mut clean = String::with_capacity(message.len() + 16);
+    for character in message.chars() {
+        if stopped(character) {
+            push_octal(&mut clean, character);
+        } else {
+            clean.push(character);
+        }
+    }
+    Cow::Owned(clean)
+}
+
+/// As [`fence`], for a JSON text: the characters become `\uXXXX`, which means the same to whoever
+/// parses it.
+pub fn fence_json(json: &str) -> Cow<'_, str> {
+    let stopped = |c: char| c != '\n' && is_harmful(c);
+    if !json.contains(stopped) {
+        return Cow::Borrowed(json);
+    }
+    let mut clean = String::with_capacity(json.len() + 16);
+    for character in json.chars() {
+        if stopped(character) {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                let _ = write!(clean, "\\u{unit:04x}");
+            }
+        } else {
+            clean.push(character);
+        }
+    }
+    Cow::Owned(clean)
+}
+
+/// Control characters (C0, DEL, C1), and those that hide or reorder text without a mark of their
+/// own: Unicode's bidirectional controls, line separators, soft hyphens, zero-width characters,
+/// annotations, tags.
+pub(super) fn is_harmful(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{ad}' | '\u{61c}' | '\u{180e}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+fn push_octal(text: &mut String, character: char) {
+    for byte in character.encode_utf8(&mut [0; 4]).bytes() {
+        let _ = write!(text, "\\{byte:03o}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_stay_lines() {
+        for (text, shown, why) in [
+            ("", "", "nothing"),
+            ("a\n\tb", "a\n\tb", "no end is added"),
+            ("a\r\nb\r\n", "a\r\nb\r\n", "a file with carriage returns"),
+            ("a\rb", "a\\015b", "no overwriting"),
+            ("\u{1b}[31mred", "\\033[31mred", "no escape sequence"),
+            (
+                "\u{202e}gpj.exe\n",
+                "\\342\\200\\256gpj.exe\n",
+                "no reordering",
+            ),
+        ] {
+            assert_eq!(sanitise_lines(text), shown, "{why}");
+        }
+        let long = "größe\n".repeat(5000);
+        assert_eq!(sanitise_lines(&long), long, "uncut");
+    }
+
+    #[test]
+    fn nothing_moves_the_cursor_or_hides() {
+        for (text, shown, why) in [
+            ("plain text", "plain text", "stays"),
+            ("two\nlines", "two lines", "one line in a message"),
+            ("\u{1b}[31mred", "\\033[31mred", "no escape sequence"),
+            ("a\rb", "a\\015b", "no overwriting"),
+            ("\u{202e}gpj.exe", "\\342\\200\\256gpj.exe", "no reordering"),
+            ("größe", "größe", "letters are not control characters"),
+        ] {
+            assert_eq!(sanitise(text), shown, "{why}");
+            assert_eq!(Shown::new(text).as_str(), shown, "{why}");
+        }
+        assert_eq!(
+            sanitise(&"x".repeat(5000)).chars().count(),
+            1001,
+            "long text is cut"
+        );
+    }
+
+    #[test]
+    fn no_harmful_character_passes_a_fence() {
+        for harmful in [
+            '\0',
+            '\t',
+            '\r',
+            '\u{1b}',
+            '\u{7f}',
+            '\u{85}',
+            '\u{9b}',
+            '\u{ad}',
+            '\u{61c}',
+            '\u{200e}',
+            '\u{2028}',
+            '\u{2029}',
+            '\u{202e}',
+            '\u{2066}',
+            '\u{feff}',
+            '\u{e0041}',
+        ] {
+            let text = format!("\"a{harmful}b\"");
+            assert!(!fence(&text).contains(harmful), "{harmful:?}");
+            assert!(!sanitise(&text).contains(harmful), "{harmful:?}");
+            let value = serde_json::Value::from(text);
+            let json = value.to_string();
+            let fenced = fence_json(&json);
+            assert!(!fenced.contains(harmful), "{harmful:?}: {fenced}");
+            let read: serde_json::Value = serde_json::from_str(&fenced).expect(&fenced);
+            assert_eq!(read, value, "{harmful:?}: the same value");
+        }
+        for text in ["", "two\nlines", "größe 日本 👍🏽 e\u{301}"] {
+            assert!(matches!(fence(text), Cow::Borrowed(_)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_written_as_people_write_it() {
+        for (path, home, shown, why) in [
+            ("/home/a/.ssh/id", Some("/home/a"), "~/.ssh/id", "below"),
+            ("/home/a", Some("/home/a"), "/home/a", "the home itself"),
+            ("/home/ab/x", Some("/home/a"), "/home/ab/x", "another home"),
+            (
+                "/etc/ssh",
+                Some("/"),
+                "/etc/ssh",
+                "everything is below the root",
+            ),
+            ("/etc/ssh", None, "/etc/ssh", "no home"),
+            ("/home/a/x\u{1b}", Some("/home/a"), "~/x\\033", "harmless"),
+        ] {
+            let found = Shown::path(Path::new(path), home.map(Path::new));
+            assert_eq!(found.as_str(), shown, "{why}");
+        }
+    }
+}
