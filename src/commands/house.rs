@@ -304,7 +304,7 @@ fn host_keys(
     let mut keys = Vec::new();
     for endpoint in endpoints {
         let address = &endpoint.address;
-        let alias = config.host_key_alias.as_deref();
+        let alias = config.host_keys.host_key_alias.as_deref();
         let (name, _) = known_hosts::names(alias, &address.host, address.port, endpoint.published);
         let mut lines = known.keys_of(&name);
         if lines.is_empty() && endpoint.published {

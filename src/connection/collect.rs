@@ -51,8 +51,13 @@ pub fn collect<'a>(
     let direction = target.service.direction();
     let (managed, lost) = managed_of(target.site, records);
     let mut files = Files::new(context, config, &managed);
-    let command_line_files = (!config.command_line_identity_files.is_empty())
-        .then(|| files.existing(&config.command_line_identity_files, Rank::CommandLine));
+    let command_line_files =
+        (!config.identities.command_line_identity_files.is_empty()).then(|| {
+            files.existing(
+                &config.identities.command_line_identity_files,
+                Rank::CommandLine,
+            )
+        });
     let statements = [
         &target.settings.repository,
         &target.settings.by_url,
@@ -63,7 +68,7 @@ pub fn collect<'a>(
         .flat_map(|statement| &statement.identity_files)
         .map(|file| (file.value.clone(), files.named(&file.value)))
         .collect::<BTreeMap<_, _>>();
-    let ssh_config_files = files.existing(&config.identity_files, Rank::SshConfigOnly);
+    let ssh_config_files = files.existing(&config.identities.identity_files, Rank::SshConfigOnly);
     let default_files = files.default_files();
     let agent = std::mem::take(&mut files.agent);
     let unusable = files.unusable.take();
@@ -77,8 +82,8 @@ pub fn collect<'a>(
         settings: target.settings,
         named_files,
         ssh_config_files,
-        identities_only: config.identities_only == Some(true),
-        alias: config.is_alias,
+        identities_only: config.identities.identities_only == Some(true),
+        alias: config.endpoint.is_alias,
         served_repository: target
             .repository
             .and_then(|repository| learned.repository(repository, direction)),

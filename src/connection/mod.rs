@@ -91,12 +91,12 @@ pub fn run(arguments: Vec<OsString>, context: &Context) -> Result<ExitStatus, Fa
     if let Some(level) = &config.log_level {
         diagnostics::log_level(level);
     }
-    for directive in &config.ignored {
+    for directive in &config.unsupported.ignored {
         tracing::debug!("ssh_config: {directive} is ignored");
     }
     let reason = system_only
         .as_deref()
-        .or(config.needs_system_ssh.as_deref())
+        .or(config.unsupported.needs_system_ssh.as_deref())
         .or_else(|| none_supported(&config));
     let carrier = ours.as_ref().map(|ours| ours.settings.transport.value);
     let reason = reason.or(match carrier {
@@ -129,7 +129,7 @@ fn at_site(
     if let Some(fault) = ours.settings.invalid_for_call() {
         return Err(Failure::InvalidSetting(fault.clone()));
     }
-    let prompt = prompt::of(context, config.batch_mode == Some(true));
+    let prompt = prompt::of(context, config.authentication.batch_mode == Some(true));
     let plan = std::mem::take(&mut ours.plan);
     let keys = ManagedKeys::new(context, &ours.located.site, &ours.settings, git_config);
     if let Some(reason) = reason {
@@ -183,7 +183,12 @@ fn natively(
     config: &SshConfig,
 ) -> Result<ExitStatus, Failure> {
     let installed = system::find(context).is_some();
-    if let Some(directive) = config.beyond_a_command.as_deref().filter(|_| installed) {
+    if let Some(directive) = config
+        .unsupported
+        .beyond_a_command
+        .as_deref()
+        .filter(|_| installed)
+    {
         return hand_over(context, request, directive);
     }
     match other_host::run(context, request, config) {

@@ -26,17 +26,25 @@ pub fn run(
     request: &Request,
     config: &SshConfig,
 ) -> Result<ExitStatus, Failure> {
-    let host = config.host_name.clone().unwrap_or(request.host.clone());
-    let user = config.user.clone().or_else(|| context.login_name());
+    let host = config
+        .endpoint
+        .host_name
+        .clone()
+        .unwrap_or(request.host.clone());
+    let user = config
+        .endpoint
+        .user
+        .clone()
+        .or_else(|| context.login_name());
     if request.command.is_none() && !request.no_terminal {
         tracing::warn!("Pseudo-terminal will not be allocated reason stdin is not a terminal.");
     }
-    let prompt = prompt::of(context, config.batch_mode == Some(true));
+    let prompt = prompt::of(context, config.authentication.batch_mode == Some(true));
     let session = Session {
         endpoints: vec![Endpoint {
             address: SshHost {
                 host,
-                port: config.port.unwrap_or(22),
+                port: config.endpoint.port.unwrap_or(22),
             },
             published: false,
         }],
@@ -81,17 +89,21 @@ pub fn wants_a_terminal(request: &Request) -> bool {
 fn identities(context: &Context, config: &SshConfig) -> Vec<Identity> {
     let mut files = Files::new(context, config, &[]);
     let none = |path: &&PathBuf| path.as_os_str() == "none";
-    let typed = &config.command_line_identity_files;
+    let typed = &config.identities.command_line_identity_files;
     let nobody = typed.iter().any(|path| none(&path));
     let typed: Vec<_> = typed.iter().filter(|path| !none(path)).cloned().collect();
     let mut named = files.existing(&typed, Rank::CommandLine);
-    let defaults = named.is_empty() && config.identity_files.is_empty() && !nobody;
-    named.extend(files.existing(&config.identity_files, Rank::SshConfigOnly));
+    let defaults = named.is_empty() && config.identities.identity_files.is_empty() && !nobody;
+    named.extend(files.existing(&config.identities.identity_files, Rank::SshConfigOnly));
     if defaults && let Some(folder) = context.ssh_directory() {
         named.extend(files.existing(&DEFAULT_FILES.map(|name| folder.join(name)), Rank::Fallback));
     }
     let agent = std::mem::take(&mut files.agent);
-    in_order(named, agent, config.identities_only == Some(true))
+    in_order(
+        named,
+        agent,
+        config.identities.identities_only == Some(true),
+    )
 }
 
 fn in_order(named: Vec<Identity>, agent: Vec<Identity>, only_named: bool) -> Vec<Identity> {

@@ -75,11 +75,15 @@ pub fn resolve(
         Err(_) if !is_ours(&sites, request) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    if let Some(file) = &config.unread_file {
+    if let Some(file) = &config.unsupported.unread_file {
         tracing::warn!("{} was not read: no ssh is installed", file.display());
     }
-    let host = config.host_name.as_deref().unwrap_or(&request.host);
-    let port = config.port.unwrap_or(22);
+    let host = config
+        .endpoint
+        .host_name
+        .as_deref()
+        .unwrap_or(&request.host);
+    let port = config.endpoint.port.unwrap_or(22);
     // A remote may be written with an alias of ssh_config: it is the same repository.
     let git_config = git_config.with_alias(&request.host, host, port);
     let located = repository::locate(&sites, host, port, request.command.as_deref())?;
@@ -109,19 +113,27 @@ fn at_site(
 ) -> BitbucketTarget {
     let settings = git_config.settings(sites, &located.site, located.repository.as_ref());
     let learned = History::open(context);
-    let host = config.host_name.as_deref().unwrap_or(&request.host);
+    let host = config
+        .endpoint
+        .host_name
+        .as_deref()
+        .unwrap_or(&request.host);
     let remembered = learned.endpoint(&located.site.url, context.clock.now());
     let endpoints = endpoints::of(
         &located.site,
         host,
-        config.port.unwrap_or(22),
+        config.endpoint.port.unwrap_or(22),
         remembered.as_ref(),
     );
     let mut ours = BitbucketTarget {
         located,
         settings,
         account: account_of_call(request, context),
-        user: config.user.clone().unwrap_or_else(|| "git".to_owned()),
+        user: config
+            .endpoint
+            .user
+            .clone()
+            .unwrap_or_else(|| "git".to_owned()),
         endpoints,
         plan: Plan::default(),
         records,

@@ -10,11 +10,17 @@ use crate::settings::SshConfig;
 pub fn to_send(config: &SshConfig, environment: &Environment) -> Vec<(String, String)> {
     let mut chosen: Vec<(String, String)> = Vec::new();
     for (name, value) in environment.texts() {
-        if name != API_TOKEN && config.send_env.iter().any(|pattern| matches(pattern, name)) {
+        if name != API_TOKEN
+            && config
+                .session
+                .send_env
+                .iter()
+                .any(|pattern| matches(pattern, name))
+        {
             chosen.push((name.to_owned(), value.to_owned()));
         }
     }
-    for (name, value) in &config.set_env {
+    for (name, value) in &config.session.set_env {
         chosen.retain(|(other, _)| other != name);
         chosen.push((name.clone(), value.clone()));
     }
@@ -44,6 +50,7 @@ fn matches(pattern: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::SessionConfig;
 
     fn environment(pairs: &[(&str, &str)]) -> Environment {
         Environment::new(
@@ -68,7 +75,10 @@ mod tests {
             (vec!["git_protocol"], vec![], "names have case"),
         ] {
             let config = SshConfig {
-                send_env: patterns.into_iter().map(str::to_owned).collect(),
+                session: SessionConfig {
+                    send_env: patterns.into_iter().map(str::to_owned).collect(),
+                    ..SessionConfig::default()
+                },
                 ..SshConfig::default()
             };
             let names: Vec<_> = to_send(&config, &environment)
@@ -82,8 +92,11 @@ mod tests {
     #[test]
     fn set_env_wins_and_the_token_never_goes() {
         let config = SshConfig {
-            send_env: vec!["*".to_owned()],
-            set_env: vec![("GIT_PROTOCOL".to_owned(), "version=1".to_owned())],
+            session: SessionConfig {
+                send_env: vec!["*".to_owned()],
+                set_env: vec![("GIT_PROTOCOL".to_owned(), "version=1".to_owned())],
+                ..SessionConfig::default()
+            },
             ..SshConfig::default()
         };
         let environment = environment(&[("GIT_PROTOCOL", "version=2"), (API_TOKEN, "ATATT")]);

@@ -58,7 +58,7 @@ pub fn socket(config: &SshConfig, context: &Context) -> Option<PathBuf> {
             .filter(|value| !value.is_empty())
             .map(PathBuf::from)
     };
-    match config.identity_agent.as_deref() {
+    match config.identities.identity_agent.as_deref() {
         None | Some("SSH_AUTH_SOCK") => {
             variable("SSH_AUTH_SOCK").or_else(|| default_pipe().map(PathBuf::from))
         }
@@ -232,6 +232,7 @@ mod tests {
     use ssh_key::{Algorithm, PrivateKey};
 
     use super::*;
+    use crate::settings::IdentityConfig;
 
     struct RealAgent {
         child: Child,
@@ -363,7 +364,10 @@ mod tests {
             (Some("~/agent"), &both[..], Some("/home/u/agent"), "a path"),
         ] {
             let config = SshConfig {
-                identity_agent: setting.map(str::to_owned),
+                identities: IdentityConfig {
+                    identity_agent: setting.map(str::to_owned),
+                    ..IdentityConfig::default()
+                },
                 ..SshConfig::default()
             };
             assert_eq!(

@@ -22,14 +22,15 @@ pub use values::key_type;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
-
-use crate::ssh_command::AddressFamily;
 
 pub use error::Error;
 pub use git_config::{GitConfig, HttpSettings};
 pub use lines::Lines;
 pub use paths::private_directory;
+pub use ssh_config::{
+    AlgorithmConfig, AuthenticationConfig, EndpointConfig, HostKeyConfig, IdentityConfig,
+    SessionConfig, SshConfig, StrictHostKeyChecking, UnsupportedDirectives,
+};
 
 /// The file a value of git config may come from, lowest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -223,117 +224,4 @@ impl Settings {
             .iter()
             .find(|ignored| ignored.origin == self.provision.origin)
     }
-}
-
-/// `StrictHostKeyChecking`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StrictHostKeyChecking {
-    /// Unknown keys are refused.
-    Yes,
-    /// Unknown keys are asked about.
-    Ask,
-    /// Unknown keys are learned, changed ones refused.
-    AcceptNew,
-    /// Unknown keys are learned, changed ones pass with a warning and without passwords.
-    Off,
-}
-
-/// What the user's ssh_config and `-o` options say for one host. `None` or empty: nothing was
-/// said (compiled-in defaults of the installed ssh are not wishes).
-#[derive(Debug, Clone, Default)]
-pub struct SshConfig {
-    /// `HostName`.
-    pub host_name: Option<String>,
-    /// `Port`, `-p`.
-    pub port: Option<u16>,
-    /// `User`, `-l`, `user@`.
-    pub user: Option<String>,
-    /// `IdentityFile` of ssh_config's files, tokens and `~` expanded, in order. The command line's
-    /// are not among them.
-    pub identity_files: Vec<PathBuf>,
-    /// `-i` and `-o IdentityFile` (rank 1), expanded, in order. Empty: not given.
-    pub command_line_identity_files: Vec<PathBuf>,
-    /// `IdentitiesOnly`.
-    pub identities_only: Option<bool>,
-    /// `IdentityAgent`: a path, `none`, or `$VARIABLE`; expanded. `None`: `SSH_AUTH_SOCK`.
-    pub identity_agent: Option<String>,
-    /// `CertificateFile`, expanded.
-    pub certificate_files: Vec<PathBuf>,
-    /// `AddKeysToAgent` as written by `ssh -G` (`false`, `true`, `ask`, `confirm`, a time).
-    pub add_keys_to_agent: Option<String>,
-    /// `ProxyCommand`, tokens not expanded (`%h %p` are the endpoint's).
-    pub proxy_command: Option<String>,
-    /// `-F`, for the ssh that carries ProxyJump. `None`: not given.
-    pub named_file: Option<String>,
-    /// `ProxyJump`.
-    pub proxy_jump: Option<String>,
-    /// `UserKnownHostsFile`, expanded. `None`: `~/.ssh/known_hosts` and `known_hosts2`.
-    pub user_known_hosts: Option<Vec<PathBuf>>,
-    /// `GlobalKnownHostsFile`. `None`: `/etc/ssh/ssh_known_hosts` and `ssh_known_hosts2`.
-    pub global_known_hosts: Option<Vec<PathBuf>>,
-    /// `RevokedHostKeys`.
-    pub revoked_host_keys: Option<PathBuf>,
-    /// `HostKeyAlias`.
-    pub host_key_alias: Option<String>,
-    /// `StrictHostKeyChecking`. `None`: ask.
-    pub strict_host_key_checking: Option<StrictHostKeyChecking>,
-    /// `HashKnownHosts`.
-    pub hash_known_hosts: Option<bool>,
-    /// `UpdateHostKeys` (`false`, `true`); `ask` is `false`, since no terminal is asked for.
-    pub update_host_keys: Option<String>,
-    /// `AddressFamily`, `-4`, `-6`. `None`: any.
-    pub address_family: Option<AddressFamily>,
-    /// `BindAddress`, `-b`.
-    pub bind_address: Option<String>,
-    /// `ConnectTimeout`, for each address.
-    pub connect_timeout: Option<Duration>,
-    /// `ConnectionAttempts`. `None`: 1.
-    pub connection_attempts: Option<u32>,
-    /// `ServerAliveInterval`; zero means none was wanted.
-    pub server_alive_interval: Option<Duration>,
-    /// `ServerAliveCountMax`.
-    pub server_alive_count_max: Option<u32>,
-    /// `RekeyLimit`: bytes (0: default) and time (zero: none).
-    pub rekey_limit: Option<(u64, Duration)>,
-    /// `Compression`, `-C`.
-    pub compression: Option<bool>,
-    /// `Ciphers`, `-c`, expanded by `ssh -G`.
-    pub ciphers: Option<Vec<String>>,
-    /// `KexAlgorithms`.
-    pub kex_algorithms: Option<Vec<String>>,
-    /// `MACs`, `-m`.
-    pub macs: Option<Vec<String>>,
-    /// `HostKeyAlgorithms`.
-    pub host_key_algorithms: Option<Vec<String>>,
-    /// `PubkeyAcceptedAlgorithms`.
-    pub pubkey_accepted_algorithms: Option<Vec<String>>,
-    /// `PubkeyAuthentication no` is `Some(false)`.
-    pub pubkey_authentication: Option<bool>,
-    /// `PasswordAuthentication`.
-    pub password_authentication: Option<bool>,
-    /// `KbdInteractiveAuthentication`.
-    pub keyboard_interactive_authentication: Option<bool>,
-    /// `PreferredAuthentications`.
-    pub preferred_authentications: Option<Vec<String>>,
-    /// `NumberOfPasswordPrompts`. `None`: 3.
-    pub number_of_password_prompts: Option<u32>,
-    /// `SendEnv` patterns.
-    pub send_env: Vec<String>,
-    /// `SetEnv` pairs.
-    pub set_env: Vec<(String, String)>,
-    /// `LogLevel` as written.
-    pub log_level: Option<String>,
-    /// `BatchMode`.
-    pub batch_mode: Option<bool>,
-    /// The directive that only the system's ssh carries (interface 2.1), if one was said.
-    pub needs_system_ssh: Option<String>,
-    /// The directive that asks for more than a command's session (forwardings, LocalCommand …), if
-    /// one was said: a host that is no Bitbucket goes to the system's ssh for it.
-    pub beyond_a_command: Option<String>,
-    /// Directives that were said and are ignored, for `-vv`.
-    pub ignored: Vec<String>,
-    /// The typed host is an alias: ssh_config gives it another HostName.
-    pub is_alias: bool,
-    /// A config file exists that could not be read since no ssh is installed.
-    pub unread_file: Option<PathBuf>,
 }

@@ -59,7 +59,7 @@ pub(super) fn preferred(
     certificates: bool,
 ) -> Preferred {
     let default = Preferred::DEFAULT;
-    let (host_keys, certificates) = match &config.host_key_algorithms {
+    let (host_keys, certificates) = match &config.algorithms.host_key_algorithms {
         None if certificates => (host_keys.to_vec(), host_keys.to_vec()),
         None => (host_keys.to_vec(), Vec::new()),
         Some(wished) => (
@@ -68,7 +68,7 @@ pub(super) fn preferred(
         ),
     };
     Preferred {
-        kex: match &config.kex_algorithms {
+        kex: match &config.algorithms.kex_algorithms {
             Some(wished) => {
                 let mut chosen = wished_kex(wished);
                 chosen.extend(KEX_EXTENSIONS);
@@ -78,16 +78,16 @@ pub(super) fn preferred(
         },
         host_key_certificates: certificates.into(),
         key: host_keys.into(),
-        cipher: match &config.ciphers {
+        cipher: match &config.algorithms.ciphers {
             Some(wished) => wished_ciphers(wished).into(),
             None if aes_instructions() => Cow::Borrowed(&WITH_AES),
             None => Cow::Borrowed(&WITHOUT_AES),
         },
-        mac: match &config.macs {
+        mac: match &config.algorithms.macs {
             Some(wished) => wished_macs(wished).into(),
             None => default.mac,
         },
-        compression: Cow::Borrowed(if config.compression == Some(true) {
+        compression: Cow::Borrowed(if config.session.compression == Some(true) {
             &COMPRESSED
         } else {
             &PLAIN
@@ -104,19 +104,25 @@ pub fn none_supported(config: &SshConfig) -> Option<&'static str> {
     [
         (
             "Ciphers",
-            empty(&config.ciphers, &|list| !wished_ciphers(list).is_empty()),
+            empty(&config.algorithms.ciphers, &|list| {
+                !wished_ciphers(list).is_empty()
+            }),
         ),
         (
             "KexAlgorithms",
-            empty(&config.kex_algorithms, &|list| !wished_kex(list).is_empty()),
+            empty(&config.algorithms.kex_algorithms, &|list| {
+                !wished_kex(list).is_empty()
+            }),
         ),
         (
             "MACs",
-            empty(&config.macs, &|list| !wished_macs(list).is_empty()),
+            empty(&config.algorithms.macs, &|list| {
+                !wished_macs(list).is_empty()
+            }),
         ),
         (
             "HostKeyAlgorithms",
-            empty(&config.host_key_algorithms, &|list| {
+            empty(&config.algorithms.host_key_algorithms, &|list| {
                 list.iter().any(|name| host_key(name).is_some())
             }),
         ),
@@ -198,6 +204,7 @@ fn aes_instructions() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::AlgorithmConfig;
 
     fn list(names: &[&str]) -> Vec<String> {
         names.iter().map(|name| (*name).to_owned()).collect()
@@ -206,18 +213,21 @@ mod tests {
     #[test]
     fn a_list_of_the_user_s_is_kept_as_far_as_it_can_be_carried() {
         let config = SshConfig {
-            ciphers: Some(list(&["3des-cbc", "aes256-ctr", "aes128-gcm@openssh.com"])),
-            kex_algorithms: Some(list(&[
-                "sntrup761x25519-sha512@openssh.com",
-                "ecdh-sha2-nistp256",
-            ])),
-            macs: Some(list(&["umac-64@openssh.com", "hmac-sha2-256"])),
-            host_key_algorithms: Some(list(&[
-                "ssh-dss",
-                "rsa-sha2-512-cert-v01@openssh.com",
-                "rsa-sha2-512",
-                "ssh-ed25519",
-            ])),
+            algorithms: AlgorithmConfig {
+                ciphers: Some(list(&["3des-cbc", "aes256-ctr", "aes128-gcm@openssh.com"])),
+                kex_algorithms: Some(list(&[
+                    "sntrup761x25519-sha512@openssh.com",
+                    "ecdh-sha2-nistp256",
+                ])),
+                macs: Some(list(&["umac-64@openssh.com", "hmac-sha2-256"])),
+                host_key_algorithms: Some(list(&[
+                    "ssh-dss",
+                    "rsa-sha2-512-cert-v01@openssh.com",
+                    "rsa-sha2-512",
+                    "ssh-ed25519",
+                ])),
+                ..AlgorithmConfig::default()
+            },
             ..SshConfig::default()
         };
         let offer = preferred(&config, &[Algorithm::Ed25519], false);
@@ -250,42 +260,60 @@ mod tests {
             (SshConfig::default(), None),
             (
                 SshConfig {
-                    ciphers: Some(list(&["3des-cbc"])),
+                    algorithms: AlgorithmConfig {
+                        ciphers: Some(list(&["3des-cbc"])),
+                        ..AlgorithmConfig::default()
+                    },
                     ..SshConfig::default()
                 },
                 Some("Ciphers"),
             ),
             (
                 SshConfig {
-                    kex_algorithms: Some(list(&["sntrup761x25519-sha512"])),
+                    algorithms: AlgorithmConfig {
+                        kex_algorithms: Some(list(&["sntrup761x25519-sha512"])),
+                        ..AlgorithmConfig::default()
+                    },
                     ..SshConfig::default()
                 },
                 Some("KexAlgorithms"),
             ),
             (
                 SshConfig {
-                    kex_algorithms: Some(list(&["ext-info-c"])),
+                    algorithms: AlgorithmConfig {
+                        kex_algorithms: Some(list(&["ext-info-c"])),
+                        ..AlgorithmConfig::default()
+                    },
                     ..SshConfig::default()
                 },
                 Some("KexAlgorithms"),
             ),
             (
                 SshConfig {
-                    kex_algorithms: Some(list(&["diffie-hellman-group-exchange-sha256"])),
+                    algorithms: AlgorithmConfig {
+                        kex_algorithms: Some(list(&["diffie-hellman-group-exchange-sha256"])),
+                        ..AlgorithmConfig::default()
+                    },
                     ..SshConfig::default()
                 },
                 Some("KexAlgorithms"),
             ),
             (
                 SshConfig {
-                    macs: Some(list(&["umac-64@openssh.com"])),
+                    algorithms: AlgorithmConfig {
+                        macs: Some(list(&["umac-64@openssh.com"])),
+                        ..AlgorithmConfig::default()
+                    },
                     ..SshConfig::default()
                 },
                 Some("MACs"),
             ),
             (
                 SshConfig {
-                    host_key_algorithms: Some(list(&["ssh-dss"])),
+                    algorithms: AlgorithmConfig {
+                        host_key_algorithms: Some(list(&["ssh-dss"])),
+                        ..AlgorithmConfig::default()
+                    },
                     ..SshConfig::default()
                 },
                 Some("HostKeyAlgorithms"),

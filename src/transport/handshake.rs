@@ -54,11 +54,14 @@ pub(super) async fn handshake(
 }
 
 fn settings(config: &SshConfig, host_keys: &[Algorithm], certificates: bool) -> client::Config {
-    let interval = config.server_alive_interval.unwrap_or(ALIVE_INTERVAL);
-    let count = config.server_alive_count_max.unwrap_or(ALIVE_COUNT);
+    let interval = config
+        .session
+        .server_alive_interval
+        .unwrap_or(ALIVE_INTERVAL);
+    let count = config.session.server_alive_count_max.unwrap_or(ALIVE_COUNT);
     client::Config {
         client_id: SshId::Standard(Cow::Borrowed(OURS)),
-        limits: limits(config.rekey_limit),
+        limits: limits(config.session.rekey_limit),
         window_size: WINDOW,
         preferred: algorithms::preferred(config, host_keys, certificates),
         keepalive_interval: (!interval.is_zero()).then_some(interval),

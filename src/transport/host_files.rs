@@ -19,6 +19,7 @@ pub(super) fn is_none(file: &Path) -> bool {
 
 pub(super) fn systems(config: &SshConfig) -> Vec<PathBuf> {
     config
+        .host_keys
         .global_known_hosts
         .clone()
         .unwrap_or_else(usual_system_files)
@@ -26,11 +27,15 @@ pub(super) fn systems(config: &SshConfig) -> Vec<PathBuf> {
 
 /// UserKnownHostsFile; its default is the home's.
 pub(super) fn users(config: &SshConfig, context: &Context) -> Vec<PathBuf> {
-    config.user_known_hosts.clone().unwrap_or_else(|| {
-        context.ssh_directory().map_or_else(Vec::new, |folder| {
-            vec![folder.join("known_hosts"), folder.join("known_hosts2")]
+    config
+        .host_keys
+        .user_known_hosts
+        .clone()
+        .unwrap_or_else(|| {
+            context.ssh_directory().map_or_else(Vec::new, |folder| {
+                vec![folder.join("known_hosts"), folder.join("known_hosts2")]
+            })
         })
-    })
 }
 
 /// GlobalKnownHostsFile's default.

@@ -212,6 +212,7 @@ impl SessionParams {
     /// CertificateFile's certificates for a key.
     pub(super) fn certificates_of(&self, key: &PublicKey) -> Vec<Certificate> {
         self.config
+            .identities
             .certificate_files
             .iter()
             .filter_map(|file| key_file::certificate(file))
@@ -226,7 +227,7 @@ impl SessionParams {
             Algorithm::Rsa { .. } => Algorithm::Rsa { hash },
             other => other,
         };
-        let Some(accepted) = &self.config.pubkey_accepted_algorithms else {
+        let Some(accepted) = &self.config.algorithms.pubkey_accepted_algorithms else {
             return !matches!(algorithm, Algorithm::Dsa | Algorithm::Rsa { hash: None });
         };
         let name = if certified {
@@ -255,7 +256,7 @@ impl SessionParams {
             None => "connecting".to_owned(),
         };
         let config = &self.config;
-        if config.proxy_command.is_some() || config.proxy_jump.is_some() {
+        if config.endpoint.proxy_command.is_some() || config.endpoint.proxy_jump.is_some() {
             diagnostics::trace_only("connect", host)
         } else {
             diagnostics::waiting("connect", host)

@@ -70,7 +70,7 @@ impl ServerKey {
     ) -> Self {
         let endpoint = connected.endpoint.clone();
         let (host, port) = (&endpoint.address.host, endpoint.address.port);
-        let alias = config.host_key_alias.as_deref();
+        let alias = config.host_keys.host_key_alias.as_deref();
         let (name, also) = known_hosts::names(alias, host, port, endpoint.published);
         let mut users = host_files::users(config, context);
         let user_file = users
@@ -82,24 +82,26 @@ impl ServerKey {
         let default = context.ssh_directory().map(|ssh| ssh.join("known_hosts"));
         Self {
             updates: update_host_keys::is_wanted(config, default.as_ref()) && !endpoint.published,
-            algorithms: config.host_key_algorithms.clone(),
+            algorithms: config.algorithms.host_key_algorithms.clone(),
             also,
             name,
             site_fingerprints: site_fingerprints.to_vec(),
             known_hosts: Arc::new(known_hosts::load(&files)),
             revoked: config
+                .host_keys
                 .revoked_host_keys
                 .as_deref()
                 .filter(|file| file.as_os_str() != "none")
                 .map(revoked::load),
             strict: config
+                .host_keys
                 .strict_host_key_checking
                 .unwrap_or(StrictHostKeyChecking::Ask),
-            learns_nothing: config.user_known_hosts.is_some() && user_file.is_none(),
+            learns_nothing: config.host_keys.user_known_hosts.is_some() && user_file.is_none(),
             user_files: users,
             system_files: host_files::systems(config),
             user_file,
-            hash: config.hash_known_hosts.unwrap_or(false),
+            hash: config.host_keys.hash_known_hosts.unwrap_or(false),
             typed_methods: typed_methods(config),
             address: match connected.address {
                 Some(address) => known_hosts::name(&address.ip().to_string(), address.port()),
@@ -269,9 +271,13 @@ impl ServerKey {
 
 /// What ssh(1) switches off for a changed key (sshconnect.c, `check_host_key`).
 fn typed_methods(config: &SshConfig) -> &'static [&'static str] {
-    let password = config.password_authentication != Some(false);
-    let keyboard = config.keyboard_interactive_authentication != Some(false);
-    match (config.batch_mode == Some(true), password, keyboard) {
+    let password = config.authentication.password_authentication != Some(false);
+    let keyboard = config.authentication.keyboard_interactive_authentication != Some(false);
+    match (
+        config.authentication.batch_mode == Some(true),
+        password,
+        keyboard,
+    ) {
         (true, ..) | (_, false, false) => &[],
         (_, true, false) => &["Password"],
         (_, false, true) => &["Keyboard-interactive"],

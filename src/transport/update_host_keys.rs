@@ -29,7 +29,10 @@ pub(super) struct Updater {
 /// Whether UpdateHostKeys is on. Where nothing is said, it is for the default file alone, as for
 /// ssh(1).
 pub(super) fn is_wanted(config: &SshConfig, default_file: Option<&PathBuf>) -> bool {
-    match (&config.update_host_keys, &config.user_known_hosts) {
+    match (
+        &config.host_keys.update_host_keys,
+        &config.host_keys.user_known_hosts,
+    ) {
         (Some(wish), _) => wish == "true",
         (None, None) => true,
         (None, Some(files)) => matches!(&files[..], [file] if Some(file) == default_file),

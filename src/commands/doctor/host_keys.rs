@@ -35,7 +35,7 @@ pub(super) fn check(checkup: &Checkup<'_>) -> Vec<Finding> {
     }
     for endpoint in &examined.ours.endpoints {
         if !endpoint.published {
-            let alias = config.host_key_alias.as_deref();
+            let alias = config.host_keys.host_key_alias.as_deref();
             findings.push(other_endpoint(checkup, &endpoint.address, alias, &known));
         }
     }
@@ -191,7 +191,7 @@ fn key_of(line: &str) -> Option<(bool, PublicKey)> {
 /// ssh_config's RevokedHostKeys: readable, and without a published key.
 fn revocation_list(checkup: &Checkup<'_>, config: &SshConfig) -> Finding {
     let check = "revoked-host-keys";
-    let file = config.revoked_host_keys.as_deref();
+    let file = config.host_keys.revoked_host_keys.as_deref();
     let Some(file) = file.filter(|file| *file != Path::new("none")) else {
         return Finding::ok(check, "RevokedHostKeys is not set");
     };

@@ -73,7 +73,7 @@ fn existing(checkup: &Checkup<'_>) -> Vec<PathBuf> {
             }
         }
         files.extend(checkup.records().iter().map(|record| record.file.clone()));
-        files.extend(examined.config.identity_files.iter().cloned());
+        files.extend(examined.config.identities.identity_files.iter().cloned());
     }
     if let Some(folder) = checkup.context.ssh_directory() {
         files.extend(DEFAULT_FILES.map(|name| folder.join(name)));

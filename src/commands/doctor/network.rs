@@ -30,7 +30,7 @@ pub(super) fn check(checkup: &Checkup<'_>) -> Vec<Finding> {
     let mut findings = match &checkup.examined {
         Err(_) => vec![Finding::skip("tcp", "the settings cannot be read")],
         Ok(Examined { config, .. })
-            if config.proxy_command.is_some() || config.proxy_jump.is_some() =>
+            if config.endpoint.proxy_command.is_some() || config.endpoint.proxy_jump.is_some() =>
         {
             let text = "ssh_config's proxy is the way; the session shows whether it leads there";
             vec![Finding::skip("tcp", text)]

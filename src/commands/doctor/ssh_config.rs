@@ -72,7 +72,7 @@ fn skipped(checkup: &Checkup<'_>, read: &[(&str, SshConfig)]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut ignored: Vec<&str> = Vec::new();
     for (host, config) in read {
-        if let Some(directive) = &config.needs_system_ssh {
+        if let Some(directive) = &config.unsupported.needs_system_ssh {
             let text = format!("{directive}: the system's ssh carries every connection");
             let finding = if transport == Some(TransportKind::OpenSsh) {
                 Finding::ok(check, format!("{text}, as bitbucket.transport says"))
@@ -83,7 +83,7 @@ fn skipped(checkup: &Checkup<'_>, read: &[(&str, SshConfig)]) -> Vec<Finding> {
             };
             findings.push(finding.about(*host));
         }
-        for directive in &config.ignored {
+        for directive in &config.unsupported.ignored {
             if !ignored.contains(&directive.as_str()) {
                 ignored.push(directive);
             }
@@ -140,9 +140,17 @@ fn left_out(
 ) -> Option<Finding> {
     let check = "ssh-config-hosts";
     let settings = |config: &SshConfig| {
-        let proxy = config.proxy_command.as_ref().or(config.proxy_jump.as_ref());
+        let proxy = config
+            .endpoint
+            .proxy_command
+            .as_ref()
+            .or(config.endpoint.proxy_jump.as_ref());
         let proxy = proxy.cloned();
-        (config.identity_files.clone(), proxy, config.user.clone())
+        (
+            config.identities.identity_files.clone(),
+            proxy,
+            config.endpoint.user.clone(),
+        )
     };
     let site = checkup.site();
     let of_site = read

@@ -42,7 +42,7 @@ impl ChosenIdentity {
 impl HandOver<'_> {
     /// The plan's first.
     pub(super) fn going(&self, plan: Plan) -> Result<ChosenIdentity, Failure> {
-        let provider = self.config.needs_system_ssh.as_deref();
+        let provider = self.config.unsupported.needs_system_ssh.as_deref();
         if matches!(provider, Some("PKCS11Provider" | "SecurityKeyProvider")) {
             return Ok(ChosenIdentity::SSH_ITSELF);
         }
@@ -158,12 +158,12 @@ impl HandOver<'_> {
         let mut config = self.config.clone();
         // What the native transport lacks matters to the session, not to the proof.
         if transport::none_supported(&config).is_some() {
-            config.ciphers = None;
-            config.kex_algorithms = None;
-            config.macs = None;
-            config.host_key_algorithms = None;
+            config.algorithms.ciphers = None;
+            config.algorithms.kex_algorithms = None;
+            config.algorithms.macs = None;
+            config.algorithms.host_key_algorithms = None;
         }
-        let knows_hosts = self.config.needs_system_ssh.is_none();
+        let knows_hosts = self.config.unsupported.needs_system_ssh.is_none();
         let prompt: &dyn prompt::Prompt = if knows_hosts {
             self.prompt
         } else {

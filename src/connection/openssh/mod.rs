@@ -102,7 +102,7 @@ impl HandOver<'_> {
             compiled_in: &said.compiled_in,
             endpoint: &place.endpoint.address,
             identity,
-            host_key_alias: self.config.host_key_alias.as_deref(),
+            host_key_alias: self.config.host_keys.host_key_alias.as_deref(),
             known_hosts: place.known_hosts.as_deref(),
         };
         file.text().map_err(|error| Failure::HandOver {

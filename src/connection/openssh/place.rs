@@ -47,9 +47,9 @@ impl HandOver<'_> {
     /// no host leads to one place; one that hands a descriptor over speaks to ssh alone.
     fn the_only_one(&self) -> Option<Endpoint> {
         let config = self.config;
-        let proxy = config.proxy_command.as_deref();
+        let proxy = config.endpoint.proxy_command.as_deref();
         let same = proxy.is_some_and(|command| !command.replace("%%", "").contains("%h"))
-            && config.proxy_jump.is_none();
+            && config.endpoint.proxy_jump.is_none();
         let (first, others) = self.endpoints.split_first()?;
         let alone = others.is_empty() || same || self.proxy_is_ssh_s_own();
         alone.then(|| first.clone())
@@ -73,7 +73,7 @@ impl HandOver<'_> {
     /// Under the alias, too, where ssh looks for one.
     fn published_lines(&self) -> String {
         let mut lines = published::lines().to_owned();
-        if let Some(alias) = &self.config.host_key_alias {
+        if let Some(alias) = &self.config.host_keys.host_key_alias {
             for key in published::keys() {
                 lines.push_str(&line(alias, key));
             }
@@ -89,7 +89,7 @@ impl HandOver<'_> {
             return Ok(None);
         }
         let address = &endpoint.address;
-        let alias = self.config.host_key_alias.as_deref();
+        let alias = self.config.host_keys.host_key_alias.as_deref();
         let (name, _) = known_hosts::names(alias, &address.host, address.port, false);
         let files = known_hosts_files(self.config, self.context);
         if !known_hosts::load(&files).keys_of(&name).is_empty() {
@@ -119,7 +119,7 @@ impl HandOver<'_> {
 
     /// ProxyUseFdpass: the proxy gives ssh a descriptor, which nobody else can take.
     pub(super) fn proxy_is_ssh_s_own(&self) -> bool {
-        self.config.needs_system_ssh.as_deref() == Some("ProxyUseFdpass")
+        self.config.unsupported.needs_system_ssh.as_deref() == Some("ProxyUseFdpass")
     }
 }
 

@@ -7,7 +7,10 @@ use super::directives::Directives;
 use super::tokens::Tokens;
 use super::unsupported;
 use crate::context::Context;
-use crate::settings::{SshConfig, StrictHostKeyChecking};
+use crate::settings::{
+    AlgorithmConfig, AuthenticationConfig, EndpointConfig, HostKeyConfig, IdentityConfig,
+    SessionConfig, SshConfig, StrictHostKeyChecking, UnsupportedDirectives,
+};
 use crate::ssh_command::{AddressFamily, Request};
 
 /// Directives that are honoured, or that `ssh -G` prints for every host; all others that were
@@ -108,70 +111,84 @@ pub fn config(directives: &Directives, request: &Request, context: &Context) -> 
         .map(|file| tokens.path(file))
         .collect();
     SshConfig {
-        is_alias: host_name.is_some() && !names_host,
-        port,
-        identity_files,
-        command_line_identity_files: command_line_files(request, &tokens),
-        identities_only: flag("identitiesonly"),
-        identity_agent: directives
-            .one("identityagent")
-            .map(|value| agent(value, &tokens)),
-        certificate_files: directives
-            .all("certificatefile")
-            .iter()
-            .map(|file| tokens.path(file))
-            .collect(),
-        add_keys_to_agent: text("addkeystoagent"),
-        proxy_command: text("proxycommand"),
-        named_file: named_file(request),
-        proxy_jump: text("proxyjump"),
-        user_known_hosts: files("userknownhostsfile"),
-        global_known_hosts: files("globalknownhostsfile"),
-        revoked_host_keys: directives
-            .some("revokedhostkeys")
-            .map(|file| tokens.path(file)),
-        strict_host_key_checking: directives.one("stricthostkeychecking").and_then(strict),
-        hash_known_hosts: flag("hashknownhosts"),
-        update_host_keys: text("updatehostkeys"),
-        address_family: match directives.one("addressfamily") {
-            Some("inet") => Some(AddressFamily::Inet),
-            Some("inet6") => Some(AddressFamily::Inet6),
-            _ => None,
+        endpoint: EndpointConfig {
+            is_alias: host_name.is_some() && !names_host,
+            host_name,
+            port,
+            user,
+            address_family: match directives.one("addressfamily") {
+                Some("inet") => Some(AddressFamily::Inet),
+                Some("inet6") => Some(AddressFamily::Inet6),
+                _ => None,
+            },
+            bind_address: text("bindaddress"),
+            connect_timeout: seconds("connecttimeout"),
+            connection_attempts: number("connectionattempts"),
+            proxy_command: text("proxycommand"),
+            proxy_jump: text("proxyjump"),
+            named_file: named_file(request),
         },
-        bind_address: text("bindaddress"),
-        connect_timeout: seconds("connecttimeout"),
-        connection_attempts: number("connectionattempts"),
-        server_alive_interval: seconds("serveraliveinterval"),
-        server_alive_count_max: number("serveralivecountmax"),
-        rekey_limit: directives.one("rekeylimit").and_then(rekey_limit),
-        compression: flag("compression"),
-        ciphers: list("ciphers"),
-        kex_algorithms: list("kexalgorithms"),
-        macs: list("macs"),
-        host_key_algorithms: list("hostkeyalgorithms"),
-        pubkey_accepted_algorithms: list("pubkeyacceptedalgorithms"),
-        pubkey_authentication: directives
-            .one("pubkeyauthentication")
-            .map(|value| !matches!(value, "false" | "no")),
-        password_authentication: flag("passwordauthentication"),
-        keyboard_interactive_authentication: flag("kbdinteractiveauthentication"),
-        preferred_authentications: list("preferredauthentications"),
-        number_of_password_prompts: number("numberofpasswordprompts"),
-        send_env: directives.all("sendenv").to_vec(),
-        set_env: set_env(directives),
+        identities: IdentityConfig {
+            identity_files,
+            command_line_identity_files: command_line_files(request, &tokens),
+            identities_only: flag("identitiesonly"),
+            identity_agent: directives
+                .one("identityagent")
+                .map(|value| agent(value, &tokens)),
+            certificate_files: directives
+                .all("certificatefile")
+                .iter()
+                .map(|file| tokens.path(file))
+                .collect(),
+            add_keys_to_agent: text("addkeystoagent"),
+        },
+        authentication: AuthenticationConfig {
+            pubkey_authentication: directives
+                .one("pubkeyauthentication")
+                .map(|value| !matches!(value, "false" | "no")),
+            password_authentication: flag("passwordauthentication"),
+            keyboard_interactive_authentication: flag("kbdinteractiveauthentication"),
+            preferred_authentications: list("preferredauthentications"),
+            number_of_password_prompts: number("numberofpasswordprompts"),
+            batch_mode: flag("batchmode"),
+        },
+        host_keys: HostKeyConfig {
+            host_key_alias: alias,
+            user_known_hosts: files("userknownhostsfile"),
+            global_known_hosts: files("globalknownhostsfile"),
+            revoked_host_keys: directives
+                .some("revokedhostkeys")
+                .map(|file| tokens.path(file)),
+            strict_host_key_checking: directives.one("stricthostkeychecking").and_then(strict),
+            hash_known_hosts: flag("hashknownhosts"),
+            update_host_keys: text("updatehostkeys"),
+        },
+        session: SessionConfig {
+            server_alive_interval: seconds("serveraliveinterval"),
+            server_alive_count_max: number("serveralivecountmax"),
+            rekey_limit: directives.one("rekeylimit").and_then(rekey_limit),
+            compression: flag("compression"),
+            send_env: directives.all("sendenv").to_vec(),
+            set_env: set_env(directives),
+        },
+        algorithms: AlgorithmConfig {
+            ciphers: list("ciphers"),
+            kex_algorithms: list("kexalgorithms"),
+            macs: list("macs"),
+            host_key_algorithms: list("hostkeyalgorithms"),
+            pubkey_accepted_algorithms: list("pubkeyacceptedalgorithms"),
+        },
+        unsupported: UnsupportedDirectives {
+            needs_system_ssh: unsupported::needs_system_ssh(directives),
+            beyond_a_command: unsupported::beyond_a_command(directives, &tokens),
+            ignored: directives
+                .keys()
+                .filter(|key| !HONOURED.contains(key) && !ALSO_HONOURED.contains(key))
+                .map(str::to_owned)
+                .collect(),
+            unread_file: None,
+        },
         log_level: directives.one("loglevel").map(log_level),
-        batch_mode: flag("batchmode"),
-        needs_system_ssh: unsupported::needs_system_ssh(directives),
-        beyond_a_command: unsupported::beyond_a_command(directives, &tokens),
-        ignored: directives
-            .keys()
-            .filter(|key| !HONOURED.contains(key) && !ALSO_HONOURED.contains(key))
-            .map(str::to_owned)
-            .collect(),
-        unread_file: None,
-        host_key_alias: alias,
-        host_name,
-        user,
     }
 }
 

@@ -18,10 +18,173 @@ mod unsupported;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::context::Context;
-use crate::settings::{Error, SshConfig};
-use crate::ssh_command::Request;
+use crate::settings::Error;
+use crate::ssh_command::{AddressFamily, Request};
+
+/// `StrictHostKeyChecking`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StrictHostKeyChecking {
+    /// Unknown keys are refused.
+    Yes,
+    /// Unknown keys are asked about.
+    Ask,
+    /// Unknown keys are learned, changed ones refused.
+    AcceptNew,
+    /// Unknown keys are learned, changed ones pass with a warning and without passwords.
+    Off,
+}
+
+/// What the user's ssh_config and `-o` options set for one host. `None` or empty: not set
+/// (compiled-in defaults of the installed ssh do not count).
+#[derive(Debug, Clone, Default)]
+pub struct SshConfig {
+    /// Where to connect, as whom, and by which way.
+    pub endpoint: EndpointConfig,
+    /// Which keys and which agent.
+    pub identities: IdentityConfig,
+    /// Which authentication methods, and whether anybody may be asked.
+    pub authentication: AuthenticationConfig,
+    /// Where host keys are known from, and what happens with unknown ones.
+    pub host_keys: HostKeyConfig,
+    /// Keepalives, rekeying, compression and variables of one session.
+    pub session: SessionConfig,
+    /// Lists of algorithms in order of preference. `None`: the default list.
+    pub algorithms: AlgorithmConfig,
+    /// Directives that the native transport does not carry.
+    pub unsupported: UnsupportedDirectives,
+    /// `LogLevel` as written.
+    pub log_level: Option<String>,
+}
+
+/// Where to connect, as whom, and by which way.
+#[derive(Debug, Clone, Default)]
+pub struct EndpointConfig {
+    /// `HostName`.
+    pub host_name: Option<String>,
+    /// The typed host is an alias: ssh_config gives it another HostName.
+    pub is_alias: bool,
+    /// `Port`, `-p`.
+    pub port: Option<u16>,
+    /// `User`, `-l`, `user@`.
+    pub user: Option<String>,
+    /// `AddressFamily`, `-4`, `-6`. `None`: any.
+    pub address_family: Option<AddressFamily>,
+    /// `BindAddress`, `-b`.
+    pub bind_address: Option<String>,
+    /// `ConnectTimeout`, for each address.
+    pub connect_timeout: Option<Duration>,
+    /// `ConnectionAttempts`. `None`: 1.
+    pub connection_attempts: Option<u32>,
+    /// `ProxyCommand`, tokens not expanded (`%h %p` are the endpoint's).
+    pub proxy_command: Option<String>,
+    /// `ProxyJump`.
+    pub proxy_jump: Option<String>,
+    /// `-F`, for the ssh that carries ProxyJump. `None`: not given.
+    pub named_file: Option<String>,
+}
+
+/// Which keys and which agent.
+#[derive(Debug, Clone, Default)]
+pub struct IdentityConfig {
+    /// `IdentityFile` of ssh_config's files, tokens and `~` expanded, in order. The command line's
+    /// are not among them.
+    pub identity_files: Vec<PathBuf>,
+    /// `-i` and `-o IdentityFile` (rank 1), expanded, in order. Empty: not given.
+    pub command_line_identity_files: Vec<PathBuf>,
+    /// `IdentitiesOnly`.
+    pub identities_only: Option<bool>,
+    /// `IdentityAgent`: a path, `none`, or `$VARIABLE`; expanded. `None`: `SSH_AUTH_SOCK`.
+    pub identity_agent: Option<String>,
+    /// `CertificateFile`, expanded.
+    pub certificate_files: Vec<PathBuf>,
+    /// `AddKeysToAgent` as written by `ssh -G` (`false`, `true`, `ask`, `confirm`, a time).
+    pub add_keys_to_agent: Option<String>,
+}
+
+/// Which authentication methods, and whether anybody may be asked.
+#[derive(Debug, Clone, Default)]
+pub struct AuthenticationConfig {
+    /// `PubkeyAuthentication no` is `Some(false)`.
+    pub pubkey_authentication: Option<bool>,
+    /// `PasswordAuthentication`.
+    pub password_authentication: Option<bool>,
+    /// `KbdInteractiveAuthentication`.
+    pub keyboard_interactive_authentication: Option<bool>,
+    /// `PreferredAuthentications`.
+    pub preferred_authentications: Option<Vec<String>>,
+    /// `NumberOfPasswordPrompts`. `None`: 3.
+    pub number_of_password_prompts: Option<u32>,
+    /// `BatchMode`.
+    pub batch_mode: Option<bool>,
+}
+
+/// Where host keys are known from, and what happens with unknown ones.
+#[derive(Debug, Clone, Default)]
+pub struct HostKeyConfig {
+    /// `HostKeyAlias`.
+    pub host_key_alias: Option<String>,
+    /// `UserKnownHostsFile`, expanded. `None`: `~/.ssh/known_hosts` and `known_hosts2`.
+    pub user_known_hosts: Option<Vec<PathBuf>>,
+    /// `GlobalKnownHostsFile`. `None`: `/etc/ssh/ssh_known_hosts` and `ssh_known_hosts2`.
+    pub global_known_hosts: Option<Vec<PathBuf>>,
+    /// `RevokedHostKeys`.
+    pub revoked_host_keys: Option<PathBuf>,
+    /// `StrictHostKeyChecking`. `None`: ask.
+    pub strict_host_key_checking: Option<StrictHostKeyChecking>,
+    /// `HashKnownHosts`.
+    pub hash_known_hosts: Option<bool>,
+    /// `UpdateHostKeys` (`false`, `true`); `ask` is `false`, since no terminal is asked for.
+    pub update_host_keys: Option<String>,
+}
+
+/// Keepalives, rekeying, compression and variables of one session.
+#[derive(Debug, Clone, Default)]
+pub struct SessionConfig {
+    /// `ServerAliveInterval`; zero means none was wanted.
+    pub server_alive_interval: Option<Duration>,
+    /// `ServerAliveCountMax`.
+    pub server_alive_count_max: Option<u32>,
+    /// `RekeyLimit`: bytes (0: default) and time (zero: none).
+    pub rekey_limit: Option<(u64, Duration)>,
+    /// `Compression`, `-C`.
+    pub compression: Option<bool>,
+    /// `SendEnv` patterns.
+    pub send_env: Vec<String>,
+    /// `SetEnv` pairs.
+    pub set_env: Vec<(String, String)>,
+}
+
+/// Lists of algorithms in order of preference. `None`: the default list.
+#[derive(Debug, Clone, Default)]
+pub struct AlgorithmConfig {
+    /// `Ciphers`, `-c`, expanded by `ssh -G`.
+    pub ciphers: Option<Vec<String>>,
+    /// `KexAlgorithms`.
+    pub kex_algorithms: Option<Vec<String>>,
+    /// `MACs`, `-m`.
+    pub macs: Option<Vec<String>>,
+    /// `HostKeyAlgorithms`.
+    pub host_key_algorithms: Option<Vec<String>>,
+    /// `PubkeyAcceptedAlgorithms`.
+    pub pubkey_accepted_algorithms: Option<Vec<String>>,
+}
+
+/// Directives that the native transport does not carry.
+#[derive(Debug, Clone, Default)]
+pub struct UnsupportedDirectives {
+    /// The directive that only the system's ssh carries (interface 2.1), if one was said.
+    pub needs_system_ssh: Option<String>,
+    /// The directive that asks for more than a command's session (forwardings, LocalCommand …), if
+    /// one was said: a host that is no Bitbucket goes to the system's ssh for it.
+    pub beyond_a_command: Option<String>,
+    /// Directives that were said and are ignored, for `-vv`.
+    pub ignored: Vec<String>,
+    /// A config file exists that could not be read since no ssh is installed.
+    pub unread_file: Option<PathBuf>,
+}
 
 /// The machine's file (OpenSSH's compiled-in place on every system that packages it).
 const SYSTEM_FILE: &str = "/etc/ssh/ssh_config";
@@ -41,7 +204,7 @@ pub fn load(request: &Request, context: &Context, ssh: Option<&Path>) -> Result<
         (None, Files::None, Err(error)) => return Err(Error::SshConfig(error)),
         (None, files, directives) => {
             let mut config = interpret::config(&directives.unwrap_or_default(), request, context);
-            config.unread_file = files.first().map(Path::to_owned);
+            config.unsupported.unread_file = files.first().map(Path::to_owned);
             return Ok(config);
         }
     };

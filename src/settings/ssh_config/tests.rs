@@ -38,18 +38,21 @@ fn home(config: &str) -> Home {
 fn compiled_in_defaults_are_no_wishes() {
     let home = home("");
     let found = loaded(&home, &["git@bitbucket.org"]);
-    assert_eq!(found.user.as_deref(), Some("git"));
-    assert_eq!(found.host_name, None);
-    assert!(!found.is_alias);
-    assert!(found.identity_files.is_empty() && found.command_line_identity_files.is_empty());
-    assert_eq!(found.ciphers, None);
-    assert_eq!(found.server_alive_interval, None);
-    assert_eq!(found.connect_timeout, None);
-    assert_eq!(found.strict_host_key_checking, None);
-    assert_eq!(found.user_known_hosts, None);
-    assert_eq!(found.global_known_hosts, None);
-    assert_eq!(found.needs_system_ssh, None);
-    assert_eq!(found.port, None);
+    assert_eq!(found.endpoint.user.as_deref(), Some("git"));
+    assert_eq!(found.endpoint.host_name, None);
+    assert!(!found.endpoint.is_alias);
+    assert!(
+        found.identities.identity_files.is_empty()
+            && found.identities.command_line_identity_files.is_empty()
+    );
+    assert_eq!(found.algorithms.ciphers, None);
+    assert_eq!(found.session.server_alive_interval, None);
+    assert_eq!(found.endpoint.connect_timeout, None);
+    assert_eq!(found.host_keys.strict_host_key_checking, None);
+    assert_eq!(found.host_keys.user_known_hosts, None);
+    assert_eq!(found.host_keys.global_known_hosts, None);
+    assert_eq!(found.unsupported.needs_system_ssh, None);
+    assert_eq!(found.endpoint.port, None);
 }
 
 #[test]
@@ -72,73 +75,109 @@ fn a_file_speaks_for_its_hosts() {
     home.set("KEYS", "/keys");
     let at = |name: &str| home.path().join(name);
     let found = loaded(&home, &["bb-work"]);
-    assert_eq!(found.host_name.as_deref(), Some("bitbucket.org"));
-    assert!(found.is_alias);
-    assert_eq!(found.user.as_deref(), Some("git"));
-    assert_eq!(found.port, Some(7999));
+    assert_eq!(found.endpoint.host_name.as_deref(), Some("bitbucket.org"));
+    assert!(found.endpoint.is_alias);
+    assert_eq!(found.endpoint.user.as_deref(), Some("git"));
+    assert_eq!(found.endpoint.port, Some(7999));
     assert_eq!(
-        found.identity_files,
+        found.identities.identity_files,
         [at(".ssh/work_git"), at("a key"), "/keys/k".into()]
     );
-    assert_eq!(found.identities_only, Some(true));
+    assert_eq!(found.identities.identities_only, Some(true));
     assert_eq!(
-        found.certificate_files,
+        found.identities.certificate_files,
         [at(".ssh/c_bitbucket.org_bb-work_7999_%")]
     );
-    assert_eq!(found.identity_agent.as_deref(), at("agent.sock").to_str());
-    assert_eq!(found.user_known_hosts, Some(vec![at("kh"), at("other kh")]));
-    assert_eq!(found.revoked_host_keys, Some(at("revoked")));
     assert_eq!(
-        found.host_key_alias.as_deref(),
+        found.identities.identity_agent.as_deref(),
+        at("agent.sock").to_str()
+    );
+    assert_eq!(
+        found.host_keys.user_known_hosts,
+        Some(vec![at("kh"), at("other kh")])
+    );
+    assert_eq!(found.host_keys.revoked_host_keys, Some(at("revoked")));
+    assert_eq!(
+        found.host_keys.host_key_alias.as_deref(),
         Some("alias"),
         "as ssh has it"
     );
     assert_eq!(
-        found.strict_host_key_checking,
+        found.host_keys.strict_host_key_checking,
         Some(StrictHostKeyChecking::AcceptNew)
     );
-    assert_eq!(found.connect_timeout, Some(Duration::from_secs(60)));
-    assert_eq!(found.server_alive_interval, Some(Duration::from_secs(15)));
-    assert_eq!(found.server_alive_count_max, Some(2));
-    assert_eq!(found.connection_attempts, Some(4));
     assert_eq!(
-        found.rekey_limit,
+        found.endpoint.connect_timeout,
+        Some(Duration::from_secs(60))
+    );
+    assert_eq!(
+        found.session.server_alive_interval,
+        Some(Duration::from_secs(15))
+    );
+    assert_eq!(found.session.server_alive_count_max, Some(2));
+    assert_eq!(found.endpoint.connection_attempts, Some(4));
+    assert_eq!(
+        found.session.rekey_limit,
         Some((1 << 30, Duration::from_secs(3600)))
     );
-    assert_eq!(found.compression, Some(true));
-    assert_eq!(found.address_family, Some(AddressFamily::Inet));
-    assert_eq!(found.bind_address.as_deref(), Some("127.0.0.1"));
-    assert_eq!(found.ciphers.unwrap(), ["aes128-ctr", "aes256-ctr"]);
-    assert_eq!(found.kex_algorithms.unwrap(), ["curve25519-sha256"]);
-    assert_eq!(found.macs.unwrap(), ["hmac-sha2-256"]);
-    assert_eq!(found.host_key_algorithms.unwrap(), ["ssh-ed25519"]);
-    assert_eq!(found.pubkey_accepted_algorithms.unwrap(), ["ssh-ed25519"]);
-    assert!(found.send_env.contains(&"A".to_owned()) && found.send_env.contains(&"B*".to_owned()));
+    assert_eq!(found.session.compression, Some(true));
+    assert_eq!(found.endpoint.address_family, Some(AddressFamily::Inet));
+    assert_eq!(found.endpoint.bind_address.as_deref(), Some("127.0.0.1"));
+    assert_eq!(
+        found.algorithms.ciphers.unwrap(),
+        ["aes128-ctr", "aes256-ctr"]
+    );
+    assert_eq!(
+        found.algorithms.kex_algorithms.unwrap(),
+        ["curve25519-sha256"]
+    );
+    assert_eq!(found.algorithms.macs.unwrap(), ["hmac-sha2-256"]);
+    assert_eq!(
+        found.algorithms.host_key_algorithms.unwrap(),
+        ["ssh-ed25519"]
+    );
+    assert_eq!(
+        found.algorithms.pubkey_accepted_algorithms.unwrap(),
+        ["ssh-ed25519"]
+    );
+    assert!(
+        found.session.send_env.contains(&"A".to_owned())
+            && found.session.send_env.contains(&"B*".to_owned())
+    );
     let set = [
         ("X".to_owned(), "1".to_owned()),
         ("Y".to_owned(), "2 3".to_owned()),
     ];
-    assert_eq!(found.set_env, set);
+    assert_eq!(found.session.set_env, set);
     assert_eq!(found.log_level.as_deref(), Some("DEBUG"));
-    assert_eq!(found.add_keys_to_agent.as_deref(), Some("confirm 3600"));
-    assert_eq!(found.preferred_authentications.unwrap(), ["publickey"]);
-    assert_eq!(found.password_authentication, Some(false));
-    assert_eq!(found.number_of_password_prompts, Some(1));
-    assert_eq!(found.proxy_command.as_deref(), Some("nc %h %p"));
-    assert_eq!(found.needs_system_ssh, None);
+    assert_eq!(
+        found.identities.add_keys_to_agent.as_deref(),
+        Some("confirm 3600")
+    );
+    assert_eq!(
+        found.authentication.preferred_authentications.unwrap(),
+        ["publickey"]
+    );
+    assert_eq!(found.authentication.password_authentication, Some(false));
+    assert_eq!(found.authentication.number_of_password_prompts, Some(1));
+    assert_eq!(found.endpoint.proxy_command.as_deref(), Some("nc %h %p"));
+    assert_eq!(found.unsupported.needs_system_ssh, None);
     for directive in ["forwardagent", "requiredrsasize"] {
-        assert!(found.ignored.contains(&directive.to_owned()), "{directive}");
+        assert!(
+            found.unsupported.ignored.contains(&directive.to_owned()),
+            "{directive}"
+        );
     }
     let other = loaded(&home, &["git@bitbucket.org"]);
-    assert_eq!(other.proxy_command.as_deref(), Some("nc %h %p"));
-    assert!(other.identity_files.is_empty() && !other.is_alias);
+    assert_eq!(other.endpoint.proxy_command.as_deref(), Some("nc %h %p"));
+    assert!(other.identities.identity_files.is_empty() && !other.endpoint.is_alias);
 }
 
 #[test]
 fn update_host_keys_asks_nobody_beside_a_remote_command() {
     let found = loaded(&home("UpdateHostKeys ask\n"), &["bitbucket.org"]);
     assert_eq!(
-        found.update_host_keys.as_deref(),
+        found.host_keys.update_host_keys.as_deref(),
         Some("false"),
         "ssh.c takes it back"
     );
@@ -148,14 +187,20 @@ fn update_host_keys_asks_nobody_beside_a_remote_command() {
 fn batch_mode_is_a_wish_and_what_follows_from_it_is_none() {
     let found = loaded(&home("BatchMode yes\n"), &["bitbucket.org"]);
     assert_eq!(
-        (found.batch_mode, found.server_alive_interval),
+        (
+            found.authentication.batch_mode,
+            found.session.server_alive_interval
+        ),
         (Some(true), None)
     );
     let found = loaded(
         &home("BatchMode yes\nServerAliveInterval 7\n"),
         &["bitbucket.org"],
     );
-    assert_eq!(found.server_alive_interval, Some(Duration::from_secs(7)));
+    assert_eq!(
+        found.session.server_alive_interval,
+        Some(Duration::from_secs(7))
+    );
 }
 
 #[test]
@@ -180,19 +225,19 @@ fn the_command_line_stands_before_files_and_its_identities_apart() {
     let found = loaded(&home, &words);
     let at = |name: &str| home.path().join(name);
     assert_eq!(
-        found.command_line_identity_files,
+        found.identities.command_line_identity_files,
         [PathBuf::from("mine"), at("b_bitbucket.org")]
     );
-    assert_eq!(found.identity_files, [at(".ssh/of_file")]);
-    assert_eq!(found.connect_timeout, Some(Duration::from_secs(5)));
+    assert_eq!(found.identities.identity_files, [at(".ssh/of_file")]);
+    assert_eq!(found.endpoint.connect_timeout, Some(Duration::from_secs(5)));
     assert_eq!(
-        found.server_alive_interval,
+        found.session.server_alive_interval,
         Some(Duration::ZERO),
         "directives, though it is the default"
     );
-    assert_eq!(found.user_known_hosts, Some(vec![at("kh")]));
+    assert_eq!(found.host_keys.user_known_hosts, Some(vec![at("kh")]));
     assert_eq!(
-        (found.port, found.user.as_deref()),
+        (found.endpoint.port, found.endpoint.user.as_deref()),
         (Some(2222), Some("git"))
     );
 }
@@ -210,11 +255,11 @@ fn includes_and_matches_are_read_from_the_home_of_the_environment() {
     home.write(".ssh/one", "Host bb\n  IdentityAgent ~/sock\n");
     home.write(".ssh/nested", "Host bb\n  HostKeyAlias nested\n");
     let found = loaded(&home, &["bb"]);
-    assert_eq!(found.host_name.as_deref(), Some("a.example"));
-    assert_eq!(found.port, Some(2));
-    assert_eq!(found.host_key_alias.as_deref(), Some("nested"));
+    assert_eq!(found.endpoint.host_name.as_deref(), Some("a.example"));
+    assert_eq!(found.endpoint.port, Some(2));
+    assert_eq!(found.host_keys.host_key_alias.as_deref(), Some("nested"));
     assert_eq!(
-        found.identity_agent.as_deref(),
+        found.identities.identity_agent.as_deref(),
         home.path().join("sock").to_str()
     );
 }
@@ -232,8 +277,8 @@ fn a_typed_user_counts_also_where_it_is_the_local_name() {
         .unwrap();
     let local = String::from_utf8(id.stdout).unwrap().trim().to_owned();
     let typed = format!("{local}@bitbucket.org");
-    assert_eq!(loaded(&home, &[&typed]).user, Some(local));
-    assert_eq!(loaded(&home, &["bitbucket.org"]).user, None);
+    assert_eq!(loaded(&home, &[&typed]).endpoint.user, Some(local));
+    assert_eq!(loaded(&home, &["bitbucket.org"]).endpoint.user, None);
 }
 
 #[test]
@@ -285,13 +330,16 @@ fn a_named_file_stands_alone() {
     let home = home("Host *\n  Port 1\n");
     let other = home.write("other", "Host *\n  User alice\n  IdentityAgent ~/sock\n");
     let found = loaded(&home, &["-F", other.to_str().unwrap(), "bitbucket.org"]);
-    assert_eq!((found.port, found.user.as_deref()), (None, Some("alice")));
     assert_eq!(
-        found.identity_agent.as_deref(),
+        (found.endpoint.port, found.endpoint.user.as_deref()),
+        (None, Some("alice"))
+    );
+    assert_eq!(
+        found.identities.identity_agent.as_deref(),
         home.path().join("sock").to_str()
     );
     let found = loaded(&home, &["-F", "none", "bitbucket.org"]);
-    assert_eq!((found.port, found.user), (None, None));
+    assert_eq!((found.endpoint.port, found.endpoint.user), (None, None));
 }
 
 #[test]
@@ -307,11 +355,14 @@ fn what_only_the_systems_ssh_carries() {
         ("GSSAPIAuthentication yes", None),
         ("ControlMaster auto", None),
     ] {
-        let from_file = loaded(&home(&format!("{line}\n")), &["bitbucket.org"]).needs_system_ssh;
+        let from_file = loaded(&home(&format!("{line}\n")), &["bitbucket.org"])
+            .unsupported
+            .needs_system_ssh;
         assert_eq!(from_file.as_deref(), directive, "in a file: {line}");
         let typed = request(&["-F", "none", "-o", line, "bitbucket.org"]);
         let typed = load(&typed, &Home::new().context(), None)
             .unwrap()
+            .unsupported
             .needs_system_ssh;
         assert_eq!(typed.as_deref(), directive, "typed: {line}");
     }
@@ -322,8 +373,11 @@ fn without_an_ssh_a_file_is_named_that_was_not_read() {
     let home = home("Host *\n  Port 1\n");
     let words = request(&["-o", "ConnectTimeout=7", "git@bitbucket.org"]);
     let found = load(&words, &home.context(), None).unwrap();
-    assert_eq!(found.unread_file, Some(home.path().join(".ssh/config")));
-    assert_eq!(found.connect_timeout, Some(Duration::from_secs(7)));
+    assert_eq!(
+        found.unsupported.unread_file,
+        Some(home.path().join(".ssh/config"))
+    );
+    assert_eq!(found.endpoint.connect_timeout, Some(Duration::from_secs(7)));
 }
 
 #[test]
@@ -346,12 +400,16 @@ fn without_a_file_no_ssh_is_started() {
         Some(Path::new("/no/ssh")),
     )
     .unwrap();
-    assert_eq!(found.send_env, ["GIT_PROTOCOL"]);
-    assert_eq!(found.address_family, Some(AddressFamily::Inet));
-    assert_eq!((found.compression, found.port), (Some(true), Some(7999)));
+    assert_eq!(found.session.send_env, ["GIT_PROTOCOL"]);
+    assert_eq!(found.endpoint.address_family, Some(AddressFamily::Inet));
+    assert_eq!(
+        (found.session.compression, found.endpoint.port),
+        (Some(true), Some(7999))
+    );
     let plus = ["-F", "none", "-o", "Ciphers=+aes128-cbc", "h"];
     let lists = load(&request(&plus), &home.context(), Some(&ssh(&home)))
         .unwrap()
+        .algorithms
         .ciphers
         .unwrap();
     assert!(
@@ -458,11 +516,14 @@ fn generated_command_lines_mean_the_same_to_ssh() {
 
 /// Without what depends on the way of asking.
 fn comparable(mut config: SshConfig) -> String {
-    config.named_file = None;
+    config.endpoint.named_file = None;
     // ssh turns this off by itself beside a UserKnownHostsFile of the user's.
-    if config.user_known_hosts.is_some() {
-        config.update_host_keys = None;
+    if config.host_keys.user_known_hosts.is_some() {
+        config.host_keys.update_host_keys = None;
     }
-    config.host_key_alias = config.host_key_alias.map(|alias| alias.to_lowercase());
+    config.host_keys.host_key_alias = config
+        .host_keys
+        .host_key_alias
+        .map(|alias| alias.to_lowercase());
     format!("{config:#?}")
 }

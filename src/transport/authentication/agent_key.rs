@@ -22,7 +22,7 @@ struct AgentLifetime {
 /// Gives the key to the agent as AddKeysToAgent says. What fails there fails nothing else.
 pub(super) async fn give(params: &SessionParams, identity: &Identity, key: &PrivateKey) {
     let (Some(lifetime), Some(socket)) = (
-        lifetime(params.config.add_keys_to_agent.as_deref()),
+        lifetime(params.config.identities.add_keys_to_agent.as_deref()),
         &params.agent,
     ) else {
         return;

@@ -82,13 +82,15 @@ impl MethodSequence<'_, '_> {
 
 /// The methods that may be tried, in params.
 fn wished(config: &SshConfig) -> Vec<&'static str> {
-    let typing = config.batch_mode != Some(true);
+    let typing = config.authentication.batch_mode != Some(true);
     let allowed = |method: &str| match method {
-        PUBLIC_KEY => config.pubkey_authentication != Some(false),
-        KEYBOARD => typing && config.keyboard_interactive_authentication != Some(false),
-        _ => typing && config.password_authentication != Some(false),
+        PUBLIC_KEY => config.authentication.pubkey_authentication != Some(false),
+        KEYBOARD => {
+            typing && config.authentication.keyboard_interactive_authentication != Some(false)
+        }
+        _ => typing && config.authentication.password_authentication != Some(false),
     };
-    let named: Vec<&str> = match &config.preferred_authentications {
+    let named: Vec<&str> = match &config.authentication.preferred_authentications {
         Some(names) => names
             .iter()
             .filter_map(|name| PREFERRED.into_iter().find(|method| method == name))
@@ -101,6 +103,7 @@ fn wished(config: &SshConfig) -> Vec<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::AuthenticationConfig;
 
     #[test]
     fn the_methods_are_those_that_ssh_would_try() {
@@ -113,7 +116,10 @@ mod tests {
             ),
             (
                 SshConfig {
-                    batch_mode: Some(true),
+                    authentication: AuthenticationConfig {
+                        batch_mode: Some(true),
+                        ..AuthenticationConfig::default()
+                    },
                     ..config()
                 },
                 &[PUBLIC_KEY],
@@ -121,7 +127,13 @@ mod tests {
             ),
             (
                 SshConfig {
-                    preferred_authentications: Some(vec!["password".into(), "hostbased".into()]),
+                    authentication: AuthenticationConfig {
+                        preferred_authentications: Some(vec![
+                            "password".into(),
+                            "hostbased".into(),
+                        ]),
+                        ..AuthenticationConfig::default()
+                    },
                     ..config()
                 },
                 &[PASSWORD],
@@ -129,8 +141,11 @@ mod tests {
             ),
             (
                 SshConfig {
-                    pubkey_authentication: Some(false),
-                    keyboard_interactive_authentication: Some(false),
+                    authentication: AuthenticationConfig {
+                        pubkey_authentication: Some(false),
+                        keyboard_interactive_authentication: Some(false),
+                        ..AuthenticationConfig::default()
+                    },
                     ..config()
                 },
                 &[PASSWORD],

@@ -57,7 +57,7 @@ pub(super) async fn authenticate(mut auth: AuthSession<'_>) -> Result<Login, Err
     if params.as_ssh {
         return methods::go_through(&mut auth, refusal).await;
     }
-    if params.config.pubkey_authentication == Some(false) {
+    if params.config.authentication.pubkey_authentication == Some(false) {
         refusal
             .unusable
             .push("PubkeyAuthentication is off".to_owned());

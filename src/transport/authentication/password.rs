@@ -158,7 +158,7 @@ impl AuthSession<'_> {
         {
             return 0;
         }
-        let wished = self.params.config.number_of_password_prompts;
+        let wished = self.params.config.authentication.number_of_password_prompts;
         wished.unwrap_or(PROMPTS)
     }
 }

@@ -124,7 +124,7 @@ impl<'a> Signing<'a> {
         let unusable = |why: &dyn std::fmt::Display| {
             NotSigned::NotOpened(format!("{}: {why}", file.display()), None)
         };
-        let prompts = self.params.config.number_of_password_prompts;
+        let prompts = self.params.config.authentication.number_of_password_prompts;
         for _ in 0..prompts.unwrap_or(PROMPTS) {
             let passphrase = match self.params.asker.secret(text.clone()).await {
                 Ok(passphrase) if passphrase.is_empty() => {

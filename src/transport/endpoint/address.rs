@@ -31,9 +31,9 @@ pub(super) async fn connect(
 ) -> Result<Connected, Error> {
     let (host, port) = (&endpoint.address.host, endpoint.address.port);
     let region = lane.region("lookup", || host.clone());
-    let addresses = resolve(host, port, route.config.address_family).await?;
-    let local = match &route.config.bind_address {
-        Some(name) => match resolve(name, 0, route.config.address_family).await {
+    let addresses = resolve(host, port, route.config.endpoint.address_family).await?;
+    let local = match &route.config.endpoint.bind_address {
+        Some(name) => match resolve(name, 0, route.config.endpoint.address_family).await {
             Ok(addresses) => Some(addresses),
             Err(Error::Resolve { host: name, why }) => {
                 tracing::warn!("getaddrinfo: {name}: {why}");
@@ -55,7 +55,13 @@ pub(super) async fn connect(
         port,
         why: "no address".to_owned(),
     };
-    for attempt in 0..route.config.connection_attempts.unwrap_or(1).max(1) {
+    for attempt in 0..route
+        .config
+        .endpoint
+        .connection_attempts
+        .unwrap_or(1)
+        .max(1)
+    {
         if attempt > 0 {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
@@ -137,7 +143,7 @@ async fn race(
             Some(address) => {
                 running.push(address);
                 let local = local.cloned();
-                let limit = config.connect_timeout;
+                let limit = config.endpoint.connect_timeout;
                 attempts.spawn(async move { (address, dial(address, local, limit).await) });
             }
             None if attempts.is_empty() => return Err(failed),

@@ -63,7 +63,7 @@ pub(super) struct Unreached {
 
 /// Tries the whole list once.
 pub(super) async fn connect(route: &Arc<Route>) -> Result<Connected, Unreached> {
-    if route.config.proxy_command.is_some() || route.config.proxy_jump.is_some() {
+    if route.config.endpoint.proxy_command.is_some() || route.config.endpoint.proxy_jump.is_some() {
         return through_proxy(route).await;
     }
     let mut attempts = JoinSet::new();
@@ -138,5 +138,5 @@ async fn through_proxy(route: &Route) -> Result<Connected, Unreached> {
 
 /// How long one address may take for TCP, and again for its version line.
 fn patience(config: &SshConfig) -> Duration {
-    config.connect_timeout.unwrap_or(PATIENCE)
+    config.endpoint.connect_timeout.unwrap_or(PATIENCE)
 }

@@ -21,7 +21,7 @@ impl Command {
     /// ProxyJump wins, as it does in ssh(1) where both were said (readconf.c takes the first; `ssh
     /// -G` prints only the one that holds).
     pub(super) fn of(config: &SshConfig) -> Self {
-        match (&config.proxy_jump, &config.proxy_command) {
+        match (&config.endpoint.proxy_jump, &config.endpoint.proxy_command) {
             (Some(jump), _) => Self::Jump(jump_arguments(jump, config)),
             (None, command) => Self::Shell(command.clone().unwrap_or_default()),
         }
@@ -43,11 +43,11 @@ fn jump_arguments(jump: &str, config: &SshConfig) -> Vec<String> {
         None => (None, jump),
     };
     let mut arguments = Vec::new();
-    arguments.extend(config.address_family.map(|family| match family {
+    arguments.extend(config.endpoint.address_family.map(|family| match family {
         AddressFamily::Inet => "-4".to_owned(),
         AddressFamily::Inet6 => "-6".to_owned(),
     }));
-    if let Some(file) = &config.named_file {
+    if let Some(file) = &config.endpoint.named_file {
         arguments.extend(["-F".to_owned(), file.clone()]);
     }
     arguments.extend(before.map(|before| format!("-oProxyJump={before}")));

@@ -80,7 +80,7 @@ fn certificates_get_in_where_the_bare_key_would_not() {
             call.variables = agent.variables();
             if certificate_file {
                 let file = format!("{}-cert.pub", path.display());
-                call.config.certificate_files = vec![file.into()];
+                call.config.identities.certificate_files = vec![file.into()];
             }
             let ran = call.run(b"");
             assert_eq!(
@@ -254,7 +254,7 @@ fn an_encrypted_file_whose_key_the_agent_holds_asks_nobody_and_is_given_to_it() 
         let mut call = server.call("echo in");
         call.identities = vec![identity.clone()];
         call.variables = agent.variables();
-        call.config.add_keys_to_agent = Some("true".to_owned());
+        call.config.identities.add_keys_to_agent = Some("true".to_owned());
         call.person = Person::who_says(answers);
         let ran = call.run(b"");
         assert_eq!(ran.text(), "in\n", "{why}: {:?}", ran.outcome);
@@ -415,7 +415,7 @@ fn the_host_key_decides_before_anything_else() {
     ] {
         std::fs::write(&known, &lines).unwrap();
         let mut call = server.call("echo in");
-        call.config.strict_host_key_checking = Some(checking);
+        call.config.host_keys.strict_host_key_checking = Some(checking);
         call.person = Person::who_says(answers);
         let (ran, messages) = told(|| call.run(b""));
         assert_eq!(ran.text() == "in\n", let_in, "{why}: {:?}", ran.outcome);
@@ -445,7 +445,7 @@ fn a_server_that_pretends_to_be_bitbucket_is_refused_whatever_is_wished() {
     let mut call = server.call("true");
     call.endpoints[0].published = true;
     std::fs::write(server.path("known_hosts"), "").unwrap();
-    call.config.strict_host_key_checking = Some(StrictHostKeyChecking::Off);
+    call.config.host_keys.strict_host_key_checking = Some(StrictHostKeyChecking::Off);
     match call.run(b"").outcome {
         Err(Error::HostKey { verdict, .. }) => assert_eq!(*verdict, Verdict::NotPublished),
         other => panic!("{other:?}"),
@@ -461,7 +461,7 @@ fn announced_keys_change_nothing_where_the_published_keys_speak() {
     let server = Server::start_with(&[&format!("HostKey {}", second.display())]);
     let known = server.path("known_hosts");
     let mut call = server.call("true");
-    call.config.update_host_keys = Some("true".to_owned());
+    call.config.host_keys.update_host_keys = Some("true".to_owned());
     new_key(&server.path("old"), "ed25519", "");
     let old = std::fs::read_to_string(server.path("old.pub")).unwrap();
     let before = std::fs::read_to_string(&known).unwrap();
@@ -508,9 +508,9 @@ fn a_server_that_is_no_openssh_is_served_too() {
         command: "true".to_owned(),
         ..Call::default()
     };
-    call.config.strict_host_key_checking = Some(StrictHostKeyChecking::AcceptNew);
-    call.config.user_known_hosts = Some(vec![folder.path().join("known")]);
-    call.config.global_known_hosts = Some(Vec::new());
+    call.config.host_keys.strict_host_key_checking = Some(StrictHostKeyChecking::AcceptNew);
+    call.config.host_keys.user_known_hosts = Some(vec![folder.path().join("known")]);
+    call.config.host_keys.global_known_hosts = Some(Vec::new());
     let begun = std::time::Instant::now();
     while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
         assert!(begun.elapsed().as_secs() < 20);

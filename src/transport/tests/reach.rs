@@ -70,7 +70,7 @@ fn a_connection_that_ends_before_authentication_is_tried_again() {
     let (port, count) = flaky(2, server.port);
     let mut call = server.call("echo in");
     call.endpoints = vec![endpoint(port)];
-    call.config.host_key_alias = Some(format!("[127.0.0.1]:{}", server.port));
+    call.config.host_keys.host_key_alias = Some(format!("[127.0.0.1]:{}", server.port));
     let ran = call.run(b"");
     assert_eq!(ran.text(), "in\n", "{:?}", ran.outcome);
     assert_eq!(count.load(Ordering::SeqCst), 3);
@@ -136,7 +136,10 @@ fn what_cannot_be_reached_is_told_in_ssh_s_words() {
         let server_less = super::support::Call {
             endpoints: vec![endpoint],
             config: crate::settings::SshConfig {
-                address_family: family,
+                endpoint: crate::settings::EndpointConfig {
+                    address_family: family,
+                    ..crate::settings::EndpointConfig::default()
+                },
                 ..crate::settings::SshConfig::default()
             },
             ..super::support::Call::default()
@@ -151,7 +154,7 @@ fn a_silent_server_is_given_up_after_connect_timeout() {
     let server = Server::start();
     let mut call = server.call("true");
     call.endpoints = vec![endpoint(talker(b""))];
-    call.config.connect_timeout = Some(Duration::from_millis(300));
+    call.config.endpoint.connect_timeout = Some(Duration::from_millis(300));
     match call.run(b"").outcome {
         Err(Error::Identification { why, .. }) => {
             assert_eq!(why, "Connection timed out during banner exchange");
@@ -166,8 +169,8 @@ fn a_name_with_several_addresses_is_tried_at_each() {
     let mut call = server.call("echo in");
     // localhost is ::1 first on many machines, where nothing listens.
     call.endpoints = vec![named("localhost", server.port)];
-    call.config.host_key_alias = Some(format!("[127.0.0.1]:{}", server.port));
-    call.config.bind_address = Some("localhost".to_owned());
+    call.config.host_keys.host_key_alias = Some(format!("[127.0.0.1]:{}", server.port));
+    call.config.endpoint.bind_address = Some("localhost".to_owned());
     let ran = call.run(b"");
     assert_eq!(ran.text(), "in\n", "{:?}", ran.outcome);
 }
@@ -183,7 +186,7 @@ fn a_proxy_command_carries_the_session() {
         ("echo %x", false, "an unknown token"),
     ] {
         let mut call = server.call("cat; exit 4");
-        call.config.proxy_command = Some(command.to_owned());
+        call.config.endpoint.proxy_command = Some(command.to_owned());
         let ran = call.run(b"data");
         if works {
             assert_eq!(ran.status(), 4, "{why}");

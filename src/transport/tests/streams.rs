@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::support::{Server, pipe, program, told};
 use crate::repository::Service;
-use crate::settings::SshConfig;
+use crate::settings::{AlgorithmConfig, SshConfig};
 use crate::transport::{Error, Outcome, Streams};
 
 #[test]
@@ -87,8 +87,8 @@ fn large_transfers_survive_many_rekeys_in_both_directions() {
         (None, Some(true), "compressed"),
     ] {
         let mut call = server.call("cat");
-        call.config.rekey_limit = rekey;
-        call.config.compression = compression;
+        call.config.session.rekey_limit = rekey;
+        call.config.session.compression = compression;
         let ran = call.run(&data);
         assert_eq!(ran.status(), 0, "{why}");
         assert!(ran.output == data, "{why}: {} bytes", ran.output.len());
@@ -262,8 +262,8 @@ fn a_server_that_no_longer_answers_is_given_up() {
     let server = Server::start();
     // The shell goes on while its server stands still, and ends it when everything is over.
     let mut call = server.call("kill -STOP $PPID; sleep 10; kill -9 $PPID");
-    call.config.server_alive_interval = Some(Duration::from_secs(1));
-    call.config.server_alive_count_max = Some(1);
+    call.config.session.server_alive_interval = Some(Duration::from_secs(1));
+    call.config.session.server_alive_count_max = Some(1);
     let ran = call.run(b"");
     assert!(
         matches!(ran.outcome, Err(Error::Timeout { .. })),
@@ -389,16 +389,22 @@ fn lists_of_the_user_s_are_kept() {
     for (config, expected) in [
         (
             SshConfig {
-                ciphers: list(&["aes256-ctr"]),
-                macs: list(&["hmac-sha2-512"]),
-                kex_algorithms: list(&["ecdh-sha2-nistp384"]),
+                algorithms: AlgorithmConfig {
+                    ciphers: list(&["aes256-ctr"]),
+                    macs: list(&["hmac-sha2-512"]),
+                    kex_algorithms: list(&["ecdh-sha2-nistp384"]),
+                    ..AlgorithmConfig::default()
+                },
                 ..server.config_for()
             },
             "kex: algorithm: ecdh-sha2-nistp384, host key ssh-ed25519, cipher aes256-ctr, MAC hmac-sha2-512, strict",
         ),
         (
             SshConfig {
-                ciphers: list(&["chacha20-poly1305@openssh.com"]),
+                algorithms: AlgorithmConfig {
+                    ciphers: list(&["chacha20-poly1305@openssh.com"]),
+                    ..AlgorithmConfig::default()
+                },
                 ..server.config_for()
             },
             "cipher chacha20-poly1305@openssh.com",
@@ -415,7 +421,7 @@ fn lists_of_the_user_s_are_kept() {
     }
 
     let mut call = server.call("true");
-    call.config.host_key_algorithms = list(&["rsa-sha2-512"]);
+    call.config.algorithms.host_key_algorithms = list(&["rsa-sha2-512"]);
     match call.run(b"").outcome {
         Err(Error::Negotiate { why, .. }) => {
             assert_eq!(

@@ -15,7 +15,7 @@ use crate::identity::{Identity, key_file};
 use crate::prompt::{self, Prompt};
 use crate::repository::{Service, SshHost};
 use crate::secret::Secret;
-use crate::settings::SshConfig;
+use crate::settings::{HostKeyConfig, SshConfig};
 use crate::transport::native::run_between;
 use crate::transport::{Endpoint, Error, Outcome, Session, Streams};
 
@@ -150,8 +150,11 @@ impl Server {
             std::fs::write(&known, format!("[127.0.0.1]:{} {key}", self.port)).unwrap();
         }
         SshConfig {
-            user_known_hosts: Some(vec![known]),
-            global_known_hosts: Some(Vec::new()),
+            host_keys: HostKeyConfig {
+                user_known_hosts: Some(vec![known]),
+                global_known_hosts: Some(Vec::new()),
+                ..HostKeyConfig::default()
+            },
             ..SshConfig::default()
         }
     }

@@ -120,37 +120,47 @@ fn generated_files_mean_what_ssh_says() {
         };
         let flag = |value: Option<bool>| value.map(|yes| if yes { "yes" } else { "no" }.to_owned());
         let seconds = |value: Option<Duration>| value.map(|time| time.as_secs().to_string());
-        says("hostname", ours.host_name.clone());
-        says("port", ours.port.map(|port| port.to_string()));
-        says("user", ours.user.clone());
-        says("identitiesonly", flag(ours.identities_only));
-        says("batchmode", flag(ours.batch_mode));
-        says("compression", flag(ours.compression));
-        says("connecttimeout", seconds(ours.connect_timeout));
-        says("serveraliveinterval", seconds(ours.server_alive_interval));
+        says("hostname", ours.endpoint.host_name.clone());
+        says("port", ours.endpoint.port.map(|port| port.to_string()));
+        says("user", ours.endpoint.user.clone());
+        says("identitiesonly", flag(ours.identities.identities_only));
+        says("batchmode", flag(ours.authentication.batch_mode));
+        says("compression", flag(ours.session.compression));
+        says("connecttimeout", seconds(ours.endpoint.connect_timeout));
+        says(
+            "serveraliveinterval",
+            seconds(ours.session.server_alive_interval),
+        );
         says(
             "serveralivecountmax",
-            ours.server_alive_count_max.map(|count| count.to_string()),
+            ours.session
+                .server_alive_count_max
+                .map(|count| count.to_string()),
         );
         says(
             "connectionattempts",
-            ours.connection_attempts.map(|count| count.to_string()),
+            ours.endpoint
+                .connection_attempts
+                .map(|count| count.to_string()),
         );
-        says("hostkeyalias", ours.host_key_alias.clone());
-        says("ciphers", ours.ciphers.map(|names| names.join(",")));
+        says("hostkeyalias", ours.host_keys.host_key_alias.clone());
+        says(
+            "ciphers",
+            ours.algorithms.ciphers.map(|names| names.join(",")),
+        );
         // What a file says and is not compiled in has to be there.
         assert_eq!(
-            ours.port.unwrap_or(22).to_string(),
+            ours.endpoint.port.unwrap_or(22).to_string(),
             printed("port")[0],
             "{shown}"
         );
         assert_eq!(
-            ours.connection_attempts.unwrap_or(1).to_string(),
+            ours.endpoint.connection_attempts.unwrap_or(1).to_string(),
             printed("connectionattempts")[0],
             "{shown}"
         );
         let alias = printed("hostkeyalias").first().map(|&name| name.to_owned());
-        assert_eq!(ours.host_key_alias, alias, "{shown}");
+        assert_eq!(ours.host_keys.host_key_alias, alias, "{shown}");
         lines.len() > 3
     });
 }
