@@ -44,4 +44,5 @@ pub mod report;
 pub mod clock;
 pub mod context;
 pub mod secret;
+pub mod storage;
 pub mod text;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::bitbucket;
 use crate::prompt;
 use crate::report::Explanation;
+use crate::storage;
 
 /// A command's failure.
 #[derive(Debug, thiserror::Error)]
@@ -210,4 +211,22 @@ fn lock_hint(file: &Path, why: &io::Error) -> Option<String> {
             file.display()
         )
     })
+}
+
+impl From<storage::Error> for Error {
+    fn from(error: storage::Error) -> Self {
+        match error {
+            storage::Error::NoHome => Self::NoHome,
+            storage::Error::ForeignOwner(path) => Self::ForeignHome(path),
+            storage::Error::File { path, kind, why } => Self::File {
+                file: path,
+                why: io::Error::new(kind, why),
+            },
+            storage::Error::Changed(path) => Self::ChangedMeanwhile(path),
+            storage::Error::Locked { .. } => Self::Below {
+                what: error.to_string(),
+                hints: Vec::new(),
+            },
+        }
+    }
 }

@@ -15,7 +15,6 @@ mod logout;
 mod manual;
 mod migrate;
 mod other_tools;
-mod owner;
 mod repo;
 mod rooms;
 mod setup;

@@ -7,14 +7,14 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::Error;
 use super::arguments::SshConfig;
 use super::context::CommandContext;
-use super::setup::edit;
-use super::{Error, owner};
+
 use crate::identity::{Holder, Offer, Rank};
 use crate::provision::ssh_config_file::{self, HEAD, quoted};
 use crate::repository::{self, Site, SiteKind, SshHost};
-use crate::settings::private_directory;
+use crate::storage;
 
 /// The second, where `~/.ssh/config` was made for the `Include` line.
 const MADE: &str = "# ~/.ssh/config was not there before.\n";
@@ -51,13 +51,13 @@ fn include_line(own: &Path) -> String {
 
 /// Writes our file, then the line that names it. A second call changes nothing but our file.
 fn write(call: &mut CommandContext<'_>, blocks: &str) -> Result<(), Error> {
-    owner::check_home(call.context)?;
+    storage::check_home(call.context)?;
     let (own, config) = files(call)?;
     let folder = own.parent().unwrap_or(&own);
-    private_directory(folder).map_err(|why| Error::file(folder, why))?;
+    storage::create_private(folder).map_err(|why| Error::file(folder, why))?;
     let line = include_line(&own);
-    let before = edit::read(&config)?;
-    let earlier = edit::read(&own)?;
+    let before = storage::read(&config)?;
+    let earlier = storage::read(&own)?;
     let earlier_text = String::from_utf8_lossy(earlier.as_deref().unwrap_or_default()).into_owned();
     let included = before.as_deref().is_some_and(|text| has_line(text, &line));
     let made = if included {
@@ -67,7 +67,7 @@ fn write(call: &mut CommandContext<'_>, blocks: &str) -> Result<(), Error> {
     };
     let text = format!("{HEAD}{}{blocks}", if made { MADE } else { "" });
     if earlier.as_deref() != Some(text.as_bytes()) {
-        edit::replace(&own, earlier.as_deref(), Some(text.as_bytes()))?;
+        storage::replace_locked(&own, earlier.as_deref(), Some(text.as_bytes()))?;
         private_file(&own).map_err(|why| Error::file(&own, why))?;
     }
     call.say(format!("{}: written", call.shown(&own)));
@@ -76,7 +76,7 @@ fn write(call: &mut CommandContext<'_>, blocks: &str) -> Result<(), Error> {
     } else {
         let mut after = line.clone().into_bytes();
         after.extend_from_slice(before.as_deref().unwrap_or_default());
-        edit::replace(&config, before.as_deref(), Some(&after))?;
+        storage::replace_locked(&config, before.as_deref(), Some(&after))?;
         if before.is_none() {
             private_file(&config).map_err(|why| Error::file(&config, why))?;
         }
@@ -92,14 +92,14 @@ pub(super) fn refresh(call: &mut CommandContext<'_>) -> Result<(), Error> {
     let Ok((own, _)) = files(call) else {
         return Ok(());
     };
-    let Some(earlier) = edit::read(&own)? else {
+    let Some(earlier) = storage::read(&own)? else {
         return Ok(());
     };
     let made = String::from_utf8_lossy(&earlier).contains(MADE);
     let blocks = blocks(call)?;
     let text = format!("{HEAD}{}{blocks}", if made { MADE } else { "" });
     if text.as_bytes() != earlier {
-        edit::replace(&own, Some(&earlier), Some(text.as_bytes()))?;
+        storage::replace_locked(&own, Some(&earlier), Some(text.as_bytes()))?;
         call.warn(format!("{}: brought up to date", call.shown(&own)));
     }
     Ok(())
@@ -109,8 +109,8 @@ pub(super) fn refresh(call: &mut CommandContext<'_>) -> Result<(), Error> {
 fn remove(call: &mut CommandContext<'_>) -> Result<(), Error> {
     let (own, config) = files(call)?;
     let line = include_line(&own);
-    let ours = edit::read(&own)?;
-    let before = edit::read(&config)?;
+    let ours = storage::read(&own)?;
+    let before = storage::read(&config)?;
     if let Some(text) = before.as_deref().filter(|text| has_line(text, &line)) {
         let after = without_line(text, &line);
         let made = String::from_utf8_lossy(ours.as_deref().unwrap_or_default()).contains(MADE);
@@ -119,11 +119,11 @@ fn remove(call: &mut CommandContext<'_>) -> Result<(), Error> {
         } else {
             Some(after.as_slice())
         };
-        edit::replace(&config, before.as_deref(), content)?;
+        storage::replace_locked(&config, before.as_deref(), content)?;
         call.say(format!("{}: - {}", call.shown(&config), line.trim_end()));
     }
     if ours.is_some() {
-        edit::replace(&own, ours.as_deref(), None)?;
+        storage::replace_locked(&own, ours.as_deref(), None)?;
         call.say(format!("{}: removed", call.shown(&own)));
     } else {
         call.say("there is nothing to remove");

@@ -4,14 +4,14 @@
 //! A file that was changed since has no way back: what stands in it is somebody else's too, and the
 //! verb takes its own value out by name. Knows `setup::edit`.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::setup::edit::{self, Draft, Splice, digest};
-use super::{Error, migrate, owner};
+use super::Error;
+use super::setup::edit::{Draft, Splice, digest};
 use crate::context::Context;
+use crate::storage::{self, Directory};
 
 /// Every change that was not taken back.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -45,11 +45,12 @@ pub(super) fn change(
     file: &Path,
     write: impl FnOnce(&Draft<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    owner::check_home(context)?;
-    let folder = migrate::folder(context)?;
-    let before = edit::read(file)?;
+    storage::check_home(context)?;
+    let directory = Directory::records(context)?;
+    directory.create()?;
+    let before = storage::read(file)?;
     let old = before.clone().unwrap_or_default();
-    let draft = Draft::of(context, &folder, &old)?;
+    let draft = Draft::of(context, directory.path(), &old)?;
     write(&draft)?;
     let new = draft.content()?;
     if before.as_deref() == Some(new.as_slice()) {
@@ -78,7 +79,11 @@ pub(super) fn change(
         });
     }
     changes.save(context)?;
-    edit::replace(file, before.as_deref(), Some(&new))
+    Ok(storage::replace_locked(
+        file,
+        before.as_deref(),
+        Some(&new),
+    )?)
 }
 
 /// Brings the file back as it was before the verb. `false`: the verb did not change it, or
@@ -90,14 +95,14 @@ pub(super) fn take_back(context: &Context, what: &str, file: &Path) -> Result<bo
         return Ok(false);
     };
     let change = changes.changes.remove(at);
-    let now = edit::read(file)?;
+    let now = storage::read(file)?;
     let text = now.as_deref().unwrap_or_default();
     let original = (digest(text) == change.after)
         .then(|| change.splice.undo(text))
         .flatten();
     if let Some(original) = &original {
         let original = (change.existed || !original.is_empty()).then_some(original.as_slice());
-        edit::replace(file, now.as_deref(), original)?;
+        storage::replace_locked(file, now.as_deref(), original)?;
     }
     changes.save(context)?;
     Ok(original.is_some())
@@ -115,7 +120,7 @@ pub(super) fn make_directory(context: &Context, directory: &Path) -> Result<(), 
         return Ok(());
     }
     std::fs::create_dir_all(directory).map_err(fail)?;
-    if owner::check_home(context).is_ok() {
+    if storage::check_home(context).is_ok() {
         let mut changes = Changes::load(context)?;
         changes.directories.append(&mut missing);
         changes.save(context)?;
@@ -139,34 +144,24 @@ pub(super) fn remove_directory(context: &Context, directory: &Path) -> Result<()
 impl Changes {
     /// Nothing where there is no file.
     fn load(context: &Context) -> Result<Self, Error> {
-        let file = place(context)?;
-        match edit::read(&file)? {
-            None => Ok(Self::default()),
-            Some(text) => serde_json::from_slice(&text)
-                .map_err(|why| Error::file(&file, io::Error::new(io::ErrorKind::InvalidData, why))),
-        }
+        Ok(Directory::records(context)?
+            .read_json(NAME)?
+            .unwrap_or_default())
     }
 
     /// Synced before it takes its place; removed where nothing is left. What belongs to files
     /// that are gone goes with them.
     fn save(&mut self, context: &Context) -> Result<(), Error> {
-        let file = place(context)?;
-        let fail = |why| Error::file(&file, why);
+        let directory = Directory::records(context)?;
         let parent_is_there = |file: &Path| file.parent().is_none_or(Path::exists);
         self.changes.retain(|change| parent_is_there(&change.file));
         self.directories.retain(|folder| folder.exists());
         if self.changes.is_empty() && self.directories.is_empty() {
-            return match std::fs::remove_file(&file) {
-                Err(why) if why.kind() != io::ErrorKind::NotFound => Err(fail(why)),
-                _ => Ok(()),
-            };
+            return Ok(directory.remove(NAME)?);
         }
-        let text = serde_json::to_vec_pretty(self).map_err(|why| fail(io::Error::other(why)))?;
-        migrate::write_private(context, &file, &text)
+        Ok(directory.replace_json(NAME, self)?)
     }
 }
 
-fn place(context: &Context) -> Result<PathBuf, Error> {
-    let folder = context.records_directory().ok_or(Error::NoHome)?;
-    Ok(folder.join("changes.json"))
-}
+/// The file's name.
+const NAME: &str = "changes.json";

@@ -2,7 +2,6 @@
 //! that was interrupted is finished there: at most ten seconds, once a day, and whatever comes of
 //! it the git command has been served.
 
-use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -19,8 +18,8 @@ use crate::identity::{Identity, ManagedKey, PassphrasePlace, State};
 use crate::prompt::Silent;
 use crate::provision::removal::{self, RemovalOutcome};
 use crate::repository::Site;
-use crate::settings::state_file::short_name;
 use crate::settings::{GitConfig, Provision, Settings, SshConfig};
+use crate::storage::{Directory, short_name};
 use crate::transport::Endpoint;
 
 /// How long git is kept waiting for it (interface section 3).
@@ -60,13 +59,16 @@ pub fn after(
         tracing::info!("{}: a person has its passphrase", record.file.display());
         return;
     }
-    let Some(mark) = mark(context, record) else {
+    let Ok(state) = Directory::state(context) else {
         return;
     };
-    if tried_today(&mark, now) {
+    // Says when it was last tried in vain (a renewal: when it was last begun).
+    let mark = format!("renewal-{}", short_name(record.fingerprint.as_bytes()));
+    let note = || state.replace(&mark, now.to_string().as_bytes());
+    if tried_today(&state, &mark, now) {
         return;
     }
-    if task == Task::Renew && std::fs::write(&mark, now.to_string()).is_err() {
+    if task == Task::Renew && note().is_err() {
         return;
     }
     let work = Work {
@@ -96,7 +98,7 @@ pub fn after(
         Err(_) => "it takes too long".to_owned(),
     };
     tracing::info!("{} is not replaced yet: {why}", record.file.display());
-    let _ = std::fs::write(&mark, now.to_string());
+    let _ = note();
 }
 
 /// What is done behind a git command.
@@ -108,14 +110,9 @@ enum Task {
     Renew,
 }
 
-/// The file that says when it was last tried in vain (a renewal: when it was last begun).
-fn mark(context: &Context, record: &ManagedKey) -> Option<PathBuf> {
-    let name = short_name(record.fingerprint.as_bytes());
-    Some(context.state_directory()?.join(format!("renewal-{name}")))
-}
-
-fn tried_today(mark: &Path, now: Timestamp) -> bool {
-    let last = std::fs::read_to_string(mark).ok();
+fn tried_today(state: &Directory<'_>, mark: &str, now: Timestamp) -> bool {
+    let last = state.read(mark).ok().flatten();
+    let last = last.and_then(|text| String::from_utf8(text).ok());
     let last = last.and_then(|text| text.trim().parse::<Timestamp>().ok());
     last.is_some_and(|last| last <= now && now < last + 24.hours())
 }

@@ -4,19 +4,13 @@
 //! a write that fails is told at `-vv`, and a wrong memory costs one retry. Settings always win
 //! over it. Written only when something changed, and never where HOME is somebody else's.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
-
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::context::Context;
-use crate::identity::key_file::{new_draft, sweep_drafts};
-use crate::identity::owner::is_ours;
 use crate::identity::plan_inputs::LastServed;
 use crate::repository::{Direction, Repository, SshHost};
-use crate::settings::private_directory;
+use crate::storage::{self, Attempt, Directory};
 
 /// The file's name.
 const FILE: &str = "learned.json";
@@ -85,7 +79,7 @@ struct Endpoint {
 impl History {
     /// Reads what is remembered; nothing where there is no file or a broken one.
     pub fn open(context: &Context) -> Self {
-        path(context).map_or_else(Self::default, |path| read(&path))
+        Directory::state(context).map_or_else(|_| Self::default(), |directory| read(&directory))
     }
 
     /// Who last served the repository.
@@ -195,57 +189,45 @@ pub fn forget(context: &Context, site: &str, account: &str) {
 }
 
 fn change(context: &Context, apply: impl FnOnce(&mut History)) {
-    let Some(path) = path(context) else { return };
-    if context
-        .home()
-        .is_some_and(|home| matches!(is_ours(home), Ok(false)))
-    {
+    let Ok(directory) = Directory::state(context) else {
         return;
-    }
-    let before = read(&path);
+    };
+    let before = read(&directory);
     let mut after = before.clone();
     apply(&mut after);
     if after == before {
         return;
     }
-    if let Err(error) = write(&path, &before, &after) {
-        tracing::debug!("{}: {error}", path.display());
+    if let Err(error) = write(&directory, &before, &after) {
+        tracing::debug!("{error}");
     }
 }
 
-/// Under a lock, so that two processes do not write at once; the loser's lesson is learned next
-/// time.
-fn write(path: &Path, before: &History, after: &History) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    private_directory(folder)?;
-    let mut options = File::options();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let lock = options.open(folder.join("learned.lock"))?;
-    if lock.try_lock().is_err() || read(path) != *before {
+/// Under a lock, so that two processes do not write at once; what the second one learned is
+/// learned again next time.
+fn write(
+    directory: &Directory<'_>,
+    before: &History,
+    after: &History,
+) -> Result<(), storage::Error> {
+    let Attempt::Held(_lock) = directory.try_lock("learned.lock")? else {
+        return Ok(());
+    };
+    if read(directory) != *before {
         return Ok(());
     }
-    let text = serde_json::to_vec(after)?;
-    sweep_drafts(folder);
-    let mut draft = new_draft(folder)?;
-    draft.write_all(&text)?;
-    draft.persist(path).map_err(|error| error.error)?;
-    Ok(())
+    directory.sweep();
+    directory.replace_json(FILE, after)
 }
 
-fn read(path: &Path) -> History {
-    let Ok(text) = fs::read(path) else {
-        return History::default();
-    };
-    serde_json::from_slice(&text).unwrap_or_else(|error| {
-        tracing::debug!("{}: {error}; beginning anew", path.display());
-        History::default()
-    })
-}
-
-fn path(context: &Context) -> Option<PathBuf> {
-    Some(context.state_directory()?.join(FILE))
+fn read(directory: &Directory<'_>) -> History {
+    match directory.read_json(FILE) {
+        Ok(history) => history.unwrap_or_default(),
+        Err(error) => {
+            tracing::debug!("{error}; beginning anew");
+            History::default()
+        }
+    }
 }
 
 fn of_repository(repository: &Repository) -> String {
@@ -262,7 +244,7 @@ mod tests {
 
     use jiff::{Timestamp, ToSpan as _};
 
-    use super::{History, HistoryEvent, MOST, forget, path, remember};
+    use super::{FILE, History, HistoryEvent, MOST, forget, remember};
     use crate::clock::SystemClock;
     use crate::context::{Context, Environment};
     use crate::identity::plan_inputs::LastServed;
@@ -334,7 +316,7 @@ mod tests {
         let home = tempfile::tempdir().expect("a home");
         let context = context(home.path());
         remember(&context, &[served("site", None)]);
-        let file = path(&context).expect("a home");
+        let file = context.state_directory().expect("a home").join(FILE);
         let written = || {
             std::fs::metadata(&file)
                 .and_then(|m| m.modified())
@@ -370,7 +352,7 @@ mod tests {
             ("XDG_STATE_HOME".into(), state_home),
         ]);
         remember(&context, &[served("site", None)]);
-        assert!(!path(&context).expect("a state folder").exists());
+        assert!(!context.state_directory().expect("a state folder").exists());
     }
 
     #[test]

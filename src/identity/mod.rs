@@ -7,7 +7,6 @@
 pub mod agent;
 pub mod history;
 pub mod key_file;
-pub mod owner;
 pub mod plan;
 pub mod plan_inputs;
 pub mod signer;

@@ -4,21 +4,23 @@
 //! `.pub` → register → record *registered*. The proof is the caller's connection, behind which
 //! [`proved`] is called. Interrupted anywhere, the next call goes on with the same key pair.
 
-use super::lock::Lock;
+use std::time::{Duration, Instant};
+
 use super::person::{self, Person};
 use super::provisioner::Provisioner;
 use super::record::{self, Records};
 use super::registration::List;
 pub use super::request::{AccessKey, AdditionalKey, KeyRequest};
-use super::{Error, folder, manual, removal};
+use super::{Error, manual, removal};
 use crate::bitbucket::{self, KeyRegistry, RegisteredKey, User};
 use crate::context::Context;
 use crate::diagnostics;
-use crate::identity::{Account, AccountId, ManagedKey, key_file};
+use crate::identity::{Account, AccountId, ManagedKey};
 use crate::prompt::{self, Prompt};
 use crate::repository::{Site, SiteKind};
 use crate::secret::Secret;
 use crate::settings::{Provision, Settings};
+use crate::storage::{self, Attempt, Directory, Lock};
 
 /// A key that is wanted where no account is known.
 pub struct UnknownAccount<'a> {
@@ -140,9 +142,38 @@ fn lock(request: &KeyRequest<'_>) -> Result<Lock, Error> {
     lock_of(request.context, request.site, request.prompt)
 }
 
-fn lock_of(context: &Context, site: &Site, prompt: &dyn Prompt) -> Result<Lock, Error> {
-    let folder = folder::prepare(context)?;
-    let lock = Lock::of_site(&folder.join(lock_name(site)), prompt)?;
+/// How long to wait for another process that makes a key of the site, where nobody can answer the
+/// question at which it may be waiting.
+const LOCK_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Takes the lock under which keys of the site are made. While another process holds it, says so,
+/// and gives up once git has ended.
+pub(super) fn lock_of(context: &Context, site: &Site, prompt: &dyn Prompt) -> Result<Lock, Error> {
+    let directory = Directory::records(context)?;
+    let name = lock_name(site);
+    let begun = Instant::now();
+    let mut waiting = None;
+    let lock = loop {
+        let holder = match directory.try_lock(&name)? {
+            Attempt::Held(lock) => break lock,
+            Attempt::Busy { holder } => holder,
+        };
+        let waited = begun.elapsed();
+        if waiting.is_none() && waited > Duration::from_millis(50) {
+            let pid = holder.map_or("?".to_owned(), |pid| pid.to_string());
+            let text = format!("waiting for process {pid}");
+            diagnostics::notice(&text);
+            let shown = move || text.clone();
+            waiting = Some(diagnostics::waiting_as_told("lock", begun, shown));
+        }
+        if prompt::caller_gone() {
+            return Err(Error::Prompt(prompt::Error::CallerGone));
+        }
+        if waited > LOCK_PATIENCE && !prompt.available() {
+            return Err(storage::Error::Locked { holder }.into());
+        }
+        std::thread::sleep(Lock::PAUSE);
+    };
     sweep(context);
     Ok(lock)
 }
@@ -157,7 +188,7 @@ pub fn sweep(context: &Context) {
         context.state_directory(),
     ];
     for folder in folders.into_iter().flatten() {
-        key_file::sweep_drafts(&folder);
+        storage::sweep_drafts(&folder);
     }
 }
 
@@ -291,7 +322,7 @@ pub(super) fn made(record: ManagedKey) -> ProvisionedKey {
 }
 
 /// One lock for each site.
-pub(super) fn lock_name(site: &Site) -> String {
+fn lock_name(site: &Site) -> String {
     let place = site
         .url
         .split_once("://")

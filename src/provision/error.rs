@@ -4,21 +4,12 @@ use std::path::PathBuf;
 
 use crate::identity::AccountId;
 use crate::identity::key_file::KeyFileError;
-use crate::{bitbucket, prompt};
+use crate::{bitbucket, prompt, storage};
 
 /// Why a key could not be made, found or recorded. What was begun stays recorded: the next run
 /// goes on with the same key pair.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No HOME: there is no place for keys.
-    #[error("HOME is not set, so there is no place for keys")]
-    NoHome,
-    /// HOME or `~/.ssh` belongs to somebody else (sudo keeps HOME): nothing is made there.
-    #[error("{} belongs to another user", path.display())]
-    ForeignOwner {
-        /// Which.
-        path: PathBuf,
-    },
     /// The records cannot be read or understood; they are left as they are.
     #[error("{}: {why}", path.display())]
     Records {
@@ -27,14 +18,9 @@ pub enum Error {
         /// The system's words, or what is wrong in it.
         why: String,
     },
-    /// A file could not be written.
-    #[error("{}: {why}", path.display())]
-    Unwritable {
-        /// The file or folder.
-        path: PathBuf,
-        /// The system's words.
-        why: String,
-    },
+    /// A file of ours cannot be written.
+    #[error(transparent)]
+    Storage(#[from] storage::Error),
     /// `bitbucket.provision = never`.
     #[error("{account} has no key here, and bitbucket.provision is never")]
     NotAllowed {
@@ -90,23 +76,7 @@ pub enum Error {
     /// The random source, or a key type that cannot be made.
     #[error("cannot make a key pair: {0}")]
     Generate(String),
-    /// Another process makes a key for the site, and did not end in time.
-    #[error("process {} still holds the lock", holder.map_or("?".to_owned(), |pid| pid.to_string()))]
-    Locked {
-        /// Its number, where it told.
-        holder: Option<u32>,
-    },
     /// A question that had no answer.
     #[error(transparent)]
     Prompt(#[from] prompt::Error),
-}
-
-impl Error {
-    /// With the system's words.
-    pub(super) fn unwritable(path: &std::path::Path, error: &std::io::Error) -> Self {
-        Self::Unwritable {
-            path: path.to_owned(),
-            why: crate::diagnostics::os_error_message(error),
-        }
-    }
 }

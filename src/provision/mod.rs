@@ -6,13 +6,11 @@
 
 pub mod ensure;
 mod error;
-mod folder;
 mod generate;
 pub mod inventory;
 mod key_file;
 pub mod key_status;
 pub mod local_keys;
-mod lock;
 mod manual;
 mod names;
 mod new_pair;

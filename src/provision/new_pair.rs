@@ -13,6 +13,7 @@ use super::{Error, generate, names};
 use crate::diagnostics;
 use crate::identity::{ManagedKey, State, key_file};
 use crate::repository::SiteKind;
+use crate::storage;
 
 /// A new pair: recorded as pending, then its files placed.
 pub(super) fn place_new(
@@ -20,7 +21,7 @@ pub(super) fn place_new(
     passphrase: &Passphrase,
 ) -> Result<ManagedKey, Error> {
     let context = request.context;
-    let directory = context.ssh_directory().ok_or(Error::NoHome)?;
+    let directory = context.ssh_directory().ok_or(storage::Error::NoHome)?;
     let now = context.clock.now();
     let label = names::label(context, now, &record::machine_tag(context)?);
     let generating = diagnostics::waiting("generate", || "generating the key pair".to_owned());

@@ -7,11 +7,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::lock::Lock;
-use super::{Error, folder};
+use super::Error;
 use crate::context::Context;
-use crate::identity::key_file::sweep_drafts;
 use crate::identity::{Account, AccountId, ManagedKey, State};
+use crate::storage::{self, Directory};
 
 /// The file's name.
 const FILE: &str = "records.json";
@@ -63,23 +62,23 @@ impl Records {
     ///
     /// A file that cannot be read or understood; it is left as it is.
     pub fn open(context: &Context) -> Result<Self, Error> {
-        let Ok(folder) = folder::path(context) else {
+        let Ok(directory) = Directory::records(context) else {
             return Ok(Self::default());
         };
-        let path = folder.join(FILE);
         let broken = |why: String| Error::Records {
-            path: path.clone(),
+            path: directory.file(FILE),
             why,
         };
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(Self::default());
+        let text = match directory.read(FILE) {
+            Ok(Some(text)) => text,
+            Ok(None) => return Ok(Self::default()),
+            Err(storage::Error::File { why, .. }) => {
+                return Err(broken(why));
             }
-            Err(error) => return Err(broken(crate::diagnostics::os_error_message(&error))),
+            Err(error) => return Err(error.into()),
         };
         let records: Self =
-            serde_json::from_str(&text).map_err(|error| broken(error.to_string()))?;
+            serde_json::from_slice(&text).map_err(|error| broken(error.to_string()))?;
         if records.version > VERSION {
             return Err(broken("written by a newer bitbucket-ssh".to_owned()));
         }
@@ -273,18 +272,18 @@ fn is_usable(identity: &ManagedKey) -> bool {
 ///
 /// The file cannot be read (it is left as it is) or written (the old one stands).
 pub fn update<T>(context: &Context, change: impl FnOnce(&mut Records) -> T) -> Result<T, Error> {
-    let folder = folder::prepare(context)?;
-    let _lock = Lock::short(&folder.join("records.lock"))?;
+    let directory = Directory::records(context)?;
+    let _lock = directory.lock("records.lock")?;
     let mut records = Records::open(context)?;
     let before = serde_json::to_vec_pretty(&records).unwrap_or_default();
     let result = change(&mut records);
     let after = serde_json::to_vec_pretty(&records).map_err(|error| Error::Records {
-        path: folder.join(FILE),
+        path: directory.file(FILE),
         why: error.to_string(),
     })?;
-    sweep_drafts(&folder);
+    directory.sweep();
     if after != before {
-        folder::replace(&folder.join(FILE), &after)?;
+        directory.replace(FILE, &after)?;
     }
     Ok(result)
 }
@@ -296,19 +295,16 @@ pub fn file(context: &Context) -> Option<PathBuf> {
 
 /// A random word of this machine, made once: it tells this machine's labels from another's.
 pub fn machine_tag(context: &Context) -> Result<String, Error> {
-    let path = folder::prepare(context)?.join("machine");
+    const FILE: &str = "machine";
+    let directory = Directory::records(context)?;
     loop {
-        match std::fs::read_to_string(&path) {
-            Ok(tag) if !tag.trim().is_empty() => return Ok(tag.trim().to_owned()),
-            Ok(_) => folder::replace(&path, random_word()?.as_bytes())?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                folder::create(&path, random_word()?.as_bytes())?;
+        match directory.read(FILE)? {
+            Some(tag) if !tag.trim_ascii().is_empty() => {
+                return Ok(String::from_utf8_lossy(tag.trim_ascii()).into_owned());
             }
-            Err(error) => {
-                return Err(Error::Records {
-                    path,
-                    why: crate::diagnostics::os_error_message(&error),
-                });
+            Some(_) => directory.replace(FILE, random_word()?.as_bytes())?,
+            None => {
+                directory.create_file(FILE, random_word()?.as_bytes())?;
             }
         }
     }

@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::identity::{AccountId, ManagedKey, State, agent, key_file};
 use crate::repository::Repository;
 use crate::settings::SshConfig;
+use crate::storage;
 
 /// Which list of the site a key stands on.
 #[derive(Debug, Clone, Copy)]
@@ -181,41 +182,15 @@ fn rename_revoked(file: &Path) -> Result<Option<PathBuf>, Error> {
             name.push(format!("-{number}"));
         }
         let place = PathBuf::from(name);
-        match rename_new(file, &place) {
+        match storage::rename_new(file, &place) {
             Ok(()) => return Ok(Some(place)),
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(Error::unwritable(file, &error)),
+            Err(error) => return Err(storage::Error::file(file, error).into()),
         }
     }
-    Err(Error::Unwritable {
-        path: file.to_owned(),
-        why: "there is no free name to move it to".to_owned(),
-    })
-}
-
-/// Renames to a name that nobody has, in one step: what another process puts there meanwhile is not
-/// replaced.
-#[cfg(any(target_os = "linux", target_os = "macos"))]
-fn rename_new(file: &Path, place: &Path) -> std::io::Result<()> {
-    use rustix::fs::{CWD, RenameFlags, renameat_with};
-    use rustix::io::Errno;
-    match renameat_with(CWD, file, CWD, place, RenameFlags::NOREPLACE) {
-        // A file system, or a kernel, that does not know the flag.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => link_new(file, place),
-        renamed => Ok(renamed?),
-    }
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "macos")))]
-fn rename_new(file: &Path, place: &Path) -> std::io::Result<()> {
-    link_new(file, place)
-}
-
-/// As [`rename_new`], in two steps: killed between them, the file has both names.
-fn link_new(file: &Path, place: &Path) -> std::io::Result<()> {
-    std::fs::hard_link(file, place)?;
-    std::fs::remove_file(file)
+    let why = std::io::Error::other("there is no free name to move it to");
+    Err(storage::Error::file(file, why).into())
 }
 
 #[cfg(test)]
@@ -243,21 +218,6 @@ mod tests {
                 number.to_string()
             );
             assert!(!file.exists());
-        }
-    }
-
-    #[test]
-    fn whichever_way_a_name_that_is_taken_stays() {
-        let folder = tempfile::tempdir().expect("a folder");
-        for (number, act) in [rename_new, link_new].into_iter().enumerate() {
-            let place = |name: &str| folder.path().join(format!("{name}{number}"));
-            std::fs::write(place("new"), "new").expect("written");
-            std::fs::write(place("old"), "old").expect("written");
-            let error = act(&place("new"), &place("old")).expect_err("it is taken");
-            assert_eq!(error.kind(), ErrorKind::AlreadyExists);
-            assert_eq!(std::fs::read_to_string(place("old")).expect("there"), "old");
-            act(&place("new"), &place("free")).expect("a free name");
-            assert!(!place("new").exists() && place("free").exists());
         }
     }
 }

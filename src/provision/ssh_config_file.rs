@@ -3,16 +3,19 @@
 
 use std::path::{Path, PathBuf};
 
-use super::folder;
 use crate::context::Context;
+use crate::storage::Directory;
 use crate::text::ssh_config_word;
+
+/// The file's name.
+const NAME: &str = "ssh_config";
 
 /// The first line, by which the file is known as ours.
 pub const HEAD: &str = "# Written by `git bitbucket ssh-config --write`; `git bitbucket ssh-config --remove` takes it away.\n";
 
 /// The file, whether it is there or not. `None` without a home.
 pub fn file(context: &Context) -> Option<PathBuf> {
-    Some(context.records_directory()?.join("ssh_config"))
+    Some(context.records_directory()?.join(NAME))
 }
 
 /// A path as ssh_config reads it: in quotes where it must be, `%` doubled.
@@ -25,15 +28,20 @@ pub fn quoted(path: &Path) -> String {
 /// not ours, or where it does not name the old one; a file that cannot be written is logged, since
 /// the key itself has been replaced.
 pub(super) fn follow(context: &Context, old: &Path, new: &Path) {
-    let Some(file) = file(context) else { return };
-    let Ok(before) = std::fs::read_to_string(&file) else {
+    let Ok(directory) = Directory::records(context) else {
+        return;
+    };
+    let Ok(Some(before)) = directory.read(NAME) else {
+        return;
+    };
+    let Ok(before) = String::from_utf8(before) else {
         return;
     };
     let Some(after) = followed(&before, old, new) else {
         return;
     };
-    match folder::replace(&file, after.as_bytes()) {
-        Ok(()) => tracing::info!("{}: {}", file.display(), new.display()),
+    match directory.replace(NAME, after.as_bytes()) {
+        Ok(()) => tracing::info!("{}: {}", directory.file(NAME).display(), new.display()),
         Err(error) => tracing::warn!("{error}"),
     }
 }

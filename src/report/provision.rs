@@ -3,20 +3,25 @@
 use super::{Explanation, log_in, rest};
 use crate::provision::Error;
 use crate::repository;
+use crate::storage;
 
 pub(super) fn explain(error: &Error) -> Explanation {
     let told = Explanation::new(format!("bitbucket-ssh: {error}"));
     match error {
-        Error::NoHome => told.hint("export HOME=/home/YOU"),
-        Error::ForeignOwner { path } => told.hint(format!(
+        Error::Storage(storage::Error::NoHome) => told.hint("export HOME=/home/YOU"),
+        Error::Storage(storage::Error::ForeignOwner(path)) => told.hint(format!(
             "nothing was made; run git as the owner of {}, or set HOME",
             path.display()
         )),
+        Error::Storage(storage::Error::Locked { holder }) => match holder {
+            Some(pid) => told.hint(format!("what is it doing? ps -fp {pid}")),
+            None => told,
+        },
         Error::Records { path, .. } => told.hint(format!(
             "nothing was changed; mend the file, or set it aside: mv '{0}' '{0}.broken'",
             path.display()
         )),
-        Error::Unwritable { .. } | Error::KeyFile(_) => {
+        Error::Storage(_) | Error::KeyFile(_) => {
             told.hint("nothing was lost; the same command goes on where this one ended")
         }
         Error::NotAllowed { account } => told
@@ -63,10 +68,6 @@ pub(super) fn explain(error: &Error) -> Explanation {
             told.hint("a deleted key may stay known for 30 days; try again later")
         }
         Error::Generate(_) => told,
-        Error::Locked { holder } => match holder {
-            Some(pid) => told.hint(format!("what is it doing? ps -fp {pid}")),
-            None => told,
-        },
         Error::Prompt(_) => told.hint("git config --global bitbucket.provision auto"),
     }
 }

@@ -14,7 +14,6 @@ mod resolve;
 mod sites;
 pub mod ssh_config;
 mod stamp;
-pub mod state_file;
 mod url_match;
 mod values;
 
@@ -26,7 +25,6 @@ use std::path::PathBuf;
 pub use error::Error;
 pub use git_config::{GitConfig, HttpSettings};
 pub use lines::Lines;
-pub use paths::private_directory;
 pub use ssh_config::{
     AlgorithmConfig, AuthenticationConfig, EndpointConfig, HostKeyConfig, IdentityConfig,
     SessionConfig, SshConfig, StrictHostKeyChecking, UnsupportedDirectives,

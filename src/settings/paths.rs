@@ -2,16 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-/// Makes a directory (and those above it) that only the user may enter. An existing one stays as
-/// it is.
-pub fn private_directory(directory: &Path) -> std::io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(directory)
-}
-
 /// The user's number; 0 where the system has none.
 pub fn user_id() -> u32 {
     #[cfg(unix)]

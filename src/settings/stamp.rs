@@ -6,8 +6,8 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use super::state_file::{replace, short_name};
 use crate::context::Context;
+use crate::storage::{Directory, short_name};
 
 /// The answer of `program` to the question `topic`, from the state directory where the program's
 /// file is the same as then (path, size, time of change), else from `ask`, kept for the next time.
@@ -18,20 +18,27 @@ pub fn kept(
     program: &Path,
     ask: impl FnOnce() -> Option<String>,
 ) -> Option<String> {
-    let place = place(context, topic, program);
+    let directory = Directory::state(context)
+        .ok()
+        .map(|state| state.below("programs"));
+    let name = format!(
+        "{topic}-{}",
+        short_name(program.as_os_str().as_encoded_bytes())
+    );
     let key = key(program);
-    if let (Some(place), Some(key)) = (&place, &key)
-        && let Ok(text) = std::fs::read_to_string(place)
+    if let (Some(directory), Some(key)) = (&directory, &key)
+        && let Ok(Some(text)) = directory.read(&name)
+        && let Ok(text) = String::from_utf8(text)
         && let Some((first, answer)) = text.split_once('\n')
         && first == key
     {
         return Some(answer.to_owned());
     }
     let answer = ask()?;
-    if let (Some(place), Some(key)) = (place, key)
-        && let Err(error) = replace(&place, format!("{key}\n{answer}").as_bytes())
+    if let (Some(directory), Some(key)) = (directory, key)
+        && let Err(error) = directory.replace(&name, format!("{key}\n{answer}").as_bytes())
     {
-        tracing::debug!("{}: {error}", place.display());
+        tracing::debug!("{error}");
     }
     Some(answer)
 }
@@ -40,12 +47,6 @@ pub fn kept(
 pub fn in_path(context: &Context, name: &str) -> Option<PathBuf> {
     let path = context.environment.raw("PATH").unwrap_or(OsStr::new(""));
     which::which_in(name, Some(path), &context.directory).ok()
-}
-
-fn place(context: &Context, topic: &str, program: &Path) -> Option<PathBuf> {
-    let name = short_name(program.as_os_str().as_encoded_bytes());
-    let name = format!("{topic}-{name}");
-    Some(context.state_directory()?.join("programs").join(name))
 }
 
 /// One line without line breaks. The user stands in it since answers may name a home.

@@ -3,19 +3,16 @@
 //! Replaced as a whole (new file, fsync, rename) under an advisory lock; a reader sees the old or
 //! the new one.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-
 use serde::{Deserialize, Serialize};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use super::{Error, same_account};
 use crate::context::Context;
 use crate::secret::Secret;
+use crate::storage::Directory;
 
-const LOCK_WAIT: Duration = Duration::from_secs(10);
+/// The file's name.
+const FILE: &str = "tokens.json";
 
 #[derive(Default, Serialize, Deserialize)]
 struct Tokens {
@@ -42,10 +39,10 @@ pub(super) fn load(
     site: &str,
     account: &str,
 ) -> Result<Option<(String, Secret)>, Error> {
-    let Some(directory) = context.records_directory() else {
+    let Ok(directory) = Directory::records(context) else {
         return Ok(None);
     };
-    let mut tokens = read(&directory.join("tokens.json"))?.tokens;
+    let mut tokens = read(&directory)?.tokens;
     let found = tokens.iter_mut().find(|entry| entry.is_of(site, account));
     Ok(found.map(|entry| {
         let secret = Secret::new(std::mem::take(&mut entry.token));
@@ -89,32 +86,31 @@ pub(super) fn forget(context: &Context, site: &str, account: &str) -> Result<boo
 
 /// Reads, changes and replaces the file under the lock; not written where nothing changed.
 fn change(context: &Context, change: impl FnOnce(&mut Vec<Entry>) -> bool) -> Result<bool, Error> {
-    let directory = context.records_directory().ok_or(Error::NoHome)?;
-    let file = directory.join("tokens.json");
-    let failed = |error: io::Error| Error::File {
-        file: file.clone(),
-        why: error.to_string(),
-    };
-    private_directory(&directory).map_err(failed)?;
-    let _lock = lock(&directory.join("tokens.lock")).map_err(failed)?;
-    let mut tokens = read(&file)?;
+    let directory = Directory::records(context)?;
+    let _lock = directory.lock("tokens.lock")?;
+    let mut tokens = read(&directory)?;
     tokens.version = 1;
     let changed = change(&mut tokens.tokens);
     if changed {
-        write(&file, &directory, &tokens).map_err(failed)?;
+        let failed = |error: serde_json::Error| failed(&directory, error.to_string());
+        let mut text = Zeroizing::new(serde_json::to_vec_pretty(&tokens).map_err(failed)?);
+        text.push(b'\n');
+        directory.replace(FILE, &text)?;
     }
     Ok(changed)
 }
 
-fn read(file: &Path) -> Result<Tokens, Error> {
-    let failed = |why: String| Error::File {
-        file: file.to_owned(),
+fn failed(directory: &Directory<'_>, why: String) -> Error {
+    Error::File {
+        file: directory.file(FILE),
         why,
-    };
-    let text = match std::fs::read(file) {
-        Ok(text) => Zeroizing::new(text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Tokens::default()),
-        Err(error) => return Err(failed(error.to_string())),
+    }
+}
+
+fn read(directory: &Directory<'_>) -> Result<Tokens, Error> {
+    let failed = |why: String| failed(directory, why);
+    let Some(text) = directory.read(FILE)?.map(Zeroizing::new) else {
+        return Ok(Tokens::default());
     };
     // serde_json's messages tell line and column, and for a wrong type the value: not shown.
     let tokens: Tokens = serde_json::from_slice(&text).map_err(|error| {
@@ -128,48 +124,4 @@ fn read(file: &Path) -> Result<Tokens, Error> {
         return Err(failed("written by a newer version".to_owned()));
     }
     Ok(tokens)
-}
-
-fn write(file: &Path, directory: &Path, tokens: &Tokens) -> io::Result<()> {
-    let mut text = Zeroizing::new(serde_json::to_vec_pretty(tokens)?);
-    text.push(b'\n');
-    // 0600 from its first moment.
-    let mut new = tempfile::Builder::new()
-        .prefix(".tokens")
-        .tempfile_in(directory)?;
-    new.write_all(&text)?;
-    new.as_file().sync_all()?;
-    new.persist(file)?;
-    #[cfg(unix)]
-    File::open(directory)?.sync_all()?;
-    Ok(())
-}
-
-fn private_directory(directory: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(directory)
-}
-
-fn lock(path: &PathBuf) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.create(true).truncate(false).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(path)?;
-    let start = Instant::now();
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::Error(error)) => return Err(error),
-            Err(TryLockError::WouldBlock) if start.elapsed() < LOCK_WAIT => {
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            Err(TryLockError::WouldBlock) => {
-                return Err(io::Error::other("another process holds tokens.lock"));
-            }
-        }
-    }
 }

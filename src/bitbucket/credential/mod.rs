@@ -15,6 +15,7 @@ use super::keyring;
 use crate::context::Context;
 use crate::repository::Site;
 use crate::secret::{Secret, TokenPlace};
+use crate::storage;
 
 pub use environment::environment;
 
@@ -43,9 +44,9 @@ pub enum Error {
         /// What happened.
         why: String,
     },
-    /// HOME is not set: there is no place for `tokens.json`.
-    #[error("HOME is not set")]
-    NoHome,
+    /// `tokens.json` has no place, or cannot be read or written.
+    #[error(transparent)]
+    Storage(#[from] storage::Error),
     /// No credential helper of git's gave the token back.
     #[error("git's credential helpers do not keep the token")]
     NotKept,

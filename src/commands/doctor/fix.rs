@@ -6,9 +6,10 @@ use std::path::Path;
 use super::finding::Fix;
 use crate::commands::Error;
 use crate::commands::context::CommandContext;
-use crate::commands::setup::edit;
+
 use crate::identity::key_file;
 use crate::provision::record;
+use crate::storage;
 
 /// Does them; the result says whether none was left undone for want of somebody to ask.
 pub(super) fn all(
@@ -96,7 +97,7 @@ fn perform(call: &CommandContext<'_>, step: &Fix) -> Result<(), Error> {
             )
         }
         Fix::Sweep(folder) => {
-            key_file::sweep_drafts(folder);
+            storage::sweep_drafts(folder);
             Ok(())
         }
     }
@@ -104,10 +105,14 @@ fn perform(call: &CommandContext<'_>, step: &Fix) -> Result<(), Error> {
 
 /// Bytes that are no UTF-8 stay: such a file is left alone.
 fn rewrite(file: &Path, change: impl FnOnce(&str) -> String) -> Result<(), Error> {
-    let before = edit::read(file)?.unwrap_or_default();
+    let before = storage::read(file)?.unwrap_or_default();
     let text = std::str::from_utf8(&before).map_err(|_| Error::NotUtf8)?;
     let after = change(text);
-    edit::replace(file, Some(&before), Some(after.as_bytes()))
+    Ok(storage::replace_locked(
+        file,
+        Some(&before),
+        Some(after.as_bytes()),
+    )?)
 }
 
 #[cfg(unix)]

@@ -10,8 +10,9 @@ use ssh_key::public::KeyData;
 use super::checkup::{Checkup, word};
 use super::finding::{Finding, Fix, Verdict};
 use crate::bitbucket::keyring;
-use crate::identity::key_file::{self, DRAFT, KeyFileError};
+use crate::identity::key_file::{self, KeyFileError};
 use crate::identity::{Holder, Identity, ManagedKey, Offer, PassphrasePlace, State, agent};
+use crate::storage::DRAFT;
 use crate::text::counted;
 
 /// The files ssh(1) takes by itself.

@@ -5,13 +5,13 @@
 //! configuration, which git has since 2.54. Knows `commands::git`.
 
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::arguments::Hooks;
 use super::context::CommandContext;
-use super::setup::{self, edit};
+use super::setup;
 use super::{Error, git, undo};
+use crate::storage;
 
 #[cfg(test)]
 #[cfg(unix)]
@@ -138,7 +138,7 @@ fn install(call: &mut CommandContext<'_>) -> Result<(), Error> {
         let file = directory.join(hook);
         let both = CALLS_BOTH.replace("@HOOK@", hook);
         let shown = call.shown(&file);
-        match edit::read(&file)? {
+        match storage::read(&file)? {
             None => {
                 write(&file, text)?;
                 call.say(format!("{shown}: installed"));
@@ -172,7 +172,7 @@ fn uninstall(call: &mut CommandContext<'_>) -> Result<(), Error> {
         let both = CALLS_BOTH.replace("@HOOK@", hook);
         let shown = call.shown(&file);
         let kept = beside(&file);
-        match edit::read(&file)? {
+        match storage::read(&file)? {
             Some(old) if old == text.as_bytes() || old == both.as_bytes() => {
                 let back = kept.exists();
                 if back {
@@ -269,7 +269,7 @@ fn marked(text: &[u8]) -> bool {
 /// A second name for the hook that is there: its inode, mode and bytes stay what they are.
 fn keep(file: &Path, content: &[u8]) -> Result<(), Error> {
     let kept = beside(file);
-    if edit::read(&kept)?.as_deref() == Some(content) {
+    if storage::read(&kept)?.as_deref() == Some(content) {
         return Ok(());
     }
     fs::hard_link(file, &kept).map_err(|why| Error::file(&kept, why))
@@ -277,27 +277,5 @@ fn keep(file: &Path, content: &[u8]) -> Result<(), Error> {
 
 /// Takes the name in one step; executable.
 fn write(file: &Path, text: &str) -> Result<(), Error> {
-    let folder = file.parent().unwrap_or(Path::new("."));
-    let written = (|| {
-        let mut new = tempfile::Builder::new()
-            .prefix(".hook-")
-            .tempfile_in(folder)?;
-        new.write_all(text.as_bytes())?;
-        executable(new.as_file())?;
-        new.as_file().sync_all()?;
-        new.persist(file).map_err(|why| why.error)
-    })();
-    written.map(drop).map_err(|why| Error::file(file, why))
-}
-
-#[cfg(unix)]
-fn executable(file: &fs::File) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    file.set_permissions(fs::Permissions::from_mode(0o755))
-}
-
-/// git for Windows looks at the first line.
-#[cfg(not(unix))]
-fn executable(_file: &fs::File) -> std::io::Result<()> {
-    Ok(())
+    storage::replace_file(file, text.as_bytes(), 0o755).map_err(|why| Error::file(file, why))
 }

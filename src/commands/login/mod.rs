@@ -9,13 +9,14 @@ mod ssh_place;
 
 use super::arguments::Login;
 use super::context::CommandContext;
-use super::{Error, git, owner};
+use super::{Error, git};
 use crate::bitbucket::{self, SshSettings};
 use crate::context::API_TOKEN;
 use crate::identity::{Account, AccountId};
 pub(super) use crate::provision::site_pages::token_page;
 use crate::repository::{Site, SiteKind};
 use crate::secret::{Secret, TokenPlace};
+use crate::storage;
 use crate::text::sanitise;
 use ask::ask;
 use check::Seen;
@@ -24,7 +25,7 @@ pub(super) use check::{Refusal, check};
 /// Logs in: the token is checked, then stored, then the account is recorded, then everything is
 /// said. Asks only where no token comes from standard input.
 pub(super) fn login(call: &mut CommandContext<'_>, options: &Login) -> Result<(), Error> {
-    owner::check_home(call.context)?;
+    storage::check_home(call.context)?;
     let known = call.rooms.known()?;
     let keyring = call.rooms.keyring();
     let wished = options.store.map(TokenPlace::from);

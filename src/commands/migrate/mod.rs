@@ -15,17 +15,17 @@ use std::path::PathBuf;
 use super::arguments::Migrate;
 use super::context::CommandContext;
 use super::doctor::is_ours;
-use super::setup::edit::{self, Draft, Splice, digest};
+use super::setup::edit::{Draft, Splice, digest};
 use super::ssh_blocks::blocks;
-use super::{Error, git, owner};
+use super::{Error, git};
+use crate::storage::{self, Directory};
 use crate::text::sanitise;
 use plan::{Plan, Step};
 use record::{Migrated, Record};
-pub(super) use record::{folder, write_private};
 
 /// Shows the changes, asks, makes them. `false`: nobody could be asked, or the answer was no.
 pub(super) fn migrate(call: &mut CommandContext<'_>, options: Migrate) -> Result<bool, Error> {
-    owner::check_home(call.context)?;
+    storage::check_home(call.context)?;
     let file = file(call)?;
     if options.undo {
         return undo(call, &file).map(|()| true);
@@ -110,9 +110,10 @@ fn plan(call: &CommandContext<'_>) -> Result<Plan, Error> {
 
 /// On a copy by git, then in one step; the way back is on disk before that.
 fn apply(call: &CommandContext<'_>, file: &std::path::Path, steps: &[Step]) -> Result<(), Error> {
-    let folder = record::folder(call.context)?;
-    let before = edit::read(file)?.unwrap_or_default();
-    let draft = Draft::of(call.context, &folder, &before)?;
+    let directory = Directory::records(call.context)?;
+    directory.create()?;
+    let before = storage::read(file)?.unwrap_or_default();
+    let draft = Draft::of(call.context, directory.path(), &before)?;
     for step in steps {
         match step {
             Step::Url { key, old, new } => {
@@ -128,24 +129,25 @@ fn apply(call: &CommandContext<'_>, file: &std::path::Path, steps: &[Step]) -> R
         }
     }
     let after = draft.content()?;
-    let mut record = Record::load(call.context)?;
+    let mut record = Record::load(&directory)?;
     record.migrations.push(Migrated {
         file: file.to_owned(),
         splice: Splice::between(&before, &after),
         after: digest(&after),
     });
-    record.save(call.context)?;
-    edit::replace(file, Some(&before), Some(&after))
+    record.save(&directory)?;
+    Ok(storage::replace_locked(file, Some(&before), Some(&after))?)
 }
 
 /// Byte for byte; where the file was changed since, nothing is touched and that is said.
 fn undo(call: &mut CommandContext<'_>, file: &std::path::Path) -> Result<(), Error> {
-    let mut record = Record::load(call.context)?;
+    let directory = Directory::records(call.context)?;
+    let mut record = Record::load(&directory)?;
     let Some(at) = record.migrations.iter().rposition(|one| one.file == file) else {
         call.say("no migration of this repository is to be undone");
         return Ok(());
     };
-    let now = edit::read(file)?.unwrap_or_default();
+    let now = storage::read(file)?.unwrap_or_default();
     let one = &record.migrations[at];
     let shown = call.shown(file);
     let before = (digest(&now) == one.after)
@@ -157,9 +159,9 @@ fn undo(call: &mut CommandContext<'_>, file: &std::path::Path) -> Result<(), Err
             hints: vec!["git remote -v; git config --local --list".to_owned()],
         });
     };
-    edit::replace(file, Some(&now), Some(&before))?;
+    storage::replace_locked(file, Some(&now), Some(&before))?;
     record.migrations.remove(at);
-    record.save(call.context)?;
+    record.save(&directory)?;
     call.say(format!("{shown}: restored as it was"));
     Ok(())
 }

@@ -1,15 +1,12 @@
-//! `migrate.json`: the way back of every migration that was not undone (0600).
+//! `migrate.json`: the way back of every migration that was not undone.
 
-use std::fs;
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use crate::commands::Error;
-use crate::commands::setup::edit::{self, Splice};
-use crate::context::Context;
-use crate::settings::private_directory;
+use crate::commands::setup::edit::Splice;
+use crate::storage::Directory;
 
 /// In the order in which they were made.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -29,60 +26,20 @@ pub(super) struct Migrated {
     pub(super) after: String,
 }
 
-/// The records' folder, made (0700) where it is not there.
-pub(in crate::commands) fn folder(context: &Context) -> Result<PathBuf, Error> {
-    let folder = context.records_directory().ok_or(Error::NoHome)?;
-    private_directory(&folder).map_err(|why| Error::file(&folder, why))?;
-    Ok(folder)
-}
+/// The file's name.
+const NAME: &str = "migrate.json";
 
 impl Record {
     /// Nothing where there is no file.
-    pub(super) fn load(context: &Context) -> Result<Self, Error> {
-        let file = file(context)?;
-        match edit::read(&file)? {
-            None => Ok(Self::default()),
-            Some(text) => serde_json::from_slice(&text)
-                .map_err(|why| Error::file(&file, io::Error::new(io::ErrorKind::InvalidData, why))),
-        }
+    pub(super) fn load(directory: &Directory<'_>) -> Result<Self, Error> {
+        Ok(directory.read_json(NAME)?.unwrap_or_default())
     }
 
-    /// Synced before it takes its place; removed where nothing is left.
-    pub(super) fn save(&self, context: &Context) -> Result<(), Error> {
-        let file = file(context)?;
-        let fail = |why| Error::file(&file, why);
+    /// Writes the file, durably; removes it where nothing is left.
+    pub(super) fn save(&self, directory: &Directory<'_>) -> Result<(), Error> {
         if self.migrations.is_empty() {
-            return match fs::remove_file(&file) {
-                Err(why) if why.kind() != io::ErrorKind::NotFound => Err(fail(why)),
-                _ => Ok(()),
-            };
+            return Ok(directory.remove(NAME)?);
         }
-        let text = serde_json::to_vec_pretty(self).map_err(|why| fail(io::Error::other(why)))?;
-        write_private(context, &file, &text)
+        Ok(directory.replace_json(NAME, self)?)
     }
-}
-
-/// A file of the records' folder, synced before it takes its place (0600).
-pub(in crate::commands) fn write_private(
-    context: &Context,
-    file: &std::path::Path,
-    text: &[u8],
-) -> Result<(), Error> {
-    let fail = |why| Error::file(file, why);
-    let folder = folder(context)?;
-    let mut new = tempfile::Builder::new()
-        .prefix(".changes-")
-        .tempfile_in(&folder)
-        .map_err(fail)?;
-    new.write_all(text).map_err(fail)?;
-    new.as_file().sync_all().map_err(fail)?;
-    new.persist(file).map_err(|why| fail(why.error))?;
-    Ok(())
-}
-
-fn file(context: &Context) -> Result<PathBuf, Error> {
-    Ok(context
-        .records_directory()
-        .ok_or(Error::NoHome)?
-        .join("migrate.json"))
 }

@@ -3,8 +3,7 @@
 //! git writes into the copy (so that comments and formatting stay as git leaves them); the real
 //! file changes once, under git's own lock. Knows `commands::git`.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -175,67 +174,6 @@ pub(in crate::commands) fn digest(content: &[u8]) -> String {
             let _ = write!(text, "{byte:02x}");
             text
         })
-}
-
-/// The content of a file; `None` where there is none.
-pub(in crate::commands) fn read(file: &Path) -> Result<Option<Vec<u8>>, Error> {
-    match fs::read(file) {
-        Ok(content) => Ok(Some(content)),
-        Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(why) => Err(Error::file(file, why)),
-    }
-}
-
-/// Puts content into a file as git does: `FILE.lock` made new, synced and renamed over it; mode
-/// and symbolic link of the file stay. `None` removes the file. Fails where the lock is there, or
-/// where the file no longer holds `expected`.
-pub(in crate::commands) fn replace(
-    file: &Path,
-    expected: Option<&[u8]>,
-    content: Option<&[u8]>,
-) -> Result<(), Error> {
-    let place = followed(file);
-    let lock = {
-        let mut name = place.clone().into_os_string();
-        name.push(".lock");
-        PathBuf::from(name)
-    };
-    let mut held = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&lock)
-        .map_err(|why| Error::file(&lock, why))?;
-    let outcome = (|| {
-        if read(&place)?.as_deref() != expected {
-            return Err(Error::ChangedMeanwhile(file.to_owned()));
-        }
-        let fail = |why| Error::file(file, why);
-        let Some(content) = content else {
-            return fs::remove_file(&place).map_err(fail);
-        };
-        if let Ok(metadata) = fs::metadata(&place) {
-            fs::set_permissions(&lock, metadata.permissions()).map_err(fail)?;
-        }
-        held.write_all(content)
-            .and_then(|()| held.sync_all())
-            .map_err(fail)?;
-        drop(held);
-        fs::rename(&lock, &place).map_err(fail)
-    })();
-    if outcome.is_err() || content.is_none() {
-        // The lock is ours: it was made new above.
-        let _ = fs::remove_file(&lock);
-    }
-    outcome
-}
-
-/// Where a symbolic link ends, so that the link stays and its target changes; the path itself for
-/// everything else, and for a link whose target is not there yet its target.
-fn followed(file: &Path) -> PathBuf {
-    fs::canonicalize(file).unwrap_or_else(|_| match fs::read_link(file) {
-        Ok(target) => file.parent().unwrap_or(Path::new("")).join(target),
-        Err(_) => file.to_owned(),
-    })
 }
 
 #[cfg(test)]

@@ -15,7 +15,8 @@ use std::path::Path;
 
 use super::arguments::Setup;
 use super::context::CommandContext;
-use super::{Error, other_tools, owner};
+use super::{Error, other_tools};
+use crate::storage::{self, Directory};
 use crate::text::sanitise;
 use edit::{Draft, Splice, digest};
 use record::{Changes, FileChange, KeyChange, Shim};
@@ -28,7 +29,7 @@ pub(super) use undo::unsetup;
 pub(super) fn setup(call: &mut CommandContext<'_>, options: &Setup) -> Result<(), Error> {
     let scope = Scope::of(options.scopes);
     let file = target::file(call.context, scope)?;
-    owner::check_home(call.context)?;
+    storage::check_home(call.context)?;
     let program = setting_change::program(call.context)?;
     let command = setting_change::command(&program)?;
     let mut wanted = setting_change::program_wishes(command.clone());
@@ -48,9 +49,9 @@ pub(super) fn setup(call: &mut CommandContext<'_>, options: &Setup) -> Result<()
         return Err(Error::ShimTaken(shim.path.clone()));
     }
 
-    let directory = record::directory(call.context)?;
+    let directory = Directory::records(call.context)?;
     let mut changes = Changes::load(&directory)?;
-    changes.make_directory(&directory, true)?;
+    changes.make_directory(directory.path(), true)?;
     write_config(call, &mut changes, &directory, (scope, &file), &wanted)?;
     if let (Some(shim), shim::Found::Nothing) = (shim, shim_found) {
         let parent = shim.path.parent().unwrap_or(Path::new("/"));
@@ -123,14 +124,14 @@ pub(super) fn repository_file(
 fn write_config(
     call: &mut CommandContext<'_>,
     changes: &mut Changes,
-    directory: &Path,
+    directory: &Directory<'_>,
     (scope, file): (Scope, &Path),
     wanted: &[SettingChange],
 ) -> Result<(), Error> {
-    let before = edit::read(file)?;
+    let before = storage::read(file)?;
     let draft = Draft::of(
         call.context,
-        directory,
+        directory.path(),
         before.as_deref().unwrap_or_default(),
     )?;
     let earlier = earlier(changes, &draft, scope, file)?;
@@ -164,7 +165,11 @@ fn write_config(
         &after,
     ));
     changes.save(directory)?;
-    edit::replace(file, before.as_deref(), Some(&after))
+    Ok(storage::replace_locked(
+        file,
+        before.as_deref(),
+        Some(&after),
+    )?)
 }
 
 /// The earlier set-up of the file, if anything of it still stands there: one that was interrupted

@@ -1,9 +1,8 @@
 //! `setup.json`: what `setup` changed, so that `unsetup` can take it back.
 //!
-//! Lies in the records' directory (0600). Only this file reads and writes it. Knows `context`.
+//! Lies in the records' directory. Only this file reads and writes it.
 
 use std::fs;
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -11,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::edit::{Splice, digest};
 use super::target::Scope;
 use crate::commands::Error;
-use crate::context::Context;
+use crate::storage::{self, Directory};
 
 /// Everything that was changed and not taken back.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,38 +82,19 @@ pub(super) struct Page {
 
 impl Changes {
     /// Reads `setup.json`; nothing where there is none.
-    pub(super) fn load(directory: &Path) -> Result<Self, Error> {
-        let file = directory.join(NAME);
-        match fs::read(&file) {
-            Ok(text) => serde_json::from_slice(&text)
-                .map_err(|why| Error::file(&file, io::Error::new(io::ErrorKind::InvalidData, why))),
-            Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(why) => Err(Error::file(&file, why)),
-        }
+    pub(super) fn load(directory: &Directory<'_>) -> Result<Self, Error> {
+        Ok(directory.read_json(NAME)?.unwrap_or_default())
     }
 
-    /// Writes `setup.json` (0600), synced before it takes its place; removes it where nothing is
-    /// left, with the directories that were made and are empty.
-    pub(super) fn save(&mut self, directory: &Path) -> Result<(), Error> {
-        let file = directory.join(NAME);
-        let fail = |why| Error::file(&file, why);
+    /// Writes `setup.json`, durably; removes it where nothing is left, with the directories that
+    /// were made and are empty.
+    pub(super) fn save(&mut self, directory: &Directory<'_>) -> Result<(), Error> {
         if self.files.is_empty() && self.shims.is_empty() && self.pages.is_empty() {
-            match fs::remove_file(&file) {
-                Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(fail(why)),
-                _ => {}
-            }
+            directory.remove(NAME)?;
             self.prune();
             return Ok(());
         }
-        let text = serde_json::to_vec_pretty(self).map_err(|why| fail(io::Error::other(why)))?;
-        let mut new = tempfile::Builder::new()
-            .prefix(".setup-")
-            .tempfile_in(directory)
-            .map_err(fail)?;
-        new.write_all(&text).map_err(fail)?;
-        new.as_file().sync_all().map_err(fail)?;
-        new.persist(&file).map_err(|why| fail(why.error))?;
-        Ok(())
+        Ok(directory.replace_json(NAME, self)?)
     }
 
     /// Removes those of the directories that are empty again.
@@ -138,7 +118,12 @@ impl Changes {
             .map(Path::to_owned)
             .collect();
         for made in missing.into_iter().rev() {
-            create(&made, private).map_err(|why| Error::file(&made, why))?;
+            if private {
+                storage::create_durably(&made)
+            } else {
+                fs::create_dir(&made)
+            }
+            .map_err(|why| Error::file(&made, why))?;
             self.directories.push(made);
         }
         Ok(())
@@ -148,7 +133,7 @@ impl Changes {
     pub(super) fn write_page(&mut self, path: &Path, content: &[u8]) -> Result<bool, Error> {
         let new = digest(content);
         let ours = self.pages.iter().position(|page| page.path == path);
-        match (super::edit::read(path)?.map(|old| digest(&old)), ours) {
+        match (storage::read(path)?.map(|old| digest(&old)), ours) {
             (Some(old), _) if old == new => return Ok(true),
             (Some(old), Some(at)) if old == self.pages[at].content => {}
             (Some(_), _) => return Ok(false),
@@ -168,21 +153,3 @@ impl Changes {
 }
 
 const NAME: &str = "setup.json";
-
-/// The records' directory, for [`Changes`].
-pub(super) fn directory(context: &Context) -> Result<PathBuf, Error> {
-    context.records_directory().ok_or(Error::NoHome)
-}
-
-#[cfg(unix)]
-fn create(directory: &Path, private: bool) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    fs::DirBuilder::new()
-        .mode(if private { 0o700 } else { 0o777 })
-        .create(directory)
-}
-
-#[cfg(not(unix))]
-fn create(directory: &Path, _private: bool) -> io::Result<()> {
-    fs::create_dir(directory)
-}

@@ -1,15 +1,15 @@
 //! `unsetup`: what `setup` changed goes back, byte for byte where nothing else was changed since.
 
 use std::io;
-use std::path::Path;
 
-use super::edit::{self, Draft, digest};
-use super::record::{self, Changes, FileChange, KeyChange, Page, Shim};
+use super::edit::{Draft, digest};
+use super::record::{Changes, FileChange, KeyChange, Page, Shim};
 use super::shim::{self, Found};
 use super::target::{self, Scope};
+use crate::commands::Error;
 use crate::commands::arguments::Scopes;
 use crate::commands::context::CommandContext;
-use crate::commands::{Error, owner};
+use crate::storage::{self, Directory};
 use crate::text::sanitise;
 
 /// Restores what `setup` changed in this scope and leaves alone what was changed since, and says
@@ -19,8 +19,8 @@ pub(in crate::commands) fn unsetup(
     scopes: Scopes,
 ) -> Result<(), Error> {
     let scope = Scope::of(scopes);
-    let directory = record::directory(call.context)?;
-    owner::check_home(call.context)?;
+    let directory = Directory::records(call.context)?;
+    storage::check_home(call.context)?;
     let mut changes = Changes::load(&directory)?;
     let local = match scope {
         Scope::Local => Some(target::file(call.context, scope)?),
@@ -75,11 +75,11 @@ pub(in crate::commands) fn unsetup(
 /// Restores one configuration file.
 fn restore(
     call: &mut CommandContext<'_>,
-    directory: &Path,
+    directory: &Directory<'_>,
     change: &FileChange,
 ) -> Result<(), Error> {
     let shown = call.shown(&change.file);
-    let Some(now) = edit::read(&change.file)? else {
+    let Some(now) = storage::read(&change.file)? else {
         call.say(format!("{shown} is gone: nothing to restore"));
         return Ok(());
     };
@@ -88,11 +88,11 @@ fn restore(
         .flatten();
     if let Some(before) = exact {
         let before = (change.existed || !before.is_empty()).then_some(before);
-        edit::replace(&change.file, Some(&now), before.as_deref())?;
+        storage::replace_locked(&change.file, Some(&now), before.as_deref())?;
         call.say(format!("{shown}: restored as it was"));
         return Ok(());
     }
-    let draft = Draft::of(call.context, directory, &now)?;
+    let draft = Draft::of(call.context, directory.path(), &now)?;
     for key in change.keys.iter().rev() {
         let line = restore_value(&draft, key)?;
         match line {
@@ -106,7 +106,7 @@ fn restore(
         return Ok(());
     }
     let after = (change.existed || !after.trim_ascii().is_empty()).then_some(after);
-    edit::replace(&change.file, Some(&now), after.as_deref())?;
+    storage::replace_locked(&change.file, Some(&now), after.as_deref())?;
     call.say(format!(
         "{shown} was changed since setup: the values are restored, the rest is left alone"
     ));
@@ -157,7 +157,7 @@ fn restore_value(draft: &Draft<'_>, change: &KeyChange) -> Result<RestoreOutcome
 
 /// Removes a man page or completion that is still as it was written.
 fn remove_page(call: &mut CommandContext<'_>, page: &Page) -> Result<(), Error> {
-    let content = edit::read(&page.path)?;
+    let content = storage::read(&page.path)?;
     match content {
         None => Ok(()),
         Some(content) if digest(&content) == page.content => match std::fs::remove_file(&page.path)

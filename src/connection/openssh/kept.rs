@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::context::Context;
-use crate::settings::state_file::{replace, short_name};
+use crate::storage::{Directory, short_name};
 
 /// A generated file that was not used for so long is nobody's.
 const OLD: Duration = Duration::from_secs(24 * 60 * 60);
@@ -22,24 +22,23 @@ pub(super) fn keep(context: &Context, kind: &str, text: &str) -> Result<PathBuf>
 
 /// Keeps a text under a name that [`kept`] finds again.
 pub(super) fn keep_as(context: &Context, name: &str, text: &str) -> Result<PathBuf> {
-    let folder = folder(context)?;
-    let file = folder.join(name);
+    let directory = directory(context)?;
     // Written anew also where it is there: that tells its age.
-    replace(&file, text.as_bytes())?;
-    remove_old(&folder);
-    Ok(file)
+    directory
+        .replace(name, text.as_bytes())
+        .map_err(Error::other)?;
+    remove_old(directory.path());
+    Ok(directory.file(name))
 }
 
 /// What was kept under the name. `None`: nothing, or it is gone.
 pub(super) fn kept(context: &Context, name: &str) -> Option<String> {
-    std::fs::read_to_string(folder(context).ok()?.join(name)).ok()
+    String::from_utf8(directory(context).ok()?.read(name).ok()??).ok()
 }
 
-fn folder(context: &Context) -> Result<PathBuf> {
-    let base = context.state_directory();
-    Ok(base
-        .ok_or_else(|| Error::other("HOME is not set"))?
-        .join("openssh"))
+fn directory(context: &Context) -> Result<Directory<'_>> {
+    let state = Directory::state(context).map_err(Error::other)?;
+    Ok(state.below("openssh"))
 }
 
 fn remove_old(folder: &Path) {

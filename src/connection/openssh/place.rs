@@ -9,7 +9,7 @@ use super::HandOver;
 use super::kept::{keep, keep_as, kept};
 use crate::connection::failure::Failure;
 use crate::host_key::{known_hosts, published};
-use crate::settings::state_file::short_name;
+use crate::storage::short_name;
 use crate::transport::find_endpoint::{Reached, Search, find_endpoint};
 use crate::transport::{Endpoint, known_hosts_files};
 

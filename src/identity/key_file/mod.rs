@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use crate::text::{Pasted, sanitise};
 
 pub use open::{comment, open};
-pub use place::{DRAFT, Lock, new_draft, place, place_public, sweep_drafts};
+pub use place::{Lock, place, place_public};
 pub use public_half::{certificate, certificate_beside, identity, public_beside};
 
 /// Why a key file cannot be used or placed.

@@ -1,12 +1,12 @@
 //! Placing a new key pair: whole, durable, and never over an existing file.
 
-use std::io::Write as _;
 use std::path::Path;
 
 use ssh_key::{Cipher, Kdf, LineEnding, PrivateKey, PublicKey};
 
 use crate::identity::key_file::{KeyFileError, public_half};
 use crate::secret::Secret;
+use crate::storage;
 
 /// How a private key file is locked.
 #[derive(Debug, Clone, Copy)]
@@ -108,102 +108,17 @@ fn encrypted(key: &PrivateKey, lock: Lock<'_>) -> Result<PrivateKey, String> {
     .map_err(|error| error.to_string())
 }
 
-/// A new file in one step: written under another name in the same folder, on disk, then given its
-/// name without replacing (renameat2 or link).
 fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KeyFileError> {
-    let unwritable = |error: std::io::Error| KeyFileError::Unwritable {
-        path: path.to_owned(),
-        why: error.to_string(),
-    };
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let mut draft = new_draft(folder).map_err(unwritable)?;
-    draft.write_all(bytes).map_err(unwritable)?;
-    set_mode(draft.as_file(), mode).map_err(unwritable)?;
-    draft.as_file().sync_all().map_err(unwritable)?;
-    draft
-        .persist_noclobber(path)
-        .map_err(|error| match error.error.kind() {
-            std::io::ErrorKind::AlreadyExists => KeyFileError::Exists {
-                path: path.to_owned(),
-            },
-            _ => unwritable(error.error),
-        })?;
-    sync_folder(folder).map_err(unwritable)
-}
-
-/// What the name of an unfinished file begins with.
-pub const DRAFT: &str = ".bitbucket-ssh-";
-
-/// A new file (0600) without its final name. It is locked, so that [`sweep_drafts`] of another
-/// process tells it from one that a killed process has left. One that was swept between its making
-/// and its lock is made again.
-pub fn new_draft(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
-    loop {
-        let draft = tempfile::Builder::new().prefix(DRAFT).tempfile_in(folder)?;
-        draft.as_file().lock()?;
-        if has_name(draft.as_file())? {
-            return Ok(draft);
-        }
+    match storage::create_file(path, bytes, mode) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(KeyFileError::Exists {
+            path: path.to_owned(),
+        }),
+        Err(error) => Err(KeyFileError::Unwritable {
+            path: path.to_owned(),
+            why: error.to_string(),
+        }),
     }
-}
-
-/// Removes what killed processes left unfinished in a folder of ours. Never fails.
-pub fn sweep_drafts(folder: &Path) {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let is_draft = entry.file_name().to_string_lossy().starts_with(DRAFT)
-            && entry.file_type().is_ok_and(|kind| kind.is_file());
-        if is_draft
-            && let Ok(file) = std::fs::File::open(entry.path())
-            && file.try_lock().is_ok()
-        {
-            let _ = std::fs::remove_file(entry.path());
-        }
-    }
-}
-
-/// Whether an open file still stands in its folder.
-#[cfg(unix)]
-fn has_name(file: &std::fs::File) -> std::io::Result<bool> {
-    use std::os::unix::fs::MetadataExt as _;
-    Ok(file.metadata()?.nlink() > 0)
-}
-
-/// A file that is open cannot be removed here.
-#[cfg(not(unix))]
-#[expect(clippy::unnecessary_wraps, reason = "fails on other systems")]
-fn has_name(_file: &std::fs::File) -> std::io::Result<bool> {
-    Ok(true)
-}
-
-#[cfg(unix)]
-fn set_mode(file: &std::fs::File, mode: u32) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    file.set_permissions(std::fs::Permissions::from_mode(mode))
-}
-
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> std::io::Result<()> {
-    std::fs::File::open(folder)?.sync_all()
-}
-
-/// Access lists are inherited from the folder.
-#[cfg(not(unix))]
-#[expect(clippy::unnecessary_wraps, reason = "fails on other systems")]
-fn set_mode(_file: &std::fs::File, _mode: u32) -> std::io::Result<()> {
-    Ok(())
-}
-
-/// A folder cannot be flushed here; NTFS journals its names.
-#[cfg(not(unix))]
-#[expect(clippy::unnecessary_wraps, reason = "fails on other systems")]
-fn sync_folder(_folder: &Path) -> std::io::Result<()> {
-    Ok(())
 }
 
 #[cfg(test)]
@@ -326,30 +241,6 @@ mod tests {
             .filter(|name| name.to_string_lossy().starts_with('.'))
             .collect();
         assert!(left.is_empty(), "no draft stays behind: {left:?}");
-    }
-
-    #[test]
-    fn drafts_of_the_living_stay_and_those_of_the_dead_go() {
-        let folder = tempfile::tempdir().unwrap();
-        let living = new_draft(folder.path()).unwrap();
-        let dead = folder.path().join(format!("{DRAFT}dead"));
-        std::fs::write(&dead, "half a ke").unwrap();
-        let other = folder.path().join("id_ed25519");
-        std::fs::write(&other, "a key").unwrap();
-        sweep_drafts(folder.path());
-        assert!(living.path().exists() && other.exists() && !dead.exists());
-        // Many makers beside many sweepers: nobody loses a draft under his hands.
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    for _ in 0..200 {
-                        sweep_drafts(folder.path());
-                        let draft = new_draft(folder.path()).unwrap();
-                        assert!(draft.path().exists());
-                    }
-                });
-            }
-        });
     }
 
     #[cfg(unix)]

@@ -16,6 +16,7 @@ use crate::provision::record::{self, Records};
 use crate::repository::{Site, SiteKind};
 use crate::secret::Secret;
 use crate::settings::{KeyType, Origin, PassphraseStore, Provision, Sourced};
+use crate::storage;
 
 #[test]
 fn a_bare_machine_gets_one_key() {
@@ -223,7 +224,10 @@ fn in_somebody_else_s_home_nothing_is_made() {
         context.environment = crate::context::Environment::new([("HOME".into(), "/".into())]);
     }
     let error = record::update(&context, |_| ()).expect_err("not ours");
-    assert!(matches!(error, Error::ForeignOwner { .. }), "{error}");
+    assert!(
+        matches!(error, Error::Storage(storage::Error::ForeignOwner(_))),
+        "{error}"
+    );
     let home = context.home().expect("set");
     assert_ne!(
         fs::metadata(home).expect("there").uid(),

@@ -7,9 +7,8 @@ use super::child::child;
 use super::machine::{Machine, site};
 use super::site::Fault;
 use crate::prompt::Silent;
-use crate::provision::ensure::lock_name;
-use crate::provision::folder;
-use crate::provision::lock::Lock;
+use crate::provision::ensure::lock_of;
+use crate::storage::Lock;
 
 #[test]
 fn eight_processes_make_one_key() {
@@ -25,8 +24,7 @@ fn eight_processes_make_one_key() {
 
 /// Held by this process.
 fn held(machine: &Machine) -> Lock {
-    let folder = folder::prepare(&machine.context()).expect("a folder");
-    Lock::of_site(&folder.join(lock_name(&site())), &Silent).expect("nobody else")
+    lock_of(&machine.context(), &site(), &Silent).expect("nobody else")
 }
 
 #[test]
@@ -77,9 +75,13 @@ fn who_waits_ends_when_git_has_gone() {
 #[test]
 fn a_killed_holder_blocks_nobody() {
     let machine = Machine::new();
-    let folder = folder::prepare(&machine.context()).expect("a folder");
+    drop(held(&machine));
     // What a killed holder leaves: the file with its number, and no lock.
-    std::fs::write(folder.join(lock_name(&site())), "1").expect("a file");
+    let directory = machine.context().records_directory().expect("a home");
+    let locks = std::fs::read_dir(directory).expect("a folder").flatten();
+    for lock in locks.filter(|file| file.file_name().to_string_lossy().ends_with(".lock")) {
+        std::fs::write(lock.path(), "1").expect("a file");
+    }
     machine.ensure(Fault::None).expect("a key");
     machine.is_in_order("a lock file was left");
 }

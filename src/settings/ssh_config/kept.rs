@@ -16,9 +16,9 @@ use serde::{Deserialize, Serialize};
 use super::include::{self, DEEPEST, Kind};
 use super::{Files, SYSTEM_FILE};
 use crate::context::Context;
-use crate::settings::state_file::short_name;
 use crate::settings::{Error, paths};
 use crate::ssh_command::Request;
+use crate::storage::{self, short_name};
 
 /// More hosts and ways to call them than anybody uses every day; then all begins anew.
 const MOST: usize = 64;
@@ -126,7 +126,7 @@ fn read(place: &Path, call: &str) -> Option<String> {
 /// Writes the entry unless one of its files has changed since, or only just before.
 fn keep(place: &Path, entry: &Entry) -> std::io::Result<()> {
     let directory = place.parent().unwrap_or(Path::new("."));
-    paths::private_directory(directory)?;
+    storage::create_private(directory)?;
     let mut file = tempfile::NamedTempFile::new_in(directory)?;
     let now = file.as_file().metadata()?.modified()?;
     let settled = |(path, looks): (&PathBuf, &String)| {
