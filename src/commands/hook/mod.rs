@@ -4,7 +4,6 @@
 //! goes wrong here is a warning. Runs git for what only git knows. Knows `repository`, `settings`'
 //! and `identity`'s values.
 
-mod authors;
 mod post_checkout;
 mod pre_push;
 

@@ -1,6 +1,6 @@
 //! post-checkout in a fresh clone: is `user.email` an address of the account that served it?
 
-use super::authors::is_zero;
+use super::pre_push::is_zero;
 use super::{PushTarget, addresses, knows};
 use crate::commands::context::CommandContext;
 use crate::commands::{Error, git};

@@ -1,9 +1,11 @@
 //! pre-push: do the commits that go to the site carry an address of the account that pushes?
 
-use super::authors::{self, Authored};
+use std::collections::BTreeMap;
+
 use super::{PushTarget, Verdict, addresses, knows};
-use crate::commands::Error;
 use crate::commands::context::CommandContext;
+use crate::commands::{Error, git};
+use crate::context::Context;
 use crate::settings::AuthorCheck;
 use crate::text::{Pasted, counted, sanitise};
 
@@ -18,8 +20,8 @@ pub(super) fn pre_push(
     if going.check == AuthorCheck::Off || addresses(&going.account).next().is_none() {
         return Ok(Verdict::Pass);
     }
-    let updates = authors::updates(lines);
-    let commits = authors::new_commits(call.context, remote, &updates)?;
+    let updates = updates(lines);
+    let commits = new_commits(call.context, remote, &updates)?;
     let foreign: Vec<_> = commits
         .iter()
         .filter(|authored| !knows(&going.account, &authored.address))
@@ -80,4 +82,145 @@ fn tell(
     } else {
         "hint: git config bitbucket.hooks.author off"
     });
+}
+
+/// One line that git gives a pre-push hook (githooks(5)).
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Update {
+    /// What is pushed. `None`: the remote's ref is deleted.
+    local: Option<String>,
+    /// What the remote has. `None`: the ref is new.
+    remote: Option<String>,
+}
+
+/// Reads `<local ref> <local oid> <remote ref> <remote oid>` lines; others are left out.
+fn updates(text: &str) -> Vec<Update> {
+    text.lines()
+        .filter_map(|line| {
+            let mut words = line.split(' ');
+            let (_, local, _, remote) =
+                (words.next()?, words.next()?, words.next()?, words.next()?);
+            Some(Update {
+                local: object(local)?,
+                remote: object(remote)?,
+            })
+        })
+        .collect()
+}
+
+/// An object name; zeros mean that there is none. Outer `None`: no object name at all.
+#[expect(
+    clippy::option_option,
+    reason = "no object and no object name are different"
+)]
+fn object(word: &str) -> Option<Option<String>> {
+    let hexadecimal = word.len() >= 40 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    hexadecimal.then(|| (!is_zero(word)).then(|| word.to_owned()))
+}
+
+/// Whether this is git's name for "no object".
+pub(super) fn is_zero(word: &str) -> bool {
+    !word.is_empty() && word.bytes().all(|byte| byte == b'0')
+}
+
+/// The commits that no remote-tracking branch of the remote has (and not what the updated refs
+/// hold there, as far as it is here), newest first, by author address in order of appearance.
+/// `remote`: its name; a push to a bare URL has none, then the tracking branches of every remote
+/// count.
+fn new_commits(
+    context: &Context,
+    remote: Option<&str>,
+    updates: &[Update],
+) -> Result<Vec<Authored>, Error> {
+    let local: Vec<_> = updates
+        .iter()
+        .filter_map(|update| update.local.as_deref())
+        .collect();
+    if local.is_empty() {
+        return Ok(Vec::new());
+    }
+    let tracking = match remote {
+        Some(name) => format!("--remotes={name}"),
+        None => "--remotes".to_owned(),
+    };
+    // What the remote has and is not here is no bad input: --ignore-missing.
+    let mut arguments = vec![
+        "log",
+        "--no-show-signature",
+        "--format=%h %ae",
+        "--ignore-missing",
+    ];
+    arguments.extend(local);
+    arguments.push("--not");
+    arguments.extend(updates.iter().filter_map(|update| update.remote.as_deref()));
+    arguments.push(&tracking);
+    arguments.push("--");
+    let listed = git::run(context, &arguments)?;
+    Ok(by_address(&String::from_utf8_lossy(&listed)))
+}
+
+/// The commits of one author address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Authored {
+    /// As the commits have it.
+    address: String,
+    /// Abbreviated, newest first.
+    commits: Vec<String>,
+}
+
+fn by_address(listed: &str) -> Vec<Authored> {
+    let mut found: Vec<Authored> = Vec::new();
+    let mut places = BTreeMap::new();
+    for line in listed.lines() {
+        let (commit, address) = line.split_once(' ').unwrap_or((line, ""));
+        let place = *places.entry(address.to_lowercase()).or_insert_with(|| {
+            found.push(Authored {
+                address: address.to_owned(),
+                commits: Vec::new(),
+            });
+            found.len() - 1
+        });
+        found[place].commits.push(commit.to_owned());
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_git_are_read() {
+        let one = "1".repeat(40);
+        let zero = "0".repeat(40);
+        for (line, expected, why) in [
+            (
+                format!("refs/heads/a {one} refs/heads/a {zero}"),
+                vec![(true, false)],
+                "a new ref",
+            ),
+            (
+                format!("(delete) {zero} refs/heads/a {one}"),
+                vec![(false, true)],
+                "a ref that goes",
+            ),
+            (
+                format!("HEAD {} refs/heads/a {}", "a".repeat(64), "0".repeat(64)),
+                vec![(true, false)],
+                "SHA-256",
+            ),
+            (
+                "refs/heads/a --all refs/heads/a x".to_owned(),
+                vec![],
+                "no option",
+            ),
+            (String::new(), vec![], "up to date"),
+        ] {
+            let found: Vec<_> = updates(&line)
+                .iter()
+                .map(|update| (update.local.is_some(), update.remote.is_some()))
+                .collect();
+            assert_eq!(found, expected, "{why}");
+        }
+    }
 }

@@ -205,19 +205,13 @@ fn directory(call: &CommandContext<'_>) -> Result<PathBuf, Error> {
     let path = git::line(context, &["rev-parse", "--git-path", "hooks"])
         .map_err(|_| none())?
         .ok_or_else(none)?;
-    let shared = ["--global", "--system"].into_iter().any(|scope| {
-        matches!(
-            git::line(context, &["config", scope, "--get", "core.hooksPath"]),
-            Ok(Some(_))
-        )
-    });
-    let own = ["--local", "--worktree"].into_iter().any(|scope| {
-        matches!(
-            git::line(context, &["config", scope, "--get", "core.hooksPath"]),
-            Ok(Some(_))
-        )
-    });
-    if shared && !own {
+    let set_in = |scopes: [&str; 2]| {
+        scopes.into_iter().any(|scope| {
+            let value = git::line(context, &["config", scope, "--get", "core.hooksPath"]);
+            matches!(value, Ok(Some(_)))
+        })
+    };
+    if set_in(["--global", "--system"]) && !set_in(["--local", "--worktree"]) {
         return Err(Error::Below {
             what: format!(
                 "core.hooksPath is set for all repositories, so git runs the hooks in {path} and none of this repository's own"
@@ -233,22 +227,16 @@ fn directory(call: &CommandContext<'_>) -> Result<PathBuf, Error> {
 /// A directory in the work tree belongs to everybody who clones it.
 fn warn_of_work_tree(call: &mut CommandContext<'_>, directory: &Path) {
     let file = directory.join(HOOKS[0].0).display().to_string();
-    let top = git::line(call.context, &["rev-parse", "--show-toplevel"])
-        .ok()
-        .flatten();
-    let git_directory = git::line(call.context, &["rev-parse", "--absolute-git-dir"])
-        .ok()
-        .flatten();
-    let real = |path: &str| fs::canonicalize(path).unwrap_or_else(|_| path.into());
-    let within = |folder: Option<String>| {
-        folder
-            .is_some_and(|folder| real(&directory.display().to_string()).starts_with(real(&folder)))
+    let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let within = |folder: &str| {
+        let folder = git::line(call.context, &["rev-parse", folder])
+            .ok()
+            .flatten();
+        folder.is_some_and(|folder| real(directory).starts_with(real(Path::new(&folder))))
     };
-    let ignored = matches!(
-        git::ask(call.context, &["check-ignore", "--quiet", "--", &file]),
-        Ok(Some(_))
-    );
-    if within(top) && !within(git_directory) && !ignored {
+    let ignored = git::ask(call.context, &["check-ignore", "--quiet", "--", &file]);
+    let ignored = matches!(ignored, Ok(Some(_)));
+    if within("--show-toplevel") && !within("--absolute-git-dir") && !ignored {
         call.warn(format!(
             "warning: {} is part of the work tree and not ignored: mind what you commit",
             call.shown(directory)
