@@ -1,5 +1,6 @@
 //! Words for others to read: a shell, ssh_config.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fmt::{Display, Formatter, Write as _};
 use std::path::Path;
@@ -44,9 +45,11 @@ impl Display for Pasted {
 
 fn word(text: &OsStr) -> String {
     match text.to_str() {
-        Some(text) if !text.contains(is_harmful) => {
-            shlex::try_quote(text).expect("NUL is harmful").into_owned()
-        }
+        // Where shlex mixes kinds of quotes (`1s/'^/#/'`), one kind around the whole word reads better.
+        Some(text) if !text.contains(is_harmful) => match shlex::try_quote(text) {
+            Ok(Cow::Borrowed(plain)) => plain.to_owned(),
+            _ => format!("'{}'", text.replace('\'', r"'\''")),
+        },
         _ => escaped(text),
     }
 }
@@ -100,7 +103,7 @@ mod tests {
         for (text, expected, why) in [
             ("a@example.com", "a@example.com", "an address"),
             ("~/.ssh/id", "'~/.ssh/id'", "no home is meant"),
-            ("it's $HOME", "\"it's \"'$HOME'", "an apostrophe"),
+            ("it's $HOME", r"'it'\''s $HOME'", "an apostrophe"),
             ("", "''", "nothing is a word, too"),
             ("a\u{1b}[2J'", "$'a\\033[2J\\''", "no escape sequence"),
             ("\u{202e}x", "$'\\342\\200\\256x'", "no reordering"),
