@@ -20,7 +20,10 @@ const OLD: SignedDuration = SignedDuration::from_hours(24 * 365);
 /// Every account of the site that is known here.
 pub(super) fn check(checkup: &Checkup<'_>, rooms: &dyn Rooms) -> Vec<Finding> {
     let Ok(examined) = &checkup.examined else {
-        return vec![Finding::skip("token", "the settings cannot be read")];
+        return vec![Finding::skip(
+            "token",
+            "not checked: the settings cannot be read",
+        )];
     };
     let site = checkup.site();
     let records = &examined.ours.records;
@@ -43,7 +46,7 @@ pub(super) fn check(checkup: &Checkup<'_>, rooms: &dyn Rooms) -> Vec<Finding> {
     }
     if names.is_empty() {
         return vec![
-            Finding::warn("token", format!("nobody is logged in on {}", site.url))
+            Finding::warn("token", format!("no account is logged in to {}", site.url))
                 .next("git bitbucket login"),
         ];
     }
@@ -101,12 +104,13 @@ impl Subject<'_> {
         let token = match self.rooms.token(self.site, self.name) {
             Ok(Some(token)) => token,
             Ok(None) => {
-                let token = Finding::warn("token", "no API token is here").next(self.login(None));
-                return self.without_list(token, "there is no token to ask with");
+                let token =
+                    Finding::warn("token", "no API token on this machine").next(self.login(None));
+                return self.without_list(token, "not checked: no API token");
             }
             Err(error) => {
                 let token = Finding::fail("token", error.to_string()).next(self.login(None));
-                return self.without_list(token, "the token cannot be read");
+                return self.without_list(token, "not checked: the token cannot be read");
             }
         };
         let from = token.place;
@@ -114,7 +118,7 @@ impl Subject<'_> {
         let place = place.map_or_else(String::new, |folder| self.checkup.shown(&folder));
         let place = where_it_lies(from, &place);
         if self.checkup.offline {
-            let there = Finding::ok("token", format!("there: {place}; not checked (--offline)"));
+            let there = Finding::ok("token", format!("found ({place}), not checked (--offline)"));
             return self.without_list(there, "--offline");
         }
         let registry = self.rooms.connect(self.site, self.name, &token.secret);
@@ -124,21 +128,24 @@ impl Subject<'_> {
         }) {
             Ok(seen) => {
                 let mut findings = vec![
-                    Finding::ok("token", format!("valid: {place}")),
-                    Finding::ok("token-scopes", "user and key list can be read"),
+                    Finding::ok("token", format!("valid ({place})")),
+                    Finding::ok("token-scopes", "the user and the key list can be read"),
                     self.expiry_of_token(),
                 ];
                 findings.extend(self.keys(Some(&seen.keys)));
                 findings
             }
             Err(Refusal::Scopes(missing)) => {
-                let token = Finding::ok("token", format!("valid: {place}"));
-                let mut findings = self.without_list(token, "the token lacks scopes");
+                let token = Finding::ok("token", format!("valid ({place})"));
+                let mut findings = self.without_list(token, "not checked: the token lacks scopes");
                 let missing = missing.join(" ");
                 findings.push(
                     Finding::fail(
                         "token-scopes",
-                        format!("missing: {missing} (tokens: {})", token_page(self.site)),
+                        format!(
+                            "missing: {missing}; create a token with them at {}",
+                            token_page(self.site)
+                        ),
                     )
                     .next(self.login(Some(from))),
                 );
@@ -147,12 +154,12 @@ impl Subject<'_> {
             Err(Refusal::Site(why @ Error::TokenRefused { .. })) => {
                 let token =
                     Finding::fail("token", format!("{why} ({place})")).next(self.login(Some(from)));
-                self.without_list(token, "the token is refused")
+                self.without_list(token, "not checked: the token was refused")
             }
             Err(Refusal::Site(why)) => {
                 let token = Finding::warn("token", format!("could not be checked: {why}"))
                     .next(self.checkup.again(""));
-                self.without_list(token, "the site could not be asked")
+                self.without_list(token, "not checked: the site did not answer")
             }
         }
     }
@@ -160,7 +167,7 @@ impl Subject<'_> {
     /// Cloud and Data Center tell nobody when an API token ends.
     fn expiry_of_token(&self) -> Finding {
         let page = token_page(self.site);
-        let text = format!("the site tells no expiry of tokens; its page does: {page}");
+        let text = format!("the site does not report when tokens expire; see {page}");
         Finding::skip("token-expiry", text)
     }
 
@@ -185,13 +192,13 @@ impl Subject<'_> {
                 {
                     Some(key) => {
                         expires = key.expires;
-                        let text = format!("on the account as \"{}\"", key.label);
+                        let text = format!("registered as \"{}\"", key.label);
                         findings.push(Finding::ok("account-keys", text).about(&file));
                     }
                     None => findings.push(
                         Finding::fail(
                             "account-keys",
-                            format!("{} is not on the account", record.fingerprint),
+                            format!("{} is not registered on the account", record.fingerprint),
                         )
                         .next(format!("git bitbucket key new --account {account}"))
                         .about(&file),
@@ -204,8 +211,11 @@ impl Subject<'_> {
         }
         if let (Some(listed), true) = (listed, self.own.is_empty()) {
             let text = match listed.len() {
-                0 => "none on the site yet".to_owned(),
-                number => format!("{} on the site, none made here", counted(number, "key")),
+                0 => "no keys on the site yet".to_owned(),
+                number => format!(
+                    "{} on the site, none created on this machine",
+                    counted(number, "key")
+                ),
             };
             findings.push(Finding::ok("account-keys", text));
         }
@@ -244,7 +254,7 @@ fn age(created: Timestamp, now: Timestamp, rotate: &str) -> Finding {
         Finding::ok(
             check,
             match days {
-                0 => "made today".to_owned(),
+                0 => "created today".to_owned(),
                 days => format!("{} old", counted(days, "day")),
             },
         )

@@ -49,7 +49,7 @@ impl<'a> Checkup<'a> {
             Ok(None) => call.rooms.examine(None),
             Err(error) => Err(error),
         };
-        let unknown = || ("no Bitbucket is known here".to_owned(), Vec::new());
+        let unknown = || ("no Bitbucket site is configured".to_owned(), Vec::new());
         Ok(Self {
             context: call.context,
             git_config: GitConfig::open(call.context)

@@ -18,7 +18,7 @@ pub(super) fn all(
     yes: bool,
 ) -> Result<bool, Error> {
     if steps.is_empty() {
-        call.warn("nothing is to be put right here by --fix");
+        call.warn("nothing for --fix to repair");
         return Ok(true);
     }
     if !yes && !call.prompt.available() {
@@ -37,7 +37,7 @@ pub(super) fn all(
             perform(call, &step)?;
             call.warn(format!("done: {what}"));
         } else {
-            call.warn(format!("left: {what}"));
+            call.warn(format!("skipped: {what}"));
         }
     }
     Ok(true)

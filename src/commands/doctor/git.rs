@@ -60,9 +60,9 @@ fn version(context: &Context) -> Finding {
         Ok(Some(text)) if git::version_in(&text).is_none_or(|version| version >= OLDEST) => {
             return Finding::ok("git", text);
         }
-        Ok(Some(text)) => format!("{text} does not know core.sshCommand; 2.10 or newer is needed"),
-        Ok(None) => "git tells no version".to_owned(),
-        Err(Error::GitNotRun(why)) => format!("git cannot be run: {why}"),
+        Ok(Some(text)) => format!("{text} is too old: core.sshCommand needs 2.10 or newer"),
+        Ok(None) => "git does not report its version".to_owned(),
+        Err(Error::GitNotRun(why)) => format!("cannot run git: {why}"),
         Err(error) => error.to_string(),
     };
     Finding::fail("git", text).next(install)
@@ -103,14 +103,17 @@ fn ssh_command(checkup: &Checkup<'_>) -> Finding {
     let check = "ssh-command";
     let context = checkup.context;
     let Some(called) = called(context) else {
-        return Finding::fail(check, "git calls the system's ssh, nobody says otherwise")
-            .next("git bitbucket setup");
+        return Finding::fail(
+            check,
+            "git runs the system's ssh, because core.sshCommand is not set",
+        )
+        .next("git bitbucket setup");
     };
     let shown = sanitise(&called.command);
     let who = match &called.source {
         Source::Variable(name) => (*name).to_owned(),
         Source::Config(configured) => {
-            format!("core.sshCommand of {}", checkup.shown(&configured.file))
+            format!("core.sshCommand in {}", checkup.shown(&configured.file))
         }
     };
     if is_ours_command(context, &called.command) {
@@ -118,11 +121,11 @@ fn ssh_command(checkup: &Checkup<'_>) -> Finding {
     }
     let program = first_word(&called.command);
     let text = if called.command.trim().is_empty() {
-        format!("{who} is empty: git cannot run SSH at all")
+        format!("{who} is empty, so git cannot connect over SSH")
     } else if located(context, &program).is_none() {
-        format!("{who}: {program} is not there")
+        format!("{who}: {program} does not exist")
     } else {
-        format!("git calls {shown} ({who}), not bitbucket-ssh")
+        format!("git runs {shown} ({who}) instead of bitbucket-ssh")
     };
     Finding::fail(check, text).next(remedy(checkup, &called))
 }
@@ -132,8 +135,8 @@ fn variables(context: &Context) -> Vec<Finding> {
     let check = "ssh-overrides";
     let mut findings = Vec::new();
     for (name, effect) in [
-        ("GIT_SSH_COMMAND", "goes before every configuration"),
-        ("GIT_SSH", "is taken by programs on libgit2"),
+        ("GIT_SSH_COMMAND", "takes precedence over core.sshCommand"),
+        ("GIT_SSH", "is used by programs based on libgit2"),
     ] {
         let Some(value) = context.environment.raw(name) else {
             continue;
@@ -143,12 +146,12 @@ fn variables(context: &Context) -> Vec<Finding> {
             continue;
         }
         let place = other_tools::set_in(context, name);
-        let place = place.map_or_else(String::new, |place| format!("; it is set in {place}"));
+        let place = place.map_or_else(String::new, |place| format!("; set in {place}"));
         let text = format!("{name} {effect}: {}{place}", sanitise(&value));
         findings.push(Finding::warn(check, text).next(format!("unset {name}")));
     }
     if findings.is_empty() {
-        findings.push(Finding::ok(check, "no variable overrides core.sshCommand"));
+        findings.push(Finding::ok(check, "core.sshCommand is not overridden"));
     }
     findings
 }
@@ -180,10 +183,13 @@ fn variant(checkup: &Checkup<'_>) -> Finding {
         (String::new(), String::new())
     };
     let text = match value.to_ascii_lowercase().as_str() {
-        "" | "auto" => return Finding::ok(check, "not set: git asks the program itself"),
+        "" | "auto" => return Finding::ok(check, "not set, so git detects the variant"),
         "ssh" => return Finding::ok(check, "ssh"),
-        "simple" => "simple: git passes no port and speaks only the oldest protocol".to_owned(),
-        other => format!("{}: git writes a command line for it", sanitise(other)),
+        "simple" => "simple: git passes no port and uses only protocol version 0".to_owned(),
+        other => format!(
+            "{}: git passes options that bitbucket-ssh does not understand",
+            sanitise(other)
+        ),
     };
     Finding::fail(check, text).next(next)
 }
@@ -317,7 +323,7 @@ pub(super) fn settings(checkup: &Checkup<'_>) -> Vec<Finding> {
         Ok(examined) => &examined.ours.settings,
         Err((why, hints)) => {
             let why_line = why.trim().replace('\n', "; ");
-            let mut finding = Finding::fail(check, format!("they cannot be read: {why_line}"));
+            let mut finding = Finding::fail(check, format!("cannot be read: {why_line}"));
             finding.next = if checkup.git_config.is_err() {
                 Some(repair(checkup))
             } else {
@@ -329,9 +335,9 @@ pub(super) fn settings(checkup: &Checkup<'_>) -> Vec<Finding> {
     let finding = |ignored: &Ignored| {
         let (value, why) = (sanitise(&ignored.value), sanitise(&ignored.why));
         let mut finding = if settings.invalid.values().any(|invalid| invalid == ignored) {
-            Finding::fail(check, format!("'{value}' is not understood: {why}"))
+            Finding::fail(check, format!("invalid value '{value}': {why}"))
         } else {
-            Finding::warn(check, format!("{value} is ignored: {why}"))
+            Finding::warn(check, format!("'{value}' is ignored: {why}"))
         };
         let (key, next) = match &ignored.origin {
             Origin::GitConfig { file, key, .. } => {
@@ -348,7 +354,7 @@ pub(super) fn settings(checkup: &Checkup<'_>) -> Vec<Finding> {
     };
     let findings: Vec<_> = settings.ignored.iter().map(finding).collect();
     if findings.is_empty() {
-        return vec![Finding::ok(check, "none is misspelt or ignored")];
+        return vec![Finding::ok(check, "no misspelt or ignored settings")];
     }
     findings
 }
@@ -367,10 +373,13 @@ fn taken_out(checkup: &Checkup<'_>, file: &Path, key: &str) -> Option<String> {
 pub(super) fn remotes(checkup: &Checkup<'_>) -> Vec<Finding> {
     let check = "remotes";
     let Ok(git_config) = &checkup.git_config else {
-        return vec![Finding::skip(check, "git's configuration cannot be read")];
+        return vec![Finding::skip(
+            check,
+            "not checked: git's configuration cannot be read",
+        )];
     };
     if git_config.git_directory().is_none() {
-        return vec![Finding::skip(check, "there is no repository here")];
+        return vec![Finding::skip(check, "not in a git repository")];
     }
     let sites = checkup.sites();
     let remotes = git_config.remotes();
@@ -385,9 +394,12 @@ pub(super) fn remotes(checkup: &Checkup<'_>) -> Vec<Finding> {
         if cloud && names_the_old_host(url) {
             let next = moved(checkup, name, url, &repository.to_string());
             findings.push(
-                Finding::warn(check, format!("{url} still names bitbucket.org"))
-                    .about(name)
-                    .next(next),
+                Finding::warn(
+                    check,
+                    format!("{url} uses bitbucket.org instead of ssh.bitbucket.org"),
+                )
+                .about(name)
+                .next(next),
             );
         }
     }

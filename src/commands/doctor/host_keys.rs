@@ -21,7 +21,10 @@ use crate::transport::known_hosts_files;
 /// Lines of known_hosts, the revocation list, and (online) the site's own page.
 pub(super) fn check(checkup: &Checkup<'_>) -> Vec<Finding> {
     let Ok(examined) = &checkup.examined else {
-        return vec![Finding::skip("host-keys", "the settings cannot be read")];
+        return vec![Finding::skip(
+            "host-keys",
+            "not checked: the settings cannot be read",
+        )];
     };
     let config = &examined.config;
     let files = known_hosts_files(config, checkup.context);
@@ -76,7 +79,7 @@ fn published_name(
     let check = "host-keys";
     let lines = known.keys_of(name);
     if lines.is_empty() {
-        let text = "no line of known_hosts: the keys built into the program are taken";
+        let text = "not in known_hosts; the built-in keys are used";
         return vec![Finding::ok(check, text).about(name)];
     }
     let file_of = |from: &KnownFrom| match from {
@@ -90,8 +93,7 @@ fn published_name(
         }
         let file = file_of(from).map(|file| format!("-f {} ", word(&checkup.shown(&file))));
         let next = format!("ssh-keygen {}-R {}", file.unwrap_or_default(), word(name));
-        let text =
-            format!("{from} has a key that Bitbucket does not publish: connections are refused");
+        let text = format!("{from} has a key that Bitbucket does not publish, so connections fail");
         findings.push(Finding::fail(check, text).next(next).about(name));
     }
     if !findings.is_empty() {
@@ -128,7 +130,7 @@ fn other_endpoint(
     let (name, _) = known_hosts::names(alias, &address.host, address.port, false);
     let lines = known.keys_of(&name).len();
     if lines > 0 {
-        let text = format!("{} of known_hosts", counted(lines, "line"));
+        let text = format!("{} in known_hosts", counted(lines, "line"));
         return Finding::ok(check, text).about(name);
     }
     let site = checkup.site();
@@ -139,7 +141,7 @@ fn other_endpoint(
         }
         SiteKind::DataCenter => format!("git bitbucket login --site {}", word(&site.url)),
     };
-    let text = "no line of known_hosts speaks of it: the first connection asks";
+    let text = "not in known_hosts, so the first connection will ask";
     Finding::warn(check, text).next(next).about(name)
 }
 
@@ -155,11 +157,10 @@ fn withdrawn(checkup: &Checkup<'_>, files: &[PathBuf]) -> Vec<Finding> {
             };
             let number = index + 1;
             let finding = if revoked && published::is_published(&key) {
-                let text =
-                    "the line revokes a key that Bitbucket publishes: connections are refused";
+                let text = "this line revokes a key that Bitbucket publishes, so connections fail";
                 Finding::fail(check, text).next(checkup.edited(file, &format!("{number}d")))
             } else if !revoked && published::is_withdrawn(&key) {
-                let text = "the line trusts a key that Bitbucket withdrew in 2023";
+                let text = "this line trusts a key that Bitbucket withdrew in 2023";
                 Finding::fail(check, text)
                     .next(checkup.again("--fix --yes"))
                     .fix(Fix::RemoveLine(file.clone(), line.to_owned()))
@@ -170,7 +171,7 @@ fn withdrawn(checkup: &Checkup<'_>, files: &[PathBuf]) -> Vec<Finding> {
         }
     }
     if findings.is_empty() {
-        let text = "no line of known_hosts has a withdrawn key";
+        let text = "no withdrawn keys in known_hosts";
         findings.push(Finding::ok(check, text));
     }
     findings
@@ -205,7 +206,7 @@ fn revocation_list(checkup: &Checkup<'_>, config: &SshConfig) -> Finding {
         } else {
             checkup.opened(file)
         };
-        let text = format!("it cannot be read, so no host is trusted: {why}");
+        let text = format!("cannot be read, so no host is trusted: {why}");
         Finding::fail(check, text).next(next)
     } else if published::keys()
         .iter()
@@ -223,9 +224,9 @@ fn revocation_list(checkup: &Checkup<'_>, config: &SshConfig) -> Finding {
         } else {
             checkup.edited(file, &script.join(";"))
         };
-        Finding::fail(check, "it names a key that Bitbucket publishes").next(next)
+        Finding::fail(check, "revokes a key that Bitbucket publishes").next(next)
     } else {
-        Finding::ok(check, "it names no key that Bitbucket publishes")
+        Finding::ok(check, "revokes no key that Bitbucket publishes")
     };
     finding.about(about)
 }
@@ -276,12 +277,17 @@ fn new_keys(checkup: &Checkup<'_>, today: Today, known: &KnownHosts, files: &[Pa
     let page = format!("curl -sS {url}/site/ssh");
     let keys = match today {
         Today::NotAsked => return Finding::skip(check, "--offline").next(checkup.again("")),
-        Today::None => return Finding::skip(check, format!("{url} publishes none over HTTPS")),
+        Today::None => {
+            return Finding::skip(
+                check,
+                format!("{url} does not publish its host keys over HTTPS"),
+            );
+        }
         Today::Unread(error) => {
             return Finding::warn(check, format!("could not be read: {error}")).next(page);
         }
         Today::Keys(keys) if keys.is_empty() => {
-            let text = "the page with the host keys is not understood";
+            let text = "the format of the site's host key page is unknown";
             return Finding::warn(check, text).next(page);
         }
         Today::Keys(keys) => keys,
@@ -289,7 +295,7 @@ fn new_keys(checkup: &Checkup<'_>, today: Today, known: &KnownHosts, files: &[Pa
     let new = keys.iter().filter(|key| !published::is_published(key));
     let new = new.count();
     if new == 0 {
-        return Finding::ok(check, "the site publishes the keys that are built in");
+        return Finding::ok(check, "the site publishes the built-in keys");
     }
     let mut lines = Vec::new();
     for name in cloud_names() {
@@ -300,11 +306,11 @@ fn new_keys(checkup: &Checkup<'_>, today: Today, known: &KnownHosts, files: &[Pa
         lines.extend(missing.filter_map(|key| line_for(&name, key)));
     }
     let text = format!(
-        "{} new since this program was made",
+        "{} newer than this version of bitbucket-ssh",
         counted(new, "published key")
     );
     if lines.is_empty() {
-        return Finding::ok(check, format!("{text}, in known_hosts"));
+        return Finding::ok(check, format!("{text}, already in known_hosts"));
     }
     let mut finding = Finding::warn(check, text).next(checkup.again("--fix --yes"));
     finding.fix = files.first().map(|file| Fix::AddLines(file.clone(), lines));

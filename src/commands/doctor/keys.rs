@@ -28,7 +28,7 @@ pub(super) fn files(checkup: &Checkup<'_>) -> Vec<Finding> {
     if let Ok(examined) = &checkup.examined {
         for file in &examined.ours.plan.missing {
             let shown = checkup.shown(&file.value);
-            let finding = Finding::fail(check, "named by the configuration, and not there")
+            let finding = Finding::fail(check, "configured, but the file does not exist")
                 .next(format!("git bitbucket key new --file {}", word(&shown)));
             findings.push(finding.about(shown));
         }
@@ -38,14 +38,14 @@ pub(super) fn files(checkup: &Checkup<'_>) -> Vec<Finding> {
         // A record whose file is gone says nothing any more once a newer one is in use.
         if record.state != State::Pending && !record.file.exists() && checkup.uses(record) {
             let account = word(&record.account.name);
-            let finding = Finding::fail(check, "recorded, and the file is gone")
+            let finding = Finding::fail(check, "the file of this managed key is gone")
                 .next(format!("git bitbucket key new --account {account}"));
             findings.push(finding.about(checkup.shown(&record.file)));
         }
     }
     let files = existing(checkup);
     if files.is_empty() && findings.is_empty() {
-        let text = "no key file is here; a fetch makes one where an account is logged in";
+        let text = "no key files; the next fetch creates one if an account is logged in";
         return vec![Finding::warn(check, text).next(checkup.key_new())];
     }
     for file in files {
@@ -143,10 +143,10 @@ impl<'a> KeyFile<'a> {
     fn check(&self) -> Vec<Finding> {
         let permissions = self.permissions();
         let closed = permissions.verdict == Verdict::Ok;
-        let mut findings = vec![Finding::ok("key-present", "there"), permissions];
+        let mut findings = vec![Finding::ok("key-present", "exists"), permissions];
         let check = "key-format";
         if !closed {
-            let text = "ssh does not open a key that others may read";
+            let text = "not read: ssh rejects a key that others can read";
             findings.push(Finding::skip(check, text));
             return findings;
         }
@@ -165,7 +165,7 @@ impl<'a> KeyFile<'a> {
                 return findings;
             }
         };
-        findings.push(Finding::ok(check, "can be read"));
+        findings.push(Finding::ok(check, "readable"));
         findings.extend(public.as_ref().map(|public| self.size(public)));
         findings.push(self.passphrase());
         findings.push(self.public_file(public.as_ref()));
@@ -175,9 +175,9 @@ impl<'a> KeyFile<'a> {
     fn permissions(&self) -> Finding {
         let check = "key-permissions";
         match mode(self.file) {
-            None => Finding::skip(check, "this system has no such permissions"),
+            None => Finding::skip(check, "this system has no Unix permissions"),
             Some(mode) if mode & 0o077 != 0 => {
-                let text = format!("0{mode:03o}: others may read the private key");
+                let text = format!("0{mode:03o}: others can read the private key");
                 Finding::fail(check, text)
                     .next(format!("chmod 600 {}", self.shown))
                     .fix(Fix::Mode(self.file.to_owned(), 0o600))
@@ -191,19 +191,19 @@ impl<'a> KeyFile<'a> {
     fn size(&self, public: &PublicKey) -> Finding {
         let check = "key-size";
         let (name, bits) = match public.key_data() {
-            KeyData::Rsa(rsa) => (format!("RSA of {} bits", rsa.key_size()), rsa.key_size()),
+            KeyData::Rsa(rsa) => (format!("RSA with {} bits", rsa.key_size()), rsa.key_size()),
             _ => (public.algorithm().as_str().to_owned(), 0),
         };
         let (verdict, why) = match (public.key_data(), bits) {
-            (KeyData::Rsa(_), 0..2048) => (Verdict::Fail, " is refused by the site"),
+            (KeyData::Rsa(_), 0..2048) => (Verdict::Fail, ", but Bitbucket requires 2048 or more"),
             (KeyData::Rsa(_), 2048..3072) => {
-                (Verdict::Warn, "; 3072 or Ed25519 is today's measure")
+                (Verdict::Warn, "; 3072 bits or Ed25519 are recommended")
             }
-            (KeyData::Dsa(_), _) => (Verdict::Fail, " is no longer taken by anybody"),
+            (KeyData::Dsa(_), _) => (Verdict::Fail, " keys are no longer accepted"),
             _ => return Finding::ok(check, name),
         };
         if self.checkup.stands_behind(self.file) {
-            return Finding::ok(check, format!("{name}; another key goes first"));
+            return Finding::ok(check, format!("{name}; another key is offered first"));
         }
         let renew = format!("{} --type ed25519", self.checkup.key_new());
         Finding::new(check, verdict, format!("{name}{why}")).next(renew)
@@ -214,7 +214,7 @@ impl<'a> KeyFile<'a> {
         let shown = &self.shown;
         match key_file::open(self.file, None) {
             Ok(_) => {
-                return Finding::ok(check, "none: whoever has the file is let in")
+                return Finding::ok(check, "none: anyone with this file can use the key")
                     .next(format!("ssh-keygen -p -f {shown}"));
             }
             Err(KeyFileError::Encrypted { .. }) => {}
@@ -225,13 +225,14 @@ impl<'a> KeyFile<'a> {
         }
         let in_keyring = |record: &&ManagedKey| record.passphrase == PassphrasePlace::Keyring;
         let Some(record) = self.record.filter(in_keyring) else {
-            return Finding::ok(check, "asked for, unless the agent holds the key")
+            return Finding::ok(check, "asked for unless the agent holds the key")
                 .next(format!("ssh-add {shown}"));
         };
         match keyring::key_passphrase(self.checkup.context, &record.fingerprint) {
             Ok(Some(_)) => Finding::ok(check, "in the system's keyring"),
-            Ok(None) => Finding::fail(check, "the system's keyring does not have it")
-                .next(self.checkup.key_new()),
+            Ok(None) => {
+                Finding::fail(check, "not in the system's keyring").next(self.checkup.key_new())
+            }
             Err(error) => Finding::fail(check, format!("{error}; is the keyring locked?"))
                 .next(self.checkup.again("")),
         }
@@ -246,20 +247,20 @@ impl<'a> KeyFile<'a> {
         let derive = format!("ssh-keygen -y -f {shown} >{shown}.pub");
         let finding = match (public, key_file::public_beside(self.file)) {
             (Some(public), Some(found)) if found.key_data() == public.key_data() => {
-                return Finding::ok(check, "the .pub beside it matches");
+                return Finding::ok(check, "the .pub file matches");
             }
             (None, Some(_)) => {
-                let text = "the private key shows its public half only when opened";
+                let text = "not compared: reading the public key needs the passphrase";
                 return Finding::skip(check, text);
             }
-            (Some(_), Some(_)) => Finding::fail(check, "the .pub beside it is of another key"),
+            (Some(_), Some(_)) => Finding::fail(check, "the .pub file belongs to another key"),
             (_, None) if Path::new(&name).exists() => {
-                Finding::fail(check, "the .pub beside it holds no key")
+                Finding::fail(check, "the .pub file holds no key")
             }
-            (Some(public), None) => Finding::warn(check, "no .pub beside it")
+            (Some(public), None) => Finding::warn(check, "no .pub file")
                 .fix(Fix::Public(self.file.to_owned(), Box::new(public.clone()))),
             (None, None) => {
-                let text = "no .pub beside it, and only its passphrase shows the public half";
+                let text = "no .pub file, and deriving it needs the passphrase";
                 Finding::warn(check, text)
             }
         };
@@ -272,16 +273,19 @@ pub(super) fn agent(checkup: &Checkup<'_>) -> Vec<Finding> {
     let check = "agent";
     let start = "eval \"$(ssh-agent)\"";
     let Ok(examined) = &checkup.examined else {
-        return vec![Finding::skip(check, "the settings cannot be read")];
+        return vec![Finding::skip(
+            check,
+            "not checked: the settings cannot be read",
+        )];
     };
     let Some(socket) = agent::socket(&examined.config, checkup.context) else {
-        return vec![Finding::skip(check, "there is none, and none is needed").next(start)];
+        return vec![Finding::skip(check, "no agent, and none is needed").next(start)];
     };
     let held = match agent::identities(&socket) {
         Ok(held) => held,
         Err(error) => return vec![Finding::fail(check, error.to_string()).next(start)],
     };
-    let text = format!("answers at {}", checkup.shown(&socket));
+    let text = format!("listening at {}", checkup.shown(&socket));
     let mut findings = vec![Finding::ok(check, text)];
     findings.extend(agent_key(checkup, &held));
     let check = "agent-keys";
@@ -292,11 +296,11 @@ pub(super) fn agent(checkup: &Checkup<'_>) -> Vec<Finding> {
     findings.push(if number <= MOST_KEYS {
         Finding::ok(check, counted(number, "key"))
     } else if chosen {
-        let text = format!("{number} keys; only the chosen account's are offered");
+        let text = format!("{number} keys; only those of the selected account are offered");
         Finding::ok(check, text)
     } else {
         let text = format!(
-            "{number} keys: servers hang up after six, so the right one may not be reached"
+            "{number} keys: servers disconnect after six attempts, perhaps before the right one"
         );
         Finding::warn(check, text).next(match checkup.account() {
             Some(account) => format!("git bitbucket use {} --global", word(&account)),
@@ -313,17 +317,23 @@ fn agent_key(checkup: &Checkup<'_>, held: &[Identity]) -> Option<Finding> {
     let fingerprint = first.fingerprint()?;
     let mut fingerprints = held.iter().filter_map(Identity::fingerprint);
     if fingerprints.any(|held| held == fingerprint) {
-        let text = format!("holds {fingerprint}, which goes first");
+        let text = format!("holds {fingerprint}, the first key to be offered");
         return Some(Finding::ok(check, text));
     }
     let Holder::File(file) = &first.holder else {
-        return Some(Finding::fail(check, format!("does not hold {fingerprint}")).next("ssh-add"));
+        return Some(
+            Finding::fail(
+                check,
+                format!("does not hold {fingerprint}, the first key to be offered"),
+            )
+            .next("ssh-add"),
+        );
     };
     Some(if key_file::open(file, None).is_ok() {
-        let text = "not needed: the key file that goes first has no passphrase";
+        let text = "not needed: the first key to be offered has no passphrase";
         Finding::ok(check, text)
     } else {
-        let text = "does not hold the key that goes first; its passphrase is asked for";
+        let text = "does not hold the first key to be offered, so its passphrase is asked for";
         Finding::warn(check, text).next(format!("ssh-add {}", word(&checkup.shown(file))))
     })
 }
@@ -370,7 +380,7 @@ fn unfinished(checkup: &Checkup<'_>, record: &ManagedKey) -> Option<Finding> {
     let warn = |text, next| Some(Finding::warn(check, text).next(next));
     match (record.state, record.file.exists()) {
         (State::Pending, false) => {
-            let text = "a key pair was begun and never placed";
+            let text = "a key pair was started but never written";
             let finding = Finding::warn(check, text).next(checkup.again("--fix --yes"));
             Some(finding.fix(Fix::Forget(fingerprint.clone())))
         }
@@ -378,23 +388,23 @@ fn unfinished(checkup: &Checkup<'_>, record: &ManagedKey) -> Option<Finding> {
             let url = word(record.repository.as_deref().unwrap_or_default());
             let may = if record.read_only { " --read-only" } else { "" };
             let next = format!("git bitbucket key new --repository {url}{may}");
-            warn("an access key was begun and is not in use yet", next)
+            warn("an access key was created but is not in use yet", next)
         }
         (State::Pending, true) => {
-            let text = "a key pair was begun and not registered; a fetch finishes it";
+            let text = "a key pair was created but not registered; the next fetch completes it";
             warn(text, checkup.fetch())
         }
         (State::Registered, true) => {
-            let text = "registered, and no connection has proved it yet";
+            let text = "registered, but not yet verified by a connection";
             warn(text, checkup.fetch())
         }
         (State::Unverified, true) => {
             let next = format!("git bitbucket login {}", word(&record.account.name));
-            warn("no login has confirmed whose key it is", next)
+            warn("no login has confirmed which account owns the key", next)
         }
         (State::Removing, _) => {
             let next = format!("git bitbucket key revoke {fingerprint}");
-            warn("its removal was begun and not finished", next)
+            warn("its removal was started but not completed", next)
         }
         (State::Verified, _) | (State::Registered | State::Unverified, false) => None,
     }

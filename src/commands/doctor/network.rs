@@ -15,7 +15,7 @@ use crate::commands::rooms::Examined;
 use crate::commands::setup::edit::literally;
 use crate::diagnostics::{self, os_error_message};
 use crate::repository::{Site, SshHost};
-use crate::text::sanitise;
+use crate::text::{sanitise, span};
 use crate::transport::Endpoint;
 
 /// How long each step may take.
@@ -28,11 +28,14 @@ pub(super) fn check(checkup: &Checkup<'_>) -> Vec<Finding> {
         return ["resolve", "tcp", "ssh", "api", "clock"].map(skip).into();
     }
     let mut findings = match &checkup.examined {
-        Err(_) => vec![Finding::skip("tcp", "the settings cannot be read")],
+        Err(_) => vec![Finding::skip(
+            "tcp",
+            "not checked: the settings cannot be read",
+        )],
         Ok(Examined { config, .. })
             if config.endpoint.proxy_command.is_some() || config.endpoint.proxy_jump.is_some() =>
         {
-            let text = "ssh_config's proxy is the way; the session shows whether it leads there";
+            let text = "not checked: ssh_config sets a proxy, which the session check covers";
             vec![Finding::skip("tcp", text)]
         }
         Ok(Examined { ours, .. }) => endpoints(checkup, &ours.endpoints),
@@ -142,7 +145,7 @@ fn version_line(stream: &mut TcpStream) -> Result<String, String> {
     let mut byte = [0];
     while text.len() < 4096 {
         if stream.read(&mut byte).map_err(words)? == 0 {
-            return Err("the connection is closed before a version line".to_owned());
+            return Err("the connection was closed before the SSH version line".to_owned());
         }
         text.push(byte[0]);
         if byte[0] == b'\n' {
@@ -153,7 +156,7 @@ fn version_line(stream: &mut TcpStream) -> Result<String, String> {
             text.clear();
         }
     }
-    Err("no SSH server answers".to_owned())
+    Err("the server does not speak SSH".to_owned())
 }
 
 /// A clock that is off by more spoils certificates and expiry dates.
@@ -175,14 +178,14 @@ fn api(checkup: &Checkup<'_>) -> [Finding; 2] {
             };
             let now = checkup.context.clock.now();
             let clock = reached.date.map_or_else(
-                || Finding::skip("clock", "the site tells no time"),
+                || Finding::skip("clock", "the site does not report the time"),
                 |date| clock(now.duration_since(date)),
             );
             (api, clock)
         }
         Err(error) => (
             Finding::fail("api", error.to_string()).next(way_to(checkup, &site)),
-            Finding::skip("clock", "the site could not be asked for the time"),
+            Finding::skip("clock", "not checked: the API did not answer"),
         ),
     };
     [api.about(&site.api_url).took(took), clock]
@@ -208,18 +211,16 @@ fn way_to(checkup: &Checkup<'_>, site: &Site) -> String {
 
 /// `ahead`: this machine's clock before the site's.
 fn clock(ahead: SignedDuration) -> Finding {
-    let seconds = ahead.as_secs();
+    let off = span(ahead.unsigned_abs().max(Duration::from_secs(1)));
     if ahead.abs() <= SKEW {
-        return Finding::ok(
-            "clock",
-            format!("within {} s of the site's", seconds.abs().max(1)),
-        );
+        return Finding::ok("clock", format!("within {off} of the site's clock"));
     }
-    let direction = if seconds > 0 { "ahead of" } else { "behind" };
-    let text = format!(
-        "this machine's clock is {} s {direction} the site's",
-        seconds.abs()
-    );
+    let direction = if ahead.is_positive() {
+        "ahead of"
+    } else {
+        "behind"
+    };
+    let text = format!("this machine's clock is {off} {direction} the site's");
     Finding::fail("clock", text).next("sudo timedatectl set-ntp true")
 }
 
@@ -243,7 +244,7 @@ mod tests {
             ),
             (
                 "",
-                Err("the connection is closed before a version line".to_owned()),
+                Err("the connection was closed before the SSH version line".to_owned()),
                 "closed",
             ),
         ] {

@@ -24,7 +24,10 @@ pub(super) fn check(checkup: &Checkup<'_>, prompt: &dyn Prompt) -> Vec<Finding> 
         return vec![Finding::skip(check, "--offline").next(checkup.again(""))];
     }
     let Ok(examined) = &checkup.examined else {
-        return vec![Finding::skip(check, "the settings cannot be read")];
+        return vec![Finding::skip(
+            check,
+            "not checked: the settings cannot be read",
+        )];
     };
     let mut findings = Vec::new();
     let mut new_key = false;
@@ -41,10 +44,10 @@ pub(super) fn check(checkup: &Checkup<'_>, prompt: &dyn Prompt) -> Vec<Finding> 
         }
     }
     if new_key {
-        let text = "nobody here has a key that is served; the next fetch makes one";
+        let text = "no existing key has access; the next fetch creates one";
         findings.push(Finding::warn(check, text).next(checkup.fetch()));
     } else if findings.is_empty() {
-        let text = "there is no key to log in with";
+        let text = "no key to log in with";
         findings.push(Finding::fail(check, text).next("git bitbucket login"));
     }
     findings
@@ -60,7 +63,7 @@ fn one(
 ) -> (Finding, bool) {
     let check = "session";
     let who = candidate.account.as_ref().map_or_else(
-        || "a key of no known account".to_owned(),
+        || "a key of an unknown account".to_owned(),
         ToString::to_string,
     );
     let ours = &examined.ours;
@@ -73,18 +76,18 @@ fn one(
             identity, endpoint, ..
         }) => {
             let text = format!(
-                "{who} is served {what} with {identity} by {}",
+                "{who} has access to {what} with {identity} through {}",
                 endpoint.address.host
             );
             (Finding::ok(check, text), true)
         }
         Ok(Outcome::ServedWithoutKey { .. }) => {
-            let text = format!("{who} is served {what} without a key");
+            let text = format!("{who} has access to {what} without a key");
             (Finding::ok(check, text), true)
         }
         Ok(Outcome::RepositoryDenied { stderr, .. }) => {
             let said = sanitise(String::from_utf8_lossy(&stderr).trim());
-            let text = format!("{who} is let in and may not see {what}: {said}");
+            let text = format!("logged in as {who}, which has no access to {what}: {said}");
             (
                 Finding::fail(check, text).next(match checkup.target() {
                     Some(target) => format!("git bitbucket status {}", word(target)),
@@ -94,7 +97,10 @@ fn one(
             )
         }
         Ok(Outcome::AuthenticationFailed(refusal)) => {
-            let text = format!("{who} is not let in as {}: Permission denied", refusal.user);
+            let text = format!(
+                "login as {who} failed (user {}): Permission denied",
+                refusal.user
+            );
             let next = match &candidate.account {
                 Some(account) => format!("git bitbucket key new --account {}", word(&account.name)),
                 None => "git bitbucket login".to_owned(),

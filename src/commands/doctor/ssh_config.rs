@@ -41,7 +41,7 @@ pub(super) fn check(checkup: &Checkup<'_>) -> Vec<Finding> {
         return findings;
     }
     if findings.is_empty() {
-        let text = format!("can be read for {}", counted(read.len(), "host name"));
+        let text = format!("readable for {}", counted(read.len(), "host name"));
         findings.push(Finding::ok(check, text));
     }
     findings.extend(skipped(checkup, &read));
@@ -56,7 +56,7 @@ pub(super) fn check(checkup: &Checkup<'_>) -> Vec<Finding> {
 fn load(checkup: &Checkup<'_>, host: &str) -> Result<SshConfig, String> {
     let request = match ssh_command::parse(vec![format!("git@{host}").into()]) {
         Ok(Invocation::Native(request)) => request,
-        Ok(_) => return Err("no host that can be connected to".to_owned()),
+        Ok(_) => return Err("not a host name to connect to".to_owned()),
         Err(error) => return Err(error.to_string()),
     };
     let ssh = system::find(checkup.context);
@@ -73,9 +73,9 @@ fn skipped(checkup: &Checkup<'_>, read: &[(&str, SshConfig)]) -> Vec<Finding> {
     let mut ignored: Vec<&str> = Vec::new();
     for (host, config) in read {
         if let Some(directive) = &config.unsupported.needs_system_ssh {
-            let text = format!("{directive}: the system's ssh carries every connection");
+            let text = format!("{directive}: every connection uses the system's ssh");
             let finding = if transport == Some(TransportKind::OpenSsh) {
-                Finding::ok(check, format!("{text}, as bitbucket.transport says"))
+                Finding::ok(check, format!("{text}, as set by bitbucket.transport"))
             } else {
                 // Set explicitly, it is no surprise any more.
                 let next = "git config --global bitbucket.transport openssh";
@@ -91,8 +91,8 @@ fn skipped(checkup: &Checkup<'_>, read: &[(&str, SshConfig)]) -> Vec<Finding> {
     }
     if findings.is_empty() {
         let text = match ignored.join(", ") {
-            none if none.is_empty() => "every option for these hosts is followed".to_owned(),
-            ignored => format!("not followed by the native transport: {ignored}"),
+            none if none.is_empty() => "every option for these hosts is supported".to_owned(),
+            ignored => format!("not supported by the native transport: {ignored}"),
         };
         findings.push(Finding::ok(check, text));
     }
@@ -117,17 +117,17 @@ fn aliases(checkup: &Checkup<'_>, blocks: &[Block], read: &[(&str, SshConfig)]) 
             let used = of_remotes().any(|host| host.eq_ignore_ascii_case(name));
             let finding = if used || !canonical {
                 let text =
-                    format!("leads to {leads_to}; an account can be chosen without an alias");
+                    format!("alias for {leads_to}; accounts can be selected without aliases");
                 Finding::warn(check, text).next("git bitbucket migrate")
             } else {
-                let text = format!("leads to {leads_to}; no remote here names it");
+                let text = format!("alias for {leads_to}; no remote of this repository uses it");
                 Finding::ok(check, text)
             };
             findings.push(finding.about(name));
         }
     }
     if findings.is_empty() {
-        findings.push(Finding::ok(check, "no host name stands for a Bitbucket"));
+        findings.push(Finding::ok(check, "no aliases for Bitbucket hosts"));
     }
     findings
 }
@@ -165,11 +165,11 @@ fn left_out(
         .filter(|(_, other)| settings(other) != settings(config));
     let others: Vec<_> = others.map(|(host, _)| *host).collect();
     if others.is_empty() {
-        let text = "the site's host names are treated alike";
+        let text = "same settings for all of the site's host names";
         return Some(Finding::ok(check, text));
     }
     let others = others.join(", ");
-    let text = format!("says something else for {first} than for {others}");
+    let text = format!("different settings for {first} than for {others}");
     let hosts: Vec<_> = of_site.iter().map(|(host, _)| *host).collect();
     let next = name_all(checkup, &hosts, blocks);
     Some(Finding::warn(check, text).next(next))

@@ -122,7 +122,7 @@ fn what_git_calls_is_found() {
     finds(
         &machine,
         "ssh-command",
-        "FAIL git calls ssh -i x (core.sshCommand of ~/.gitconfig), not bitbucket-ssh | git bitbucket setup",
+        "FAIL git runs ssh -i x (core.sshCommand in ~/.gitconfig) instead of bitbucket-ssh | git bitbucket setup",
     );
     machine.git(&[
         "config",
@@ -133,7 +133,7 @@ fn what_git_calls_is_found() {
     finds(
         &machine,
         "ssh-command",
-        "FAIL core.sshCommand of ~/.gitconfig: /nowhere/bitbucket-ssh is not there",
+        "FAIL core.sshCommand in ~/.gitconfig: /nowhere/bitbucket-ssh does not exist",
     );
     machine.git(&["config", "--global", "ssh.variant", "plink"]);
     finds(&machine, "ssh-variant", "FAIL plink");
@@ -144,12 +144,12 @@ fn what_git_calls_is_found() {
     finds(
         &machine,
         "ssh-command",
-        "FAIL git calls ssh -v (GIT_SSH_COMMAND), not bitbucket-ssh | unset GIT_SSH_COMMAND",
+        "FAIL git runs ssh -v (GIT_SSH_COMMAND) instead of bitbucket-ssh | unset GIT_SSH_COMMAND",
     );
     finds(
         &machine,
         "ssh-overrides",
-        "WARN GIT_SSH_COMMAND goes before",
+        "WARN GIT_SSH_COMMAND takes precedence",
     );
     let (said, _) = look(&machine, &Doctor::default());
     assert!(!said.result.unwrap(), "something FAILed");
@@ -172,14 +172,14 @@ fn ssh_config_is_judged_by_ssh() {
     finds(
         &machine,
         "ssh-config-aliases",
-        "WARN leads to bitbucket.org",
+        "WARN alias for bitbucket.org",
     );
     finds(&machine, "ssh-config-hosts", "OK ");
     machine.write(
         "home/.ssh/config",
         "Host bitbucket.org\n  IdentityFile ~/.ssh/id_ed25519\n",
     );
-    finds(&machine, "ssh-config-hosts", "WARN says something else");
+    finds(&machine, "ssh-config-hosts", "WARN different settings");
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn settings_that_do_not_count_are_named() {
     let machine = machine();
     finds(&machine, "settings", "OK ");
     machine.git(&["config", "--global", "bitbucket.acount", "a@b.example"]);
-    finds(&machine, "settings", "WARN a@b.example is ignored");
+    finds(&machine, "settings", "WARN 'a@b.example' is ignored");
     machine.write("home/.gitconfig", "[core\n");
     finds(&machine, "git-config", "FAIL ");
 }
@@ -210,7 +210,7 @@ fn key_files_are_looked_at_one_by_one() {
         "id_rsa",
         &["-t", "rsa", "-b", "1024", "-N", "secret"],
     );
-    finds(&machine, "key-size", "FAIL RSA of 1024 bits");
+    finds(&machine, "key-size", "FAIL RSA with 1024 bits");
     finds(&machine, "key-passphrase", "OK asked for");
     std::fs::copy(
         machine.path("home/.ssh/id_rsa.pub"),
@@ -220,7 +220,7 @@ fn key_files_are_looked_at_one_by_one() {
     finds(
         &machine,
         "key-public",
-        "FAIL the .pub beside it is of another key",
+        "FAIL the .pub file belongs to another key",
     );
     machine.write("home/.ssh/id_ecdsa", "PuTTY-User-Key-File-3: ssh-ed25519\n");
     chmod(&machine, "home/.ssh/id_ecdsa", 0o600);
@@ -234,7 +234,7 @@ fn key_files_are_looked_at_one_by_one() {
     finds(
         &machine,
         "key-present",
-        "FAIL named by the configuration, and not there | git bitbucket key new --file ~/.ssh/gone",
+        "FAIL configured, but the file does not exist | git bitbucket key new --file ~/.ssh/gone",
     );
 }
 
@@ -243,7 +243,7 @@ fn permissions_and_a_missing_public_half_are_put_right() {
     let machine = machine();
     let public = machine.read("home/.ssh/id_ed25519.pub");
     std::fs::remove_file(machine.path("home/.ssh/id_ed25519.pub")).unwrap();
-    finds(&machine, "key-public", "WARN no .pub beside it");
+    finds(&machine, "key-public", "WARN no .pub file");
     let options = Doctor {
         fix: true,
         offline: true,
@@ -270,7 +270,7 @@ fn permissions_and_a_missing_public_half_are_put_right() {
     finds(
         &machine,
         "key-permissions",
-        "FAIL 0644: others may read the private key | chmod 600 ~/.ssh/id_ed25519",
+        "FAIL 0644: others can read the private key | chmod 600 ~/.ssh/id_ed25519",
     );
     finds(
         &machine,
@@ -309,7 +309,7 @@ fn a_withdrawn_host_key_is_found_and_taken_away() {
     finds(
         &machine,
         "host-keys-revoked",
-        "FAIL the line trusts a key that Bitbucket withdrew in 2023",
+        "FAIL this line trusts a key that Bitbucket withdrew in 2023",
     );
     let said = machine.really(&Silent, |call| doctor(call, &FIX));
     assert!(
@@ -326,7 +326,7 @@ fn a_withdrawn_host_key_is_found_and_taken_away() {
 #[test]
 fn known_hosts_is_compared_with_the_published_keys() {
     let machine = machine();
-    finds(&machine, "host-keys", "OK no line of known_hosts");
+    finds(&machine, "host-keys", "OK not in known_hosts");
     let lines: Vec<_> = published::lines()
         .lines()
         .filter(|line| !line.starts_with('#'))
@@ -365,13 +365,13 @@ fn known_hosts_is_compared_with_the_published_keys() {
     finds(
         &machine,
         "host-keys-revoked",
-        "FAIL the line revokes a key that Bitbucket publishes",
+        "FAIL this line revokes a key that Bitbucket publishes",
     );
     machine.write(
         "home/.ssh/config",
         "Host *\n  RevokedHostKeys ~/.ssh/absent\n",
     );
-    finds(&machine, "revoked-host-keys", "FAIL it cannot be read");
+    finds(&machine, "revoked-host-keys", "FAIL cannot be read");
 }
 
 #[test]
@@ -389,13 +389,13 @@ fn an_agent_that_is_gone_is_found() {
 #[test]
 fn remotes_on_the_old_host_are_named() {
     let machine = machine();
-    finds(&machine, "remotes", "SKIP there is no repository here");
+    finds(&machine, "remotes", "SKIP not in a git repository");
     machine.git(&["init", "--quiet"]);
     machine.git(&["remote", "add", "origin", "git@bitbucket.org:acme/site.git"]);
     finds(
         &machine,
         "remotes",
-        "WARN git@bitbucket.org:acme/site.git still names bitbucket.org | git remote set-url origin git@ssh.bitbucket.org:acme/site.git",
+        "WARN git@bitbucket.org:acme/site.git uses bitbucket.org instead of ssh.bitbucket.org | git remote set-url origin git@ssh.bitbucket.org:acme/site.git",
     );
     machine.git(&[
         "remote",
@@ -412,7 +412,7 @@ fn accounts_and_tokens_are_looked_for() {
     finds(
         &machine,
         "token",
-        "WARN nobody is logged in on https://bitbucket.org | git bitbucket login",
+        "WARN no account is logged in to https://bitbucket.org | git bitbucket login",
     );
     let machine = machine.with(&[
         ("GIT_CEILING_DIRECTORIES", "/"),
@@ -422,7 +422,7 @@ fn accounts_and_tokens_are_looked_for() {
     finds(
         &machine,
         "token",
-        "OK there: BITBUCKET_API_TOKEN; not checked",
+        "OK found (BITBUCKET_API_TOKEN), not checked",
     );
     let (said, _) = look(&machine, &Doctor::default());
     assert!(!format!("{said:?}").contains("ATATT"), "no token is shown");
@@ -450,7 +450,7 @@ fn leftovers_are_found_and_taken_away() {
     finds(
         &machine,
         "leftovers",
-        "WARN a key pair was begun and never placed",
+        "WARN a key pair was started but never written",
     );
     let said = machine.really(&Silent, |call| doctor(call, &FIX));
     assert!(said.result.unwrap(), "{}", said.output);

@@ -19,7 +19,7 @@ fn nobody_who_is_logged_in_logs_in() {
     world.unset("BITBUCKET_API_TOKEN");
     world.unset("BITBUCKET_EMAIL");
     world.configure("bitbucket.account", "");
-    let found = ("token", "WARN", "nobody is logged in");
+    let found = ("token", "WARN", "no account is logged in");
     let answers = [
         (ALICE, ""),
         ("API token for alice@example.com: ", token.as_str()),
@@ -33,7 +33,7 @@ fn a_token_that_is_gone_is_given_anew() {
     let mut world = served();
     let token = typed(&world);
     world.unset("BITBUCKET_API_TOKEN");
-    let found = ("token", "WARN", "no API token is here");
+    let found = ("token", "WARN", "no API token on this machine");
     let answers = [("API token for alice@example.com: ", token.as_str())];
     assert_eq!(is_cured_by_answers(&world, &[], found, &answers), LOGIN);
 }
@@ -49,7 +49,12 @@ fn a_refused_token_is_replaced_and_never_shown() {
             .unwrap()
             .contains("ATATT-wrong")
     );
-    finds(&list, "account-keys", "SKIP", "the token is refused");
+    finds(
+        &list,
+        "account-keys",
+        "SKIP",
+        "not checked: the token was refused",
+    );
     let found = ("token", "FAIL", "BITBUCKET_API_TOKEN");
     let answers = [("API token for alice@example.com: ", token.as_str())];
     let next = is_cured_by_answers(&world, &[], found, &answers);
@@ -88,9 +93,9 @@ fn a_key_that_is_gone_from_the_site_is_replaced() {
     let world = served();
     world.sandbox.remove_keys(ALICE, None);
     let (_, list) = doctor(&world, &[]);
-    finds(&list, "session", "FAIL", "is not let in");
+    finds(&list, "session", "FAIL", "Permission denied");
     assert_eq!(world.sandbox.keys(ALICE).len(), 0, "doctor makes no key");
-    let found = ("account-keys", "FAIL", "is not on the account");
+    let found = ("account-keys", "FAIL", "is not registered on the account");
     let next = is_cured(&world, &[], found);
     assert_eq!(next, "git bitbucket key new --account alice@example.com");
     world.git(&["-C", "site", "fetch"]).succeeds();

@@ -18,7 +18,7 @@ fn with_an_agent_of_the_advice(world: &World, found: (&str, &str, &str)) {
 fn an_agent_that_is_gone_is_started() {
     let mut world = World::new();
     world.make_key("id_ed25519", "");
-    with_an_agent_of_the_advice(&world, ("agent", "SKIP", "there is none"));
+    with_an_agent_of_the_advice(&world, ("agent", "SKIP", "no agent"));
     world.set("SSH_AUTH_SOCK", &world.path("tmp/nobody"));
     with_an_agent_of_the_advice(&world, ("agent", "FAIL", "cannot connect"));
 }
@@ -46,12 +46,17 @@ fn among_too_many_keys_an_account_is_chosen() {
     let token = world.variable("BITBUCKET_API_TOKEN").unwrap().to_owned();
     world.unset("BITBUCKET_API_TOKEN");
     let (_, list) = doctor(&world, &OFFLINE);
-    finds(&list, "agent", "OK", "answers at /");
-    finds(&list, "agent-key", "OK", "which goes first");
+    finds(&list, "agent", "OK", "listening at /");
+    finds(&list, "agent-key", "OK", "the first key to be offered");
     let found = ("agent-keys", "WARN", "6 keys");
     assert_eq!(advice(&world, &OFFLINE, found), "git bitbucket login");
     // A person who is known here is named; chosen, nobody else's keys are offered.
     world.set("BITBUCKET_API_TOKEN", &token);
     let (_, list) = doctor(&world, &OFFLINE);
-    finds(&list, "agent-keys", "OK", "only the chosen account's");
+    finds(
+        &list,
+        "agent-keys",
+        "OK",
+        "only those of the selected account",
+    );
 }

@@ -51,7 +51,7 @@ fn each_step_is_asked_about() {
     let (said, status) = terminal.ends();
     assert_eq!(status, 0, "what is left is no FAIL: {said}");
     let (_, list) = doctor(&world, &["--offline"]);
-    finds(&list, "key-public", "WARN", "no .pub beside it");
+    finds(&list, "key-public", "WARN", "no .pub file");
     super::is_well(&list, "leftovers");
     super::is_well(&list, "key-permissions");
 }
@@ -66,6 +66,6 @@ fn what_is_not_safe_is_left() {
     world
         .git_bitbucket(&["doctor", "--offline", "--fix", "--yes"])
         .fails_with(1)
-        .says("nothing is to be put right here by --fix");
+        .says("nothing for --fix to repair");
     assert_eq!(fs::read(world.path("home/.gitconfig")).unwrap(), before);
 }

@@ -17,7 +17,7 @@ fn what_git_calls_is_put_right_by_the_printed_line() {
                     .git(&["config", "--global", "--unset-all", "core.sshCommand"])
                     .succeeds();
             },
-            "nobody says otherwise",
+            "because core.sshCommand is not set",
             "git bitbucket setup",
             "nothing is set up",
         ),
@@ -27,7 +27,7 @@ fn what_git_calls_is_put_right_by_the_printed_line() {
                     .git(&["config", "--global", "core.sshCommand", "ssh -i x"])
                     .succeeds();
             },
-            "git calls ssh -i x",
+            "git runs ssh -i x",
             "git bitbucket setup",
             "another program",
         ),
@@ -42,7 +42,7 @@ fn what_git_calls_is_put_right_by_the_printed_line() {
                     ])
                     .succeeds();
             },
-            "/gone/bitbucket-ssh is not there",
+            "/gone/bitbucket-ssh does not exist",
             "git bitbucket setup",
             "the program was moved",
         ),
@@ -62,7 +62,7 @@ fn what_git_calls_is_put_right_by_the_printed_line() {
                     .git(&["-C", "site", "config", "core.sshCommand", "ssh -v"])
                     .succeeds();
             },
-            "git calls ssh -v",
+            "git runs ssh -v",
             "git bitbucket setup --local",
             "the repository's own value wins",
         ),
@@ -88,7 +88,7 @@ fn what_git_calls_is_put_right_by_the_printed_line() {
                 append(world, "home/.gitconfig", "[include]\n\tpath = more\n");
                 append(world, "home/more", "[core]\n\tsshCommand = ssh -4\n");
             },
-            "core.sshCommand of ~/more",
+            "core.sshCommand in ~/more",
             "git config --file ~/more --unset-all core.sshCommand; git bitbucket setup",
             "an included file behind ours",
         ),
@@ -111,7 +111,7 @@ fn variables_that_go_before_are_told_with_the_file_that_sets_them() {
             "home/.bashrc",
             &format!("# mine\nexport {name}='ssh -v'\n"),
         );
-        let place = "it is set in ~/.bashrc:2";
+        let place = "set in ~/.bashrc:2";
         let next = is_cured(&world, &OFFLINE, ("ssh-overrides", "WARN", place));
         assert_eq!(next, format!("unset {name}"));
     }
@@ -200,11 +200,7 @@ fn a_git_that_is_too_old_is_replaced() {
     program(&world, "apt-get", "true");
     program(&world, "sudo", "rm \"$(dirname \"$0\")/git\"");
     with_programs(&mut world);
-    let found = (
-        "git",
-        "FAIL",
-        "git version 2.9.5 does not know core.sshCommand",
-    );
+    let found = ("git", "FAIL", "git version 2.9.5 is too old");
     assert_eq!(
         is_cured(&world, &OFFLINE, found),
         "sudo apt-get install git"

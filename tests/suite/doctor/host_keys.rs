@@ -99,7 +99,11 @@ fn a_list_of_revoked_keys_can_be_read_and_names_none_of_bitbucket() {
         "Host *\n  RevokedHostKeys ~/.ssh/revoked\n",
     )
     .unwrap();
-    let found = ("revoked-host-keys", "FAIL", "it cannot be read");
+    let found = (
+        "revoked-host-keys",
+        "FAIL",
+        "cannot be read, so no host is trusted",
+    );
     assert_eq!(is_cured(&world, &OFFLINE, found), "touch ~/.ssh/revoked");
     let other = world.make_key("lost", "");
     append(
@@ -110,7 +114,7 @@ fn a_list_of_revoked_keys_can_be_read_and_names_none_of_bitbucket() {
     let found = (
         "revoked-host-keys",
         "FAIL",
-        "it names a key that Bitbucket publishes",
+        "revokes a key that Bitbucket publishes",
     );
     assert_eq!(
         is_cured(&world, &OFFLINE, found),
@@ -124,7 +128,7 @@ fn a_list_of_revoked_keys_can_be_read_and_names_none_of_bitbucket() {
 fn a_place_of_one_s_own_is_met_for_the_first_time() {
     let world = served();
     fs::write(world.path("home/.ssh/known_hosts"), "").unwrap();
-    let found = ("host-keys", "WARN", "no line of known_hosts speaks of it");
+    let found = ("host-keys", "WARN", "not in known_hosts");
     let next = is_cured_by_answers(&world, &OFFLINE, found, &[("(yes/no", "yes")]);
     assert!(next.starts_with("bitbucket-ssh -p "), "{next}");
 }
@@ -192,17 +196,12 @@ fn keys_that_are_published_since_are_entered() {
     let mut world = served();
     internet(&mut world, PUBLISHED.to_owned());
     let (_, list) = doctor(&world, &[]);
-    finds(
-        &list,
-        "host-keys-published",
-        "OK",
-        "the keys that are built in",
-    );
+    finds(&list, "host-keys-published", "OK", "the built-in keys");
 
     let mut world = served();
     let new = world.make_key("new-host-key", "");
     internet(&mut world, format!("{PUBLISHED}bitbucket.org {new}"));
-    let found = ("host-keys-published", "WARN", "1 published key new since");
+    let found = ("host-keys-published", "WARN", "1 published key newer than");
     let next = is_cured(&world, &[], found);
     assert_eq!(next, "git bitbucket doctor --fix --yes");
     let known = fs::read_to_string(world.path("home/.ssh/known_hosts")).unwrap();

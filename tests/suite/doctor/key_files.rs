@@ -12,13 +12,21 @@ fn a_file_that_is_gone_is_made_anew() {
     let world = served();
     let key = key_file(&world);
     fs::remove_file(world.path("home").join(&key[2..])).unwrap();
-    let found = ("key-present", "FAIL", "recorded, and the file is gone");
+    let found = (
+        "key-present",
+        "FAIL",
+        "the file of this managed key is gone",
+    );
     let next = is_cured(&world, &OFFLINE, found);
     assert_eq!(next, "git bitbucket key new --account alice@example.com");
     world.git(&["-C", "site", "fetch"]).succeeds();
 
     world.configure("bitbucket.identityFile", "~/.ssh/gone");
-    let found = ("key-present", "FAIL", "named by the configuration");
+    let found = (
+        "key-present",
+        "FAIL",
+        "configured, but the file does not exist",
+    );
     let next = is_cured(&world, &OFFLINE, found);
     assert_eq!(next, "git bitbucket key new --file ~/.ssh/gone");
     world.git(&["-C", "site", "fetch"]).succeeds();
@@ -27,11 +35,7 @@ fn a_file_that_is_gone_is_made_anew() {
 #[test]
 fn a_machine_without_a_key_makes_one() {
     let world = World::new();
-    let next = is_cured(
-        &world,
-        &OFFLINE,
-        ("key-present", "WARN", "no key file is here"),
-    );
+    let next = is_cured(&world, &OFFLINE, ("key-present", "WARN", "no key files"));
     assert_eq!(next, "git bitbucket key new --account alice@example.com");
 }
 
@@ -92,8 +96,12 @@ fn a_format_that_nobody_reads_is_converted_or_moved_aside() {
 #[test]
 fn a_key_that_is_too_small_gets_a_successor() {
     for (bits, verdict, text) in [
-        ("1024", "FAIL", "RSA of 1024 bits is refused by the site"),
-        ("2048", "WARN", "RSA of 2048 bits; 3072"),
+        (
+            "1024",
+            "FAIL",
+            "RSA with 1024 bits, but Bitbucket requires 2048 or more",
+        ),
+        ("2048", "WARN", "RSA with 2048 bits; 3072"),
     ] {
         let world = World::new();
         // The account is known, and its key is not made yet.
@@ -128,7 +136,11 @@ fn the_other_half_is_written_from_the_private_one() {
     assert_eq!(next, expected);
     let other = world.make_key("other", "");
     fs::write(&public, other).unwrap();
-    let next = is_cured(&world, &OFFLINE, ("key-public", "FAIL", "of another key"));
+    let next = is_cured(
+        &world,
+        &OFFLINE,
+        ("key-public", "FAIL", "belongs to another key"),
+    );
     assert_eq!(next, expected);
     fs::write(&public, "rubbish\n").unwrap();
     let next = is_cured(&world, &OFFLINE, ("key-public", "FAIL", "holds no key"));
@@ -141,7 +153,7 @@ fn a_locked_key_is_opened_for_its_other_half() {
     world.make_key("id_ecdsa", "passed over");
     let other = world.make_key("other", "");
     fs::write(world.path("home/.ssh/id_ecdsa.pub"), other).unwrap();
-    let found = ("key-public", "FAIL", "of another key");
+    let found = ("key-public", "FAIL", "belongs to another key");
     let next = advice(&world, &OFFLINE, found);
     assert_eq!(
         next,

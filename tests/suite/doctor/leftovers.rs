@@ -36,7 +36,7 @@ fn a_pair_that_was_never_placed_is_forgotten() {
     change(&world, |identity| identity["state"] = "pending".into());
     let key = key_file(&world);
     fs::remove_file(world.path("home").join(&key[2..])).unwrap();
-    let found = ("leftovers", "WARN", "begun and never placed");
+    let found = ("leftovers", "WARN", "started but never written");
     let next = is_cured(&world, &["--offline"], found);
     assert_eq!(next, "git bitbucket doctor --fix --yes");
 }
@@ -44,8 +44,8 @@ fn a_pair_that_was_never_placed_is_forgotten() {
 #[test]
 fn a_pair_that_was_begun_is_finished_by_a_fetch() {
     for (state, text) in [
-        ("pending", "begun and not registered"),
-        ("registered", "no connection has proved it yet"),
+        ("pending", "created but not registered"),
+        ("registered", "not yet verified by a connection"),
     ] {
         let world = served();
         change(&world, |identity| identity["state"] = state.into());
@@ -65,7 +65,7 @@ fn outside_a_repository_a_login_proves_the_key() {
     let world = served();
     change(&world, |identity| identity["state"] = "registered".into());
     fs::remove_dir_all(world.path("work/site")).unwrap();
-    let found = ("leftovers", "WARN", "no connection has proved it yet");
+    let found = ("leftovers", "WARN", "not yet verified by a connection");
     let next = is_cured(&world, &["--offline"], found);
     assert!(next.starts_with("bitbucket-ssh -p "), "{next}");
 }

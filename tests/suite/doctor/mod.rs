@@ -199,11 +199,11 @@ fn a_machine_that_is_served_has_no_fail_and_keeps_its_token_for_itself() {
         ("git", "git version"),
         ("ssh-command", "bitbucket-ssh"),
         ("token", "valid"),
-        ("account-keys", "on the account as"),
+        ("account-keys", "registered as"),
         ("tcp", "connected"),
         ("ssh", "SSH-2.0-"),
         ("api", "answers"),
-        ("session", "alice@example.com is served acme/site"),
+        ("session", "alice@example.com has access to acme/site"),
         ("leftovers", "no interrupted provisioning"),
     ] {
         finds(&list, check, "OK", text);

@@ -62,7 +62,7 @@ fn a_server_that_does_not_speak_ssh_is_taken_out() {
             let _ = stream.unwrap().write_all(b"220 mail\r\n");
         }
     });
-    is_cured(&world, &[], ("ssh", "WARN", "before a version line"));
+    is_cured(&world, &[], ("ssh", "WARN", "before the SSH version line"));
 }
 
 #[test]

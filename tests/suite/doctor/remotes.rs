@@ -8,7 +8,7 @@ fn a_remote_on_the_old_name_is_moved() {
     let next = is_cured(
         &world,
         &["--offline"],
-        ("remotes", "WARN", "still names bitbucket.org"),
+        ("remotes", "WARN", "instead of ssh.bitbucket.org"),
     );
     assert_eq!(
         next,
@@ -42,7 +42,7 @@ fn an_url_for_pushing_is_moved_alone() {
     let next = is_cured(
         &world,
         &["--offline"],
-        ("remotes", "WARN", "still names bitbucket.org"),
+        ("remotes", "WARN", "instead of ssh.bitbucket.org"),
     );
     assert_eq!(
         next,

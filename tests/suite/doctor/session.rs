@@ -8,7 +8,7 @@ use crate::support::{ALICE, World};
 #[test]
 fn without_a_key_the_next_fetch_makes_one() {
     let world = World::new();
-    let found = ("session", "WARN", "the next fetch makes one");
+    let found = ("session", "WARN", "the next fetch creates one");
     let next = is_cured(&world, &[URL], found);
     assert_eq!(next, format!("git ls-remote {URL}"));
     let (_, list) = doctor(&world, &[URL]);
@@ -16,7 +16,7 @@ fn without_a_key_the_next_fetch_makes_one() {
         &list,
         "session",
         "OK",
-        "alice@example.com is served acme/site with",
+        "alice@example.com has access to acme/site with",
     );
 }
 
@@ -25,11 +25,7 @@ fn a_machine_where_nobody_is_known_logs_in() {
     let mut world = World::new();
     world.unset("BITBUCKET_EMAIL");
     world.unset("BITBUCKET_API_TOKEN");
-    let next = advice(
-        &world,
-        &[URL],
-        ("session", "FAIL", "there is no key to log in with"),
-    );
+    let next = advice(&world, &[URL], ("session", "FAIL", "no key to log in with"));
     assert_eq!(next, "git bitbucket login");
 }
 
@@ -37,7 +33,7 @@ fn a_machine_where_nobody_is_known_logs_in() {
 fn a_key_that_is_not_let_in_is_replaced() {
     let world = served();
     world.sandbox.remove_keys(ALICE, None);
-    let found = ("session", "FAIL", "is not let in as git: Permission denied");
+    let found = ("session", "FAIL", "failed (user git): Permission denied");
     let next = is_cured(&world, &[], found);
     assert_eq!(next, "git bitbucket key new --account alice@example.com");
 }
@@ -52,7 +48,7 @@ fn a_repository_that_is_not_one_s_own_is_told() {
     let next = advice(
         &world,
         &[url],
-        ("session", "FAIL", "may not see umbrella/tools"),
+        ("session", "FAIL", "which has no access to umbrella/tools"),
     );
     assert_eq!(next, format!("git bitbucket status {url}"));
     super::paste(&world, &[], &next).succeeds();
@@ -78,12 +74,7 @@ fn a_host_key_that_changed_is_told_with_ssh_s_advice() {
     super::paste(&world, &[], &next);
     // The line is gone; who answers now is asked about at the next connection.
     let list = super::after(&world, &next);
-    finds(
-        &list,
-        "host-keys",
-        "WARN",
-        "no line of known_hosts speaks of it",
-    );
+    finds(&list, "host-keys", "WARN", "not in known_hosts");
     std::fs::write(&file, known).unwrap();
     let (_, list) = doctor(&world, &[]);
     is_well(&list, "session");

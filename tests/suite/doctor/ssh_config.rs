@@ -75,7 +75,7 @@ fn an_alias_is_turned_into_settings() {
             "git@bitbucket.org-work:acme/site.git",
         ])
         .succeeds();
-    let found = ("ssh-config-aliases", "WARN", "leads to bitbucket.org");
+    let found = ("ssh-config-aliases", "WARN", "alias for bitbucket.org");
     let next = is_cured_by_answers(&world, &OFFLINE, found, &[("[y/N]", "y")]);
     assert_eq!(next, "git bitbucket migrate");
     let url = world
@@ -95,7 +95,7 @@ fn a_block_that_forgets_host_names_gets_them() {
             "bitbucket.https://bitbucket.org.sshHost",
         ])
         .succeeds();
-    let found = ("ssh-config-hosts", "WARN", "says something else");
+    let found = ("ssh-config-hosts", "WARN", "different settings");
     let next = is_cured(&world, &OFFLINE, found);
     assert_eq!(
         next,
@@ -106,7 +106,7 @@ fn a_block_that_forgets_host_names_gets_them() {
 #[test]
 fn a_provider_is_a_wish_once_it_is_said() {
     let world = configured("Host *\n  PKCS11Provider /usr/lib/opensc-pkcs11.so\n");
-    let found = ("ssh-config-options", "WARN", "the system's ssh carries");
+    let found = ("ssh-config-options", "WARN", "uses the system's ssh");
     let next = is_cured(&world, &OFFLINE, found);
     assert_eq!(next, "git config --global bitbucket.transport openssh");
 }

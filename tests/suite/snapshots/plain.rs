@@ -73,8 +73,8 @@ fn this_machine_s(line: &str) -> String {
     {
         return format!("{head}\"milliseconds\": TIME,");
     }
-    if let Some((head, _)) = line.split_once("not followed by the native transport:") {
-        return format!("{head}not followed by the native transport: …");
+    if let Some((head, _)) = line.split_once("not supported by the native transport:") {
+        return format!("{head}not supported by the native transport: …");
     }
     line.to_owned()
 }
