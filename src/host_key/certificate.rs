@@ -1,12 +1,12 @@
-//! Whether a host certificate holds for a name (OpenSSH's sshkey_cert_check_host).
+//! Whether a host certificate is valid for a name (OpenSSH's sshkey_cert_check_host).
 
 use ssh_key::certificate::CertType;
 use ssh_key::{Algorithm, Certificate, HashAlg};
 
 use crate::text::matches_pattern;
 
-/// `name` as it is looked up; principals are written without brackets and port. That the
-/// authority is a known one is for the caller to see. The error is OpenSSH's clause.
+/// `name` as it is looked up; principals have no brackets and port. Whether the authority is known is
+/// for the caller to check. The error is OpenSSH's clause.
 pub(super) fn check(certificate: &Certificate, name: &str, now: u64) -> Result<(), String> {
     let clause = if certificate.cert_type() != CertType::Host {
         "not a host certificate"
@@ -29,8 +29,8 @@ pub(super) fn check(certificate: &Certificate, name: &str, now: u64) -> Result<(
     Err(clause.to_owned())
 }
 
-/// Principals of host certificates may be patterns; they have case. None at all means every host
-/// of the authority, as for ssh(1) (which gave that up with version 10.3).
+/// Principals of host certificates may be patterns, and are compared with case. None at all means
+/// every host of the authority, as in ssh(1) before version 10.3.
 fn names(certificate: &Certificate, name: &str) -> bool {
     let host = name
         .strip_prefix('[')

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use ssh_key::{Certificate, PublicKey};
 
 use super::{Krl, MAGIC};
-use crate::host_key::revoked;
+use crate::host_key::revocation;
 
 #[expect(clippy::disallowed_methods, reason = "the reference implementation")]
 fn keygen(folder: &Path, arguments: &[&str]) -> bool {
@@ -53,7 +53,7 @@ fn keys_and_certificates(folder: &Path) -> Vec<String> {
 }
 
 /// What `RevokedHostKeys` does with a file's key or certificate.
-fn refused(list: &revoked::RevokedKeys, file: &Path) -> bool {
+fn refused(list: &revocation::RevokedKeys, file: &Path) -> bool {
     let text = fs::read_to_string(file).expect("a file");
     if let Ok(certificate) = Certificate::from_openssh(&text) {
         list.refuses_certificate(&certificate).is_some()
@@ -126,7 +126,7 @@ fn lists_mean_what_ssh_keygen_means_by_them() {
         );
         make.push("spec");
         assert!(keygen(folder, &make), "{why}");
-        let list = revoked::load(&folder.join("krl"));
+        let list = revocation::load(&folder.join("krl"));
         for file in &files {
             let theirs = !keygen(folder, &["-Q", "-f", "krl", file]);
             assert_eq!(refused(&list, &folder.join(file)), theirs, "{why}: {file}");

@@ -1,25 +1,18 @@
-//! Who answers: the verdict on a server's host key.
+//! The verdict on a server's host key.
 //!
-//! `verify` is pure; `known_hosts` reads and appends lines; `published` holds the pins; `wording`
-//! has OpenSSH's texts. Asks nobody: the transport asks when the verdict says so. Knows the ground
-//! floor only.
+//! [`verify`] judges without reading or asking anything; [`known_hosts`] reads and adds lines;
+//! [`published`] has Bitbucket Cloud's keys; [`messages`] has OpenSSH's texts. Where the verdict is
+//! to ask the user, the transport does.
 
 #[cfg(all(test, unix))]
 mod against_ssh;
-pub mod algorithms;
-mod append;
 mod certificate;
-mod entry;
 pub mod known_hosts;
-mod krl;
+pub mod messages;
 pub mod published;
-pub mod revoked;
-mod rewrite;
+pub mod revocation;
 pub mod update;
 pub mod verify;
-pub mod wording;
-
-pub use rewrite::rewrite;
 
 use std::path::PathBuf;
 
@@ -38,16 +31,16 @@ impl std::fmt::Display for Line {
     }
 }
 
-/// Where an accepted key is known from.
+/// The source that an accepted key is known from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KnownFrom {
-    /// A line for the name.
+    /// A known_hosts line.
     Line(Line),
-    /// An `@cert-authority` line for the name signed the host's certificate.
+    /// The key of an `@cert-authority` line for the name signed the host's certificate.
     Authority(Line),
     /// The published keys of Bitbucket Cloud, built in.
     Published,
-    /// The fingerprint that `login` read over HTTPS (Data Center).
+    /// The fingerprint in a Data Center's settings, which `login` read over HTTPS.
     Site,
 }
 
@@ -62,27 +55,27 @@ impl std::fmt::Display for KnownFrom {
     }
 }
 
-/// A known line with another key than the one that was shown.
+/// A line for the name with another key than the server's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offending {
-    /// Where it stands.
+    /// The line.
     pub line: Line,
     /// Its key's type as OpenSSH names it to people: `ED25519`, `RSA`.
     pub key_type: &'static str,
 }
 
-/// The judgement on one host key.
+/// The verdict on one host key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// Go on.
+    /// The key is the host's.
     Known(KnownFrom),
-    /// No line speaks of the name: StrictHostKeyChecking decides.
+    /// Nothing is known about the name: StrictHostKeyChecking decides.
     Unknown {
-        /// Lines of other names that have this key, with their names as far as they can be read:
-        /// OpenSSH tells them in its question.
+        /// Lines for other names with this key, with the names to show: OpenSSH lists them in its
+        /// question.
         same_key: Vec<(String, Line)>,
     },
-    /// Lines for the name have other keys, of whatever type (as OpenSSH judges it).
+    /// Lines for the name have other keys, of any type, as in OpenSSH.
     Changed {
         /// In the order of the files; never empty.
         offending: Vec<Offending>,
@@ -91,12 +84,12 @@ pub enum Verdict {
     Revoked {
         /// The line; `None`: RevokedHostKeys or built in.
         line: Option<Line>,
-        /// One clause: which list says so.
+        /// The source, as one clause.
         by: String,
     },
-    /// One of Cloud's names answered with a key that is not among the published ones.
+    /// The key of a Bitbucket Cloud endpoint is not among the published ones.
     NotPublished,
-    /// A known authority signed a host certificate that does not hold, and nobody knows its plain
-    /// key. One clause: OpenSSH's reason.
+    /// A known authority signed the host's certificate, which is not valid, and its plain key is
+    /// unknown. OpenSSH's reason, as one clause.
     BadCertificate(String),
 }

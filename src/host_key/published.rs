@@ -30,7 +30,7 @@ pub fn keys() -> &'static [PublicKey] {
     &KEYS
 }
 
-/// The lines themselves, for a known_hosts file of another program.
+/// The known_hosts lines themselves, for another program's file.
 pub fn lines() -> &'static str {
     LINES
 }

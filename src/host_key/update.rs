@@ -1,32 +1,36 @@
-//! UpdateHostKeys: what a host's announcement of its keys changes in the user's files, as ssh(1)
-//! decides it (clientloop.c). Pure; `rewrite` writes.
+//! UpdateHostKeys: what a server's list of its host keys changes in the user's known_hosts files, as
+//! ssh(1) decides it (clientloop.c) and writes it (hostfile.c, `hostfile_replace_entries`).
 //!
-//! New keys count only once the host has proved that it holds them: that is the caller's business.
+//! New keys count only once the server has proved that it holds them; that is the caller's job.
+
+use std::fs;
+use std::io;
+use std::path::Path;
 
 use ssh_key::PublicKey;
 
-use super::entry::{Entry, Marker, Written};
-use super::known_hosts::KnownHosts;
+use super::known_hosts::{EncodedKey, Entry, KnownHosts, Marker, format_line};
+use crate::storage;
 
 /// A change that is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// Everything that the host announced, in its order: what the files say afterwards.
+    /// All keys that the server announced, in its order: the files have these afterwards.
     pub keys: Vec<PublicKey>,
-    /// Those of them that no file has: they must be proved. May be empty.
+    /// Those that no file has; the server must prove that it holds them. May be empty.
     pub new: Vec<PublicKey>,
-    /// Known ones that the host no longer announced.
+    /// Known keys that the server no longer announces.
     pub old: Vec<PublicKey>,
 }
 
-/// What is to be done about the keys that the host of `name` announced. `files`: the user's, no
-/// others. The error is one clause: why nothing is done.
+/// The change that the keys announced by the host `name` call for. `files`: the user's only. The
+/// error is one clause: why nothing changes.
 pub fn change(
     files: &KnownHosts,
     name: &str,
     announced: Vec<PublicKey>,
 ) -> Result<Change, &'static str> {
-    let written: Vec<_> = announced.iter().filter_map(Written::of).collect();
+    let written: Vec<_> = announced.iter().filter_map(EncodedKey::of).collect();
     if written.is_empty() {
         return Err("no key was announced");
     }
@@ -37,23 +41,20 @@ pub fn change(
     let (own, others): (Vec<Entry<'_>>, Vec<Entry<'_>>) = files
         .entries()
         .map(|(_, _, entry)| entry)
-        .partition(|entry| entry.speaks_of(&name));
-    let has_any = |entry: &Entry<'_>, keys: &[Written]| keys.iter().any(|key| entry.has(key));
-    let manual_registration = |entry: &Entry<'_>| {
-        let written_by_hand = entry.marker != Marker::None || entry.is_written_by_hand();
-        written_by_hand && entry.public_key().is_some()
+        .partition(|entry| entry.matches(&name));
+    let has_any = |entry: &Entry<'_>, keys: &[EncodedKey]| keys.iter().any(|key| entry.has(key));
+    let is_manual = |entry: &Entry<'_>| {
+        let by_hand = entry.marker != Marker::None || entry.is_written_by_hand();
+        by_hand && entry.public_key().is_some()
     };
     let old: Vec<PublicKey> = own
         .iter()
-        .filter(|entry| !manual_registration(entry) && !has_any(entry, &written))
+        .filter(|entry| !is_manual(entry) && !has_any(entry, &written))
         .filter_map(Entry::public_key)
         .collect();
     let known = |key: &PublicKey| {
-        let key = Written::of(key);
-        key.is_some_and(|key| {
-            own.iter()
-                .any(|entry| !manual_registration(entry) && entry.has(&key))
-        })
+        let key = EncodedKey::of(key);
+        key.is_some_and(|key| own.iter().any(|entry| !is_manual(entry) && entry.has(&key)))
     };
     let new: Vec<PublicKey> = announced
         .iter()
@@ -63,13 +64,13 @@ pub fn change(
     if new.is_empty() && old.is_empty() {
         return Err("no new or deprecated keys from the server");
     }
-    if own.iter().any(manual_registration) {
+    if own.iter().any(is_manual) {
         return Err("a marker, a pattern or a list of names stands in its lines");
     }
     if others.iter().any(|entry| has_any(entry, &written)) {
         return Err("a key stands beside another name, too");
     }
-    let deprecated: Vec<_> = old.iter().filter_map(Written::of).collect();
+    let deprecated: Vec<_> = old.iter().filter_map(EncodedKey::of).collect();
     if others.iter().any(|entry| has_any(entry, &deprecated)) {
         return Err("a deprecated key stands beside another name, too");
     }
@@ -78,6 +79,54 @@ pub fn change(
         new,
         old,
     })
+}
+
+/// Of the lines for `name`, keeps those with one of `keys`, removes the others, and adds lines for
+/// the keys that had none, with hashed names where `hash` asks for it. Lines with a marker, lines
+/// for other names, and lines that cannot be parsed stay. Symbolic links are followed (ssh(1)
+/// replaces them with a file). The old file stays beside the new one as `FILE.old`; where nothing
+/// changes, nothing is written.
+pub fn rewrite(file: &Path, name: &str, keys: &[PublicKey], hash: bool) -> io::Result<()> {
+    let file = fs::canonicalize(file)?;
+    let before = fs::read(&file)?;
+    let after = rewritten(&before, name, keys, hash)?;
+    if after == before {
+        return Ok(());
+    }
+    let mut backup = file.clone().into_os_string();
+    backup.push(".old");
+    // 0600, whatever the old file had, as in ssh(1).
+    storage::replace_with_backup(&file, &after, 0o600, Path::new(&backup))
+}
+
+fn rewritten(before: &[u8], name: &str, keys: &[PublicKey], hash: bool) -> io::Result<Vec<u8>> {
+    let name = name.to_ascii_lowercase();
+    let mut missing: Vec<_> = keys.iter().filter_map(EncodedKey::of).collect();
+    let wanted = missing.clone();
+    let mut changed = false;
+    let mut after = Vec::with_capacity(before.len() + 512);
+    for line in before.split_inclusive(|byte| *byte == b'\n') {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let text = String::from_utf8_lossy(line);
+        let own = Entry::parse(&text).filter(|entry| {
+            entry.marker == Marker::None && entry.matches(&name) && entry.public_key().is_some()
+        });
+        if let Some(entry) = own {
+            let Some(key) = wanted.iter().find(|key| entry.has(key)) else {
+                changed = true;
+                continue;
+            };
+            missing.retain(|other| other != key);
+        }
+        after.extend_from_slice(line);
+        after.push(b'\n');
+    }
+    for key in &missing {
+        after.extend_from_slice(format_line(&name, key, hash)?.as_bytes());
+        changed = true;
+    }
+    // A missing line feed at the end is no reason to write.
+    Ok(if changed { after } else { before.to_vec() })
 }
 
 #[cfg(test)]
@@ -93,7 +142,7 @@ mod tests {
             panic!("three keys are published")
         };
         let line = |names: &str, key: &PublicKey| {
-            format!("{names} {}\n", Written::of(key).expect("a key"))
+            format!("{names} {}\n", EncodedKey::of(key).expect("a key"))
         };
         let both = || vec![one.clone(), two.clone()];
         for (text, announced, expected, why) in [
@@ -168,7 +217,7 @@ mod tests {
                 line("h", one) + &line("other", three),
                 both(),
                 Ok((1, 0)),
-                "a stranger's line",
+                "a line of another host",
             ),
         ] {
             let files = KnownHosts::of_text(Path::new("/k"), &text);

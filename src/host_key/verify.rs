@@ -1,23 +1,24 @@
-//! The verdict on a host key: a pure judgement in the order of interface section 6.
+//! The verdict on a host key, without reading or asking anything. In this order: revoked; a line for
+//! the name decides; a line for a further name accepts; Bitbucket Cloud's published keys; the
+//! fingerprint a Data Center's settings name; otherwise the key is unknown.
 
-use ssh_key::{Certificate, HashAlg, PublicKey};
+use ssh_key::{Algorithm, Certificate, EcdsaCurve, HashAlg, PublicKey};
 
-use super::entry::{Marker, Written};
-use super::known_hosts::{KnownHosts, Spoken};
-use super::revoked::RevokedKeys;
-use super::{KnownFrom, Line, Offending, Verdict, certificate, published, wording};
+use super::known_hosts::{EncodedKey, KnownHosts, Marker, Match};
+use super::revocation::RevokedKeys;
+use super::{KnownFrom, Line, Offending, Verdict, certificate, messages, published};
 
-/// Whose key it should be, and everything that speaks about it.
+/// The host whose key it should be, and every source that can tell.
 #[derive(Debug, Clone, Copy)]
 pub struct Question<'a> {
-    /// HostKeyAlias, else the name that is connected to ([`super::known_hosts::names`]). Its lines
+    /// HostKeyAlias, else the host that is connected to ([`super::known_hosts::names`]). Its lines
     /// decide.
     pub name: &'a str,
-    /// Further names: their lines accept or revoke, and say nothing else.
+    /// Further names, whose lines only accept or revoke.
     pub also: &'a [String],
-    /// The published keys of Bitbucket Cloud speak for the endpoint.
+    /// The endpoint is Bitbucket Cloud's, which publishes its keys.
     pub published: bool,
-    /// Fingerprints (`SHA256:…`) that the site told over HTTPS.
+    /// Fingerprints (`SHA256:…`) that the site named over HTTPS.
     pub site_fingerprints: &'a [String],
     /// The user's and the system's files.
     pub known_hosts: &'a KnownHosts,
@@ -27,14 +28,14 @@ pub struct Question<'a> {
 
 /// Judges a plain key.
 pub fn verify(question: &Question<'_>, key: &PublicKey) -> Verdict {
-    judge(question, &spoken(question), key)
+    judge(question, &matches(question), key)
 }
 
-/// Judges a host certificate; `now` in seconds since 1970. One that no known authority signed
-/// is judged by its plain key, as ssh(1) does. So is one that does not hold; but where nobody
-/// knows its plain key, that it does not hold is the verdict, and nobody is asked.
+/// Judges a host certificate; `now` in seconds since 1970. One that no known authority signed is
+/// judged by its plain key, as in ssh(1). So is one that is not valid, unless its plain key is
+/// unknown: then the verdict is that the certificate is not valid.
 pub fn verify_certificate(question: &Question<'_>, host: &Certificate, now: u64) -> Verdict {
-    let lines = spoken(question);
+    let lines = matches(question);
     let plain = PublicKey::from(host.public_key().clone());
     let authority = PublicKey::from(host.signature_key().clone());
     if let Some(by) = question
@@ -60,11 +61,11 @@ pub fn verify_certificate(question: &Question<'_>, host: &Certificate, now: u64)
     }
 }
 
-fn spoken<'a>(question: &Question<'a>) -> Vec<Spoken<'a>> {
-    question.known_hosts.about(question.name, question.also)
+fn matches<'a>(question: &Question<'a>) -> Vec<Match<'a>> {
+    question.known_hosts.matches(question.name, question.also)
 }
 
-fn judge(question: &Question<'_>, lines: &[Spoken<'_>], key: &PublicKey) -> Verdict {
+fn judge(question: &Question<'_>, lines: &[Match<'_>], key: &PublicKey) -> Verdict {
     if let Some(verdict) = revoked(question, lines, key) {
         return verdict;
     }
@@ -73,9 +74,9 @@ fn judge(question: &Question<'_>, lines: &[Spoken<'_>], key: &PublicKey) -> Verd
     }
     let another = lines
         .iter()
-        .find(|spoken| !spoken.own && spoken.entry.marker == Marker::None && spoken.has(key));
-    if let Some(spoken) = another {
-        return Verdict::Known(KnownFrom::Line(spoken.line()));
+        .find(|found| !found.own && found.entry.marker == Marker::None && found.has(key));
+    if let Some(found) = another {
+        return Verdict::Known(KnownFrom::Line(found.line()));
     }
     if question.published {
         return if published::is_published(key) {
@@ -93,34 +94,34 @@ fn judge(question: &Question<'_>, lines: &[Spoken<'_>], key: &PublicKey) -> Verd
     }
 }
 
-/// `None`: no line has a key for the name.
-fn by_own_lines(lines: &[Spoken<'_>], key: &PublicKey) -> Option<Verdict> {
+/// `None`: no line for the name has a key.
+fn by_own_lines(lines: &[Match<'_>], key: &PublicKey) -> Option<Verdict> {
     let mut offending = Vec::new();
-    for spoken in lines {
-        if !spoken.own || spoken.entry.marker != Marker::None {
+    for found in lines {
+        if !found.own || found.entry.marker != Marker::None {
             continue;
         }
-        let Some(known) = spoken.entry.public_key() else {
-            tracing::debug!("{}: the key cannot be read", spoken.line());
+        let Some(known) = found.entry.public_key() else {
+            tracing::debug!("{}: the key cannot be read", found.line());
             continue;
         };
         if known.key_data() == key.key_data() {
-            return Some(Verdict::Known(KnownFrom::Line(spoken.line())));
+            return Some(Verdict::Known(KnownFrom::Line(found.line())));
         }
         offending.push(Offending {
-            line: spoken.line(),
-            key_type: wording::key_type(&known),
+            line: found.line(),
+            key_type: messages::key_type(&known),
         });
     }
     (!offending.is_empty()).then_some(Verdict::Changed { offending })
 }
 
-fn revoked(question: &Question<'_>, lines: &[Spoken<'_>], key: &PublicKey) -> Option<Verdict> {
+fn revoked(question: &Question<'_>, lines: &[Match<'_>], key: &PublicKey) -> Option<Verdict> {
     let marked = lines
         .iter()
-        .find(|spoken| spoken.entry.marker == Marker::Revoked && spoken.has(key));
-    if let Some(spoken) = marked {
-        let line = spoken.line();
+        .find(|found| found.entry.marker == Marker::Revoked && found.has(key));
+    if let Some(found) = marked {
+        let line = found.line();
         return Some(Verdict::Revoked {
             by: format!("marked @revoked in {line}"),
             line: Some(line),
@@ -138,15 +139,15 @@ fn revoked(question: &Question<'_>, lines: &[Spoken<'_>], key: &PublicKey) -> Op
         .map(|by| Verdict::Revoked { line: None, by })
 }
 
-fn signed_by(lines: &[Spoken<'_>], authority: &PublicKey) -> Option<Line> {
+fn signed_by(lines: &[Match<'_>], authority: &PublicKey) -> Option<Line> {
     let signed =
-        |spoken: &&Spoken<'_>| spoken.entry.marker == Marker::Authority && spoken.has(authority);
-    lines.iter().find(signed).map(Spoken::line)
+        |found: &&Match<'_>| found.entry.marker == Marker::Authority && found.has(authority);
+    lines.iter().find(signed).map(Match::line)
 }
 
-/// Lines of other names with this key: OpenSSH tells them when it asks.
+/// Lines for other names with this key, which OpenSSH lists in its question.
 fn same_key(question: &Question<'_>, key: &PublicKey) -> Vec<(String, Line)> {
-    let Some(written) = Written::of(key) else {
+    let Some(written) = EncodedKey::of(key) else {
         return Vec::new();
     };
     let own = question.name.to_ascii_lowercase();
@@ -154,12 +155,72 @@ fn same_key(question: &Question<'_>, key: &PublicKey) -> Vec<(String, Line)> {
         .known_hosts
         .entries()
         .filter(|(_, _, entry)| entry.has(&written))
-        .filter(|(_, _, entry)| entry.marker == Marker::None && !entry.speaks_of(&own))
+        .filter(|(_, _, entry)| entry.marker == Marker::None && !entry.matches(&own))
         .map(|(file, number, entry)| {
             let file = file.to_owned();
-            (entry.shown_names().to_owned(), Line { file, number })
+            (entry.display_names().to_owned(), Line { file, number })
         })
         .collect()
+}
+
+/// The host-key algorithms that are accepted, the strongest first; not `ssh-rsa` (SHA-1).
+const ALGORITHMS: [Algorithm; 6] = [
+    Algorithm::Ed25519,
+    Algorithm::Ecdsa {
+        curve: EcdsaCurve::NistP256,
+    },
+    Algorithm::Ecdsa {
+        curve: EcdsaCurve::NistP384,
+    },
+    Algorithm::Ecdsa {
+        curve: EcdsaCurve::NistP521,
+    },
+    Algorithm::Rsa {
+        hash: Some(HashAlg::Sha512),
+    },
+    Algorithm::Rsa {
+        hash: Some(HashAlg::Sha256),
+    },
+];
+
+/// The host-key algorithms to ask for: first those of keys that are known for the name, so that a
+/// server with several keys shows one that can be checked; else of keys that further names accept,
+/// else of the published keys.
+pub fn preferred_algorithms(question: &Question<'_>) -> Vec<Algorithm> {
+    let lines = matches(question);
+    let types_of = |own: bool| -> Vec<&str> {
+        lines
+            .iter()
+            .filter(|found| found.own == own && found.entry.marker == Marker::None)
+            .map(|found| found.entry.algorithm)
+            .collect()
+    };
+    let published: Vec<_> = published::keys().iter().map(PublicKey::algorithm).collect();
+    let mut known = types_of(true);
+    if known.is_empty() {
+        known = types_of(false);
+    }
+    if known.is_empty() && question.published {
+        known = published.iter().map(Algorithm::as_str).collect();
+    }
+    let mut order = ALGORITHMS.to_vec();
+    order.sort_by_key(|algorithm| !known.contains(&key_name(algorithm)));
+    order
+}
+
+/// Whether an `@cert-authority` line is for the name; only then certificates are asked for.
+pub fn wants_certificates(question: &Question<'_>) -> bool {
+    matches(question)
+        .iter()
+        .any(|found| found.entry.marker == Marker::Authority)
+}
+
+/// The name of the key type in known_hosts, which is one for all of RSA's signature algorithms.
+fn key_name(algorithm: &Algorithm) -> &str {
+    match algorithm {
+        Algorithm::Rsa { .. } => "ssh-rsa",
+        other => other.as_str(),
+    }
 }
 
 #[cfg(test)]

@@ -1,14 +1,13 @@
-//! The order of interface section 6, row by row.
+//! The order in which the sources decide, row by row.
 
 use std::path::Path;
 
 use ssh_key::private::{Ed25519Keypair, KeypairData};
 use ssh_key::{PrivateKey, PublicKey};
 
-use super::{Question, verify, verify_certificate};
-use crate::host_key::algorithms::preferred;
+use super::{Question, preferred_algorithms, verify, verify_certificate};
 use crate::host_key::known_hosts::KnownHosts;
-use crate::host_key::revoked::RevokedKeys;
+use crate::host_key::revocation::RevokedKeys;
 use crate::host_key::{KnownFrom, Verdict, published};
 
 fn private(seed: u8) -> PrivateKey {
@@ -298,7 +297,7 @@ fn algorithms_of_known_keys_are_asked_for_first() {
         known_hosts: &known(&text),
         revoked: None,
     };
-    let names: Vec<_> = preferred(&question)
+    let names: Vec<_> = preferred_algorithms(&question)
         .iter()
         .map(|algorithm| algorithm.as_str().to_owned())
         .collect();

@@ -2,7 +2,7 @@
 //! programs match on them.
 
 use super::Explanation;
-use crate::host_key::{Verdict, wording};
+use crate::host_key::{Verdict, messages};
 use crate::transport::Error;
 
 pub(super) fn explain(error: &Error) -> Explanation {
@@ -51,8 +51,8 @@ fn host_key(error: &Error, told: Explanation) -> Explanation {
             let file = user_file.clone().unwrap_or_default();
             let told = in_front(format!(
                 "{}\n{}",
-                wording::changed(name, key, offending, &file),
-                wording::changed_and_strict(name)
+                messages::changed(name, key, offending, &file),
+                messages::changed_and_strict(name)
             ));
             offending.iter().fold(told, |told, offending| {
                 told.hint("if the change is announced, forget the old key:")
@@ -63,7 +63,7 @@ fn host_key(error: &Error, told: Explanation) -> Explanation {
             })
         }
         Verdict::NotPublished => {
-            let algorithm = wording::key_type(key);
+            let algorithm = messages::key_type(key);
             in_front(format!(
                 "The {algorithm} host key of {name} is none of those that Bitbucket publishes."
             ))
@@ -72,7 +72,7 @@ fn host_key(error: &Error, told: Explanation) -> Explanation {
         }
         Verdict::Unknown { .. } => {
             let told = if *strict {
-                in_front(wording::unknown_and_strict(name, key))
+                in_front(messages::unknown_and_strict(name, key))
             } else {
                 told
             };
@@ -94,15 +94,15 @@ fn host_key(error: &Error, told: Explanation) -> Explanation {
         }
         Verdict::Revoked {
             line: Some(line), ..
-        } => in_front(wording::revoked(name, key)).hint(format!(
+        } => in_front(messages::revoked(name, key)).hint(format!(
             "whoever has this key is not to be believed: line {} of {} says so; the new key comes from the server's administrator",
             line.number,
             line.file.display()
         )),
-        Verdict::Revoked { line: None, by } => in_front(wording::revoked_by(key, by)),
+        Verdict::Revoked { line: None, by } => in_front(messages::revoked_by(key, by)),
         Verdict::BadCertificate(why) if *strict => in_front(format!(
             "Certificate invalid: {why}\n{}",
-            wording::unknown_and_strict(name, key)
+            messages::unknown_and_strict(name, key)
         )),
         Verdict::BadCertificate(why) => in_front(format!("Certificate invalid: {why}")),
         Verdict::Known(_) => told,

@@ -265,6 +265,23 @@ pub fn replace_file(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     sync_directory(directory_of(path))
 }
 
+/// As [`replace_file`]; the old content keeps a name, in place of an older backup.
+pub fn replace_with_backup(
+    path: &Path,
+    content: &[u8],
+    mode: u32,
+    backup: &Path,
+) -> io::Result<()> {
+    let draft = written_draft(path, content, mode)?;
+    match fs::remove_file(backup) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    fs::hard_link(path, backup)?;
+    draft.persist(path).map_err(|error| error.error)?;
+    sync_directory(directory_of(path))
+}
+
 /// Changes a file as git changes its configuration: `FILE.lock` is created, written and renamed
 /// over the file, whose mode and symbolic link stay. `None` removes the file. Fails where the lock
 /// exists ([`Error::File`] names it), and with [`Error::Changed`] where the file no longer holds

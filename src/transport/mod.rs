@@ -186,7 +186,7 @@ pub enum Error {
         fingerprint: String,
         /// The algorithm.
         algorithm: String,
-        /// The key, for the texts of `host_key::wording`.
+        /// The key, for the texts of `host_key::messages`.
         key: Box<ssh_key::PublicKey>,
         /// The judgement.
         verdict: Box<Verdict>,

@@ -9,9 +9,11 @@ use ssh_key::{Algorithm, HashAlg, PublicKey};
 use crate::context::Context;
 use crate::diagnostics::{self, trace2};
 use crate::host_key::known_hosts::{self, KnownHosts};
-use crate::host_key::revoked::{self, RevokedKeys};
-use crate::host_key::verify::{Question, verify, verify_certificate};
-use crate::host_key::{KnownFrom, Verdict, algorithms, wording};
+use crate::host_key::revocation::{self, RevokedKeys};
+use crate::host_key::verify::{
+    Question, preferred_algorithms, verify, verify_certificate, wants_certificates,
+};
+use crate::host_key::{KnownFrom, Verdict, messages};
 use crate::prompt;
 use crate::settings::{SshConfig, StrictHostKeyChecking};
 use crate::transport::endpoint::Connected;
@@ -92,7 +94,7 @@ impl ServerKey {
                 .revoked_host_keys
                 .as_deref()
                 .filter(|file| file.as_os_str() != "none")
-                .map(revoked::load),
+                .map(revocation::load),
             strict: config
                 .host_keys
                 .strict_host_key_checking
@@ -117,8 +119,8 @@ impl ServerKey {
     pub(super) fn algorithms(&self) -> (Vec<Algorithm>, bool) {
         let question = self.question();
         (
-            algorithms::preferred(&question),
-            algorithms::wants_certificates(&question),
+            preferred_algorithms(&question),
+            wants_certificates(&question),
         )
     }
 
@@ -168,7 +170,7 @@ impl ServerKey {
                 }
                 StrictHostKeyChecking::Ask => {
                     let home = self.context.home();
-                    let text = wording::question(&self.name, &self.address, &key, same_key, home);
+                    let text = messages::question(&self.name, &self.address, &key, same_key, home);
                     if self.ask(text, &key).await? {
                         self.learn(&key);
                         return Ok(Trust::Own { asked: true });
@@ -179,7 +181,7 @@ impl ServerKey {
                 if self.strict == StrictHostKeyChecking::Off && !self.endpoint.published =>
             {
                 let file = self.user_file.clone().unwrap_or_default();
-                let text = wording::changed(&self.name, &key, offending, &file);
+                let text = messages::changed(&self.name, &key, offending, &file);
                 for line in text.lines() {
                     tracing::error!("{line}");
                 }
@@ -210,7 +212,7 @@ impl ServerKey {
         loop {
             let text = again
                 .take()
-                .unwrap_or_else(|| wording::ASK_AGAIN.to_owned());
+                .unwrap_or_else(|| messages::ASK_AGAIN.to_owned());
             match self.asker.line(text).await {
                 Ok(answer) => match answer.trim() {
                     "" | "no" | "NO" | "No" => return Ok(false),
@@ -251,13 +253,13 @@ impl ServerKey {
             return;
         };
         if let Some(folder) = self.context.ssh_directory()
-            && let Err(error) = known_hosts::make_folder(&folder, file)
+            && let Err(error) = known_hosts::create_directory(&folder, file)
         {
             let (folder, why) = (folder.display(), diagnostics::os_error_message(&error));
             tracing::error!("Could not create directory '{folder}' ({why}).");
         }
         match known_hosts::append(file, &self.name, key, self.hash) {
-            Ok(()) => tracing::warn!("{}", wording::added(&self.name, key)),
+            Ok(()) => tracing::warn!("{}", messages::added(&self.name, key)),
             Err(error) => {
                 tracing::debug!("{}: {error}", file.display());
                 tracing::warn!(

@@ -7,7 +7,7 @@ use russh::client::Handle;
 use ssh_key::{Algorithm, HashAlg, PublicKey};
 
 use crate::host_key::known_hosts::{self, KnownHosts};
-use crate::host_key::{rewrite, update, wording};
+use crate::host_key::{messages, update};
 use crate::settings::SshConfig;
 use crate::transport::client::Client;
 
@@ -91,7 +91,7 @@ impl Updater {
     fn write(&self, change: &update::Change) {
         let tell = |what: &str, key: &PublicKey| {
             let fingerprint = key.fingerprint(HashAlg::Sha256);
-            tracing::info!("{what}: {} {fingerprint}", wording::key_type(key));
+            tracing::info!("{what}: {} {fingerprint}", messages::key_type(key));
         };
         for key in &change.new {
             tell("History new hostkey", key);
@@ -105,7 +105,7 @@ impl Updater {
         }
         for (number, file) in self.files.iter().enumerate() {
             let keys = if number == 0 { &change.keys[..] } else { &[] };
-            match rewrite(file, &self.name, keys, self.hash) {
+            match update::rewrite(file, &self.name, keys, self.hash) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                     let file = file.display();
                     let why = crate::diagnostics::os_error_message(&error);

@@ -11,7 +11,7 @@ use super::finding::{Finding, Fix};
 use crate::bitbucket;
 use crate::connection::endpoints;
 use crate::host_key::known_hosts::KnownHosts;
-use crate::host_key::revoked::{self, RevokedKeys};
+use crate::host_key::revocation::{self, RevokedKeys};
 use crate::host_key::{KnownFrom, known_hosts, published};
 use crate::repository::{SiteKind, SshHost};
 use crate::settings::SshConfig;
@@ -197,7 +197,7 @@ fn revocation_list(checkup: &Checkup<'_>, config: &SshConfig) -> Finding {
         return Finding::ok(check, "RevokedHostKeys is not set");
     };
     let about = checkup.shown(file);
-    let list = revoked::load(file);
+    let list = revocation::load(file);
     let finding = if let RevokedKeys::Unreadable { why, .. } = &list {
         let next = if !file.exists() {
             format!("touch {}", word(&about))

@@ -6,7 +6,8 @@ use super::{Call, Server, line, option, program, question, run};
 use crate::clock::{Clock as _, SystemClock};
 use crate::host_key::known_hosts::load;
 use crate::host_key::verify::verify_certificate;
-use crate::host_key::{KnownFrom, Verdict, algorithms};
+use crate::host_key::verify::wants_certificates;
+use crate::host_key::{KnownFrom, Verdict};
 
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table")]
@@ -94,7 +95,7 @@ fn certificates_are_judged_as_by_ssh() {
         let known = load(&[file]);
         let asked = question("h", &[], &known);
         assert_eq!(
-            algorithms::wants_certificates(&asked),
+            wants_certificates(&asked),
             text.starts_with("@cert-authority h")
         );
         let now = SystemClock.now();

@@ -9,8 +9,8 @@ use std::process::{Command, Output};
 use ssh_key::PublicKey;
 
 use super::known_hosts::{self, append, load, names};
-use super::verify::{Question, verify};
-use super::{Verdict, algorithms, wording};
+use super::verify::{Question, preferred_algorithms, verify};
+use super::{Verdict, messages};
 
 /// A folder with a server's keys and its configuration; no port is opened.
 struct Server {
@@ -133,12 +133,12 @@ fn expected(name: &str, key: &PublicKey, verdict: &Verdict, file: &Path) -> Stri
     let failed = "\nHost key verification failed.\n";
     match verdict {
         Verdict::Known(_) => String::new(),
-        Verdict::Unknown { .. } => wording::unknown_and_strict(name, key) + failed,
+        Verdict::Unknown { .. } => messages::unknown_and_strict(name, key) + failed,
         Verdict::Changed { offending } => {
-            let told = wording::changed(name, key, offending, file);
-            format!("{told}\n{}{failed}", wording::changed_and_strict(name))
+            let told = messages::changed(name, key, offending, file);
+            format!("{told}\n{}{failed}", messages::changed_and_strict(name))
         }
-        Verdict::Revoked { .. } => wording::revoked(name, key) + failed,
+        Verdict::Revoked { .. } => messages::revoked(name, key) + failed,
         other => panic!("no such case here: {other:?}"),
     }
 }
@@ -188,11 +188,11 @@ fn verdicts_and_their_texts_are_ssh_s() {
             Verdict::Revoked {
                 line: Some(line), ..
             } if !known
-                .about(&name, &[])
+                .matches(&name, &[])
                 .iter()
-                .any(|spoken| spoken.line() == *line) =>
+                .any(|found| found.line() == *line) =>
             {
-                wording::revoked("h", key)
+                messages::revoked("h", key)
             }
             verdict => expected(&name, key, verdict, &file),
         };
@@ -210,7 +210,7 @@ fn verdicts_and_their_texts_are_ssh_s() {
 fn the_question_is_ssh_s() {
     let server = Server::new();
     let ask = server.path("ask");
-    // Written by another process: a file that is still open for writing in a child of some other
+    // EncodedKey by another process: a file that is still open for writing in a child of some other
     // test cannot be run.
     run(program("sh", server.folder.path())
         .args(["-c", r#"printf '%s' "$1" >"$2"; chmod 755 "$2""#, "sh"])
@@ -240,7 +240,7 @@ fn the_question_is_ssh_s() {
         let Verdict::Unknown { same_key } = verify(&question("h", &[], &known), key) else {
             panic!("nobody knows h")
         };
-        let text = wording::question(
+        let text = messages::question(
             "h",
             "<no hostip for proxy command>",
             key,
@@ -285,13 +285,13 @@ fn a_new_line_is_written_as_ssh_writes_it() {
         append(&file, &name, key, hash).expect("written");
         let ours = std::fs::read_to_string(&file).expect("a file");
         assert!(
-            said.starts_with(&(wording::added(&name, key) + "\n")),
+            said.starts_with(&(messages::added(&name, key) + "\n")),
             "{said}"
         );
         if hash {
             let length = |text: &str| text.trim_end().len();
             assert_eq!(length(&ours), length(&theirs), "{why}");
-            assert_eq!(load(&[file]).about(&name, &[]).len(), 1, "{why}");
+            assert_eq!(load(&[file]).matches(&name, &[]).len(), 1, "{why}");
         } else {
             assert_eq!(ours.trim_end(), theirs.trim_end(), "{why}");
         }
@@ -319,7 +319,7 @@ fn the_key_that_is_asked_for_is_the_one_ssh_asks_for() {
             &[],
         );
         let known = load(&[file]);
-        let first = algorithms::preferred(&question("h", &[], &known)).remove(0);
+        let first = preferred_algorithms(&question("h", &[], &known)).remove(0);
         let wanted = format!("debug1: kex: host key algorithm: {}", first.as_str());
         assert!(said.contains(&wanted), "{why}: {wanted} in\n{said}");
     }

@@ -209,7 +209,7 @@ impl<'a> Signing<'a> {
     }
 
     fn name(&self, key: &PublicKey) -> String {
-        let kind = crate::host_key::wording::key_type(key);
+        let kind = crate::host_key::messages::key_type(key);
         let file = self.identity.file.as_ref();
         let file = file.map_or_else(|| key.comment().to_string(), |f| f.display().to_string());
         format!("{kind} \"{}\"", crate::text::sanitise(&file))

@@ -1,29 +1,128 @@
-//! Key revocation lists as ssh-keygen(1) makes them (OpenSSH, PROTOCOL.krl). Pure.
+//! RevokedHostKeys: a list of public keys, or a key revocation list (KRL) as ssh-keygen(1) writes it
+//! (OpenSSH, PROTOCOL.krl). If the file cannot be read, no key is accepted, as in ssh(1).
 //!
-//! Signatures in them are not looked at, as by ssh(1): whoever can write the file says what it says.
+//! Signatures in a KRL are not checked, as in ssh(1): whoever can write the file decides anyway.
+
+use std::path::{Path, PathBuf};
 
 use sha1::{Digest as _, Sha1};
 use ssh_key::public::KeyData;
-use ssh_key::{Certificate, HashAlg};
+use ssh_key::{Certificate, HashAlg, PublicKey};
 
-/// What every list begins with.
-pub(super) const MAGIC: &[u8] = b"SSHKRL\n\0";
+/// The content of the RevokedHostKeys file.
+#[derive(Debug, Clone)]
+pub enum RevokedKeys {
+    /// The keys that must not be accepted.
+    Keys {
+        /// The file.
+        file: PathBuf,
+        /// In its order.
+        keys: Vec<KeyData>,
+    },
+    /// A key revocation list.
+    Krl {
+        /// The file.
+        file: PathBuf,
+        /// Its content.
+        list: Krl,
+    },
+    /// It cannot be read, so no key is accepted.
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        why: String,
+    },
+}
 
-/// A list.
+/// Reads the file.
+pub fn load(file: &Path) -> RevokedKeys {
+    let unreadable = |why: String| RevokedKeys::Unreadable {
+        file: file.to_owned(),
+        why,
+    };
+    let bytes = match std::fs::read(file) {
+        Ok(bytes) => bytes,
+        Err(error) => return unreadable(crate::diagnostics::os_error_message(&error)),
+    };
+    if bytes.starts_with(MAGIC) {
+        return match Krl::parse(&bytes) {
+            Ok(list) => RevokedKeys::Krl {
+                file: file.to_owned(),
+                list,
+            },
+            Err(why) => unreadable(why.to_owned()),
+        };
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    let mut keys = Vec::new();
+    for line in text.lines().map(str::trim) {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        // A certificate stands for its key.
+        let key = PublicKey::from_openssh(line).map(|key| key.key_data().clone());
+        let key = key.or_else(|error| {
+            let certificate = Certificate::from_openssh(line).map_err(|_| error)?;
+            Ok::<_, ssh_key::Error>(certificate.public_key().clone())
+        });
+        match key {
+            Ok(key) => keys.push(key),
+            Err(error) => return unreadable(error.to_string()),
+        }
+    }
+    RevokedKeys::Keys {
+        file: file.to_owned(),
+        keys,
+    }
+}
+
+impl RevokedKeys {
+    /// The reason, as one clause, why this list refuses the key; `None`: it does not.
+    pub fn refuses(&self, key: &KeyData) -> Option<String> {
+        let (file, refused) = match self {
+            Self::Keys { file, keys } => (file, keys.contains(key)),
+            Self::Krl { file, list } => (file, list.has(key)),
+            Self::Unreadable { file, why } => {
+                return Some(format!("in revoked keys file {}: {why}", file.display()));
+            }
+        };
+        refused.then(|| format!("revoked by file {}", file.display()))
+    }
+
+    /// The reason, as one clause, why this list refuses the certificate itself, its key or its
+    /// authority; `None`: it does not.
+    pub(super) fn refuses_certificate(&self, certificate: &Certificate) -> Option<String> {
+        let itself = match self {
+            Self::Krl { file, list } if list.has_certificate(certificate) => {
+                Some(format!("revoked by file {}", file.display()))
+            }
+            _ => None,
+        };
+        itself
+            .or_else(|| self.refuses(certificate.public_key()))
+            .or_else(|| self.refuses(certificate.signature_key()))
+    }
+}
+
+/// What every KRL begins with.
+const MAGIC: &[u8] = b"SSHKRL\n\0";
+
+/// A key revocation list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Krl {
-    /// As they are sent.
+    /// In wire format.
     keys: Vec<Vec<u8>>,
-    /// Of keys as they are sent.
+    /// Of keys in wire format.
     sha1: Vec<Vec<u8>>,
     sha256: Vec<Vec<u8>>,
     certificates: Vec<Certificates>,
 }
 
-/// What is revoked of one authority.
+/// What is revoked of one authority's certificates.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Certificates {
-    /// Its key as it is sent; empty: any authority.
+    /// Its key in wire format; empty: any authority.
     authority: Vec<u8>,
     /// First and last.
     serials: Vec<(u64, u64)>,
@@ -31,7 +130,7 @@ struct Certificates {
 }
 
 impl Krl {
-    /// The error is one clause. What is not understood makes the whole list unreadable.
+    /// The error is one clause. A list with a part that is not understood is an error.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, &'static str> {
         let mut reader = Reader(bytes);
         reader.take(MAGIC.len())?;
@@ -136,7 +235,7 @@ fn bitmap(first: u64, bytes: &[u8]) -> impl Iterator<Item = (u64, u64)> {
     })
 }
 
-/// A key as it is sent. `None`: one that cannot be written, which then counts as revoked.
+/// A key in wire format. `None`: it cannot be encoded; it then counts as revoked.
 fn blob(key: &KeyData) -> Option<Vec<u8>> {
     ssh_key::PublicKey::from(key.clone()).to_bytes().ok()
 }
@@ -177,7 +276,7 @@ impl<'a> Reader<'a> {
         Ok(strings)
     }
 
-    /// Only one that may be passed over.
+    /// An extension that may be ignored.
     fn extension(&mut self) -> Result<(), &'static str> {
         self.string()?;
         if self.number(1)? != 0 {
@@ -189,4 +288,54 @@ impl<'a> Reader<'a> {
 
 #[cfg(test)]
 #[path = "krl_tests.rs"]
-mod tests;
+mod krl_tests;
+
+#[cfg(test)]
+mod tests {
+    use super::load;
+    use crate::host_key::published;
+
+    #[test]
+    fn a_list_that_cannot_be_read_refuses_every_key() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("revoked");
+        let [one, another, _] = published::keys() else {
+            panic!("three keys are published")
+        };
+        let listed = one.to_openssh().expect("a key");
+        let by_list = format!("revoked by file {}", file.display());
+        let unread = format!(
+            "in revoked keys file {}: KRL ends too early",
+            file.display()
+        );
+        for (text, refused_one, refused_another, why) in [
+            ("# nothing\n\n".to_owned(), None, None, "an empty list"),
+            (
+                format!("# old\n\t{listed} a comment\n"),
+                Some(&by_list),
+                None,
+                "a plain list",
+            ),
+            (
+                "SSHKRL\n\0\u{1}".to_owned(),
+                Some(&unread),
+                Some(&unread),
+                "a KRL that was cut off",
+            ),
+        ] {
+            std::fs::write(&file, text).expect("a file");
+            let list = load(&file);
+            let refuses = |key: &ssh_key::PublicKey| list.refuses(key.key_data());
+            assert_eq!(refuses(one).as_ref(), refused_one, "{why}");
+            assert_eq!(refuses(another).as_ref(), refused_another, "{why}");
+        }
+        std::fs::write(&file, "no key at all\n").expect("a file");
+        assert!(
+            load(&file).refuses(one.key_data()).is_some(),
+            "a broken line"
+        );
+        let missing = load(&folder.path().join("missing"));
+        let by = missing.refuses(one.key_data()).expect("refused");
+        assert!(by.ends_with("No such file or directory"), "{by}");
+    }
+}

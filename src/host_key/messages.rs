@@ -1,5 +1,5 @@
-//! OpenSSH's texts about host keys (sshconnect.c), byte for byte: programs match on them and
-//! people know them. Text to show; what is done about it is decided elsewhere.
+//! OpenSSH's messages about host keys (sshconnect.c), byte for byte: programs match on them and
+//! people know them.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -25,10 +25,10 @@ fn fingerprint(key: &PublicKey) -> String {
     key.fingerprint(HashAlg::Sha256).to_string()
 }
 
-/// So many other names are listed in the question.
-const MOST_NAMES: usize = 8;
+/// How many other names the question lists.
+const MAX_NAMES: usize = 8;
 
-/// The question about an unknown key. `address`: what was connected to, as `name` is written;
+/// The question about an unknown key. `address`: what was connected to, in the form of `name`;
 /// `home`: files below it are shown with `~`.
 pub fn question(
     name: &str,
@@ -47,13 +47,13 @@ pub fn question(
         text.push_str("This key is not known by any other names.\n");
     } else {
         text.push_str("This host key is known by the following other names/addresses:\n");
-        for (names, line) in same_key.iter().take(MOST_NAMES) {
+        for (names, line) in same_key.iter().take(MAX_NAMES) {
             let file = shortened(&line.file, home);
             let _ = writeln!(text, "    {file}:{}: {names}", line.number);
         }
         if let Some(more) = same_key
             .len()
-            .checked_sub(MOST_NAMES)
+            .checked_sub(MAX_NAMES)
             .filter(|more| *more > 0)
         {
             let _ = writeln!(text, "    ({more} additional names omitted)");
@@ -63,10 +63,10 @@ pub fn question(
     text
 }
 
-/// What is asked after an answer that is none.
+/// The question after an answer that is neither yes nor no nor a fingerprint.
 pub const ASK_AGAIN: &str = "Please type 'yes', 'no' or the fingerprint: ";
 
-/// A key that was learned.
+/// A key was added to known_hosts.
 pub fn added(name: &str, key: &PublicKey) -> String {
     format!(
         "Warning: Permanently added '{name}' ({}) to the list of known hosts.",
@@ -74,7 +74,7 @@ pub fn added(name: &str, key: &PublicKey) -> String {
     )
 }
 
-/// Strict checking, and the name is unknown.
+/// Strict checking, and no key is known for the name.
 pub fn unknown_and_strict(name: &str, key: &PublicKey) -> String {
     format!(
         "No {} host key is known for {name} and you have requested strict checking.",
@@ -82,9 +82,9 @@ pub fn unknown_and_strict(name: &str, key: &PublicKey) -> String {
     )
 }
 
-/// The box of a changed key. `user_file`: where the right key would be added. OpenSSH names the last
-/// offending line; here it is the last one of each file, since the command that is told beneath
-/// takes all lines of one file out.
+/// The warning about a changed key. `user_file`: where the right key would be added. OpenSSH names
+/// the last offending line; this names the last one of each file, because the command printed below
+/// it removes the lines of one file.
 pub fn changed(name: &str, key: &PublicKey, offending: &[Offending], user_file: &Path) -> String {
     let mut text = format!(
         "@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@\n\
@@ -116,12 +116,12 @@ pub fn changed(name: &str, key: &PublicKey, offending: &[Offending], user_file: 
     text
 }
 
-/// Behind the box, where the call ends.
+/// Below the warning, where the connection ends.
 pub fn changed_and_strict(name: &str) -> String {
     format!("Host key for {name} has changed and you have requested strict checking.")
 }
 
-/// The box of a revoked key.
+/// The warning about a revoked key.
 pub fn revoked(name: &str, key: &PublicKey) -> String {
     let key_type = key_type(key);
     format!(
@@ -135,7 +135,7 @@ pub fn revoked(name: &str, key: &PublicKey) -> String {
     )
 }
 
-/// A key that a list of revoked keys names.
+/// A key that RevokedHostKeys refuses; `by` is the clause of [`super::Verdict::Revoked`].
 pub fn revoked_by(key: &PublicKey, by: &str) -> String {
     let what = if by.starts_with("in ") {
         "Error checking host key"
