@@ -12,9 +12,9 @@ use crate::bitbucket::credential::Token;
 use crate::bitbucket::{self, KeyRegistry, credential, keyring};
 use crate::connection::failure::Failure;
 use crate::connection::managed_keys::{ManagedKeys, http_settings};
-use crate::connection::resolve::{self, BitbucketTarget, ResolvedCall};
-use crate::connection::verify_key;
-use crate::connection::{listen, with_found_hosts};
+use crate::connection::resolve::{self, BitbucketTarget, ResolvedCall, with_recorded_ssh_hosts};
+use crate::connection::start_trace2;
+use crate::connection::verify_key::KeyVerifier;
 use crate::context::Context;
 use crate::host_key::{KnownFrom, known_hosts, published};
 use crate::identity::{Account, AccountId, ManagedKey, history};
@@ -43,9 +43,9 @@ impl<'a> House<'a> {
     fn git_config(&self) -> Result<GitConfig, Error> {
         let git_config = GitConfig::open(self.context)
             .map_err(|error| below(&report::connection::explain(&error.into())))?;
-        listen(self.context, &git_config);
+        start_trace2(self.context, &git_config);
         Ok(match self.records() {
-            Ok(records) => with_found_hosts(git_config, &records),
+            Ok(records) => with_recorded_ssh_hosts(git_config, &records),
             Err(_) => git_config,
         })
     }
@@ -82,13 +82,11 @@ impl<'a> House<'a> {
         };
         let found = resolve::resolve(self.context, &request, git_config).map_err(explained)?;
         Ok(match found {
-            Some((
-                ResolvedCall {
-                    config,
-                    ours: Some(ours),
-                },
-                _,
-            )) => Some((config, ours)),
+            Some(ResolvedCall {
+                config,
+                target: Some(target),
+                ..
+            }) => Some((config, target)),
             _ => None,
         })
     }
@@ -257,7 +255,7 @@ impl Rooms for House<'_> {
         }
         let further = AdditionalKey { file: new_key.file };
         ManagedKeys::new(self.context, site, &settings, &git_config)
-            .make_further(account, prompt, further, new_key.access, new_key.supersedes)
+            .create_additional(account, prompt, further, new_key.access, new_key.supersedes)
             .map_err(|failure| match failure {
                 Failure::Provision(provision::Error::NoToken { account }) => {
                     Error::NotLoggedIn(format!("there is no API token for {}", account.name))
@@ -280,15 +278,16 @@ impl Rooms for House<'_> {
         };
         let git_config = self.git_config()?;
         let keys = ManagedKeys::new(self.context, site, &ours.settings, &git_config);
-        verify_key::verify(
-            self.context,
-            &keys,
-            &config,
-            &ours.endpoints,
-            record,
+        let verifier = KeyVerifier {
+            keys: &keys,
+            config: &config,
+            endpoints: &ours.endpoints,
+            site_fingerprints: ours.site_fingerprints(),
             prompt,
-        )
-        .map_err(|failure| below(&report::connection::explain(&failure)))
+        };
+        verifier
+            .verify(record)
+            .map_err(|failure| below(&report::connection::explain(&failure)))
     }
 }
 

@@ -1,169 +1,55 @@
-//! The only loop of the program: for the next candidate of the plan, open, log in, run; stop at
-//! the first that is served.
+//! The only loop of the program: for the next candidate of the plan, connect, log in, run; stop at
+//! the first that completes.
 //!
-//! Decides what an outcome means for the next step; the session itself is `transport`'s, the
-//! making of a key `provision`'s.
+//! Decides what an outcome means for the next attempt. The session itself is `transport`'s, the
+//! creation of a key `provision`'s.
 
 use std::cell::RefCell;
+use std::path::Path;
 
-use crate::connection::collect::ConnectionTarget;
-use crate::connection::failure::{AttemptLog, Failure};
-use crate::connection::managed_keys::{ManagedKeys, NewKey};
+use super::Connection;
+use crate::connection::failure::{AttemptLog, DeniedIdentity, Failure};
+use crate::connection::managed_keys::NewKey;
 use crate::connection::renewal;
-use crate::context::Context;
+use crate::connection::resolve::variables_to_send;
+use crate::connection::verify_key::{Wait, until_accepted};
 use crate::diagnostics::trace2;
-use crate::identity::{
-    AccountId, Candidate, Identity, ManagedKey, Offer, Plan, Rank, Reason, State,
-};
-use crate::prompt::{self, Prompt};
+use crate::identity::{AccountId, Candidate, Identity, ManagedKey, Offer, Plan, Rank, Reason};
+use crate::prompt;
 use crate::provision::ensure::{ManualLock, Refused};
 use crate::settings::{Origin, Provision};
-use crate::ssh_command::Request;
-use crate::transport::{Endpoint, ExitStatus, Outcome};
+use crate::transport::{ExitStatus, Outcome, Refusal, Session, native};
 
-/// One git command on its way.
-pub struct Attempts<'a> {
-    /// The captured process surroundings.
-    pub context: &'a Context,
-    /// Whom the connection is for.
-    pub target: ConnectionTarget<'a>,
-    /// What git asked.
-    pub request: &'a Request,
-    /// Where to connect to, in order.
-    pub endpoints: Vec<Endpoint>,
-    /// Host keys that the site told at login (`SHA256:…`).
-    pub site_fingerprints: Vec<String>,
-    /// Variables to send.
-    pub environment: Vec<(String, String)>,
-    /// Who can be asked.
-    pub prompt: &'a dyn Prompt,
-    /// The new key of a rotation that was interrupted.
-    pub rotation_begun: Option<ManagedKey>,
-    /// ManagedKeys that are made, judged and recorded.
-    pub keys: ManagedKeys<'a>,
-}
-
-impl Attempts<'_> {
-    /// Goes through the plan. The status is the remote command's.
-    ///
-    /// # Errors
-    ///
-    /// Whatever ends the call at once (no connection, a host key, a managed identity that was
-    /// refused), or [`Failure::NotServed`] when the plan is at its end.
-    pub fn run(&self, plan: Plan) -> Result<ExitStatus, Failure> {
-        if let Some(missing) = plan.missing.first() {
-            return Err(Failure::IdentityFileMissing(missing.clone()));
-        }
-        let mut tried = AttemptLog::default();
-        for candidate in &plan.candidates {
-            if let Some(status) = self.try_candidate(candidate, &mut tried)? {
-                return Ok(status);
-            }
-        }
-        if let Some(status) = self.try_newcomer(&plan, &mut tried)? {
-            return Ok(status);
-        }
-        tried.nobody_known = nobody_known(&plan);
-        tried.skipped = plan.skipped;
-        tried.decided_by = plan.decided_by;
-        tried.provision_blocker = self.target.settings.provision_blocker().cloned();
-        Err(Failure::NotServed(Box::new(tried)))
+/// Works through the plan. Returns the remote command's exit status.
+///
+/// # Errors
+///
+/// What ends the call at once (no connection, a host key, a managed key that was refused), or
+/// [`Failure::PlanExhausted`].
+pub(super) fn run(connection: &Connection<'_>) -> Result<ExitStatus, Failure> {
+    let plan = &connection.target.plan;
+    if let Some(missing) = plan.missing.first() {
+        return Err(Failure::IdentityFileMissing(missing.clone()));
     }
-
-    /// `None`: the next candidate, please.
-    fn try_candidate(
-        &self,
-        candidate: &Candidate,
-        tried: &mut AttemptLog,
-    ) -> Result<Option<ExitStatus>, Failure> {
-        let next = match (&candidate.offer, &candidate.account) {
-            (Offer::Identities(identities), _) => NextOffer::of(tried.without_let_in(identities)),
-            (Offer::NewKey, Some(account)) => {
-                if tried.repository_was_refused() && !self.may_make_after_refusal(account, tried)? {
-                    return Ok(None);
-                }
-                NextOffer::new(self.keys.make(account, self.prompt)?)
-            }
-            (Offer::NewKey, None) => return Ok(None),
-        };
-        self.go(candidate, next, tried)
-    }
-
-    /// No account is known here and nobody was served: a person on a terminal is told how to log
-    /// in, and goes on.
-    fn try_newcomer(
-        &self,
-        plan: &Plan,
-        tried: &mut AttemptLog,
-    ) -> Result<Option<ExitStatus>, Failure> {
-        let wanted = self.prompt.terminal()
-            && nobody_known(plan)
-            && self.keys.settings.provision.value != Provision::Never;
-        if !wanted {
-            return Ok(None);
-        }
-        let told = tried.told(self.target);
-        let tried = RefCell::new(tried);
-        let may_help =
-            |account: &AccountId| self.may_make_after_refusal(account, &mut tried.borrow_mut());
-        let refused = told.as_deref().map(|told| Refused {
-            told,
-            may_help: &may_help,
-        });
-        let Some(new) = self.keys.make_for_newcomer(self.prompt, refused)? else {
-            return Ok(None);
-        };
-        let tried = tried.into_inner();
-        let candidate = Candidate {
-            account: new.identity.managed.as_ref().map(|m| m.account.clone()),
-            offer: Offer::NewKey,
-            reason: Reason {
-                rank: Rank::Fallback,
-                origin: Origin::Default,
-                text: "no account was known".to_owned(),
-            },
-        };
-        self.go(&candidate, NextOffer::new(new), tried)
-    }
-
-    /// Opens connections until one is served or there is nothing left to offer.
-    fn go(
-        &self,
-        candidate: &Candidate,
-        mut next: NextOffer,
-        tried: &mut AttemptLog,
-    ) -> Result<Option<ExitStatus>, Failure> {
-        trace2::data("account", || {
-            let account = candidate.account.as_ref();
-            account.map_or_else(|| "unknown".to_owned(), ToString::to_string)
-        });
-        trace2::data("reason", || candidate.reason.text.clone());
-        while !next.identities.is_empty() {
-            let outcome = match (next.manual_registration.take(), next.age) {
-                (Some(held), _) => self.open_by_hand(&next.identities, held)?,
-                (None, Age::Known) => self.open(&next.identities)?,
-                (None, Age::MadeNow | Age::Listed) => self.open_new(&next.identities)?,
-            };
-            match outcome {
+    let mut log = AttemptLog::default();
+    let unknown_account = connection.ask_for_account().then(unknown_account);
+    for candidate in plan.candidates.iter().chain(&unknown_account) {
+        let mut next = connection.first_offer(candidate, &mut log)?;
+        while let Some(mut offer) = next {
+            next = match connection.open(&mut offer)? {
                 Outcome::Completed {
                     status,
                     identity,
                     endpoint,
                 } => {
-                    self.keys.served(self.target, &identity, &endpoint);
-                    tried.report_fallback(candidate, self.target);
-                    let endpoints = std::slice::from_ref(&endpoint);
-                    renewal::after(
-                        self.context,
-                        self.target,
-                        endpoints,
-                        &self.keys,
-                        &identity,
-                        self.rotation_begun.as_ref(),
-                    );
-                    return Ok(Some(status));
+                    connection
+                        .keys
+                        .completed(connection.target(), &identity, &endpoint);
+                    log.report_fallback(offer.account.as_ref(), connection.target());
+                    renewal::after(connection, &endpoint, &identity);
+                    return Ok(status);
                 }
-                Outcome::ServedWithoutKey { status } => return Ok(Some(status)),
+                Outcome::ServedWithoutKey { status } => return Ok(status),
                 Outcome::RepositoryDenied {
                     identity,
                     stderr,
@@ -171,135 +57,262 @@ impl Attempts<'_> {
                     status,
                     endpoint,
                 } => {
-                    self.keys.let_in(&identity, &endpoint);
-                    next.identities = after(&next.identities, &identity);
-                    tried.refused_repository(candidate, identity, stderr, stdout, status);
+                    connection.keys.accepted(&identity, &endpoint);
+                    let rest = offer.after(&identity);
+                    log.repository_denied(DeniedIdentity {
+                        account: offer.account,
+                        identity,
+                        stderr,
+                        stdout,
+                        status,
+                    });
+                    rest
                 }
                 Outcome::AuthenticationFailed(refusal) => {
-                    self.keys.keyring_gave()?;
-                    if let Some(record) = self.judged(&next.identities) {
-                        if !refusal.unusable.is_empty() {
-                            // The server had nothing against it.
-                            let why = refusal.unusable;
-                            return Err(Failure::Unusable(Box::new(record.clone()), why));
-                        }
-                        match self.judge(record, next.age)? {
-                            Some(new) => next = NextOffer::new(new),
-                            None => next.age = Age::Listed,
-                        }
-                    } else {
-                        tried.not_let_in(candidate, &refusal);
-                        return Ok(None);
-                    }
+                    connection.after_refusal(offer, refusal, &mut log)?
                 }
-            }
+            };
         }
-        Ok(None)
+    }
+    log.no_account_known = no_account_known(plan);
+    log.skipped.clone_from(&plan.skipped);
+    log.decided_by = plan.decided_by;
+    log.provision_blocker = connection.target.settings.provision_blocker().cloned();
+    Err(Failure::PlanExhausted(Box::new(log)))
+}
+
+/// What one connection offers.
+struct NextOffer {
+    /// Whose identities, where that is known.
+    account: Option<AccountId>,
+    identities: Vec<Identity>,
+    freshness: Freshness,
+}
+
+/// Whether the site's SSH servers know the key already, and where we know that from.
+enum Freshness {
+    /// They know it, or never will.
+    Known,
+    /// The site has just registered it.
+    Registered,
+    /// A person is adding it to the site.
+    Pasted(#[expect(dead_code, reason = "held, not used")] ManualLock),
+    /// It was refused although the account's key list shows it.
+    Listed,
+}
+
+impl NextOffer {
+    fn known(account: Option<&AccountId>, identities: Vec<Identity>) -> Option<Self> {
+        (!identities.is_empty()).then(|| Self {
+            account: account.cloned(),
+            identities,
+            freshness: Freshness::Known,
+        })
     }
 
-    /// A managed identity that alone was offered under `git`: only there a refusal is judged.
-    fn judged<'i>(&self, identities: &'i [Identity]) -> Option<&'i ManagedKey> {
-        match identities {
-            [identity] if self.target.user == "git" => identity
+    fn new_key(new: NewKey) -> Self {
+        Self {
+            account: new.identity.managed.as_ref().map(|key| key.account.clone()),
+            identities: vec![new.identity],
+            freshness: match new.manual_registration {
+                Some(lock) => Freshness::Pasted(lock),
+                None => Freshness::Registered,
+            },
+        }
+    }
+
+    /// The identities that were not tried yet when the server accepted this one.
+    fn after(&self, accepted: &Identity) -> Option<Self> {
+        let fingerprint = accepted.fingerprint()?;
+        let is_it = |identity: &Identity| identity.fingerprint().as_ref() == Some(&fingerprint);
+        let at = self.identities.iter().position(is_it)?;
+        Self::known(self.account.as_ref(), self.identities[at + 1..].to_vec())
+    }
+
+    /// The managed key of an account, where it was the only identity.
+    fn managed(&self) -> Option<&ManagedKey> {
+        match self.identities.as_slice() {
+            [identity] => identity
                 .managed
                 .as_ref()
-                .filter(|record| record.repository.is_none()),
+                .filter(|key| key.repository.is_none()),
             _ => None,
         }
     }
+}
 
-    /// What the account's key list says about a refused key: a replacement, or the end. `None`:
-    /// it is listed and was never proved, so that waiting may help.
-    fn judge(&self, record: &ManagedKey, age: Age) -> Result<Option<NewKey>, Failure> {
-        match age {
-            Age::Known => self.keys.judge(record, self.prompt),
-            Age::MadeNow => Err(Failure::NewKeyNotAccepted(Box::new(record.clone()))),
-            Age::Listed => Err(Failure::ListedButRefused(Box::new(record.clone()))),
+impl Connection<'_> {
+    /// The identities of a candidate; a key that does not exist yet is created and registered.
+    /// `None`: there is nothing to offer.
+    fn first_offer(
+        &self,
+        candidate: &Candidate,
+        log: &mut AttemptLog,
+    ) -> Result<Option<NextOffer>, Failure> {
+        let account = candidate.account.as_ref();
+        let next = match (&candidate.offer, account) {
+            (Offer::Identities(identities), _) => {
+                NextOffer::known(account, log.without_accepted(identities))
+            }
+            (Offer::NewKey, Some(account)) => {
+                if log.is_repository_denied() && !self.may_create_after_denial(account, log)? {
+                    return Ok(None);
+                }
+                Some(NextOffer::new_key(self.keys.create(account, self.prompt)?))
+            }
+            (Offer::NewKey, None) => self.create_for_unknown_account(log)?,
+        };
+        if let Some(next) = &next {
+            trace2::data("account", || match &next.account {
+                Some(account) => account.to_string(),
+                None => "unknown".to_owned(),
+            });
+            trace2::data("reason", || candidate.reason.text.clone());
         }
+        Ok(next)
     }
 
-    /// Somebody was let in and may not see the repository: a key for another account is made only
-    /// where that account's token sees it, or a person says so.
-    fn may_make_after_refusal(
+    /// Whether a person may be asked for an account when nothing else is left to try.
+    fn ask_for_account(&self) -> bool {
+        self.prompt.terminal()
+            && no_account_known(&self.target.plan)
+            && self.target.settings.provision.value != Provision::Never
+    }
+
+    /// No account is known: a person on a terminal is told how to log in, and names one.
+    fn create_for_unknown_account(
+        &self,
+        log: &mut AttemptLog,
+    ) -> Result<Option<NextOffer>, Failure> {
+        let summary = log.summary(self.target());
+        let log = RefCell::new(log);
+        let may_help =
+            |account: &AccountId| self.may_create_after_denial(account, &mut log.borrow_mut());
+        let refused = summary.as_deref().map(|told| Refused {
+            told,
+            may_help: &may_help,
+        });
+        let new = self.keys.create_for_unknown_account(self.prompt, refused)?;
+        Ok(new.map(NextOffer::new_key))
+    }
+
+    /// An identity was accepted and denied the repository: a key for another account is created
+    /// only if that account's token sees the repository, or a person agrees.
+    fn may_create_after_denial(
         &self,
         account: &AccountId,
-        tried: &mut AttemptLog,
+        log: &mut AttemptLog,
     ) -> Result<bool, prompt::Error> {
-        let Some(repository) = self.target.repository else {
+        let Some(repository) = &self.target.located.repository else {
             return Ok(false);
         };
-        let direction = self.target.service.direction();
+        let direction = self.target.located.service.direction();
         match self.keys.sees(account, repository, direction) {
             Ok(true) => return Ok(true),
-            Ok(false) => tried.not_made(account, "its token does not see the repository"),
+            Ok(false) => log.not_created(account, "its token does not see the repository"),
             Err(error) if self.prompt.available() => {
                 tracing::info!("{account}: {error}");
                 let question = format!(
                     "Make a key for {account}, whose access to {repository} is not known? [y/N] "
                 );
-                match self.prompt.confirm(&question) {
-                    Ok(true) => return Ok(true),
-                    Ok(false) => tried.not_made(account, "no key was wanted"),
-                    Err(error) => return Err(error),
+                if self.prompt.confirm(&question)? {
+                    return Ok(true);
                 }
+                log.not_created(account, "no key was wanted");
             }
-            Err(error) => tried.not_made(account, &error.to_string()),
+            Err(error) => log.not_created(account, &error.to_string()),
         }
         Ok(false)
     }
+
+    /// The next attempt after a login was refused. For a managed key the account's key list
+    /// decides, but only under `git`: another user name may be the reason.
+    fn after_refusal(
+        &self,
+        offer: NextOffer,
+        refusal: Refusal,
+        log: &mut AttemptLog,
+    ) -> Result<Option<NextOffer>, Failure> {
+        self.keys.keyring_gave()?;
+        let Some(key) = offer.managed().filter(|_| self.target.user == "git") else {
+            log.refused_logins.push((offer.account, refusal));
+            return Ok(None);
+        };
+        if !refusal.unusable.is_empty() {
+            // The server accepted the public key.
+            return Err(Failure::Unusable(Box::new(key.clone()), refusal.unusable));
+        }
+        match offer.freshness {
+            Freshness::Known => match self.keys.replace_refused(key, self.prompt)? {
+                Some(new) => Ok(Some(NextOffer::new_key(new))),
+                None => Ok(Some(NextOffer {
+                    freshness: Freshness::Listed,
+                    ..offer
+                })),
+            },
+            Freshness::Listed => Err(Failure::ListedButRefused(Box::new(key.clone()))),
+            Freshness::Registered | Freshness::Pasted(_) => {
+                Err(Failure::NewKeyNotAccepted(Box::new(key.clone())))
+            }
+        }
+    }
+
+    /// Opens a connection with these identities, more than once while the site's SSH servers do
+    /// not know a new key yet.
+    fn open(&self, offer: &mut NextOffer) -> Result<Outcome, Failure> {
+        let wait = match offer.freshness {
+            Freshness::Known => return self.open_once(&offer.identities),
+            Freshness::Registered | Freshness::Listed => Wait::PROPAGATION,
+            Freshness::Pasted(_) => Wait::PASTING,
+        };
+        let outcome = until_accepted(
+            wait,
+            |outcome| !matches!(outcome, Outcome::AuthenticationFailed(_)),
+            || self.open_once(&offer.identities),
+        );
+        if matches!(offer.freshness, Freshness::Pasted(_)) {
+            // Others may create keys for the site again.
+            offer.freshness = Freshness::Registered;
+        }
+        outcome
+    }
+
+    fn open_once(&self, identities: &[Identity]) -> Result<Outcome, Failure> {
+        let passphrase = |file: &Path| self.keys.passphrase(identities, file);
+        let session = Session {
+            endpoints: self.target.endpoints.clone(),
+            user: self.target.user.clone(),
+            typed_host: self.request.host.clone(),
+            config: self.config,
+            identities: identities.to_vec(),
+            command: self.request.command.clone(),
+            service: self.target.located.service,
+            environment: variables_to_send(self.config, &self.context.environment),
+            no_stdin: self.request.no_stdin,
+            prompt: self.prompt,
+            passphrase: &passphrase,
+            site_fingerprints: self.target.site_fingerprints(),
+            as_ssh: false,
+            context: self.context,
+        };
+        native::run(session).map_err(Failure::Transport)
+    }
 }
 
-/// Nobody named an account, and none is recorded.
-fn nobody_known(plan: &Plan) -> bool {
+/// The last candidate where no account is known: a new key for an account that a person names.
+fn unknown_account() -> Candidate {
+    Candidate {
+        account: None,
+        offer: Offer::NewKey,
+        reason: Reason {
+            rank: Rank::Fallback,
+            origin: Origin::Default,
+            text: "no account was known".to_owned(),
+        },
+    }
+}
+
+/// No setting names an account, and none is recorded.
+fn no_account_known(plan: &Plan) -> bool {
     plan.decided_by.is_none() && plan.candidates.iter().all(|one| one.account.is_none())
-}
-
-/// What the next connection offers.
-struct NextOffer {
-    identities: Vec<Identity>,
-    age: Age,
-    manual_registration: Option<ManualLock>,
-}
-
-impl NextOffer {
-    fn of(identities: Vec<Identity>) -> Self {
-        Self {
-            identities,
-            age: Age::Known,
-            manual_registration: None,
-        }
-    }
-
-    fn new(new: NewKey) -> Self {
-        Self {
-            identities: vec![new.identity],
-            age: Age::MadeNow,
-            manual_registration: new.manual_registration,
-        }
-    }
-}
-
-/// Whether the site's SSH servers may still have to learn of a key, and how we know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Age {
-    /// They know it, or never will.
-    Known,
-    /// The site has taken it just now.
-    MadeNow,
-    /// It was refused, and the account lists it.
-    Listed,
-}
-
-/// The identities that were not offered yet when this one was let in.
-fn after(identities: &[Identity], let_in: &Identity) -> Vec<Identity> {
-    let fingerprint = let_in.fingerprint();
-    let position = identities
-        .iter()
-        .position(|identity| identity.fingerprint() == fingerprint && fingerprint.is_some());
-    position.map_or_else(Vec::new, |at| identities[at + 1..].to_vec())
-}
-
-/// Whether the record was never let in.
-pub(super) fn unproved(record: &ManagedKey) -> bool {
-    matches!(record.state, State::Registered | State::Pending)
 }

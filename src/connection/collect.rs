@@ -1,7 +1,6 @@
-//! Gathers what the plan is made from: key files, the agent, records, what was learned.
+//! Collects what the plan is made from: key files, the agent's keys, records and history.
 //!
-//! Reads; asks nobody and writes nothing. `git bitbucket status` uses it as the corridor does, so
-//! that both speak of the same plan.
+//! Only reads. `git bitbucket status` uses it as the connection does, so both show the same plan.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -17,55 +16,46 @@ use crate::provision::record::Records;
 use crate::repository::{Repository, Service, Site};
 use crate::settings::{Settings, Sourced, SshConfig};
 
-/// The key files that ssh(1) offers unasked (ssh_config(5), IdentityFile), without `sk` ones,
-/// which are the agent's matter.
-const DEFAULT_FILES: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
+/// The key files that ssh(1) uses by default (ssh_config(5), IdentityFile), without the security
+/// keys, which only the agent can use.
+pub(super) const DEFAULT_FILES: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
 
-/// Whom a connection is for, before anything of this machine's keys is known.
+/// What a connection is for, before this machine's keys are looked at.
 #[derive(Clone, Copy)]
 pub struct ConnectionTarget<'a> {
-    /// The site that is connected to.
+    /// The site.
     pub site: &'a Site,
-    /// `None`: no repository is meant.
+    /// `None`: the command names no repository.
     pub repository: Option<&'a Repository>,
-    /// What is asked.
+    /// Fetch, push or something else.
     pub service: Service,
     /// The user to log in as.
     pub user: &'a str,
     /// `--account`, else `BITBUCKET_ACCOUNT`.
     pub account: Option<&'a Sourced<String>>,
-    /// git config's wishes.
+    /// The settings that apply to the repository.
     pub settings: &'a Settings,
-    /// ssh_config's and the command line's wishes.
+    /// What ssh_config and the command line say.
     pub config: &'a SshConfig,
 }
 
-/// Everything on this machine that speaks about who may go.
+/// Everything on this machine that decides which identities may be used.
 pub fn collect<'a>(
     context: &Context,
     target: ConnectionTarget<'a>,
     records: &'a Records,
-    learned: &History,
+    history: &History,
 ) -> PlanInputs<'a> {
     let config = target.config;
     let direction = target.service.direction();
     let (managed, lost) = managed_of(target.site, records);
-    let mut files = Files::new(context, config, &managed);
-    let command_line_files =
-        (!config.identities.command_line_identity_files.is_empty()).then(|| {
-            files.existing(
-                &config.identities.command_line_identity_files,
-                Rank::CommandLine,
-            )
-        });
-    let statements = [
-        &target.settings.repository,
-        &target.settings.by_url,
-        &target.settings.plain,
-    ];
-    let named_files = statements
+    let mut files = KeyFiles::new(context, config, &managed);
+    let command_line_files = (!config.identities.command_line_identity_files.is_empty())
+        .then(|| files.existing(&config.identities.command_line_identity_files, Rank::CommandLine));
+    let settings = target.settings;
+    let named_files = [&settings.repository, &settings.by_url, &settings.plain]
         .iter()
-        .flat_map(|statement| &statement.identity_files)
+        .flat_map(|scope| &scope.identity_files)
         .map(|file| (file.value.clone(), files.named(&file.value)))
         .collect::<BTreeMap<_, _>>();
     let ssh_config_files = files.existing(&config.identities.identity_files, Rank::SshConfigOnly);
@@ -79,17 +69,17 @@ pub fn collect<'a>(
         user: target.user,
         command_line_files,
         command_line_account: target.account.cloned(),
-        settings: target.settings,
+        settings,
         named_files,
         ssh_config_files,
         identities_only: config.identities.identities_only == Some(true),
         alias: config.endpoint.is_alias,
         served_repository: target
             .repository
-            .and_then(|repository| learned.repository(repository, direction)),
+            .and_then(|repository| history.repository(repository, direction)),
         served_workspace: target
             .repository
-            .and_then(|repository| learned.workspace(repository, direction)),
+            .and_then(|repository| history.workspace(repository, direction)),
         environment_account: credential::environment(context)
             .filter(|(site, _)| *site == target.site.url)
             .map(|(_, token)| token.account),
@@ -102,22 +92,19 @@ pub fn collect<'a>(
     }
 }
 
-/// ManagedKey identities of the site, newest first; those whose file is here, and the others.
+/// The managed keys of the site, newest first: those whose file exists, and the others.
 fn managed_of(site: &Site, records: &Records) -> (Vec<Identity>, Vec<ManagedKey>) {
-    let mut here = Vec::new();
-    let mut lost = Vec::new();
     let recorded = records.identities().iter().rev();
-    for record in recorded.filter(|record| record.account.site == site.url) {
-        if record.file.exists() {
-            here.push(identity_of(record));
-        } else {
-            lost.push(record.clone());
-        }
-    }
-    (here, lost)
+    let (here, lost): (Vec<_>, Vec<_>) = recorded
+        .filter(|key| key.account.site == site.url)
+        .partition(|key| key.file.exists());
+    (
+        here.into_iter().map(identity_of).collect(),
+        lost.into_iter().cloned().collect(),
+    )
 }
 
-/// A managed identity as it is offered: its public half stands in the record.
+/// A managed key as it is offered: its public half is in the record.
 pub(super) fn identity_of(record: &ManagedKey) -> Identity {
     Identity {
         holder: Holder::File(record.file.clone()),
@@ -144,15 +131,15 @@ fn agent_keys(config: &SshConfig, context: &Context) -> Vec<Identity> {
     }
 }
 
-/// Key files, as far as they can be offered with what the agent and the records hold.
-pub(super) struct Files<'a> {
+/// Key files, together with the keys of the agent and of the records.
+pub(super) struct KeyFiles<'a> {
     context: &'a Context,
     managed: &'a [Identity],
     pub(super) agent: Vec<Identity>,
     unusable: RefCell<Vec<(Rank, KeyFileError)>>,
 }
 
-impl<'a> Files<'a> {
+impl<'a> KeyFiles<'a> {
     /// Asks the agent for its keys.
     pub(super) fn new(context: &'a Context, config: &SshConfig, managed: &'a [Identity]) -> Self {
         Self {
@@ -172,8 +159,8 @@ impl<'a> Files<'a> {
         self.existing(&paths, Rank::Fallback)
     }
 
-    /// Those that can be offered. The others are kept with the rank that names them; those of the
-    /// command line are told as ssh(1) tells them.
+    /// The files that can be used. The others are kept with the rank that names them; for files of
+    /// the command line there is a warning in ssh(1)'s words.
     pub(super) fn existing(&self, paths: &[PathBuf], of: Rank) -> Vec<Identity> {
         let warn = of == Rank::CommandLine;
         let mut found: Vec<Identity> = Vec::new();
@@ -200,8 +187,7 @@ impl<'a> Files<'a> {
         found
     }
 
-    /// One file that somebody named: a managed identity's, a private key, or the public half of
-    /// a key that the agent holds.
+    /// One file: a managed key's, a private key, or the public half of a key in the agent.
     fn named(&self, path: &Path) -> NamedFile {
         let path = &self.context.directory.join(path);
         let of_record = |identity: &&Identity| identity.file.as_deref() == Some(path);
@@ -215,7 +201,7 @@ impl<'a> Files<'a> {
         }
     }
 
-    /// A `.pub` file names a key that the agent must hold.
+    /// A `.pub` file can be used only if the agent has the key.
     fn with_holder(&self, path: &Path, identity: Identity) -> NamedFile {
         if matches!(identity.holder, Holder::File(_)) {
             return NamedFile::Usable(Box::new(identity));

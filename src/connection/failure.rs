@@ -1,52 +1,53 @@
-//! How a git command can end without being served, as values; `report` has the words.
+//! The ways in which a git command can fail, as values; `report` turns them into messages.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::connection::collect::ConnectionTarget;
-use crate::identity::{AccountId, Candidate, Identity, ManagedKey, Rank, Skipped};
+use crate::identity::{AccountId, Identity, ManagedKey, Rank, Skipped};
 use crate::settings::Sourced;
+use crate::text::sanitise;
 use crate::transport::{ExitStatus, Refusal};
 use crate::{prompt, provision, repository, settings, ssh_command, transport};
 
-/// Why git was not served.
+/// Why a git command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The command line.
+    /// The command line is wrong.
     #[error(transparent)]
     Command(#[from] ssh_command::Error),
-    /// The path or host must not pass.
+    /// The path or host is not allowed.
     #[error(transparent)]
     Repository(#[from] repository::Error),
-    /// A configuration that cannot be read.
+    /// A configuration cannot be read.
     #[error(transparent)]
     Settings(#[from] settings::Error),
-    /// A value that a setting cannot have, and that is needed.
+    /// A setting that is needed has an invalid value.
     #[error("bad config value '{}'", .0.value)]
     InvalidSetting(settings::Ignored),
-    /// The session.
+    /// The SSH session failed.
     #[error(transparent)]
     Transport(#[from] transport::Error),
-    /// A key could not be made.
+    /// A key could not be created.
     #[error(transparent)]
     Provision(#[from] provision::Error),
-    /// A question that had no answer.
+    /// A question was not answered.
     #[error(transparent)]
     Prompt(#[from] prompt::Error),
     /// `-E FILE` cannot be written.
     #[error(transparent)]
     Diagnostics(#[from] crate::diagnostics::Error),
-    /// Only the system's ssh could do this, and none is installed.
+    /// Only the system's ssh supports this, and none is installed.
     #[error("no ssh is installed")]
     NoSystemSsh {
-        /// What asked for it: an option, a directive, a host.
+        /// An option, a directive or a host.
         reason: String,
     },
-    /// The system's ssh is there and did not start.
+    /// The system's ssh could not be started.
     #[error("{}: {why}", ssh.display())]
     HandOver {
         /// The program.
         ssh: PathBuf,
-        /// The system's words.
+        /// The system's message.
         why: String,
     },
     /// A setting names a key file that does not exist.
@@ -55,174 +56,156 @@ pub enum Failure {
     /// The account's key list shows the key, and the server refuses it.
     #[error("the key is listed and was refused")]
     ListedButRefused(Box<ManagedKey>),
-    /// A key that was registered just now was not let in within the time of propagation.
+    /// The server did not accept a key that was registered just now.
     #[error("the new key was not accepted")]
     NewKeyNotAccepted(Box<ManagedKey>),
-    /// Somebody removed the key from the account.
+    /// The key was removed from the account, not by this program.
     #[error("the key is no longer on the account")]
     Removed(Box<ManagedKey>),
-    /// The site's end of the key's life has come, and no new key may be made.
+    /// The key has expired, and a new one may not be created.
     #[error("the key has expired")]
     Expired(Box<ManagedKey>),
-    /// A key could not be made with the token of the environment, which goes before every other.
+    /// The token of the environment, which precedes every other, does not suffice for a new key.
     #[error(transparent)]
-    TokenOfTheEnvironment(provision::Error),
-    /// A refused managed identity cannot be judged: its account's key list could not be read.
+    EnvironmentToken(provision::Error),
+    /// A managed key was refused, and its account's key list could not be read.
     #[error("the key was refused")]
-    NotJudged {
-        /// The identity.
-        record: Box<ManagedKey>,
-        /// Why the list was not read; `None`: there is no token.
+    KeyListUnreadable {
+        /// The key.
+        key: Box<ManagedKey>,
+        /// `None`: there is no token.
         why: Option<provision::Error>,
     },
-    /// The server accepted a managed identity's public key, and its private key could not be used:
-    /// each reason, or the line that puts it right.
+    /// The server accepted a managed key's public half, and its private half could not be used:
+    /// each reason, or the command that helps.
     #[error("the key could not be used")]
     Unusable(Box<ManagedKey>, Vec<String>),
-    /// The plan is at its end.
-    #[error("nobody was served")]
-    NotServed(Box<AttemptLog>),
-    /// At a host of no site; said in ssh(1)'s words alone.
+    /// No candidate of the plan completed the command.
+    #[error("no identity was accepted")]
+    PlanExhausted(Box<AttemptLog>),
+    /// A failure at a host that is not Bitbucket: reported in ssh(1)'s words alone.
     #[error(transparent)]
-    Elsewhere(Box<Self>),
+    OtherHost(Box<Self>),
 }
 
 impl Failure {
-    /// The server speaks no algorithm that the native transport speaks; nothing was exchanged but
-    /// the names of algorithms.
-    pub fn is_no_common_algorithm(&self) -> bool {
+    /// The system's ssh could not be started.
+    pub(super) fn hand_over(ssh: &Path, error: &std::io::Error) -> Self {
+        Self::HandOver {
+            ssh: ssh.to_owned(),
+            why: crate::diagnostics::os_error_message(error),
+        }
+    }
+
+    /// The native transport and the server have no algorithm in common; nothing else was
+    /// exchanged.
+    pub(super) fn is_no_common_algorithm(&self) -> bool {
         match self {
             Self::Transport(transport::Error::Negotiate { .. }) => true,
-            Self::Elsewhere(failure) => failure.is_no_common_algorithm(),
+            Self::OtherHost(failure) => failure.is_no_common_algorithm(),
             _ => false,
         }
     }
 }
 
-/// A repository that was refused to an identity.
+/// An identity that the server accepted and denied the repository.
 #[derive(Debug)]
-pub struct RefusedRepository {
-    /// Whose identity it was, where that is known.
+pub struct DeniedIdentity {
+    /// Its account, where that is known.
     pub account: Option<AccountId>,
-    /// Which.
+    /// The key.
     pub identity: Identity,
     /// The channel's stderr as it came.
     pub stderr: Vec<u8>,
     /// A first packet `ERR` as it came.
     pub stdout: Vec<u8>,
-    /// The remote status.
+    /// The remote command's exit status.
     pub status: ExitStatus,
 }
 
-impl RefusedRepository {
-    /// The server's words, on whichever stream they came.
-    pub fn said(&self) -> String {
-        let said = if self.stderr.is_empty() {
+impl DeniedIdentity {
+    /// The server's message, on whichever stream it came.
+    pub fn message(&self) -> String {
+        let bytes = if self.stderr.is_empty() {
             &self.stdout
         } else {
             &self.stderr
         };
-        String::from_utf8_lossy(said).trim().to_owned()
+        String::from_utf8_lossy(bytes).trim().to_owned()
     }
 }
 
-/// What was tried, and what became of it.
+/// What was tried, and with what result.
 #[derive(Debug, Default)]
 pub struct AttemptLog {
-    /// Identities that were let in and refused the repository, in order.
-    pub refused: Vec<RefusedRepository>,
+    /// Identities that were accepted and denied the repository, in order.
+    pub denied: Vec<DeniedIdentity>,
     /// Logins that were refused, with the account.
-    pub not_let_in: Vec<(Option<AccountId>, Refusal)>,
-    /// Accounts for which no key was made, and why.
-    pub not_made: Vec<(AccountId, String)>,
+    pub refused_logins: Vec<(Option<AccountId>, Refusal)>,
+    /// Accounts for which no key was created, and why.
+    pub not_created: Vec<(AccountId, String)>,
     /// What the plan left out.
     pub skipped: Vec<Skipped>,
-    /// No account was named, and none is known here.
-    pub nobody_known: bool,
+    /// No setting names an account, and none is recorded.
+    pub no_account_known: bool,
     /// The rank that closed the plan.
     pub decided_by: Option<Rank>,
-    /// The setting that is not understood and keeps keys from being made.
+    /// The invalid setting that prevents keys from being created.
     pub provision_blocker: Option<settings::Ignored>,
 }
 
 impl AttemptLog {
-    /// Whether an identity was let in and then refused the repository.
-    pub fn repository_was_refused(&self) -> bool {
-        !self.refused.is_empty()
+    pub(super) fn is_repository_denied(&self) -> bool {
+        !self.denied.is_empty()
     }
 
-    /// What a person is told of a repository that was refused, in one sentence. `None`: none was.
-    pub(super) fn told(&self, target: ConnectionTarget<'_>) -> Option<String> {
-        let first = self.refused.first()?;
-        let said = crate::text::sanitise(&first.said());
+    /// One sentence about the repository that was denied. `None`: none was.
+    pub(super) fn summary(&self, target: ConnectionTarget<'_>) -> Option<String> {
+        let first = self.denied.first()?;
+        let message = sanitise(&first.message());
         let repository = target.repository.map(ToString::to_string);
         Some(format!(
-            "No key on this machine may use {} ({said}).",
-            crate::text::sanitise(&repository.unwrap_or_default())
+            "No key on this machine may use {} ({message}).",
+            sanitise(&repository.unwrap_or_default())
         ))
     }
 
-    pub(super) fn without_let_in(&self, identities: &[Identity]) -> Vec<Identity> {
-        let let_in: Vec<_> = self
-            .refused
+    /// The identities that were not accepted on an earlier connection.
+    pub(super) fn without_accepted(&self, identities: &[Identity]) -> Vec<Identity> {
+        let accepted: Vec<_> = self
+            .denied
             .iter()
-            .filter_map(|refused| refused.identity.fingerprint())
+            .filter_map(|denied| denied.identity.fingerprint())
             .collect();
-        identities
-            .iter()
-            .filter(|identity| {
-                identity
-                    .fingerprint()
-                    .is_none_or(|print| !let_in.contains(&print))
-            })
-            .cloned()
-            .collect()
+        let is_new = |identity: &&Identity| {
+            let fingerprint = identity.fingerprint();
+            fingerprint.is_none_or(|fingerprint| !accepted.contains(&fingerprint))
+        };
+        identities.iter().filter(is_new).cloned().collect()
     }
 
-    pub(super) fn refused_repository(
-        &mut self,
-        candidate: &Candidate,
-        identity: Identity,
-        stderr: Vec<u8>,
-        stdout: Vec<u8>,
-        status: ExitStatus,
-    ) {
-        let account = candidate.account.clone();
+    pub(super) fn repository_denied(&mut self, denied: DeniedIdentity) {
         tracing::info!(
             "{} was let in, but may not use the repository: {}",
-            named(account.as_ref(), &identity),
-            crate::text::sanitise(String::from_utf8_lossy(&stderr).trim())
+            named(denied.account.as_ref(), &denied.identity),
+            sanitise(String::from_utf8_lossy(&denied.stderr).trim())
         );
-        self.refused.push(RefusedRepository {
-            account,
-            identity,
-            stderr,
-            stdout,
-            status,
-        });
+        self.denied.push(denied);
     }
 
-    pub(super) fn not_let_in(&mut self, candidate: &Candidate, refusal: &Refusal) {
-        self.not_let_in
-            .push((candidate.account.clone(), refusal.clone()));
-    }
-
-    pub(super) fn not_made(&mut self, account: &AccountId, why: &str) {
+    pub(super) fn not_created(&mut self, account: &AccountId, why: &str) {
         tracing::info!("no key is made for {account}: {why}");
-        self.not_made.push((account.clone(), why.to_owned()));
+        self.not_created.push((account.clone(), why.to_owned()));
     }
 
-    /// A push that went on as another account names both, in one line; a fetch at `-v`.
-    pub(super) fn report_fallback(&self, served: &Candidate, target: ConnectionTarget<'_>) {
-        let (Some(first), Some(repository)) = (self.refused.first(), target.repository) else {
+    /// Says that another account than the first was used: for a push in one line, else at `-v`.
+    pub(super) fn report_fallback(&self, used: Option<&AccountId>, target: ConnectionTarget<'_>) {
+        let (Some(first), Some(repository)) = (self.denied.first(), target.repository) else {
             return;
         };
-        let refused = named(first.account.as_ref(), &first.identity);
-        let went = served
-            .account
-            .as_ref()
-            .map_or_else(|| "another key".to_owned(), ToString::to_string);
-        let line = format!("{repository}: {refused} has no access, went on as {went}");
+        let denied = named(first.account.as_ref(), &first.identity);
+        let used = used.map_or_else(|| "another key".to_owned(), ToString::to_string);
+        let line = format!("{repository}: {denied} has no access, went on as {used}");
         if target.service.direction() == repository::Direction::Push {
             crate::diagnostics::notice(&line);
         } else {
@@ -231,7 +214,7 @@ impl AttemptLog {
     }
 }
 
-/// An identity as people know it: its account, else its file, else its fingerprint.
+/// The name of an identity in messages: its account, else its file, else its fingerprint.
 pub fn named(account: Option<&AccountId>, identity: &Identity) -> String {
     match (account, &identity.file) {
         (Some(account), _) => account.to_string(),

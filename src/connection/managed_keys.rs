@@ -1,6 +1,7 @@
-//! ManagedKeys on the way: one that is to be made, one that was refused, one that served.
+//! The managed keys of a site, as a git command needs them: creating one, replacing one that was
+//! refused, recording one that was accepted.
 //!
-//! Brings `provision`, `bitbucket` and what is remembered together for the loop.
+//! Brings `provision`, `bitbucket` and the history together for `attempts`.
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -14,35 +15,35 @@ use crate::context::Context;
 use crate::identity::history::{self, HistoryEvent};
 use crate::identity::{AccountId, Identity, ManagedKey, PassphrasePlace, State};
 use crate::prompt::{Prompt, Silent};
+use crate::provision::key_status::{self, KeyStatus};
 use crate::provision::person::Person;
-use crate::provision::record::Records;
-use crate::provision::{self, ensure, key_status, removal};
+use crate::provision::{self, ensure, removal};
 use crate::repository::{Direction, Repository, Site};
 use crate::secret::{Secret, TokenPlace};
 use crate::settings::{GitConfig, Settings};
 use crate::transport::Endpoint;
 
-/// A key that was made, finished or found just now.
+/// A key that was created, completed or found just now.
 pub struct NewKey {
-    /// It.
+    /// The key pair.
     pub identity: Identity,
-    /// A person is pasting it; held until it is let in.
+    /// A person is adding it to the site; held until the server accepts it.
     pub manual_registration: Option<ensure::ManualLock>,
 }
 
-/// What the loop needs to know about keys.
+/// The managed keys of one site.
 pub struct ManagedKeys<'a> {
     /// The captured process surroundings.
     pub context: &'a Context,
     /// The site.
     pub site: &'a Site,
-    /// Key type, lifetime, passphrase, and whether a key may be made.
+    /// Key type, lifetime, passphrase, and whether a key may be created.
     pub settings: &'a Settings,
     /// For proxies and certificates of the REST calls.
     pub git_config: &'a GitConfig,
-    /// What a person has chosen for a new key's file in this run.
+    /// The file of a new key, and the passphrase that a person has just chosen for it.
     chosen: RefCell<Option<(PathBuf, Secret)>>,
-    /// Why the keyring did not give a passphrase that it keeps.
+    /// Why the keyring did not return a passphrase that it has.
     keyring: RefCell<Option<keyring::Error>>,
 }
 
@@ -64,15 +65,15 @@ impl<'a> ManagedKeys<'a> {
         }
     }
 
-    /// Makes (or finishes, or finds) the account's key pair and registers it.
-    pub fn make(&self, account: &AccountId, prompt: &dyn Prompt) -> Result<NewKey, Failure> {
+    /// Creates (or completes, or finds) the account's key pair and registers it.
+    pub fn create(&self, account: &AccountId, prompt: &dyn Prompt) -> Result<NewKey, Failure> {
         self.ensure(account, prompt, None, &[])
     }
 
-    /// Makes a further key pair for the account, although it has one; what is there stays. With
-    /// `access`: an access key, registered by the account's token. `supersedes`: fingerprints of
-    /// those that go once it is proved.
-    pub fn make_further(
+    /// Creates a further key pair for an account that has one, which stays. With `access`: an
+    /// access key, registered with the account's token. `supersedes`: fingerprints of keys that
+    /// are removed once the new one is verified.
+    pub fn create_additional(
         &self,
         account: &AccountId,
         prompt: &dyn Prompt,
@@ -97,33 +98,43 @@ impl<'a> ManagedKeys<'a> {
         Ok(record)
     }
 
-    /// As [`Self::make`] where no account is known: a person says which. `None`: none, or one that
-    /// would not help.
-    pub fn make_for_newcomer(
+    /// As [`Self::create`], for an account that a person names. `None`: no answer, or an account
+    /// whose key would not help.
+    pub fn create_for_unknown_account(
         &self,
         prompt: &dyn Prompt,
         refused: Option<ensure::Refused<'_>>,
     ) -> Result<Option<NewKey>, Failure> {
-        let newcomer = ensure::UnknownAccount {
+        let unknown = ensure::UnknownAccount {
             context: self.context,
             site: self.site,
             settings: self.settings,
             prompt,
             refused,
         };
-        let made = self.with_person(|person| ensure::ensure_newcomer(&newcomer, person))?;
+        let made = self.with_person(|person| ensure::ensure_newcomer(&unknown, person))?;
         Ok(made.map(|made| self.new_key(made)))
     }
 
-    /// [`Self::make`], in the place of one that no longer serves or soon will not.
-    pub(super) fn ensure(
+    /// Creates a key in the place of one that has expired, was removed or expires soon.
+    /// `supersedes` as for [`Self::create_additional`].
+    pub(super) fn replace(
+        &self,
+        key: &ManagedKey,
+        supersedes: &[String],
+        prompt: &dyn Prompt,
+    ) -> Result<NewKey, Failure> {
+        self.ensure(&key.account, prompt, Some(key), supersedes)
+    }
+
+    fn ensure(
         &self,
         account: &AccountId,
         prompt: &dyn Prompt,
         replaces: Option<&ManagedKey>,
         supersedes: &[String],
     ) -> Result<NewKey, Failure> {
-        let order = ensure::KeyRequest {
+        let request = ensure::KeyRequest {
             context: self.context,
             site: self.site,
             account,
@@ -135,13 +146,12 @@ impl<'a> ManagedKeys<'a> {
             supersedes,
             registry: &|| self.registry(account),
         };
-        let made = self.with_person(|person| ensure::ensure_with(&order, person));
-        Ok(self.new_key(made.map_err(|error| self.with_its_token(error))?))
+        let made = self.with_person(|person| ensure::ensure_with(&request, person));
+        Ok(self.new_key(made.map_err(|error| self.with_token_source(error))?))
     }
 
-    /// A token that does not do is another matter where it stands in the environment: no login
-    /// takes its place.
-    fn with_its_token(&self, error: provision::Error) -> Failure {
+    /// A token of the environment is its own kind of error: no login replaces it.
+    fn with_token_source(&self, error: provision::Error) -> Failure {
         use bitbucket::Error::{ScopeMissing, TokenRefused};
         let provision::Error::Site {
             account,
@@ -152,13 +162,13 @@ impl<'a> ManagedKeys<'a> {
         };
         match credential::find(self.context, self.site, &account.name) {
             Ok(Some(token)) if token.place == TokenPlace::Environment => {
-                Failure::TokenOfTheEnvironment(error)
+                Failure::EnvironmentToken(error)
             }
             _ => Failure::Provision(error),
         }
     }
 
-    /// Goes on with a record that is pending. `None`: nothing of it is here.
+    /// Completes a key whose record is pending. `None`: its files are not here.
     pub(super) fn finish(&self, record: &ManagedKey) -> Result<Option<NewKey>, Failure> {
         let further = ensure::AdditionalKey {
             file: Some(&record.file),
@@ -205,58 +215,48 @@ impl<'a> ManagedKeys<'a> {
         }
     }
 
-    /// A managed identity was refused on a connection that stayed open: only the account's key
-    /// list says what that means (interface section 4). `None`: listed, and never proved.
-    pub fn judge(
+    /// A managed key was refused on a connection that stayed open: the account's key list says
+    /// what that means. Returns the key that replaces it. `None`: the list shows it, and it was
+    /// never used before, so waiting may help.
+    pub fn replace_refused(
         &self,
-        record: &ManagedKey,
+        key: &ManagedKey,
         prompt: &dyn Prompt,
     ) -> Result<Option<NewKey>, Failure> {
-        let not_judged = |why| Failure::NotJudged {
-            record: Box::new(record.clone()),
-            why,
-        };
-        let keys = match self.listed(&record.account) {
+        let boxed = || Box::new(key.clone());
+        let unreadable = |why| Failure::KeyListUnreadable { key: boxed(), why };
+        let keys = match self.listed(&key.account) {
             Ok(Some(keys)) => keys,
-            Ok(None) => return Err(not_judged(None)),
-            Err(error) => return Err(not_judged(Some(error))),
+            Ok(None) => return Err(unreadable(None)),
+            Err(error) => return Err(unreadable(Some(error))),
         };
-        match key_status::key_status(record, &keys, self.context.clock.now()) {
-            key_status::KeyStatus::Listed if super::attempts::unproved(record) => Ok(None),
-            key_status::KeyStatus::Listed => {
-                Err(Failure::ListedButRefused(Box::new(record.clone())))
-            }
-            key_status::KeyStatus::Expired => {
-                match self.ensure(&record.account, prompt, Some(record), &[]) {
-                    Err(Failure::Provision(provision::Error::NotAllowed { .. })) => {
-                        Err(Failure::Expired(Box::new(record.clone())))
-                    }
-                    made => made.map(Some),
+        let new = match key_status::key_status(key, &keys, self.context.clock.now()) {
+            KeyStatus::Listed if is_unverified(key) => return Ok(None),
+            KeyStatus::Listed => return Err(Failure::ListedButRefused(boxed())),
+            KeyStatus::Expired => match self.replace(key, &[], prompt) {
+                Err(Failure::Provision(provision::Error::NotAllowed { .. })) => {
+                    return Err(Failure::Expired(boxed()));
                 }
+                new => new?,
+            },
+            // A `key revoke` that was interrupted.
+            KeyStatus::Gone if key.state == State::Removing => {
+                removal::from_here(self.context, key)?;
+                self.create(&key.account, prompt)?
             }
-            // A revoke of ours that did not come to its end.
-            key_status::KeyStatus::Gone if record.state == State::Removing => {
-                removal::from_here(self.context, record)?;
-                self.ensure(&record.account, prompt, None, &[]).map(Some)
-            }
-            key_status::KeyStatus::Gone => {
-                let removed = || Failure::Removed(Box::new(record.clone()));
-                if !prompt.terminal() {
-                    return Err(removed());
-                }
+            KeyStatus::Gone => {
                 let question = format!(
                     "The key {} is no longer on {}'s account. Make a new one? [y/N] ",
-                    record.file.display(),
-                    record.account
+                    key.file.display(),
+                    key.account
                 );
-                match prompt.confirm(&question) {
-                    Ok(true) => self
-                        .ensure(&record.account, prompt, Some(record), &[])
-                        .map(Some),
-                    Ok(false) | Err(_) => Err(removed()),
+                if !prompt.terminal() || !prompt.confirm(&question).unwrap_or(false) {
+                    return Err(Failure::Removed(boxed()));
                 }
+                self.replace(key, &[], prompt)?
             }
-        }
+        };
+        Ok(Some(new))
     }
 
     /// The account's key list. `None`: there is no token.
@@ -296,28 +296,20 @@ impl<'a> ManagedKeys<'a> {
         })
     }
 
-    /// Host keys that the site told at login (`SHA256:…`).
-    pub fn site_fingerprints(&self) -> Vec<String> {
-        let records = Records::open(self.context).unwrap_or_default();
-        records.site_fingerprints(&self.site.url)
-    }
-
-    /// The passphrase of a managed key, where the keyring has it. `None`: a person must be asked.
-    pub fn passphrase(&self, file: &Path) -> Option<Secret> {
+    /// The passphrase of a managed key among these, where the keyring has it. `None`: a person
+    /// must be asked.
+    pub fn passphrase(&self, identities: &[Identity], file: &Path) -> Option<Secret> {
         if let Some((chosen, passphrase)) = &*self.chosen.borrow()
             && chosen == file
         {
             return Some(passphrase.clone());
         }
-        let records = Records::open(self.context).ok()?;
-        let record = records
-            .identities()
-            .iter()
-            .find(|record| record.file == file)?;
-        if record.passphrase != PassphrasePlace::Keyring {
+        let mut managed = identities.iter().filter_map(|one| one.managed.as_ref());
+        let key = managed.find(|key| key.file == file)?;
+        if key.passphrase != PassphrasePlace::Keyring {
             return None;
         }
-        match keyring::key_passphrase(self.context, &record.fingerprint) {
+        match keyring::key_passphrase(self.context, &key.fingerprint) {
             Ok(passphrase) => passphrase,
             Err(error) => {
                 tracing::info!("{}: {error}", file.display());
@@ -327,7 +319,7 @@ impl<'a> ManagedKeys<'a> {
         }
     }
 
-    /// A keyring that did not give what it keeps is an error of its own, no refused key.
+    /// A keyring that does not return what it has is an error of its own, not a refused key.
     pub fn keyring_gave(&self) -> Result<(), Failure> {
         match self.keyring.take() {
             Some(error) => Err(Failure::Provision(provision::Error::Keyring(error))),
@@ -335,43 +327,48 @@ impl<'a> ManagedKeys<'a> {
         }
     }
 
-    /// An endpoint answered: it is remembered.
+    /// Remembers an endpoint that answered.
     pub(super) fn answered(&self, endpoint: &Endpoint) {
-        history::remember(self.context, &[self.worked(endpoint)]);
+        history::remember(self.context, &[self.endpoint_worked(endpoint)]);
     }
 
-    /// An identity was let in: a new one is proved by that, and the endpoint is remembered.
-    pub fn let_in(&self, identity: &Identity, endpoint: &Endpoint) {
-        self.prove(identity);
+    /// The server accepted an identity: a new one is verified by that, and the endpoint is
+    /// remembered.
+    pub fn accepted(&self, identity: &Identity, endpoint: &Endpoint) {
+        self.record_verified(identity);
         self.answered(endpoint);
     }
 
-    /// An identity served the repository: that is remembered for the next time.
-    pub fn served(&self, target: ConnectionTarget<'_>, identity: &Identity, endpoint: &Endpoint) {
-        self.prove(identity);
-        let mut lessons = vec![self.worked(endpoint)];
+    /// The git command completed with this identity: that is remembered for the next one.
+    pub fn completed(
+        &self,
+        target: ConnectionTarget<'_>,
+        identity: &Identity,
+        endpoint: &Endpoint,
+    ) {
+        self.record_verified(identity);
+        let mut events = vec![self.endpoint_worked(endpoint)];
         if let Some(repository) = target.repository {
-            lessons.push(HistoryEvent::Served {
+            events.push(HistoryEvent::Served {
                 repository: repository.clone(),
                 direction: target.service.direction(),
                 account: identity.account().map(|account| account.name.clone()),
                 fingerprint: identity.fingerprint(),
             });
         }
-        history::remember(self.context, &lessons);
+        history::remember(self.context, &events);
         ensure::sweep(self.context);
     }
 
-    fn prove(&self, identity: &Identity) {
-        if let Some(record) = &identity.managed
-            && matches!(record.state, State::Registered | State::Pending)
-            && let Err(error) = ensure::proved(self.context, record)
+    fn record_verified(&self, identity: &Identity) {
+        if let Some(key) = identity.managed.as_ref().filter(|key| is_unverified(key))
+            && let Err(error) = ensure::proved(self.context, key)
         {
             tracing::warn!("{error}");
         }
     }
 
-    fn worked(&self, endpoint: &Endpoint) -> HistoryEvent {
+    fn endpoint_worked(&self, endpoint: &Endpoint) -> HistoryEvent {
         HistoryEvent::Endpoint {
             site: self.site.url.clone(),
             address: endpoint.address.clone(),
@@ -395,14 +392,19 @@ impl<'a> ManagedKeys<'a> {
     }
 }
 
-/// git's `http.*` for the site's REST calls.
+/// Whether no server has accepted the key yet.
+pub(super) fn is_unverified(key: &ManagedKey) -> bool {
+    matches!(key.state, State::Registered | State::Pending)
+}
+
+/// git's `http.*` settings for the site's REST calls.
 pub fn http_settings(git_config: &GitConfig, site: &Site) -> HttpSettings {
-    let said = git_config.http(&site.api_url);
-    for ignored in &said.ignored {
+    let http = git_config.http(&site.api_url);
+    for ignored in &http.ignored {
         tracing::info!("{} ignored: {}", ignored.value, ignored.why);
     }
     HttpSettings {
-        proxy: said.proxy,
-        ssl_ca_info: said.ssl_ca_info,
+        proxy: http.proxy,
+        ssl_ca_info: http.ssl_ca_info,
     }
 }

@@ -1,70 +1,54 @@
-//! The corridor: what git asked → which repository → what is wished → who may go → the session.
+//! One git command from argv to exit status: the program's pipeline.
 //!
-//! Calls each room once, in this order; no room calls back. `prospect` is the way to the plan,
-//! `attempts` the only loop behind it.
+//! [`run`] calls each module once, in this order: `ssh_command` parses argv, [`resolve`] turns the
+//! request into settings, repository and plan, and `attempts` works through the plan until one of
+//! its candidates completes. Two other endings exist: `openssh`, for a Bitbucket host that only
+//! the system's ssh can serve, and `other_host`, for a host that is not Bitbucket.
 
-mod askpass;
 mod attempts;
 pub mod collect;
-mod connections;
-pub mod endpoints;
 pub mod failure;
 pub mod managed_keys;
 mod openssh;
 mod other_host;
-mod probe;
 mod renewal;
 pub mod resolve;
-mod variables;
 pub mod verify_key;
 
 use std::ffi::OsString;
 
 use crate::context::Context;
 use crate::diagnostics::{self, trace2};
-use crate::prompt;
-use crate::provision::record::Records;
-use crate::repository::SshHost;
-use crate::settings::{GitConfig, OtherHosts, SshConfig, TransportKind};
+use crate::prompt::{self, Prompt};
+use crate::settings::{GitConfig, SshConfig};
 use crate::ssh_command::{self, Invocation, Request};
-use crate::transport::{ExitStatus, none_supported, system};
-use attempts::Attempts;
+use crate::transport::{ExitStatus, system};
+use collect::ConnectionTarget;
 use failure::Failure;
 use managed_keys::ManagedKeys;
-use openssh::HandOver;
-use resolve::{BitbucketTarget, ResolvedCall};
+use openssh::askpass;
+use resolve::BitbucketTarget;
 
-/// What programs that look at `ssh -V` read: they match its beginning.
+/// Programs that ask `ssh -V` match the beginning of this line.
 const VERSION: &str = concat!(
     "OpenSSH_9.9p1 compatible, bitbucket-ssh ",
     env!("CARGO_PKG_VERSION")
 );
 
-/// git config, with the places of SSH that `login` found on Data Centers.
-pub fn with_found_hosts(git_config: GitConfig, records: &Records) -> GitConfig {
-    let found = records.ssh_places().iter().filter_map(|place| {
-        let host = SshHost {
-            host: place.host.clone()?,
-            port: place.port,
-        };
-        Some((place.site.clone(), host))
-    });
-    git_config.with_ssh_hosts(found.collect())
-}
-
-/// One call of `bitbucket-ssh`, with git's `-G` probe answered before anything is opened. The exit
-/// status is the remote command's.
+/// Runs one call of `bitbucket-ssh`. Returns the remote command's exit status.
+///
+/// git's `-G` probe is answered before any file is opened.
 ///
 /// # Errors
 ///
-/// Every failure of our own; the doorframe has `report` word it.
+/// Every failure of this program; `report` turns it into a message.
 pub fn run(arguments: Vec<OsString>, context: &Context) -> Result<ExitStatus, Failure> {
     if let Some(question) = askpass::question(&arguments, context) {
         trace2::leave_out();
         return Ok(askpass::answer(question, context));
     }
     let (request, system_only) = match ssh_command::parse(arguments)? {
-        Invocation::Probe(_) if probe::stdout_is_null() => {
+        Invocation::Probe(_) if stdout_is_null() => {
             trace2::leave_out();
             return Ok(ExitStatus(0));
         }
@@ -76,146 +60,78 @@ pub fn run(arguments: Vec<OsString>, context: &Context) -> Result<ExitStatus, Fa
         Invocation::Native(request) => (request, None),
         Invocation::System { request, reason } => (request, Some(reason)),
     };
-    diagnostics::start(&told(&request), context)?;
+    diagnostics::start(&log_options(&request), context)?;
     if let Some(reason) = system_only.as_deref().filter(|_| request.host.is_empty()) {
         return hand_over(context, &request, reason);
     }
     let git_config = GitConfig::open(context)?;
-    listen(context, &git_config);
-    let looking = trace2::region("plan", String::new);
-    let Some((prospect, git_config)) = resolve::resolve(context, &request, git_config)? else {
+    start_trace2(context, &git_config);
+
+    let planning = trace2::region("plan", String::new);
+    let Some(resolved) = resolve::resolve(context, &request, git_config)? else {
         return hand_over(context, &request, "an error in ssh_config");
     };
-    drop(looking);
-    let ResolvedCall { config, ours } = prospect;
-    if let Some(level) = &config.log_level {
-        diagnostics::log_level(level);
-    }
-    for directive in &config.unsupported.ignored {
-        tracing::debug!("ssh_config: {directive} is ignored");
-    }
-    let reason = system_only
-        .as_deref()
-        .or(config.unsupported.needs_system_ssh.as_deref())
-        .or_else(|| none_supported(&config));
-    let carrier = ours.as_ref().map(|ours| ours.settings.transport.value);
-    let reason = reason.or(match carrier {
-        Some(TransportKind::OpenSsh) => Some("bitbucket.transport = openssh"),
-        _ => None,
-    });
-    match (ours, reason) {
-        (Some(ours), reason) => at_site(context, &request, &git_config, &config, ours, reason),
-        (None, None) if other_host::wants_a_terminal(&request) => {
-            hand_over(context, &request, "a login shell on a terminal")
-        }
-        (None, None) if goes_natively(context, &git_config)? => {
-            natively(context, &request, &config)
-        }
-        (None, None) => hand_over(context, &request, "a host that is no Bitbucket"),
-        (None, Some(reason)) => hand_over(context, &request, reason),
-    }
-}
+    drop(planning);
+    resolved.log();
 
-/// A host of a site: the plan is made, somebody goes. `reason`: only the system's ssh carries it.
-fn at_site(
-    context: &Context,
-    request: &Request,
-    git_config: &GitConfig,
-    config: &SshConfig,
-    mut ours: BitbucketTarget,
-    reason: Option<&str>,
-) -> Result<ExitStatus, Failure> {
-    tell(&ours);
-    if let Some(fault) = ours.settings.invalid_for_call() {
-        return Err(Failure::InvalidSetting(fault.clone()));
+    let reason = resolved.needs_system_ssh(system_only.as_deref());
+    let (config, git_config) = (&resolved.config, &resolved.git_config);
+    let Some(target) = &resolved.target else {
+        return other_host::run(context, &request, config, git_config, reason);
+    };
+    if let Some(invalid) = target.settings.invalid_for_call() {
+        return Err(Failure::InvalidSetting(invalid.clone()));
     }
     let prompt = prompt::of(context, config.authentication.batch_mode == Some(true));
-    let plan = std::mem::take(&mut ours.plan);
-    let keys = ManagedKeys::new(context, &ours.located.site, &ours.settings, git_config);
-    if let Some(reason) = reason {
-        let Some(ssh) = system::find(context) else {
-            return Err(Failure::NoSystemSsh {
-                reason: reason.to_owned(),
-            });
-        };
-        let hand_over = HandOver {
-            context,
-            ssh: &ssh,
-            request,
-            config,
-            user: &ours.user,
-            endpoints: ours.endpoints.clone(),
-            keys,
-            prompt: prompt.as_ref(),
-            reason,
-        };
-        return hand_over.run(plan);
-    }
-    let attempts = Attempts {
+    let connection = Connection {
         context,
-        target: ours.target(config),
-        request,
-        endpoints: ours.endpoints.clone(),
-        environment: variables::to_send(config, &context.environment),
+        request: &request,
+        config,
+        target,
+        keys: ManagedKeys::new(context, &target.located.site, &target.settings, git_config),
         prompt: prompt.as_ref(),
-        site_fingerprints: ours.records.site_fingerprints(&ours.located.site.url),
-        rotation_begun: {
-            let site = &ours.located.site.url;
-            ours.records.rotation_begun(site).cloned()
-        },
-        keys,
     };
-    let status = attempts.run(plan);
+    if let Some(reason) = reason {
+        let ssh = system::find(context).ok_or_else(|| no_system_ssh(reason))?;
+        return openssh::run(&connection, &ssh, reason);
+    }
+    let status = attempts::run(&connection);
     diagnostics::timeline();
     status
 }
 
-/// `bitbucket.otherHosts`; without a system's ssh there is no other way.
-fn goes_natively(context: &Context, git_config: &GitConfig) -> Result<bool, Failure> {
-    let wished = git_config.other_hosts().map_err(Failure::InvalidSetting)?;
-    Ok(wished.value == OtherHosts::Native || system::find(context).is_none())
+/// A git command for a Bitbucket host: everything that is decided before connecting.
+struct Connection<'a> {
+    context: &'a Context,
+    request: &'a Request,
+    config: &'a SshConfig,
+    target: &'a BitbucketTarget,
+    keys: ManagedKeys<'a>,
+    prompt: &'a dyn Prompt,
 }
 
-/// A host of no site: as far as it can be carried here, else by the system's ssh where there is one.
-fn natively(
-    context: &Context,
-    request: &Request,
-    config: &SshConfig,
-) -> Result<ExitStatus, Failure> {
-    let installed = system::find(context).is_some();
-    if let Some(directive) = config
-        .unsupported
-        .beyond_a_command
-        .as_deref()
-        .filter(|_| installed)
-    {
-        return hand_over(context, request, directive);
-    }
-    match other_host::run(context, request, config) {
-        // ssh(1) speaks algorithms that are not spoken here, and nothing was read yet.
-        Err(failure) if failure.is_no_common_algorithm() && installed => {
-            hand_over(context, request, "no algorithm in common")
-        }
-        outcome => outcome,
+impl Connection<'_> {
+    fn target(&self) -> ConnectionTarget<'_> {
+        self.target.for_connection(self.config)
     }
 }
 
-/// The system's ssh takes over the process.
+/// Replaces this process with the system's ssh, which gets the arguments as they came.
 fn hand_over(context: &Context, request: &Request, reason: &str) -> Result<ExitStatus, Failure> {
-    let Some(ssh) = system::find(context) else {
-        return Err(Failure::NoSystemSsh {
-            reason: reason.to_owned(),
-        });
-    };
+    let ssh = system::find(context).ok_or_else(|| no_system_ssh(reason))?;
     tracing::info!("handing over to {} ({reason})", ssh.display());
-    system::hand_over(context, &ssh, &request.argv).map_err(|error| Failure::HandOver {
-        ssh,
-        why: diagnostics::os_error_message(&error),
-    })
+    system::hand_over(context, &ssh, &request.argv)
+        .map_err(|error| Failure::hand_over(&ssh, &error))
 }
 
-/// git's own log begins, where its configuration (or a variable) asks for one.
-pub fn listen(context: &Context, git_config: &GitConfig) {
+fn no_system_ssh(reason: &str) -> Failure {
+    Failure::NoSystemSsh {
+        reason: reason.to_owned(),
+    }
+}
+
+/// Starts git's own log, where its configuration or a variable asks for one.
+pub fn start_trace2(context: &Context, git_config: &GitConfig) {
     let said = trace2::Said {
         setting: &|name| git_config.trace2(name),
         params: &|patterns| git_config.matching(patterns),
@@ -223,7 +139,7 @@ pub fn listen(context: &Context, git_config: &GitConfig) {
     trace2::configured(context, &said);
 }
 
-fn told(request: &Request) -> diagnostics::LogOptions {
+fn log_options(request: &Request) -> diagnostics::LogOptions {
     let mut options = request.options.iter();
     diagnostics::LogOptions {
         verbosity: request.verbosity,
@@ -235,25 +151,20 @@ fn told(request: &Request) -> diagnostics::LogOptions {
     }
 }
 
-/// One line for each decision.
-fn tell(ours: &BitbucketTarget) {
-    tracing::info!("site {}", ours.located.site.url);
-    trace2::data("site", || ours.located.site.url.clone());
-    if let Some(repository) = &ours.located.repository {
-        let name = repository.to_string();
-        trace2::data("repository", || name.clone());
-        tracing::info!("repository {}", crate::text::sanitise(&name));
-    }
-    for ignored in &ours.settings.ignored {
-        tracing::info!("{} ignored: {}", ignored.value, ignored.why);
-    }
-    for (number, candidate) in ours.plan.candidates.iter().enumerate() {
-        tracing::info!("plan {}: {candidate}", number + 1);
-    }
-    for skipped in &ours.plan.skipped {
-        tracing::info!("passed over: {}: {}", skipped.what, skipped.why);
-    }
-    if ours.plan.candidates.is_empty() {
-        tracing::info!("plan: nobody may go");
-    }
+/// Whether stdout is the null device, as it is for git's probe (connect.c).
+#[cfg(unix)]
+fn stdout_is_null() -> bool {
+    let Ok(stdout) = rustix::fs::fstat(rustix::stdio::stdout()) else {
+        return true;
+    };
+    let kind = rustix::fs::FileType::from_raw_mode(stdout.st_mode);
+    kind == rustix::fs::FileType::CharacterDevice
+        && rustix::fs::stat("/dev/null").is_ok_and(|null| null.st_rdev == stdout.st_rdev)
+}
+
+/// Elsewhere (untested): everything but a terminal counts as git's probe.
+#[cfg(not(unix))]
+fn stdout_is_null() -> bool {
+    use std::io::IsTerminal as _;
+    !std::io::stdout().is_terminal()
 }

@@ -1,41 +1,71 @@
-//! A host that is no Bitbucket: the system's ssh takes over, or (`bitbucket.otherHosts = native`,
-//! or where no ssh is installed) the native transport goes with the identities that ssh(1) would
-//! use. Nothing is chosen by account, nothing learned, nothing provisioned.
+//! A host that is not Bitbucket. The system's ssh takes over the process; with
+//! `bitbucket.otherHosts = native`, or where no ssh is installed, the native transport connects
+//! with the identities that ssh(1) would use. No account is chosen, nothing is remembered, and no
+//! key is created.
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
-use crate::connection::collect::Files;
+use super::hand_over;
+use crate::connection::collect::{DEFAULT_FILES, KeyFiles};
 use crate::connection::failure::{AttemptLog, Failure};
-use crate::connection::variables;
+use crate::connection::resolve::variables_to_send;
 use crate::context::Context;
 use crate::identity::{Identity, Rank};
 use crate::prompt;
 use crate::repository::{Service, SshHost};
-use crate::settings::SshConfig;
+use crate::settings::{GitConfig, OtherHosts, SshConfig};
 use crate::ssh_command::Request;
-use crate::transport::{Endpoint, ExitStatus, Outcome, Session, native};
+use crate::transport::{Endpoint, ExitStatus, Outcome, Session, native, system};
 
-/// The key files that ssh(1) offers unasked, in its order (ssh_config(5), IdentityFile); `sk` ones
-/// are the agent's matter.
-const DEFAULT_FILES: [&str; 3] = ["id_rsa", "id_ecdsa", "id_ed25519"];
+/// `reason`: why only the system's ssh can serve the call.
+pub(super) fn run(
+    context: &Context,
+    request: &Request,
+    config: &SshConfig,
+    git_config: &GitConfig,
+    reason: Option<&str>,
+) -> Result<ExitStatus, Failure> {
+    let hand_over = |reason: &str| hand_over(context, request, reason);
+    if let Some(reason) = reason {
+        return hand_over(reason);
+    }
+    if wants_a_terminal(request) {
+        return hand_over("a login shell on a terminal");
+    }
+    let installed = system::find(context).is_some();
+    let other_hosts = git_config.other_hosts().map_err(Failure::InvalidSetting)?;
+    if installed {
+        if other_hosts.value != OtherHosts::Native {
+            return hand_over("a host that is no Bitbucket");
+        }
+        if let Some(directive) = &config.unsupported.beyond_a_command {
+            return hand_over(directive);
+        }
+    }
+    match connect(context, request, config) {
+        // Nothing was read from stdin yet, and ssh(1) supports more algorithms.
+        Err(failure) if failure.is_no_common_algorithm() && installed => {
+            hand_over("no algorithm in common")
+        }
+        outcome => outcome,
+    }
+}
 
-/// One session by the native transport, as ssh(1) would have it.
-pub fn run(
+/// A login shell whose stdin is a terminal: only the system's ssh can request a terminal.
+fn wants_a_terminal(request: &Request) -> bool {
+    let shell = request.command.is_none() && !request.no_terminal;
+    shell && !request.no_stdin && std::io::stdin().is_terminal()
+}
+
+/// One session by the native transport, as ssh(1) would run it.
+fn connect(
     context: &Context,
     request: &Request,
     config: &SshConfig,
 ) -> Result<ExitStatus, Failure> {
-    let host = config
-        .endpoint
-        .host_name
-        .clone()
-        .unwrap_or(request.host.clone());
-    let user = config
-        .endpoint
-        .user
-        .clone()
-        .or_else(|| context.login_name());
+    let host = config.endpoint.host_name.clone().unwrap_or(request.host.clone());
+    let user = config.endpoint.user.clone().or_else(|| context.login_name());
     if request.command.is_none() && !request.no_terminal {
         tracing::warn!("Pseudo-terminal will not be allocated reason stdin is not a terminal.");
     }
@@ -54,7 +84,7 @@ pub fn run(
         identities: identities(context, config),
         command: request.command.clone(),
         service: Service::Other,
-        environment: variables::to_send(config, &context.environment),
+        environment: variables_to_send(config, &context.environment),
         no_stdin: request.no_stdin,
         prompt: prompt.as_ref(),
         passphrase: &|_| None,
@@ -62,48 +92,44 @@ pub fn run(
         as_ssh: true,
         context,
     };
-    match native::run(session).map_err(|error| elsewhere(Failure::Transport(error)))? {
+    let other_host = |failure| Failure::OtherHost(Box::new(failure));
+    match native::run(session).map_err(|error| other_host(Failure::Transport(error)))? {
         Outcome::Completed { status, .. }
         | Outcome::ServedWithoutKey { status }
         | Outcome::RepositoryDenied { status, .. } => Ok(status),
         Outcome::AuthenticationFailed(refusal) => {
-            let mut tried = AttemptLog::default();
-            tried.not_let_in.push((None, refusal));
-            Err(elsewhere(Failure::NotServed(Box::new(tried))))
+            let log = AttemptLog {
+                refused_logins: vec![(None, refusal)],
+                ..AttemptLog::default()
+            };
+            Err(other_host(Failure::PlanExhausted(Box::new(log))))
         }
     }
-}
-
-fn elsewhere(failure: Failure) -> Failure {
-    Failure::Elsewhere(Box::new(failure))
-}
-
-/// A login shell whose stdin is a terminal: only the system's ssh makes one at the other end.
-pub fn wants_a_terminal(request: &Request) -> bool {
-    let shell = request.command.is_none() && !request.no_terminal;
-    shell && !request.no_stdin && std::io::stdin().is_terminal()
 }
 
 /// In ssh(1)'s order (sshconnect2.c, `pubkey_prepare`): keys of the agent that a file names, the
 /// agent's others unless IdentitiesOnly, then the files. No key twice.
 fn identities(context: &Context, config: &SshConfig) -> Vec<Identity> {
-    let mut files = Files::new(context, config, &[]);
-    let none = |path: &&PathBuf| path.as_os_str() == "none";
+    let mut files = KeyFiles::new(context, config, &[]);
+    let is_none = |path: &&PathBuf| path.as_os_str() == "none";
     let typed = &config.identities.command_line_identity_files;
-    let nobody = typed.iter().any(|path| none(&path));
-    let typed: Vec<_> = typed.iter().filter(|path| !none(path)).cloned().collect();
+    let no_defaults = typed.iter().any(|path| is_none(&path));
+    let typed: Vec<_> = typed
+        .iter()
+        .filter(|path| !is_none(path))
+        .cloned()
+        .collect();
     let mut named = files.existing(&typed, Rank::CommandLine);
-    let defaults = named.is_empty() && config.identities.identity_files.is_empty() && !nobody;
+    let defaults = named.is_empty() && config.identities.identity_files.is_empty() && !no_defaults;
     named.extend(files.existing(&config.identities.identity_files, Rank::SshConfigOnly));
     if defaults && let Some(folder) = context.ssh_directory() {
-        named.extend(files.existing(&DEFAULT_FILES.map(|name| folder.join(name)), Rank::Fallback));
+        // ssh(1) prefers RSA to the others (readconf.c, `fill_default_options`).
+        let paths = DEFAULT_FILES.map(|name| folder.join(name));
+        let paths: Vec<_> = paths.into_iter().rev().collect();
+        named.extend(files.existing(&paths, Rank::Fallback));
     }
     let agent = std::mem::take(&mut files.agent);
-    in_order(
-        named,
-        agent,
-        config.identities.identities_only == Some(true),
-    )
+    in_order(named, agent, config.identities.identities_only == Some(true))
 }
 
 fn in_order(named: Vec<Identity>, agent: Vec<Identity>, only_named: bool) -> Vec<Identity> {

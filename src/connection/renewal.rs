@@ -1,17 +1,16 @@
-//! A managed key that is about to expire is replaced after the channel has closed, and a rotation
-//! that was interrupted is finished there: at most ten seconds, once a day, and whatever comes of
-//! it the git command has been served.
+//! Renewal: a managed key that is about to expire is replaced after the channel has closed, and a
+//! rotation that was interrupted is completed there. It takes ten seconds at most, is tried once a
+//! day, and cannot fail the git command, which has been served by then.
 
 use std::sync::mpsc;
 use std::time::Duration;
 
 use jiff::{Timestamp, ToSpan as _};
 
-use crate::connection::attempts::unproved;
-use crate::connection::collect::ConnectionTarget;
+use super::Connection;
 use crate::connection::failure::Failure;
-use crate::connection::managed_keys::ManagedKeys;
-use crate::connection::verify_key;
+use crate::connection::managed_keys::{ManagedKeys, is_unverified};
+use crate::connection::verify_key::KeyVerifier;
 use crate::context::Context;
 use crate::diagnostics;
 use crate::identity::{Identity, ManagedKey, PassphrasePlace, State};
@@ -22,139 +21,138 @@ use crate::settings::{GitConfig, Provision, Settings, SshConfig};
 use crate::storage::{Directory, short_name};
 use crate::transport::Endpoint;
 
-/// How long git is kept waiting for it (interface section 3).
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long git is kept waiting at most.
+const LIMIT: Duration = Duration::from_secs(10);
 
-/// Less than a tenth of its life is left, and some of it.
-fn is_due(record: &ManagedKey, now: Timestamp) -> bool {
-    let Some(end) = record.expires.filter(|end| *end > now) else {
+/// Whether less than a tenth of the key's lifetime is left, but not nothing.
+fn is_due(key: &ManagedKey, now: Timestamp) -> bool {
+    let Some(end) = key.expires.filter(|end| *end > now) else {
         return false;
     };
-    let life = end.duration_since(record.created).as_secs();
-    record.repository.is_none() && end.duration_since(now).as_secs() < life / 10
+    let lifetime = end.duration_since(key.created).as_secs();
+    key.repository.is_none() && end.duration_since(now).as_secs() < lifetime / 10
 }
 
-/// Finishes a rotation that was begun, or replaces the identity that served where that is due.
-/// Never fails, asks nobody.
-pub fn after(
-    context: &Context,
-    target: ConnectionTarget<'_>,
-    endpoints: &[Endpoint],
-    keys: &ManagedKeys<'_>,
-    served: &Identity,
-    begun: Option<&ManagedKey>,
-) {
+/// Completes an interrupted rotation, or replaces the key that was used if that is due. Never
+/// fails, and asks nothing.
+pub(super) fn after(connection: &Connection<'_>, endpoint: &Endpoint, used: &Identity) {
+    let (context, target) = (connection.context, connection.target);
     let now = context.clock.now();
-    let due = served
-        .managed
-        .as_ref()
-        .filter(|record| is_due(record, now) && target.settings.provision.value == Provision::Auto);
-    let (Some(record), task) = (match begun {
-        Some(new) => (Some(new), Task::Finish),
-        None => (due, Task::Renew),
-    }) else {
-        return;
+    let site = &target.located.site;
+    let auto = target.settings.provision.value == Provision::Auto;
+    let due = used.managed.as_ref().filter(|key| auto && is_due(key, now));
+    let (key, task) = match (target.records.rotation_begun(&site.url), due) {
+        (Some(new), _) => (new, Task::CompleteRotation),
+        (None, Some(old)) => (old, Task::Renew),
+        (None, None) => return,
     };
-    if record.passphrase == PassphrasePlace::Person {
-        tracing::info!("{}: a person has its passphrase", record.file.display());
+    let file = key.file.display();
+    if key.passphrase == PassphrasePlace::Person {
+        tracing::info!("{file}: a person has its passphrase");
         return;
     }
     let Ok(state) = Directory::state(context) else {
         return;
     };
-    // Says when it was last tried in vain (a renewal: when it was last begun).
-    let mark = format!("renewal-{}", short_name(record.fingerprint.as_bytes()));
-    let note = || state.replace(&mark, now.to_string().as_bytes());
-    if tried_today(&state, &mark, now) {
-        return;
-    }
-    if task == Task::Renew && note().is_err() {
+    // Holds the time of the last attempt that failed (for a renewal: that was started).
+    let mark = format!("renewal-{}", short_name(key.fingerprint.as_bytes()));
+    let set_mark = || state.replace(&mark, now.to_string().as_bytes());
+    if is_recent(&state, &mark, now) || (task == Task::Renew && set_mark().is_err()) {
         return;
     }
     let work = Work {
         context: context.clone(),
-        site: target.site.clone(),
+        site: site.clone(),
         settings: target.settings.clone(),
-        config: target.config.clone(),
-        endpoints: endpoints.to_vec(),
-        git_config: keys.git_config.clone(),
-        record: record.clone(),
+        git_config: connection.keys.git_config.clone(),
+        config: connection.config.clone(),
+        endpoint: endpoint.clone(),
+        site_fingerprints: target.site_fingerprints(),
+        key: key.clone(),
     };
     let (sender, receiver) = mpsc::channel();
-    let file = record.file.display();
     let _waiting = diagnostics::waiting("renewal", || format!("renewing {file}"));
     let thread = std::thread::Builder::new().name("renewal".to_owned());
-    let begun = thread.spawn(move || {
-        let _ = sender.send(work.done(task).map_err(|error| error.to_string()));
+    let started = thread.spawn(move || {
+        let _ = sender.send(work.run(task).map_err(|error| error.to_string()));
     });
-    if let Err(error) = begun {
+    if let Err(error) = started {
         tracing::info!("{file} is not renewed: {error}");
         return;
     }
-    // Each step is durable before the next: whatever is unfinished now is finished another day.
-    let why = match receiver.recv_timeout(PATIENCE) {
+    // Each step is durable before the next, so what is not finished now is continued later.
+    let why = match receiver.recv_timeout(LIMIT) {
         Ok(Ok(())) => return,
         Ok(Err(why)) => why,
         Err(_) => "it takes too long".to_owned(),
     };
-    tracing::info!("{} is not replaced yet: {why}", record.file.display());
-    let _ = note();
+    tracing::info!("{file} is not replaced yet: {why}");
+    let _ = set_mark();
 }
 
-/// What is done behind a git command.
+/// What is done after a git command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Task {
-    /// The record is a new key, with which a rotation was begun.
-    Finish,
-    /// The record is an old key, whose end is near.
+    /// The key is the new one of a rotation that was interrupted.
+    CompleteRotation,
+    /// The key is an old one that expires soon.
     Renew,
 }
 
-fn tried_today(state: &Directory<'_>, mark: &str, now: Timestamp) -> bool {
+fn is_recent(state: &Directory<'_>, mark: &str, now: Timestamp) -> bool {
     let last = state.read(mark).ok().flatten();
     let last = last.and_then(|text| String::from_utf8(text).ok());
     let last = last.and_then(|text| text.trim().parse::<Timestamp>().ok());
     last.is_some_and(|last| last <= now && now < last + 24.hours())
 }
 
-/// Everything a thread needs.
+/// What the thread needs.
 struct Work {
     context: Context,
     site: Site,
     settings: Settings,
     git_config: GitConfig,
     config: SshConfig,
-    endpoints: Vec<Endpoint>,
-    record: ManagedKey,
+    endpoint: Endpoint,
+    site_fingerprints: Vec<String>,
+    key: ManagedKey,
 }
 
 impl Work {
-    /// The new one made and proved, then the old one removed.
-    fn done(&self, task: Task) -> Result<(), Failure> {
+    /// Creates and verifies the new key, then removes the old one.
+    fn run(&self, task: Task) -> Result<(), Failure> {
         let keys = ManagedKeys::new(&self.context, &self.site, &self.settings, &self.git_config);
-        let record = &self.record;
+        let key = &self.key;
         let new = match task {
             Task::Renew => {
-                let old = [record.fingerprint.clone()];
-                Some(keys.ensure(&record.account, &Silent, Some(record), &old)?)
+                let old = [key.fingerprint.clone()];
+                Some(keys.replace(key, &old, &Silent)?)
             }
-            Task::Finish if record.state == State::Pending => keys.finish(record)?,
-            Task::Finish => return self.proved_and_done(&keys, record),
+            Task::CompleteRotation if key.state == State::Pending => keys.finish(key)?,
+            Task::CompleteRotation => return self.switch_to(&keys, key),
         };
-        let new = new.and_then(|new| new.identity.managed);
-        new.map_or(Ok(()), |new| self.proved_and_done(&keys, &new))
+        match new.and_then(|new| new.identity.managed) {
+            Some(new) => self.switch_to(&keys, &new),
+            None => Ok(()),
+        }
     }
 
-    fn proved_and_done(&self, keys: &ManagedKeys<'_>, new: &ManagedKey) -> Result<(), Failure> {
-        let (context, config) = (&self.context, &self.config);
-        if unproved(new) {
-            verify_key::verify(context, keys, config, &self.endpoints, new, &Silent)?;
+    fn switch_to(&self, keys: &ManagedKeys<'_>, new: &ManagedKey) -> Result<(), Failure> {
+        if is_unverified(new) {
+            let verifier = KeyVerifier {
+                keys,
+                config: &self.config,
+                endpoints: std::slice::from_ref(&self.endpoint),
+                site_fingerprints: self.site_fingerprints.clone(),
+                prompt: &Silent,
+            };
+            verifier.verify(new)?;
         }
         let Some(registry) = keys.registry(&new.account)? else {
             return Ok(());
         };
-        for (old, fate) in removal::superseded(context, registry.as_ref(), new)? {
-            if let RemovalOutcome::Left(why) = fate {
+        for (old, outcome) in removal::superseded(&self.context, registry.as_ref(), new)? {
+            if let RemovalOutcome::Left(why) = outcome {
                 tracing::info!("{} stays on the account: {why}", old.file.display());
             }
         }

@@ -1,33 +1,40 @@
-//! Everything that is decided before a connection is opened: site, repository, wishes, plan.
+//! What is decided before a connection is opened: from a request to settings, repository and plan.
 //!
-//! The corridor goes on from here; `git bitbucket status` and the hooks stop here. Touches no
-//! network and writes nothing but caches that may be lost.
+//! [`super::run`] goes on from here; `git bitbucket status` and the hooks stop here. Uses no
+//! network, and writes nothing but caches that may be lost.
 
 use crate::connection::collect::{self, ConnectionTarget};
-use crate::connection::endpoints;
 use crate::connection::failure::Failure;
-use crate::context::Context;
+use crate::context::{API_TOKEN, Context, Environment};
+use crate::diagnostics::trace2;
 use crate::identity::history::History;
 use crate::identity::{Plan, plan};
 use crate::provision::record::Records;
-use crate::repository::{self, Located, Service, Site};
-use crate::settings::{GitConfig, Origin, Settings, Sourced, SshConfig, ssh_config};
+use crate::repository::{self, Located, Service, Site, SiteKind, SshHost};
+use crate::settings::{GitConfig, Origin, Settings, Sourced, SshConfig, TransportKind, ssh_config};
 use crate::ssh_command::Request;
-use crate::transport::{Endpoint, system};
+use crate::text::{matches_pattern, sanitise};
+use crate::transport::{Endpoint, none_supported, system};
 
-/// What is known of a call to a host.
+/// The host names whose keys Bitbucket Cloud publishes (<https://bitbucket.org/site/ssh>).
+pub const PUBLISHED_NAMES: [&str; 3] =
+    ["ssh.bitbucket.org", "bitbucket.org", "altssh.bitbucket.org"];
+
+/// What is known of a call before connecting.
 pub struct ResolvedCall {
     /// What the user's ssh_config says.
     pub config: SshConfig,
-    /// `None`: a host of no site.
-    pub ours: Option<BitbucketTarget>,
+    /// git config, with the SSH hosts and aliases that apply to this call.
+    pub git_config: GitConfig,
+    /// `None`: the host is not a Bitbucket site.
+    pub target: Option<BitbucketTarget>,
 }
 
-/// What is known of a call to a site.
+/// What is known of a call to a Bitbucket site.
 pub struct BitbucketTarget {
     /// Site, repository and service.
     pub located: Located,
-    /// git config's wishes.
+    /// The settings that apply to the repository.
     pub settings: Settings,
     /// `--account`, else `BITBUCKET_ACCOUNT`.
     pub account: Option<Sourced<String>>,
@@ -35,15 +42,70 @@ pub struct BitbucketTarget {
     pub user: String,
     /// Where to connect to, in order.
     pub endpoints: Vec<Endpoint>,
-    /// Who may go.
+    /// The identities that may be used, in order.
     pub plan: Plan,
-    /// What is recorded here.
+    /// Accounts and keys recorded on this machine.
     pub records: Records,
 }
 
+impl ResolvedCall {
+    /// Why only the system's ssh can serve the call. `None`: the native transport can.
+    /// `option`: an option of the command line that only ssh has.
+    pub(super) fn needs_system_ssh<'a>(&'a self, option: Option<&'a str>) -> Option<&'a str> {
+        let config = &self.config;
+        let transport = self
+            .target
+            .as_ref()
+            .map(|target| target.settings.transport.value);
+        option
+            .or(config.unsupported.needs_system_ssh.as_deref())
+            .or_else(|| none_supported(config))
+            .or(match transport {
+                Some(TransportKind::OpenSsh) => Some("bitbucket.transport = openssh"),
+                _ => None,
+            })
+    }
+
+    /// Logs each decision, one line each.
+    pub(super) fn log(&self) {
+        if let Some(level) = &self.config.log_level {
+            crate::diagnostics::log_level(level);
+        }
+        for directive in &self.config.unsupported.ignored {
+            tracing::debug!("ssh_config: {directive} is ignored");
+        }
+        let Some(target) = &self.target else { return };
+        let site = &target.located.site.url;
+        tracing::info!("site {site}");
+        trace2::data("site", || site.clone());
+        if let Some(repository) = &target.located.repository {
+            let name = repository.to_string();
+            trace2::data("repository", || name.clone());
+            tracing::info!("repository {}", sanitise(&name));
+        }
+        for ignored in &target.settings.ignored {
+            tracing::info!("{} ignored: {}", ignored.value, ignored.why);
+        }
+        for (number, candidate) in target.plan.candidates.iter().enumerate() {
+            tracing::info!("plan {}: {candidate}", number + 1);
+        }
+        for skipped in &target.plan.skipped {
+            tracing::info!("passed over: {}: {}", skipped.what, skipped.why);
+        }
+        if target.plan.candidates.is_empty() {
+            tracing::info!("plan: nobody may go");
+        }
+    }
+}
+
 impl BitbucketTarget {
-    /// Whom the connection is for.
-    pub fn target<'a>(&'a self, config: &'a SshConfig) -> ConnectionTarget<'a> {
+    /// The host keys that the site named at login (`SHA256:…`).
+    pub fn site_fingerprints(&self) -> Vec<String> {
+        self.records.site_fingerprints(&self.located.site.url)
+    }
+
+    /// What the connection is for.
+    pub fn for_connection<'a>(&'a self, config: &'a SshConfig) -> ConnectionTarget<'a> {
         ConnectionTarget {
             site: &self.located.site,
             repository: self.located.repository.as_ref(),
@@ -56,97 +118,78 @@ impl BitbucketTarget {
     }
 }
 
-/// Looks ahead. An error of ssh_config for a host that is not ours is `Ok(None)`: the system's ssh
-/// says itself what is wrong with its files.
+/// git config, with the SSH hosts that `login` found for Data Centers.
+pub fn with_recorded_ssh_hosts(git_config: GitConfig, records: &Records) -> GitConfig {
+    let recorded = records.ssh_places().iter().filter_map(|place| {
+        let host = SshHost {
+            host: place.host.clone()?,
+            port: place.port,
+        };
+        Some((place.site.clone(), host))
+    });
+    git_config.with_ssh_hosts(recorded.collect())
+}
+
+/// Resolves a request. `Ok(None)`: ssh_config has an error and the host is not Bitbucket, so the
+/// system's ssh reports it.
 pub fn resolve(
     context: &Context,
     request: &Request,
     git_config: GitConfig,
-) -> Result<Option<(ResolvedCall, GitConfig)>, Failure> {
-    // For a host that is not ours it does not matter whether they can be read.
+) -> Result<Option<ResolvedCall>, Failure> {
+    // Records that cannot be read are an error only for a Bitbucket host.
     let records = Records::open(context);
     let git_config = match &records {
-        Ok(records) => super::with_found_hosts(git_config, records),
+        Ok(records) => with_recorded_ssh_hosts(git_config, records),
         Err(_) => git_config,
     };
     let sites = git_config.sites();
     let config = match ssh_config::load(request, context, system::find(context).as_deref()) {
         Ok(config) => config,
-        Err(_) if !is_ours(&sites, request) => return Ok(None),
+        Err(_) if !is_bitbucket(&sites, request) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
     if let Some(file) = &config.unsupported.unread_file {
         tracing::warn!("{} was not read: no ssh is installed", file.display());
     }
-    let host = config
-        .endpoint
-        .host_name
-        .as_deref()
-        .unwrap_or(&request.host);
-    let port = config.endpoint.port.unwrap_or(22);
+    let address = SshHost {
+        host: config.endpoint.host_name.clone().unwrap_or(request.host.clone()),
+        port: config.endpoint.port.unwrap_or(22),
+    };
     // A remote may be written with an alias of ssh_config: it is the same repository.
-    let git_config = git_config.with_alias(&request.host, host, port);
-    let located = repository::locate(&sites, host, port, request.command.as_deref())?;
-    let ours = match located {
-        Some(located) => Some(at_site(
-            context,
-            request,
-            &git_config,
-            &sites,
-            &config,
-            located,
-            records?,
-        )),
+    let git_config = git_config.with_alias(&request.host, &address.host, address.port);
+    let command = request.command.as_deref();
+    let located = repository::locate(&sites, &address.host, address.port, command)?;
+    let target = match located {
+        Some(located) => {
+            let history = History::open(context);
+            let site = &located.site;
+            let remembered = history.endpoint(&site.url, context.clock.now());
+            let mut target = BitbucketTarget {
+                settings: git_config.settings(&sites, site, located.repository.as_ref()),
+                account: account_of_call(request, context),
+                user: config.endpoint.user.clone().unwrap_or_else(|| "git".to_owned()),
+                endpoints: endpoints(site, address, remembered.as_ref()),
+                plan: Plan::default(),
+                records: records?,
+                located,
+            };
+            let inputs = target.for_connection(&config);
+            let inputs = collect::collect(context, inputs, &target.records, &history);
+            target.plan = plan::plan(&inputs);
+            Some(target)
+        }
         None => None,
     };
-    Ok(Some((ResolvedCall { config, ours }, git_config)))
+    Ok(Some(ResolvedCall {
+        config,
+        git_config,
+        target,
+    }))
 }
 
-fn at_site(
-    context: &Context,
-    request: &Request,
-    git_config: &GitConfig,
-    sites: &[Site],
-    config: &SshConfig,
-    located: Located,
-    records: Records,
-) -> BitbucketTarget {
-    let settings = git_config.settings(sites, &located.site, located.repository.as_ref());
-    let learned = History::open(context);
-    let host = config
-        .endpoint
-        .host_name
-        .as_deref()
-        .unwrap_or(&request.host);
-    let remembered = learned.endpoint(&located.site.url, context.clock.now());
-    let endpoints = endpoints::of(
-        &located.site,
-        host,
-        config.endpoint.port.unwrap_or(22),
-        remembered.as_ref(),
-    );
-    let mut ours = BitbucketTarget {
-        located,
-        settings,
-        account: account_of_call(request, context),
-        user: config
-            .endpoint
-            .user
-            .clone()
-            .unwrap_or_else(|| "git".to_owned()),
-        endpoints,
-        plan: Plan::default(),
-        records,
-    };
-    let inputs = collect::collect(context, ours.target(config), &ours.records, &learned);
-    let plan = plan::plan(&inputs);
-    drop(inputs);
-    ours.plan = plan;
-    ours
-}
-
-/// Whether the host as typed is one of ours, before ssh_config is asked.
-fn is_ours(sites: &[Site], request: &Request) -> bool {
+/// Whether the host as typed is Bitbucket's, for the case that ssh_config cannot be read.
+fn is_bitbucket(sites: &[Site], request: &Request) -> bool {
     let port = request.port.unwrap_or(22);
     matches!(
         repository::locate(sites, &request.host, port, None),
@@ -168,4 +211,213 @@ fn account_of_call(request: &Request, context: &Context) -> Option<Sourced<Strin
         account.to_owned(),
         Origin::Environment("BITBUCKET_ACCOUNT"),
     ))
+}
+
+/// The endpoints for an address as it is connected to (after ssh_config's HostName and Port).
+///
+/// The site's main address stands for its whole list, with the remembered endpoint first. Another
+/// address of the list is tried first, then the others. Any other address is used alone.
+fn endpoints(site: &Site, mut address: SshHost, remembered: Option<&SshHost>) -> Vec<Endpoint> {
+    address.host.make_ascii_lowercase();
+    let list = &site.ssh_hosts;
+    let first = if is_main_address(site, &address) {
+        remembered.filter(|host| list.contains(host)).cloned()
+    } else if list.contains(&address) {
+        Some(address)
+    } else {
+        return vec![endpoint(site, address)];
+    };
+    let mut hosts: Vec<SshHost> = first.into_iter().collect();
+    for host in list {
+        if !hosts.contains(host) {
+            hosts.push(host.clone());
+        }
+    }
+    hosts.into_iter().map(|host| endpoint(site, host)).collect()
+}
+
+/// Cloud: `bitbucket.org:22`. Data Center: the first of its list.
+fn is_main_address(site: &Site, address: &SshHost) -> bool {
+    match site.kind {
+        SiteKind::Cloud => address.host == "bitbucket.org" && address.port == 22,
+        SiteKind::DataCenter => site.ssh_hosts.first() == Some(address),
+    }
+}
+
+fn endpoint(site: &Site, address: SshHost) -> Endpoint {
+    Endpoint {
+        published: site.kind == SiteKind::Cloud && PUBLISHED_NAMES.contains(&address.host.as_str()),
+        address,
+    }
+}
+
+/// The variables to send to the server, SetEnv's last. Nothing is sent, `GIT_PROTOCOL` included,
+/// unless SendEnv or SetEnv names it, and the API token never is.
+pub(super) fn variables_to_send(
+    config: &SshConfig,
+    environment: &Environment,
+) -> Vec<(String, String)> {
+    let mut chosen: Vec<(String, String)> = Vec::new();
+    for (name, value) in environment.texts() {
+        if name != API_TOKEN && config.session.send_env.iter().any(|pattern| matches_pattern(pattern, name)) {
+            chosen.push((name.to_owned(), value.to_owned()));
+        }
+    }
+    for (name, value) in &config.session.set_env {
+        chosen.retain(|(other, _)| other != name);
+        chosen.push((name.clone(), value.clone()));
+    }
+    chosen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::SessionConfig;
+
+    fn cloud(hosts: &[(&str, u16)]) -> Site {
+        Site {
+            kind: SiteKind::Cloud,
+            url: "https://bitbucket.org".to_owned(),
+            api_url: "https://api.bitbucket.org/2.0".to_owned(),
+            ssh_hosts: hosts
+                .iter()
+                .map(|(host, port)| place(host, *port))
+                .collect(),
+        }
+    }
+
+    fn place(host: &str, port: u16) -> SshHost {
+        SshHost {
+            host: host.to_owned(),
+            port,
+        }
+    }
+
+    const BUILT_IN: [(&str, u16); 3] = [
+        ("ssh.bitbucket.org", 22),
+        ("bitbucket.org", 22),
+        ("altssh.bitbucket.org", 443),
+    ];
+
+    #[test]
+    fn the_order_follows_what_was_typed_and_what_worked() {
+        let alt = place("altssh.bitbucket.org", 443);
+        for (typed, remembered, expected, why) in [
+            (
+                ("bitbucket.org", 22),
+                None,
+                vec![0, 1, 2],
+                "the plain name means the list",
+            ),
+            (
+                ("BitBucket.org", 22),
+                None,
+                vec![0, 1, 2],
+                "names have no case",
+            ),
+            (
+                ("bitbucket.org", 22),
+                Some(&alt),
+                vec![2, 0, 1],
+                "what worked goes first",
+            ),
+            (
+                ("altssh.bitbucket.org", 443),
+                None,
+                vec![2, 0, 1],
+                "a typed entry goes first",
+            ),
+            (
+                ("ssh.bitbucket.org", 22),
+                Some(&alt),
+                vec![0, 1, 2],
+                "also before a remembered one",
+            ),
+        ] {
+            let found = endpoints(&cloud(&BUILT_IN), place(typed.0, typed.1), remembered);
+            let hosts: Vec<_> = found.iter().map(|e| e.address.host.as_str()).collect();
+            let expected: Vec<_> = expected.iter().map(|n: &usize| BUILT_IN[*n].0).collect();
+            assert_eq!(hosts, expected, "{why}");
+            assert!(found.iter().all(|e| e.published), "{why}");
+        }
+    }
+
+    #[test]
+    fn other_places_are_used_alone_and_have_no_published_keys() {
+        let site = cloud(&[("127.0.0.1", 2222)]);
+        let found = endpoints(&site, place("bitbucket.org", 22), None);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].address, place("127.0.0.1", 2222));
+        assert!(!found[0].published, "loopback is none of Cloud's names");
+
+        let found = endpoints(&cloud(&BUILT_IN), place("proxy.example.com", 2200), None);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].address, place("proxy.example.com", 2200));
+    }
+
+    #[test]
+    fn a_remembered_place_that_is_no_longer_listed_is_forgotten() {
+        let found = endpoints(
+            &cloud(&BUILT_IN),
+            place("bitbucket.org", 22),
+            Some(&place("old.example.com", 22)),
+        );
+        assert_eq!(found[0].address.host, "ssh.bitbucket.org");
+        assert_eq!(found.len(), 3);
+    }
+
+    fn environment(pairs: &[(&str, &str)]) -> Environment {
+        Environment::new(
+            pairs
+                .iter()
+                .map(|(name, value)| ((*name).into(), (*value).into())),
+        )
+    }
+
+    #[test]
+    fn only_what_a_pattern_names_is_sent() {
+        let environment = environment(&[
+            ("GIT_PROTOCOL", "version=2"),
+            ("LC_ALL", "C"),
+            ("LANG", "de"),
+            ("SECRET", "x"),
+        ]);
+        for (patterns, expected, why) in [
+            (vec![], vec![], "nothing said, nothing sent"),
+            (vec!["GIT_PROTOCOL"], vec!["GIT_PROTOCOL"], "git's own"),
+            (vec!["LC_*", "LAN?"], vec!["LANG", "LC_ALL"], "patterns"),
+            (vec!["git_protocol"], vec![], "names have case"),
+        ] {
+            let config = SshConfig {
+                session: SessionConfig {
+                    send_env: patterns.into_iter().map(str::to_owned).collect(),
+                    ..SessionConfig::default()
+                },
+                ..SshConfig::default()
+            };
+            let names: Vec<_> = variables_to_send(&config, &environment)
+                .into_iter()
+                .map(|(name, _)| name)
+                .collect();
+            assert_eq!(names, expected, "{why}");
+        }
+    }
+
+    #[test]
+    fn set_env_wins_and_the_token_never_goes() {
+        let config = SshConfig {
+            session: SessionConfig {
+                send_env: vec!["*".to_owned()],
+                set_env: vec![("GIT_PROTOCOL".to_owned(), "version=1".to_owned())],
+                ..SessionConfig::default()
+            },
+            ..SshConfig::default()
+        };
+        let environment = environment(&[("GIT_PROTOCOL", "version=2"), (API_TOKEN, "ATATT")]);
+        assert_eq!(
+            variables_to_send(&config, &environment),
+            [("GIT_PROTOCOL".to_owned(), "version=1".to_owned())]
+        );
+    }
 }

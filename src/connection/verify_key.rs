@@ -1,92 +1,177 @@
-//! A session that proves a key and does nothing else: log in, ask for no command, hang up.
+//! Trying a key without running a command, and waiting until the site's SSH servers accept it.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::connection::collect::identity_of;
-use crate::connection::connections::PROPAGATION;
 use crate::connection::failure::Failure;
 use crate::connection::managed_keys::ManagedKeys;
 use crate::context::Context;
 use crate::diagnostics;
 use crate::identity::ManagedKey;
-use crate::prompt::Prompt;
+use crate::prompt::{self, Prompt};
 use crate::repository::Service;
 use crate::settings::SshConfig;
 use crate::transport::native::run_between;
 use crate::transport::{Endpoint, Error, Outcome, Session, Streams};
 
-/// Logs in with the key alone, again until the servers know it, and records that it was let in.
-pub fn verify(
-    context: &Context,
-    keys: &ManagedKeys<'_>,
-    config: &SshConfig,
-    endpoints: &[Endpoint],
-    record: &ManagedKey,
-    prompt: &dyn Prompt,
-) -> Result<(), Failure> {
-    let begun = Instant::now();
-    let mut waiting = None;
-    while try_login(context, keys, config, endpoints, record, prompt)?.is_none() {
-        if begun.elapsed() >= PROPAGATION {
-            return Err(Failure::NewKeyNotAccepted(Box::new(record.clone())));
-        }
-        waiting.get_or_insert_with(|| {
-            diagnostics::waiting("propagation", || {
-                "waiting until the SSH servers know the new key".to_owned()
-            })
-        });
-        std::thread::sleep(Duration::from_secs(1));
-    }
-    Ok(())
+/// Logs in with one key at a time, asks for no command and closes the connection.
+pub struct KeyVerifier<'a> {
+    /// Where an accepted key is recorded.
+    pub keys: &'a ManagedKeys<'a>,
+    /// What the user's ssh_config says.
+    pub config: &'a SshConfig,
+    /// Where to connect to, in order.
+    pub endpoints: &'a [Endpoint],
+    /// The host keys that the site named at login (`SHA256:…`).
+    pub site_fingerprints: Vec<String>,
+    /// Who can be asked for a passphrase or about a host key.
+    pub prompt: &'a dyn Prompt,
 }
 
-/// Logs in with the key alone, once. Where it is let in, that and the endpoint are recorded.
-/// `None`: it is refused.
-pub fn try_login(
-    context: &Context,
-    keys: &ManagedKeys<'_>,
-    config: &SshConfig,
-    endpoints: &[Endpoint],
-    record: &ManagedKey,
-    prompt: &dyn Prompt,
-) -> Result<Option<Endpoint>, Failure> {
-    let passphrase = |file: &std::path::Path| keys.passphrase(file);
-    let session = Session {
-        endpoints: endpoints.to_vec(),
-        user: "git".to_owned(),
-        typed_host: endpoints
-            .first()
-            .map_or_else(String::new, |endpoint| endpoint.address.host.clone()),
-        config,
-        identities: vec![identity_of(record)],
-        command: None,
-        service: Service::Other,
-        environment: Vec::new(),
-        no_stdin: true,
-        prompt,
-        passphrase: &passphrase,
-        site_fingerprints: keys.site_fingerprints(),
-        as_ssh: false,
-        context,
-    };
-    match run_between(session, nowhere(context)?)? {
-        Outcome::Completed {
-            identity, endpoint, ..
+impl KeyVerifier<'_> {
+    /// Logs in until the SSH servers know a key that was just registered, and records that they
+    /// accepted it.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::NewKeyNotAccepted`] after 30 seconds; whatever ends a session.
+    pub fn verify(&self, key: &ManagedKey) -> Result<(), Failure> {
+        self.wait_for(key, Wait::IN_BACKGROUND).map(drop)
+    }
+
+    /// As [`Self::verify`]; returns the endpoint that accepted the key.
+    pub(super) fn wait_for(&self, key: &ManagedKey, wait: Wait) -> Result<Endpoint, Failure> {
+        until_accepted(wait, Option::is_some, || self.try_login(key))?
+            .ok_or_else(|| Failure::NewKeyNotAccepted(Box::new(key.clone())))
+    }
+
+    /// Logs in once. An accepted key and the endpoint are recorded. `None`: the key was refused.
+    pub fn try_login(&self, key: &ManagedKey) -> Result<Option<Endpoint>, Failure> {
+        let identities = vec![identity_of(key)];
+        let passphrase = |file: &Path| self.keys.passphrase(&identities, file);
+        let typed_host = self.endpoints.first();
+        let session = Session {
+            endpoints: self.endpoints.to_vec(),
+            user: "git".to_owned(),
+            typed_host: typed_host.map_or_else(String::new, |first| first.address.host.clone()),
+            config: self.config,
+            identities: identities.clone(),
+            command: None,
+            service: Service::Other,
+            environment: Vec::new(),
+            no_stdin: true,
+            prompt: self.prompt,
+            passphrase: &passphrase,
+            site_fingerprints: self.site_fingerprints.clone(),
+            as_ssh: false,
+            context: self.keys.context,
+        };
+        match run_between(session, discarding(self.keys.context)?)? {
+            Outcome::Completed {
+                identity, endpoint, ..
+            }
+            | Outcome::RepositoryDenied {
+                identity, endpoint, ..
+            } => {
+                self.keys.accepted(&identity, &endpoint);
+                Ok(Some(endpoint))
+            }
+            Outcome::ServedWithoutKey { .. } => Ok(self.endpoints.first().cloned()),
+            Outcome::AuthenticationFailed(_) => Ok(None),
         }
-        | Outcome::RepositoryDenied {
-            identity, endpoint, ..
-        } => {
-            keys.let_in(&identity, &endpoint);
-            Ok(Some(endpoint))
-        }
-        Outcome::ServedWithoutKey { .. } => Ok(endpoints.first().cloned()),
-        Outcome::AuthenticationFailed(_) => Ok(None),
     }
 }
 
-/// What the server says about shells is of no interest.
-fn nowhere(context: &Context) -> Result<Streams, Error> {
+/// Streams for a session whose output is of no interest (the server's text about shells).
+fn discarding(context: &Context) -> Result<Streams, Error> {
     let folder = context.temporary_directory();
     let file = || tempfile::tempfile_in(&folder).map_err(|error| Error::Local(error.to_string()));
     Ok(Streams::of(None, file()?, file()?))
+}
+
+/// What a new key is waiting for, and how that is shown.
+#[derive(Clone, Copy)]
+pub(super) struct Wait {
+    label: &'static str,
+    text: &'static str,
+    /// `None`: until git has ended.
+    limit: Option<Duration>,
+    /// Each pause is twice as long as the one before, up to the second value.
+    pauses: (Duration, Duration),
+    /// A line says that git is waiting, and the wait ends when git has ended.
+    for_git: bool,
+}
+
+impl Wait {
+    /// Until the SSH servers know a key that the site has registered; git is waiting.
+    pub(super) const PROPAGATION: Self = Self {
+        label: "propagation",
+        text: "waiting until the SSH servers know the new key",
+        limit: Some(Duration::from_secs(30)),
+        pauses: (Duration::from_millis(500), Duration::from_secs(4)),
+        for_git: true,
+    };
+
+    /// As [`Self::PROPAGATION`], when git is not waiting or has been served.
+    const IN_BACKGROUND: Self = Self {
+        for_git: false,
+        ..Self::PROPAGATION
+    };
+
+    /// Until a person has added the key to the site.
+    pub(super) const PASTING: Self = Self {
+        label: "pasting",
+        text: "waiting until the site accepts the key",
+        limit: None,
+        pauses: (Duration::from_secs(2), Duration::from_secs(2)),
+        for_git: true,
+    };
+
+    /// Sleeps, and notices that git has ended.
+    fn pause(&self, time: Duration) -> Result<(), Failure> {
+        for _ in 0..10 {
+            if self.for_git && prompt::caller_gone() {
+                return Err(Failure::Transport(Error::CallerGone));
+            }
+            std::thread::sleep(time / 10);
+        }
+        Ok(())
+    }
+}
+
+/// Repeats a login until its result is accepted. At the limit the last result is returned.
+pub(super) fn until_accepted<T>(
+    wait: Wait,
+    accepted: impl Fn(&T) -> bool,
+    login: impl Fn() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let text = || wait.text.to_owned();
+    let begun = Instant::now();
+    let (mut pause, longest) = wait.pauses;
+    let mut announced = false;
+    let mut background = None;
+    loop {
+        let result = login()?;
+        let left = wait
+            .limit
+            .map(|limit| limit.saturating_sub(begun.elapsed()));
+        if accepted(&result) || left.is_some_and(|left| left.is_zero()) {
+            return Ok(result);
+        }
+        // The session of a git command writes to the terminal itself, so the indicator is shown
+        // between sessions only.
+        let mut _between = None;
+        if wait.for_git {
+            // Whoever pastes a key has just read what is waited for.
+            if !std::mem::replace(&mut announced, true) && wait.limit.is_some() {
+                diagnostics::notice(wait.text);
+            }
+            _between = Some(diagnostics::waiting_as_told(wait.label, begun, text));
+        } else if background.is_none() {
+            background = Some(diagnostics::waiting(wait.label, text));
+        }
+        wait.pause(left.map_or(pause, |left| pause.min(left)))?;
+        pause = (pause * 2).min(longest);
+    }
 }

@@ -2,7 +2,6 @@
 //! its partner does not compile. The only place with words for failures.
 
 pub mod connection;
-mod not_served;
 mod provision;
 mod rest;
 mod session;

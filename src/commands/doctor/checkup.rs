@@ -9,7 +9,7 @@ pub(super) use crate::commands::context::word;
 use crate::commands::rooms::Examined;
 use crate::commands::{Error, status};
 use crate::connection::managed_keys::http_settings;
-use crate::connection::with_found_hosts;
+use crate::connection::resolve::with_recorded_ssh_hosts;
 use crate::context::Context;
 use crate::identity::{AccountId, Holder, Identity, ManagedKey, Offer};
 use crate::provision::record::Records;
@@ -54,7 +54,7 @@ impl<'a> Checkup<'a> {
             context: call.context,
             git_config: GitConfig::open(call.context)
                 .map(|git_config| match Records::open(call.context) {
-                    Ok(records) => with_found_hosts(git_config, &records),
+                    Ok(records) => with_recorded_ssh_hosts(git_config, &records),
                     Err(_) => git_config,
                 })
                 .map_err(|error| error.to_string()),

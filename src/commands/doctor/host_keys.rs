@@ -9,7 +9,7 @@ use ssh_key::PublicKey;
 use super::checkup::{Checkup, word};
 use super::finding::{Finding, Fix};
 use crate::bitbucket;
-use crate::connection::endpoints;
+use crate::connection::resolve::PUBLISHED_NAMES;
 use crate::host_key::known_hosts::KnownHosts;
 use crate::host_key::revocation::{self, RevokedKeys};
 use crate::host_key::{KnownFrom, known_hosts, published};
@@ -50,7 +50,7 @@ pub(super) fn check(checkup: &Checkup<'_>) -> Vec<Finding> {
 
 /// Cloud's names as known_hosts has them.
 fn cloud_names() -> impl Iterator<Item = String> {
-    endpoints::PUBLISHED_NAMES.into_iter().map(|name| {
+    PUBLISHED_NAMES.into_iter().map(|name| {
         let port = if name.starts_with("altssh") { 443 } else { 22 };
         known_hosts::name(name, port)
     })

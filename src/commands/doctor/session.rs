@@ -171,7 +171,7 @@ fn talk(
         &ours.settings,
         git_config,
     );
-    let passphrase = |file: &std::path::Path| keys.passphrase(file);
+    let passphrase = |file: &std::path::Path| keys.passphrase(identities, file);
     let session = Session {
         endpoints: ours.endpoints.clone(),
         user: ours.user.clone(),

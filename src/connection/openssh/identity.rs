@@ -1,199 +1,156 @@
-//! Who goes by the system's ssh: the plan's first identity, made and proved here, since ssh takes
-//! the process over and nobody is left to wait or to judge.
+//! The identity that the system's ssh uses: the plan's first, created and verified here, since ssh
+//! takes over the process and its login cannot be observed.
 
-use std::time::{Duration, Instant};
-
-use super::HandOver;
+use super::super::Connection;
+use super::passes_descriptor;
 use crate::bitbucket::keyring;
-use crate::connection::attempts::unproved;
-use crate::connection::connections::{PASTING, PROPAGATION};
 use crate::connection::failure::{AttemptLog, Failure};
-use crate::connection::managed_keys::NewKey;
-use crate::connection::verify_key;
-use crate::diagnostics;
-use crate::identity::{Identity, ManagedKey, Offer, PassphrasePlace, Plan, Rank};
-use crate::prompt;
+use crate::connection::managed_keys::{NewKey, is_unverified};
+use crate::connection::verify_key::{KeyVerifier, Wait};
+use crate::identity::{Identity, ManagedKey, Offer, PassphrasePlace, Rank};
+use crate::prompt::Silent;
 use crate::provision;
 use crate::settings::Provision;
 use crate::transport::{self, Endpoint};
 
-/// Who goes.
 pub(super) struct ChosenIdentity {
-    /// `None`: ssh_config's identities and the agent stand as they are.
+    /// `None`: ssh uses ssh_config's identities and the agent.
     pub(super) identity: Option<Identity>,
-    /// The endpoint that let it in just now. `None`: nobody has looked.
-    pub(super) answered: Option<Endpoint>,
+    /// The endpoint that accepted it just now. `None`: it was not tried.
+    pub(super) accepted_by: Option<Endpoint>,
 }
 
 impl ChosenIdentity {
-    const SSH_ITSELF: Self = Self {
+    const SSH_DECIDES: Self = Self {
         identity: None,
-        answered: None,
+        accepted_by: None,
     };
 
-    fn with(identity: Identity, answered: Option<Endpoint>) -> Self {
+    fn of(identity: Identity, accepted_by: Option<Endpoint>) -> Self {
         Self {
             identity: Some(identity),
-            answered,
+            accepted_by,
         }
     }
 }
 
-impl HandOver<'_> {
-    /// The plan's first.
-    pub(super) fn going(&self, plan: Plan) -> Result<ChosenIdentity, Failure> {
+impl Connection<'_> {
+    /// The plan's first identity.
+    pub(super) fn choose_identity(&self) -> Result<ChosenIdentity, Failure> {
+        let plan = &self.target.plan;
         let provider = self.config.unsupported.needs_system_ssh.as_deref();
         if matches!(provider, Some("PKCS11Provider" | "SecurityKeyProvider")) {
-            return Ok(ChosenIdentity::SSH_ITSELF);
+            return Ok(ChosenIdentity::SSH_DECIDES);
         }
         if let Some(missing) = plan.missing.first() {
             return Err(Failure::IdentityFileMissing(missing.clone()));
         }
-        let Some(first) = plan.candidates.first() else {
-            return match plan.decided_by {
-                None => self.newcomer(),
-                Some(_) => Err(Failure::NotServed(Box::new(AttemptLog {
-                    skipped: plan.skipped,
-                    decided_by: plan.decided_by,
-                    provision_blocker: self.keys.settings.provision_blocker().cloned(),
+        let new = match (plan.candidates.first(), plan.decided_by) {
+            (None, Some(rank)) => {
+                return Err(Failure::PlanExhausted(Box::new(AttemptLog {
+                    skipped: plan.skipped.clone(),
+                    decided_by: Some(rank),
+                    provision_blocker: self.target.settings.provision_blocker().cloned(),
                     ..AttemptLog::default()
-                }))),
-            };
-        };
-        if matches!(first.reason.rank, Rank::SshConfigOnly | Rank::Fallback) {
-            return Ok(ChosenIdentity::SSH_ITSELF);
-        }
-        match (&first.offer, &first.account) {
-            (Offer::Identities(identities), _) => match identities.first() {
-                Some(identity) => self.usable(identity.clone()),
-                None => Ok(ChosenIdentity::SSH_ITSELF),
+                })));
+            }
+            (None, None) => {
+                let allowed = self.target.settings.provision.value != Provision::Never;
+                if !allowed || !self.prompt.terminal() {
+                    return Ok(ChosenIdentity::SSH_DECIDES);
+                }
+                self.keys.create_for_unknown_account(self.prompt, None)?
+            }
+            (Some(first), _) => match (&first.offer, &first.account) {
+                _ if matches!(first.reason.rank, Rank::SshConfigOnly | Rank::Fallback) => None,
+                (Offer::Identities(identities), _) => match identities.first() {
+                    Some(identity) => return self.check(identity.clone()),
+                    None => None,
+                },
+                (Offer::NewKey, Some(account)) => Some(self.keys.create(account, self.prompt)?),
+                (Offer::NewKey, None) => None,
             },
-            (Offer::NewKey, Some(account)) => self.proved(self.keys.make(account, self.prompt)?),
-            (Offer::NewKey, None) => Ok(ChosenIdentity::SSH_ITSELF),
+        };
+        match new {
+            Some(new) => self.verify_new(new),
+            None => Ok(ChosenIdentity::SSH_DECIDES),
         }
     }
 
-    /// Nobody is known here and there is no key: a person on a terminal is told how to log in.
-    fn newcomer(&self) -> Result<ChosenIdentity, Failure> {
-        let may = self.keys.settings.provision.value != Provision::Never;
-        if !may || !self.prompt.terminal() {
-            return Ok(ChosenIdentity::SSH_ITSELF);
-        }
-        match self.keys.make_for_newcomer(self.prompt, None)? {
-            Some(new) => self.proved(new),
-            None => Ok(ChosenIdentity::SSH_ITSELF),
-        }
-    }
-
-    /// An identity that is here. One that has expired or was never let in is tried first, and
-    /// judged where it is refused; a keyring that is locked is an error of its own.
-    fn usable(&self, identity: Identity) -> Result<ChosenIdentity, Failure> {
-        let Some(record) = identity.managed.as_ref() else {
-            return Ok(ChosenIdentity::with(identity, None));
+    /// An identity that exists. A managed key that has expired or was never accepted is tried
+    /// first, and replaced if it is refused; a keyring that is locked is an error of its own.
+    fn check(&self, identity: Identity) -> Result<ChosenIdentity, Failure> {
+        let Some(key) = identity.managed.as_ref() else {
+            return Ok(ChosenIdentity::of(identity, None));
         };
         let now = self.context.clock.now();
-        let doubtful = unproved(record) || record.expires.is_some_and(|end| end <= now);
-        let mut answered = None;
-        if doubtful && record.repository.is_none() && self.user == "git" {
-            answered = self.try_login(record)?;
-            if answered.is_none() {
-                match self.keys.judge(record, self.prompt)? {
-                    Some(new) => return self.proved(new),
-                    None => answered = Some(self.wait_for(record)?),
+        let doubtful = is_unverified(key) || key.expires.is_some_and(|end| end <= now);
+        let mut accepted_by = None;
+        if doubtful && key.repository.is_none() && self.target.user == "git" {
+            accepted_by = self.try_key(key, None)?;
+            if accepted_by.is_none() {
+                match self.keys.replace_refused(key, self.prompt)? {
+                    Some(new) => return self.verify_new(new),
+                    None => accepted_by = self.try_key(key, Some(Wait::PROPAGATION))?,
                 }
             }
         }
-        // ssh would take an askpass without an answer for a key that is refused.
-        if record.passphrase == PassphrasePlace::Keyring {
-            keyring::key_passphrase(self.context, &record.fingerprint)
+        // ssh would take an askpass program without an answer for a refused key.
+        if key.passphrase == PassphrasePlace::Keyring {
+            keyring::key_passphrase(self.context, &key.fingerprint)
                 .map_err(provision::Error::from)?;
         }
-        Ok(ChosenIdentity::with(identity, answered))
+        Ok(ChosenIdentity::of(identity, accepted_by))
     }
 
-    fn proved(&self, new: NewKey) -> Result<ChosenIdentity, Failure> {
-        let Some(record) = &new.identity.managed else {
-            return Ok(ChosenIdentity::with(new.identity, None));
+    fn verify_new(&self, new: NewKey) -> Result<ChosenIdentity, Failure> {
+        let accepted_by = match &new.identity.managed {
+            Some(key) if new.manual_registration.is_some() => {
+                self.try_key(key, Some(Wait::PASTING))?
+            }
+            Some(key) => self.try_key(key, Some(Wait::PROPAGATION))?,
+            None => None,
         };
-        let answered = match self.try_login(record)? {
-            Some(endpoint) => endpoint,
-            None if new.manual_registration.is_some() => self.wait_for_a_person(record)?,
-            None => self.wait_for(record)?,
-        };
-        Ok(ChosenIdentity::with(new.identity, Some(answered)))
+        Ok(ChosenIdentity::of(new.identity, accepted_by))
     }
 
-    /// Until the site's SSH servers know a key that the site has taken.
-    fn wait_for(&self, record: &ManagedKey) -> Result<Endpoint, Failure> {
-        diagnostics::notice("waiting until the SSH servers know the new key");
-        let begun = Instant::now();
-        loop {
-            pause(Duration::from_secs(1))?;
-            if let Some(endpoint) = self.try_login(record)? {
-                return Ok(endpoint);
-            }
-            if begun.elapsed() >= PROPAGATION {
-                return Err(Failure::NewKeyNotAccepted(Box::new(record.clone())));
-            }
-        }
-    }
-
-    /// Until a person has pasted the key.
-    fn wait_for_a_person(&self, record: &ManagedKey) -> Result<Endpoint, Failure> {
-        loop {
-            pause(PASTING)?;
-            if let Some(endpoint) = self.try_login(record)? {
-                return Ok(endpoint);
-            }
-        }
-    }
-
-    /// Logs in natively with the key alone. `None`: it is refused. Where only ssh can reach the
-    /// server, nobody looks, and the key counts as let in.
-    fn try_login(&self, record: &ManagedKey) -> Result<Option<Endpoint>, Failure> {
-        let first = || self.endpoints.first().cloned();
-        if self.proxy_is_ssh_s_own() {
-            return Ok(first());
+    /// Logs in by the native transport with this key alone: once, or until it is accepted.
+    /// `None`: it was refused. If only ssh can reach the server, the key counts as accepted.
+    fn try_key(&self, key: &ManagedKey, wait: Option<Wait>) -> Result<Option<Endpoint>, Failure> {
+        let untried = || self.target.endpoints.first().cloned();
+        if passes_descriptor(self.config) {
+            return Ok(untried());
         }
         let mut config = self.config.clone();
-        // What the native transport lacks matters to the session, not to the proof.
+        // An algorithm that only ssh has matters for its session, not for this login.
         if transport::none_supported(&config).is_some() {
             config.algorithms.ciphers = None;
             config.algorithms.kex_algorithms = None;
             config.algorithms.macs = None;
             config.algorithms.host_key_algorithms = None;
         }
-        let knows_hosts = self.config.unsupported.needs_system_ssh.is_none();
-        let prompt: &dyn prompt::Prompt = if knows_hosts {
-            self.prompt
-        } else {
-            &prompt::Silent
+        let can_verify_host = self.config.unsupported.needs_system_ssh.is_none();
+        let verifier = KeyVerifier {
+            keys: &self.keys,
+            config: &config,
+            endpoints: &self.target.endpoints,
+            site_fingerprints: self.target.site_fingerprints(),
+            prompt: if can_verify_host {
+                self.prompt
+            } else {
+                &Silent
+            },
         };
-        let let_in = verify_key::try_login(
-            self.context,
-            &self.keys,
-            &config,
-            &self.endpoints,
-            record,
-            prompt,
-        );
-        match let_in {
-            // ssh may know the host by a command of its own.
-            Err(Failure::Transport(transport::Error::HostKey { .. })) if !knows_hosts => {
-                Ok(first())
+        let accepted_by = match wait {
+            Some(wait) => verifier.wait_for(key, wait).map(Some),
+            None => verifier.try_login(key),
+        };
+        match accepted_by {
+            // ssh may know the host by KnownHostsCommand.
+            Err(Failure::Transport(transport::Error::HostKey { .. })) if !can_verify_host => {
+                Ok(untried())
             }
             other => other,
         }
     }
-}
-
-/// Waits, and notices that git has gone.
-fn pause(time: Duration) -> Result<(), Failure> {
-    for _ in 0..10 {
-        if prompt::caller_gone() {
-            return Err(Failure::Transport(transport::Error::CallerGone));
-        }
-        std::thread::sleep(time / 10);
-    }
-    Ok(())
 }
