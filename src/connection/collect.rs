@@ -50,8 +50,13 @@ pub fn collect<'a>(
     let direction = target.service.direction();
     let (managed, lost) = managed_of(target.site, records);
     let mut files = KeyFiles::new(context, config, &managed);
-    let command_line_files = (!config.identities.command_line_identity_files.is_empty())
-        .then(|| files.existing(&config.identities.command_line_identity_files, Rank::CommandLine));
+    let command_line_files =
+        (!config.identities.command_line_identity_files.is_empty()).then(|| {
+            files.existing(
+                &config.identities.command_line_identity_files,
+                Rank::CommandLine,
+            )
+        });
     let settings = target.settings;
     let named_files = [&settings.repository, &settings.by_url, &settings.plain]
         .iter()

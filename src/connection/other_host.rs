@@ -64,8 +64,16 @@ fn connect(
     request: &Request,
     config: &SshConfig,
 ) -> Result<ExitStatus, Failure> {
-    let host = config.endpoint.host_name.clone().unwrap_or(request.host.clone());
-    let user = config.endpoint.user.clone().or_else(|| context.login_name());
+    let host = config
+        .endpoint
+        .host_name
+        .clone()
+        .unwrap_or(request.host.clone());
+    let user = config
+        .endpoint
+        .user
+        .clone()
+        .or_else(|| context.login_name());
     if request.command.is_none() && !request.no_terminal {
         tracing::warn!("Pseudo-terminal will not be allocated reason stdin is not a terminal.");
     }
@@ -129,7 +137,11 @@ fn identities(context: &Context, config: &SshConfig) -> Vec<Identity> {
         named.extend(files.existing(&paths, Rank::Fallback));
     }
     let agent = std::mem::take(&mut files.agent);
-    in_order(named, agent, config.identities.identities_only == Some(true))
+    in_order(
+        named,
+        agent,
+        config.identities.identities_only == Some(true),
+    )
 }
 
 fn in_order(named: Vec<Identity>, agent: Vec<Identity>, only_named: bool) -> Vec<Identity> {

@@ -153,7 +153,11 @@ pub fn resolve(
         tracing::warn!("{} was not read: no ssh is installed", file.display());
     }
     let address = SshHost {
-        host: config.endpoint.host_name.clone().unwrap_or(request.host.clone()),
+        host: config
+            .endpoint
+            .host_name
+            .clone()
+            .unwrap_or(request.host.clone()),
         port: config.endpoint.port.unwrap_or(22),
     };
     // A remote may be written with an alias of ssh_config: it is the same repository.
@@ -168,7 +172,11 @@ pub fn resolve(
             let mut target = BitbucketTarget {
                 settings: git_config.settings(&sites, site, located.repository.as_ref()),
                 account: account_of_call(request, context),
-                user: config.endpoint.user.clone().unwrap_or_else(|| "git".to_owned()),
+                user: config
+                    .endpoint
+                    .user
+                    .clone()
+                    .unwrap_or_else(|| "git".to_owned()),
                 endpoints: endpoints(site, address, remembered.as_ref()),
                 plan: Plan::default(),
                 records: records?,
@@ -257,13 +265,17 @@ pub(super) fn variables_to_send(
     config: &SshConfig,
     environment: &Environment,
 ) -> Vec<(String, String)> {
-    let mut chosen: Vec<(String, String)> = Vec::new();
-    for (name, value) in environment.texts() {
-        if name != API_TOKEN && config.session.send_env.iter().any(|pattern| matches_pattern(pattern, name)) {
-            chosen.push((name.to_owned(), value.to_owned()));
-        }
-    }
-    for (name, value) in &config.session.set_env {
+    let session = &config.session;
+    let is_named = |name: &str| {
+        let mut patterns = session.send_env.iter();
+        patterns.any(|pattern| matches_pattern(pattern, name))
+    };
+    let mut chosen: Vec<(String, String)> = environment
+        .texts()
+        .filter(|(name, _)| *name != API_TOKEN && is_named(name))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    for (name, value) in &session.set_env {
         chosen.retain(|(other, _)| other != name);
         chosen.push((name.clone(), value.clone()));
     }
