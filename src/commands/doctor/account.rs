@@ -1,33 +1,27 @@
-//! The accounts: token, scopes, and the keys that the site has of them.
+//! The accounts: token, scopes, and the keys that the site lists for them.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::checkup::{Checkup, word};
 use super::finding::Finding;
-use crate::bitbucket::{Error, KeyRegistry, RegisteredKey, credential};
-use crate::commands::Rooms;
+use crate::bitbucket::credential::{self, Token};
+use crate::bitbucket::{self, Error, RegisteredKey};
 use crate::commands::login::{Refusal, check as ask, token_page, where_it_lies};
+use crate::commands::rooms::Examined;
 use crate::identity::ManagedKey;
 use crate::repository::Site;
 use crate::secret::TokenPlace;
 use crate::text::counted;
 
-/// Told from this long before the end.
+/// A key that expires within this time gets a warning.
 const SOON: SignedDuration = SignedDuration::from_hours(24 * 14);
-/// Older keys deserve a rotation.
+/// A key older than this should be rotated.
 const OLD: SignedDuration = SignedDuration::from_hours(24 * 365);
 
-/// Every account of the site that is known here.
-pub(super) fn check(checkup: &Checkup<'_>, rooms: &dyn Rooms) -> Vec<Finding> {
-    let Ok(examined) = &checkup.examined else {
-        return vec![Finding::skip(
-            "token",
-            "not checked: the settings cannot be read",
-        )];
-    };
+/// Every account of the site that is logged in, recorded or in the plan.
+pub(super) fn check(checkup: &Checkup<'_>, examined: &Examined) -> Vec<Finding> {
     let site = checkup.site();
     let records = &examined.ours.records;
-    let mut names: Vec<String> = Vec::new();
     let environment = credential::environment(checkup.context)
         .filter(|(url, _)| *url == site.url)
         .map(|(_, token)| token.account);
@@ -36,136 +30,115 @@ pub(super) fn check(checkup: &Checkup<'_>, rooms: &dyn Rooms) -> Vec<Finding> {
     let recorded = recorded.filter(|account| account.site == site.url);
     let planned = examined.ours.plan.candidates.iter();
     let planned = planned.filter_map(|candidate| candidate.account.as_ref());
-    let all = environment
-        .into_iter()
-        .chain(recorded.chain(planned).map(|account| account.name.clone()));
-    for name in all {
+    let known = recorded.chain(planned).map(|account| account.name.clone());
+    let mut names: Vec<String> = Vec::new();
+    for name in environment.into_iter().chain(known) {
         if !names.iter().any(|known| known.eq_ignore_ascii_case(&name)) {
             names.push(name);
         }
     }
     if names.is_empty() {
-        return vec![
-            Finding::warn("token", format!("no account is logged in to {}", site.url))
-                .next("git bitbucket login"),
-        ];
+        let text = format!("no account is logged in to {}", site.url);
+        return vec![Finding::warn("token", text).next("git bitbucket login")];
     }
-    let mut findings = Vec::new();
-    for name in names {
-        let identities = records.identities().iter().filter(|record| {
-            record.account.site == site.url
-                && record.account.name.eq_ignore_ascii_case(&name)
-                && record.repository.is_none()
+    let of_account = |name: &String| {
+        let keys = records.identities().iter().filter(|record| {
+            let account = &record.account;
+            record.repository.is_none()
+                && account.site == site.url
+                && account.name.eq_ignore_ascii_case(name)
         });
-        let own: Vec<&ManagedKey> = identities.collect();
-        let of_account = Subject {
+        let account = Account {
             checkup,
-            rooms,
             site: &site,
-            name: &name,
-            own,
+            name,
+            keys: keys.collect(),
         };
-        findings.extend(
-            of_account
-                .check()
-                .into_iter()
-                .map(|finding| match finding.subject {
-                    Some(_) => finding,
-                    None => finding.about(&name),
-                }),
-        );
-    }
-    findings
+        let mut findings = account.check();
+        for finding in &mut findings {
+            finding.subject.get_or_insert_with(|| name.clone());
+        }
+        findings
+    };
+    names.iter().flat_map(of_account).collect()
 }
 
-struct Subject<'a> {
+/// One account under examination.
+struct Account<'a> {
     checkup: &'a Checkup<'a>,
-    rooms: &'a dyn Rooms,
     site: &'a Site,
     name: &'a str,
-    own: Vec<&'a ManagedKey>,
+    /// Its managed keys; access keys are their repository's.
+    keys: Vec<&'a ManagedKey>,
 }
 
-impl Subject<'_> {
-    /// Logs in again; a token of the environment would stand before the new one.
-    fn login(&self, place: Option<TokenPlace>) -> String {
-        let line = format!(
-            "git bitbucket login {} --site {}",
-            word(self.name),
-            word(&self.site.url)
-        );
-        match place {
-            Some(TokenPlace::Environment) => format!("unset BITBUCKET_API_TOKEN; {line}"),
-            _ => line,
-        }
-    }
-
+impl Account<'_> {
     fn check(&self) -> Vec<Finding> {
-        let token = match self.rooms.token(self.site, self.name) {
+        let token = match credential::find(self.checkup.context, self.site, self.name) {
             Ok(Some(token)) => token,
             Ok(None) => {
-                let token =
-                    Finding::warn("token", "no API token on this machine").next(self.login(None));
-                return self.without_list(token, "not checked: no API token");
+                let finding = Finding::warn("token", "no API token on this machine");
+                return self.without_list(finding.next(self.login()), "not checked: no API token");
             }
             Err(error) => {
-                let token = Finding::fail("token", error.to_string()).next(self.login(None));
-                return self.without_list(token, "not checked: the token cannot be read");
+                let finding = Finding::fail("token", error.to_string()).next(self.login());
+                return self.without_list(finding, "not checked: the token cannot be read");
             }
         };
-        let from = token.place;
-        let place = self.checkup.context.records_directory();
-        let place = place.map_or_else(String::new, |folder| self.checkup.shown(&folder));
-        let place = where_it_lies(from, &place);
+        let records = self.checkup.context.records_directory();
+        let records = records.map_or_else(String::new, |folder| self.checkup.shown(&folder));
+        let place = where_it_lies(token.place, &records);
         if self.checkup.offline {
-            let there = Finding::ok("token", format!("found ({place}), not checked (--offline)"));
-            return self.without_list(there, "--offline");
+            let text = format!("found ({place}), not checked (--offline)");
+            return self.without_list(Finding::ok("token", text), "--offline");
         }
-        let registry = self.rooms.connect(self.site, self.name, &token.secret);
-        match registry.map_err(Refusal::Site).and_then(|registry| {
-            let registry: &dyn KeyRegistry = &*registry;
-            ask(registry)
-        }) {
-            Ok(seen) => {
-                let mut findings = vec![
-                    Finding::ok("token", format!("valid ({place})")),
-                    Finding::ok("token-scopes", "the user and the key list can be read"),
-                    self.expiry_of_token(),
-                ];
-                findings.extend(self.keys(Some(&seen.keys)));
+        // A token of the environment takes precedence over one that a login stores.
+        let login = match token.place {
+            TokenPlace::Environment => format!("unset BITBUCKET_API_TOKEN; {}", self.login()),
+            _ => self.login(),
+        };
+        let valid = Finding::ok("token", format!("valid ({place})"));
+        match self.listed(token) {
+            Ok(listed) => {
+                let text = "the user and the key list can be read";
+                let mut findings = vec![valid, Finding::ok("token-scopes", text), self.expiry()];
+                findings.extend(self.keys(Some(&listed)));
                 findings
             }
             Err(Refusal::Scopes(missing)) => {
-                let token = Finding::ok("token", format!("valid ({place})"));
-                let mut findings = self.without_list(token, "not checked: the token lacks scopes");
-                let missing = missing.join(" ");
-                findings.push(
-                    Finding::fail(
-                        "token-scopes",
-                        format!(
-                            "missing: {missing}; create a token with them at {}",
-                            token_page(self.site)
-                        ),
-                    )
-                    .next(self.login(Some(from))),
-                );
+                let mut findings = self.without_list(valid, "not checked: the token lacks scopes");
+                let (missing, page) = (missing.join(" "), token_page(self.site));
+                let text = format!("missing: {missing}; create a token with them at {page}");
+                findings.push(Finding::fail("token-scopes", text).next(login));
                 findings
             }
             Err(Refusal::Site(why @ Error::TokenRefused { .. })) => {
-                let token =
-                    Finding::fail("token", format!("{why} ({place})")).next(self.login(Some(from)));
-                self.without_list(token, "not checked: the token was refused")
+                let finding = Finding::fail("token", format!("{why} ({place})")).next(login);
+                self.without_list(finding, "not checked: the token was refused")
             }
             Err(Refusal::Site(why)) => {
-                let token = Finding::warn("token", format!("could not be checked: {why}"))
-                    .next(self.checkup.again(""));
-                self.without_list(token, "not checked: the site did not answer")
+                let text = format!("could not be checked: {why}");
+                let finding = Finding::warn("token", text).next(self.checkup.again(""));
+                self.without_list(finding, "not checked: the site did not answer")
             }
         }
     }
 
-    /// Cloud and Data Center tell nobody when an API token ends.
-    fn expiry_of_token(&self) -> Finding {
+    fn login(&self) -> String {
+        let (name, site) = (word(self.name), word(&self.site.url));
+        format!("git bitbucket login {name} --site {site}")
+    }
+
+    /// The keys that the site lists for the account.
+    fn listed(&self, token: Token) -> Result<Vec<RegisteredKey>, Refusal> {
+        let http = self.checkup.http(self.site);
+        let registry = bitbucket::connect(self.checkup.context, self.site, token, http);
+        let registry = registry.map_err(Refusal::Site)?;
+        Ok(ask(registry.as_ref())?.keys)
+    }
+
+    /// Neither Cloud nor Data Center reports when an API token expires.
+    fn expiry(&self) -> Finding {
         let page = token_page(self.site);
         let text = format!("the site does not report when tokens expire; see {page}");
         Finding::skip("token-expiry", text)
@@ -177,50 +150,49 @@ impl Subject<'_> {
         findings
     }
 
-    /// The account's managed keys against the list (where it could be read), their expiry and age.
+    /// The account's managed keys: on the site's list (where that could be read), expiry and age.
     fn keys(&self, listed: Option<&[RegisteredKey]>) -> Vec<Finding> {
+        let check = "account-keys";
         let now = self.checkup.context.clock.now();
         let account = word(self.name);
+        let rotate = format!("git bitbucket key rotate --account {account}");
         let mut findings = Vec::new();
-        for record in self.own.iter().filter(|record| self.checkup.uses(record)) {
+        for record in self.keys.iter().filter(|record| self.checkup.uses(record)) {
             let file = self.checkup.shown(&record.file);
             let mut expires = record.expires;
             if let Some(listed) = listed {
-                match listed
-                    .iter()
-                    .find(|key| key.fingerprint == record.fingerprint)
-                {
-                    Some(key) => {
-                        expires = key.expires;
-                        let text = format!("registered as \"{}\"", key.label);
-                        findings.push(Finding::ok("account-keys", text).about(&file));
-                    }
-                    None => findings.push(
-                        Finding::fail(
-                            "account-keys",
-                            format!("{} is not registered on the account", record.fingerprint),
-                        )
+                let mut listed = listed.iter();
+                let key = listed.find(|key| key.fingerprint == record.fingerprint);
+                let finding = if let Some(key) = key {
+                    expires = key.expires;
+                    Finding::ok(check, format!("registered as \"{}\"", key.label))
+                } else {
+                    let text = format!("{} is not registered on the account", record.fingerprint);
+                    Finding::fail(check, text)
                         .next(format!("git bitbucket key new --account {account}"))
-                        .about(&file),
-                    ),
-                }
+                };
+                findings.push(finding.about(&file));
             }
-            let rotate = format!("git bitbucket key rotate --account {account}");
             findings.push(expiry(expires, now, &rotate).about(&file));
             findings.push(age(record.created, now, &rotate).about(&file));
         }
-        if let (Some(listed), true) = (listed, self.own.is_empty()) {
+        if let (Some(listed), true) = (listed, self.keys.is_empty()) {
             let text = match listed.len() {
                 0 => "no keys on the site yet".to_owned(),
-                number => format!(
-                    "{} on the site, none created on this machine",
-                    counted(number, "key")
-                ),
+                number => {
+                    let keys = counted(number, "key");
+                    format!("{keys} on the site, none created on this machine")
+                }
             };
-            findings.push(Finding::ok("account-keys", text));
+            findings.push(Finding::ok(check, text));
         }
         findings
     }
+}
+
+/// Whole days; what lies in the past is none.
+fn days(span: SignedDuration) -> usize {
+    usize::try_from(span.as_hours() / 24).unwrap_or_default()
 }
 
 fn expiry(expires: Option<Timestamp>, now: Timestamp, rotate: &str) -> Finding {
@@ -231,33 +203,29 @@ fn expiry(expires: Option<Timestamp>, now: Timestamp, rotate: &str) -> Finding {
     let left = expires.duration_since(now);
     let date = expires.strftime("%Y-%m-%d").to_string();
     if left <= SignedDuration::ZERO {
-        Finding::fail(check, format!("expired on {date}")).next(rotate)
-    } else if left < SOON {
-        let days = usize::try_from(left.as_hours() / 24).unwrap_or_default();
-        let text = match days {
-            0 => "within a day".to_owned(),
-            days => format!("in {}", counted(days, "day")),
-        };
-        Finding::warn(check, format!("expires on {date}, {text}")).next(rotate)
-    } else {
-        Finding::ok(check, format!("expires on {date}"))
+        return Finding::fail(check, format!("expired on {date}")).next(rotate);
     }
+    if left >= SOON {
+        return Finding::ok(check, format!("expires on {date}"));
+    }
+    let when = match days(left) {
+        0 => "within a day".to_owned(),
+        days => format!("in {}", counted(days, "day")),
+    };
+    Finding::warn(check, format!("expires on {date}, {when}")).next(rotate)
 }
 
 fn age(created: Timestamp, now: Timestamp, rotate: &str) -> Finding {
     let check = "key-age";
-    let days = now.duration_since(created).as_hours() / 24;
-    let days = usize::try_from(days).unwrap_or_default();
-    if now.duration_since(created) > OLD {
-        Finding::warn(check, format!("{} old", counted(days, "day"))).next(rotate)
+    let age = now.duration_since(created);
+    let text = match days(age) {
+        0 => "created today".to_owned(),
+        days => format!("{} old", counted(days, "day")),
+    };
+    if age > OLD {
+        Finding::warn(check, text).next(rotate)
     } else {
-        Finding::ok(
-            check,
-            match days {
-                0 => "created today".to_owned(),
-                days => format!("{} old", counted(days, "day")),
-            },
-        )
+        Finding::ok(check, text)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::finding::Finding;
 use crate::bitbucket::HttpSettings;
 use crate::commands::context::CommandContext;
 
@@ -69,6 +70,21 @@ impl<'a> Checkup<'a> {
             offline,
             target: target.map(str::to_owned),
         })
+    }
+
+    /// The findings of checks that need the settings; one SKIP where those cannot be read.
+    pub(super) fn with_settings(
+        &self,
+        check: &'static str,
+        checks: impl FnOnce(&Examined) -> Vec<Finding>,
+    ) -> Vec<Finding> {
+        match &self.examined {
+            Ok(examined) => checks(examined),
+            Err(_) => vec![Finding::skip(
+                check,
+                "not checked: the settings cannot be read",
+            )],
+        }
     }
 
     /// The site that is selection; Cloud where nothing can be read.

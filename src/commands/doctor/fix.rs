@@ -6,7 +6,6 @@ use std::path::Path;
 use super::finding::Fix;
 use crate::commands::Error;
 use crate::commands::context::CommandContext;
-
 use crate::identity::key_file;
 use crate::provision::record;
 use crate::storage;

@@ -9,6 +9,7 @@ use ssh_key::PublicKey;
 use super::checkup::{Checkup, word};
 use super::finding::{Finding, Fix};
 use crate::bitbucket;
+use crate::commands::rooms::Examined;
 use crate::connection::resolve::PUBLISHED_NAMES;
 use crate::host_key::known_hosts::KnownHosts;
 use crate::host_key::revocation::{self, RevokedKeys};
@@ -19,13 +20,7 @@ use crate::text::counted;
 use crate::transport::known_hosts_files;
 
 /// Lines of known_hosts, the revocation list, and (online) the site's own page.
-pub(super) fn check(checkup: &Checkup<'_>) -> Vec<Finding> {
-    let Ok(examined) = &checkup.examined else {
-        return vec![Finding::skip(
-            "host-keys",
-            "not checked: the settings cannot be read",
-        )];
-    };
+pub(super) fn check(checkup: &Checkup<'_>, examined: &Examined) -> Vec<Finding> {
     let config = &examined.config;
     let files = known_hosts_files(config, checkup.context);
     let known = known_hosts::load(&files);

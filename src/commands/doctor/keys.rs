@@ -10,6 +10,7 @@ use ssh_key::public::KeyData;
 use super::checkup::{Checkup, word};
 use super::finding::{Finding, Fix, Verdict};
 use crate::bitbucket::keyring;
+use crate::commands::rooms::Examined;
 use crate::identity::key_file::{self, KeyFileError};
 use crate::identity::{Holder, Identity, ManagedKey, Offer, PassphrasePlace, State, agent};
 use crate::storage::DRAFT;
@@ -269,15 +270,9 @@ impl<'a> KeyFile<'a> {
 }
 
 /// The agent: reachable, then what it holds.
-pub(super) fn agent(checkup: &Checkup<'_>) -> Vec<Finding> {
+pub(super) fn agent(checkup: &Checkup<'_>, examined: &Examined) -> Vec<Finding> {
     let check = "agent";
     let start = "eval \"$(ssh-agent)\"";
-    let Ok(examined) = &checkup.examined else {
-        return vec![Finding::skip(
-            check,
-            "not checked: the settings cannot be read",
-        )];
-    };
     let Some(socket) = agent::socket(&examined.config, checkup.context) else {
         return vec![Finding::skip(check, "no agent, and none is needed").next(start)];
     };

@@ -1,7 +1,7 @@
 //! `doctor`: everything that can keep git from Bitbucket, each with the next step.
 //!
-//! One file for each group of checks; a check looks and judges, and changes nothing. `fix` does
-//! the steps that are safe. Touches the network unless `--offline` is given.
+//! A check reads and judges, and changes nothing; `fix` does the steps that are safe. Uses the
+//! network unless `--offline` is given.
 
 mod account;
 mod checkup;
@@ -11,7 +11,6 @@ mod git;
 mod host_keys;
 mod keys;
 mod network;
-mod session;
 mod ssh_config;
 #[cfg(test)]
 #[cfg(unix)]
@@ -29,50 +28,49 @@ use super::Error;
 use super::arguments::Doctor;
 use super::context::CommandContext;
 
-/// Looks, prints, and with `--fix` does what is safe. `false`: something FAILed, or a step was
-/// left undone since nobody could be asked.
+/// Prints what every check found, and with `--fix` does the steps that are safe. `false`: a check
+/// FAILed, or nobody could be asked about a step.
 pub(super) fn doctor(call: &mut CommandContext<'_>, options: &Doctor) -> Result<bool, Error> {
-    let groups = look(call, options)?;
+    let groups = examine(call, options)?;
     if options.json {
         let list = finding::json(&groups);
-        call.say(crate::text::fence_json(&format!("{list:#}")));
+        call.say(serde_json::to_string_pretty(&list).unwrap_or_default());
     } else {
         finding::text(call, &groups);
     }
-    let well = |groups: &[Group]| {
+    let healthy = |groups: &[Group]| {
         let mut all = groups.iter().flat_map(|group| &group.findings);
         all.all(|finding| finding.verdict != Verdict::Fail)
     };
     if !options.fix {
-        return Ok(well(&groups));
+        return Ok(healthy(&groups));
     }
-    let steps = groups
-        .into_iter()
-        .flat_map(|group| group.findings)
-        .filter_map(|finding| finding.fix);
-    let done = fix::all(call, steps.collect(), options.yes)?;
-    // Judged anew: what was put right FAILs no more.
-    Ok(done && well(&look(call, options)?))
+    let findings = groups.into_iter().flat_map(|group| group.findings);
+    let steps = findings.filter_map(|finding| finding.fix).collect();
+    let done = fix::all(call, steps, options.yes)?;
+    // What was repaired FAILs no more.
+    Ok(done && healthy(&examine(call, options)?))
 }
 
-fn look(call: &mut CommandContext<'_>, options: &Doctor) -> Result<Vec<Group>, Error> {
-    let checkup = Checkup::read(call, options.target.as_deref(), options.offline)?;
-    let checkup = &checkup;
-    let (rooms, prompt) = (call.rooms, call.prompt);
+fn examine(call: &CommandContext<'_>, options: &Doctor) -> Result<Vec<Group>, Error> {
+    let checkup = &Checkup::read(call, options.target.as_deref(), options.offline)?;
+    let account = || checkup.with_settings("token", |seen| account::check(checkup, seen));
+    let host_keys = || checkup.with_settings("host-keys", |seen| host_keys::check(checkup, seen));
+    let agent = || checkup.with_settings("agent", |seen| keys::agent(checkup, seen));
     Ok(vec![
-        group(checkup, "git", git::check),
-        group(checkup, "ssh_config", ssh_config::check),
-        group(checkup, "settings", git::settings),
-        group(checkup, "key files", keys::files),
-        group(checkup, "agent", keys::agent),
-        group(checkup, "account", |checkup| account::check(checkup, rooms)),
-        group(checkup, "host keys", host_keys::check),
-        group(checkup, "network", network::check),
-        group(checkup, "session", |checkup| {
-            session::check(checkup, prompt)
+        group(checkup, "git", || git::check(checkup)),
+        group(checkup, "ssh_config", || ssh_config::check(checkup)),
+        group(checkup, "settings", || git::settings(checkup)),
+        group(checkup, "key files", || keys::files(checkup)),
+        group(checkup, "agent", agent),
+        group(checkup, "account", account),
+        group(checkup, "host keys", host_keys),
+        group(checkup, "network", || network::check(checkup)),
+        group(checkup, "session", || {
+            network::session(checkup, call.prompt)
         }),
-        group(checkup, "remotes", git::remotes),
-        group(checkup, "leftovers", keys::leftovers),
+        group(checkup, "remotes", || git::remotes(checkup)),
+        group(checkup, "leftovers", || keys::leftovers(checkup)),
     ])
 }
 
@@ -83,13 +81,9 @@ struct Group {
     took: Duration,
 }
 
-fn group<'p>(
-    checkup: &'p Checkup<'p>,
-    name: &'static str,
-    check: impl FnOnce(&'p Checkup<'p>) -> Vec<Finding>,
-) -> Group {
+fn group(checkup: &Checkup<'_>, name: &'static str, check: impl FnOnce() -> Vec<Finding>) -> Group {
     let begun = Instant::now();
-    let mut findings = check(checkup);
+    let mut findings = check();
     let took = begun.elapsed();
     for finding in &mut findings {
         finding.text = checkup.without_home(&finding.text);

@@ -1,7 +1,9 @@
-//! Name resolution, TCP and SSH of each endpoint, the API, and the clock, with times.
+//! The network: name resolution, TCP and SSH of each endpoint, the API, the clock, and a real session,
+//! with times.
 
-use std::io::Read as _;
+use std::io::{Read as _, Seek as _, Write as _};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::path::Path;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -13,10 +15,15 @@ use super::git;
 use crate::bitbucket;
 use crate::commands::rooms::Examined;
 use crate::commands::setup::edit::literally;
+use crate::connection::managed_keys::ManagedKeys;
 use crate::diagnostics::{self, os_error_message};
-use crate::repository::{Site, SshHost};
+use crate::identity::{Candidate, Identity, Offer};
+use crate::prompt::Prompt;
+use crate::report;
+use crate::repository::{Service, Site, SiteKind, SshHost};
 use crate::text::{sanitise, span};
-use crate::transport::Endpoint;
+use crate::transport::native::run_between;
+use crate::transport::{Endpoint, Error, Outcome, Session, Streams};
 
 /// How long each step may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -222,6 +229,180 @@ fn clock(ahead: SignedDuration) -> Finding {
     };
     let text = format!("this machine's clock is {off} {direction} the site's");
     Finding::fail("clock", text).next("sudo timedatectl set-ntp true")
+}
+
+/// A real session: connect, authenticate, ask for the repository's refs and disconnect. The
+/// identities are tried in the plan's order; the first candidate that has access ends it. No key is
+/// created and nothing is written on the site.
+pub(super) fn session(checkup: &Checkup<'_>, prompt: &dyn Prompt) -> Vec<Finding> {
+    let check = "session";
+    if checkup.offline {
+        return vec![Finding::skip(check, "--offline").next(checkup.again(""))];
+    }
+    checkup.with_settings(check, |examined| {
+        let login = Login {
+            checkup,
+            examined,
+            prompt,
+        };
+        login.check()
+    })
+}
+
+/// A login with the identities of one candidate after the other.
+struct Login<'a> {
+    checkup: &'a Checkup<'a>,
+    examined: &'a Examined,
+    prompt: &'a dyn Prompt,
+}
+
+impl Login<'_> {
+    fn check(&self) -> Vec<Finding> {
+        let check = "session";
+        let mut findings = Vec::new();
+        let mut new_key = false;
+        for candidate in &self.examined.ours.plan.candidates {
+            let Offer::Identities(identities) = &candidate.offer else {
+                new_key = true;
+                continue;
+            };
+            let begun = Instant::now();
+            let (finding, done) = self.one(candidate, identities);
+            findings.push(finding.took(begun.elapsed()));
+            if done {
+                return findings;
+            }
+        }
+        if new_key {
+            let text = "no existing key has access; the next fetch creates one";
+            findings.push(Finding::warn(check, text).next(self.checkup.fetch()));
+        } else if findings.is_empty() {
+            let text = "no key to log in with";
+            findings.push(Finding::fail(check, text).next("git bitbucket login"));
+        }
+        findings
+    }
+
+    /// One candidate's connection, and whether it ends the search.
+    fn one(&self, candidate: &Candidate, identities: &[Identity]) -> (Finding, bool) {
+        let check = "session";
+        let account = candidate.account.as_ref();
+        let who = account.map_or_else(
+            || "a key of an unknown account".to_owned(),
+            ToString::to_string,
+        );
+        let located = &self.examined.ours.located;
+        let what = match &located.repository {
+            Some(repository) => repository.to_string(),
+            None => located.site.url.clone(),
+        };
+        match self.run(identities) {
+            Ok(Outcome::Completed {
+                identity, endpoint, ..
+            }) => {
+                let host = endpoint.address.host;
+                let text = format!("{who} has access to {what} with {identity} through {host}");
+                (Finding::ok(check, text), true)
+            }
+            Ok(Outcome::ServedWithoutKey { .. }) => {
+                let text = format!("{who} has access to {what} without a key");
+                (Finding::ok(check, text), true)
+            }
+            Ok(Outcome::RepositoryDenied { stderr, .. }) => {
+                let said = sanitise(String::from_utf8_lossy(&stderr).trim());
+                let text = format!("logged in as {who}, which has no access to {what}: {said}");
+                let next = match self.checkup.target() {
+                    Some(target) => format!("git bitbucket status {}", word(target)),
+                    None => "git bitbucket status".to_owned(),
+                };
+                (Finding::fail(check, text).next(next), false)
+            }
+            Ok(Outcome::AuthenticationFailed(refusal)) => {
+                let user = refusal.user;
+                let text = format!("login as {who} failed (user {user}): Permission denied");
+                let next = match account {
+                    Some(account) => {
+                        format!("git bitbucket key new --account {}", word(&account.name))
+                    }
+                    None => "git bitbucket login".to_owned(),
+                };
+                (Finding::fail(check, text).next(next), false)
+            }
+            Err(error) => {
+                let explained = report::connection::explain(&error.into());
+                let last = explained.what.lines().last().unwrap_or_default();
+                let next = explained.hints.iter().find_map(|hint| command_in(hint));
+                let next = next.unwrap_or_else(|| self.checkup.again("--offline"));
+                (Finding::fail(check, last).next(next), true)
+            }
+        }
+    }
+
+    /// `git-upload-pack` with a flush packet: the refs come, and no pack is asked for. Without a
+    /// repository the site's greeting.
+    fn run(&self, identities: &[Identity]) -> Result<Outcome, Error> {
+        let context = self.checkup.context;
+        let ours = &self.examined.ours;
+        let folder = context.temporary_directory();
+        let local = |error: std::io::Error| Error::Local(error.to_string());
+        let file = || tempfile::tempfile_in(&folder).map_err(local);
+        let (mut input, output, mut errors) = (file()?, file()?, file()?);
+        let (command, service) = match &ours.located.repository {
+            Some(repository) => {
+                input.write_all(b"0000").map_err(local)?;
+                input.rewind().map_err(local)?;
+                let root = match ours.located.site.kind {
+                    SiteKind::Cloud => "",
+                    SiteKind::DataCenter => "/",
+                };
+                let command = format!("git-upload-pack '{root}{repository}.git'");
+                (Some(command.into_bytes()), Service::UploadPack)
+            }
+            None => (None, Service::Other),
+        };
+        let git_config = self
+            .checkup
+            .git_config
+            .as_ref()
+            .map_err(|why| Error::Local(why.clone()))?;
+        let site = &ours.located.site;
+        let keys = ManagedKeys::new(context, site, &ours.settings, git_config);
+        let first = ours.endpoints.first();
+        let session = Session {
+            endpoints: ours.endpoints.clone(),
+            user: ours.user.clone(),
+            typed_host: first.map_or_else(String::new, |first| first.address.host.clone()),
+            config: &self.examined.config,
+            identities: identities.to_vec(),
+            command,
+            service,
+            environment: Vec::new(),
+            no_stdin: false,
+            prompt: self.prompt,
+            passphrase: &|file: &Path| keys.passphrase(identities, file),
+            site_fingerprints: ours.records.site_fingerprints(&site.url),
+            as_ssh: false,
+            context,
+        };
+        let streams = Streams::of(Some(input), output, errors.try_clone().map_err(local)?);
+        let outcome = run_between(session, streams)?;
+        let mut stderr = String::new();
+        let read = errors.rewind();
+        let _ = read.and_then(|()| errors.read_to_string(&mut stderr));
+        tracing::debug!("session: {}", sanitise(stderr.trim()));
+        Ok(outcome)
+    }
+}
+
+/// The command of a hint: the hint itself, or what follows its words. `None`: only words.
+fn command_in(hint: &str) -> Option<String> {
+    let behind = hint.split_once(": ").map(|(_, behind)| behind);
+    let is_command = |text: &&str| {
+        let program = text.split(' ').next().unwrap_or_default();
+        matches!(program, "git" | "ssh" | "ssh-add" | "ssh-keygen" | "chmod")
+    };
+    let command = [Some(hint), behind].into_iter().flatten().find(is_command);
+    command.map(str::to_owned)
 }
 
 #[cfg(test)]
