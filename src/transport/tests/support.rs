@@ -112,11 +112,13 @@ impl Server {
     fn config(folder: &Path, port: u16, options: &[&str]) -> String {
         let folder = folder.display();
         let more = options.join("\n");
+        // Without SHLVL, a bash that sshd starts reads ~/.bashrc, whatever that runs (bash(1),
+        // INVOCATION).
         format!(
             "ListenAddress 127.0.0.1\nPort {port}\nHostKey {folder}/host\n\
              AuthorizedKeysFile {folder}/authorized_keys\nStrictModes no\nUsePAM no\n\
              PidFile none\nMaxStartups 200\nPermitRootLogin yes\nAcceptEnv GIT_PROTOCOL\n\
-             PasswordAuthentication no\nKbdInteractiveAuthentication no\nLogLevel VERBOSE\n{more}\n"
+             PasswordAuthentication no\nKbdInteractiveAuthentication no\nLogLevel VERBOSE\nSetEnv SHLVL=5\n{more}\n"
         )
     }
 

@@ -101,12 +101,14 @@ impl Drop for Sshd {
 
 fn settings(folder: &Path, port: u16, further: &str) -> String {
     let folder = folder.display();
+    // Without SHLVL, a bash that sshd starts reads ~/.bashrc, whatever that runs (bash(1),
+    // INVOCATION).
     format!(
         "ListenAddress 127.0.0.1\nPort {port}\nHostKey {folder}/host_key\n\
          AuthorizedKeysFile {folder}/authorized_keys\nForceCommand sh {folder}/command\n\
          PidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n\
          KbdInteractiveAuthentication no\nPermitRootLogin yes\nAcceptEnv GIT_PROTOCOL\n\
-         LogLevel VERBOSE\n{further}\n"
+         LogLevel VERBOSE\nSetEnv SHLVL=5\n{further}\n"
     )
 }
 
