@@ -1,4 +1,4 @@
-//! What callers did, for tests to look at. Secrets are never kept.
+//! What clients did, for tests to inspect. Secrets are never kept.
 
 /// One REST request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +64,7 @@ pub struct Command {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct CallLog {
     pub(crate) requests: Vec<Request>,
     pub(crate) connections: Vec<Connection>,
 }

@@ -1,4 +1,4 @@
-//! The main job, shown: clone with a key made on the way, fetch, push, what is on the account.
+//! A demonstration: a clone that creates a key, a fetch, a push, and the keys on the account.
 
 use std::fs;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! What is to go wrong, and how often. Knows nothing of the doors that ask it.
+//! What fails, and how often; the servers ask.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -33,7 +33,7 @@ pub enum RestFault {
     Answer {
         /// Status code.
         status: u16,
-        /// Body as it stands.
+        /// The body, literally.
         body: String,
     },
     /// 200 with a body that never ends.
@@ -51,7 +51,7 @@ pub enum SshFault {
     Silent,
     /// The connection ends at the first offered key.
     DisconnectAtAuthentication,
-    /// An offered key is refused, whatever is registered; the connection goes on.
+    /// An offered key is refused, whatever is registered; the connection continues.
     RefuseKey,
     /// Host keys that were never shown before.
     OtherHostKey,
@@ -116,7 +116,7 @@ impl Faults {
         self.waiting().propagation = delay;
     }
 
-    /// Nothing goes wrong any more; what is held stays held.
+    /// Removes all faults; what is held stays held.
     pub fn clear(&self) {
         *self.waiting() = Waiting::default();
     }

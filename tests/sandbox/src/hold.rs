@@ -1,5 +1,5 @@
-//! A REST request that is held at one moment, until the test lets it go. For tests that end the
-//! caller at that very moment.
+//! A REST request that is held at a given moment until the test releases it: for tests that kill
+//! the client at exactly that moment.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,19 +15,19 @@ pub enum Moment {
     AfterStoring,
 }
 
-/// What becomes of a held request.
+/// What happens to a held request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Word {
     /// It is waited for.
     #[default]
     None,
-    /// It goes on, whether or not its caller is still there.
+    /// It continues, even if its client has gone.
     Go,
     /// Its connection ends; what was not done stays undone.
     Lost,
 }
 
-/// One held request, in the test's hands. Dropped, it lets the request go on.
+/// One held request. Dropping it releases the request.
 #[derive(Debug)]
 pub struct Hold {
     gate: Arc<Gate>,
@@ -46,7 +46,7 @@ impl Hold {
         true
     }
 
-    /// The request goes on, whether or not its caller is still there.
+    /// The request continues, even if its client has gone.
     pub fn go(self) {
         self.gate.word.send_replace(Word::Go);
     }

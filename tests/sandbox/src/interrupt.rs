@@ -1,4 +1,4 @@
-//! Ctrl-C and its like: noted, never fatal, so that what was made is taken away again.
+//! Ctrl-C and similar signals: recorded, never fatal, so that everything is cleaned up.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,5 @@
-//! A fresh machine: a HOME of its own, git set up for the sandbox, nothing of the caller's but PATH.
+//! A fresh machine: its own HOME, git set up for the sandbox, and of the caller's environment only
+//! PATH.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
@@ -109,7 +110,7 @@ impl Drop for Machine {
 }
 
 /// Shows and runs the command; of its standard error only the lines that `shown` picks. Standard
-/// error goes to our standard output, so that both stand in their order.
+/// error goes to our standard output, so that both keep their order.
 pub(crate) fn run(
     title: &str,
     mut command: Command,

@@ -1,7 +1,7 @@
 //! `sandbox demo`: the main job of `bitbucket-ssh` on a fresh machine, against the sandbox.
 //! `sandbox serve`: the sandbox for trying things by hand.
 //!
-//! A doorframe: arguments, signals, exit status.
+//! Only an entry point: arguments, signals, exit status.
 #![expect(
     clippy::disallowed_methods,
     reason = "a program of its own: environment, processes, exit"
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// A line on standard output; whoever closed it does not want it.
+/// A line on standard output, which may be closed.
 fn say(line: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stdout(), "{line}");

@@ -1,4 +1,4 @@
-//! The two programs that are shown: beside this one, built by cargo where cargo started us.
+//! The two programs: beside this one, and built by cargo if cargo started this one.
 
 use std::env;
 use std::path::PathBuf;

@@ -4,8 +4,8 @@ mod hostile;
 mod refused;
 mod repositories;
 mod retry;
-mod said;
 mod scale;
+mod settings;
 
 use sandbox::{Connection, Permission, SCOPES_ALL, Visibility};
 

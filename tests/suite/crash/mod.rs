@@ -4,13 +4,13 @@
 mod aftermath;
 mod calls;
 mod clocks;
-mod failing;
-mod moments;
+mod concurrent;
+mod failing_calls;
+mod random_times;
 mod requests;
 mod scenario;
 mod sweep;
 mod system_calls;
-mod together;
 mod tracer;
 
 /// The repository that everybody fetches.

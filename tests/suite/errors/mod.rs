@@ -11,8 +11,8 @@ mod document;
 mod hosts;
 mod keys;
 mod machine;
+mod normalise;
 mod site;
-mod words;
 
 use std::any::Any;
 use std::path::Path;
@@ -144,7 +144,7 @@ pub fn holds(title: &str, scene: impl Fn() -> Scene) {
     document::holds(
         title,
         &first.command,
-        &words::everybody_s(&first.world, &said),
+        &normalise::normalise(&first.world, &said),
     );
     let advice = Advice::of(&said);
     first.follow(&advice.lines);

@@ -4,7 +4,7 @@ use crate::support::World;
 
 /// Folders, ports, fingerprints, keys and labels of this machine become those of the document;
 /// what git itself adds at the end is left out.
-pub fn everybody_s(world: &World, said: &str) -> String {
+pub fn normalise(world: &World, said: &str) -> String {
     let home = world.path("home");
     let port = world.sandbox.ssh_port().to_string();
     let mut text = said.to_owned();

@@ -162,7 +162,7 @@ fn add_keys_to_agent_adds_alike() {
     let look = || list("-l");
     let socket = confirming.socket.display().to_string();
     let to_the_other = format!("confirm -o IdentityAgent={socket}");
-    for (wish, names, answers, added) in [
+    for (options, names, answers, added) in [
         ("yes", "id rsa unnamed pkcs8", &[][..], true),
         ("yes", "locked", &["secret"], true),
         ("no", "locked", &["secret"], false),
@@ -179,19 +179,19 @@ fn add_keys_to_agent_adds_alike() {
         ("yes -o IdentityAgent={work}/nothing", "id", &[], false),
     ] {
         for name in names.split(' ') {
-            let why = format!("{wish}, {name}, {answers:?}");
+            let why = format!("{options}, {name}, {answers:?}");
             let words = format!(
-                "-o AddKeysToAgent={wish} {{to}} -i {{home}}/.ssh/{name} 127.0.0.1 echo in"
+                "-o AddKeysToAgent={options} {{to}} -i {{home}}/.ssh/{name} 127.0.0.1 echo in"
             );
             let case = both.case(&why, &words);
             let case = case.environment(&both.askpass(answers));
             let seen = case.before(&empty).after(&look).same();
             assert_eq!(seen.after.contains("SHA256:"), added, "{why}");
             // Used once more, now from the agent.
-            if name == "rsa" || wish == "confirm" {
+            if name == "rsa" || options == "confirm" {
                 let words = "-o IdentitiesOnly=no -o IdentityFile=none {to} 127.0.0.1 true";
                 let seen = both.case(&why, words).environment(&both.askpass(&[]));
-                assert_eq!(seen.same().status == Some(0), wish != "confirm", "{why}");
+                assert_eq!(seen.same().status == Some(0), options != "confirm", "{why}");
             }
         }
     }

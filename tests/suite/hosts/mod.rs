@@ -2,14 +2,14 @@
 //! same server, and what a caller sees of them (stdout, status, stderr, files, questions) is the
 //! same. Lines that begin with `hint: ` are ours alone and stand behind ssh's words.
 
-mod announced_keys;
+mod connecting;
 mod host_keys;
 mod identities;
 mod known_hosts_files;
-mod makers;
+mod other_servers;
 mod passwords;
-mod reaching;
 mod sessions;
+mod update_host_keys;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -3,14 +3,14 @@
 use std::fs;
 
 use super::{Both, Case};
-use crate::support::{Maker, Server, USER, Wish, run};
+use crate::support::{Implementation, Server, ServerOptions, USER, run};
 
 /// To the user of the servers of other makers, with the key `id`.
 const IN: &str = "{to} {id} alice@127.0.0.1";
 
 /// The server, which lets the key `id` in, and whose host key is known.
-fn meet(both: &Both, maker: Maker, wish: Wish<'_>) -> Server {
-    let server = Server::start(&both.world, maker, wish);
+fn meet(both: &Both, implementation: Implementation, options: ServerOptions<'_>) -> Server {
+    let server = Server::start(&both.world, implementation, options);
     server.authorize(&fs::read_to_string(both.world.path("home/.ssh/id.pub")).unwrap());
     fs::write(both.path("known"), server.known_hosts()).unwrap();
     server
@@ -25,9 +25,9 @@ fn case<'a>(both: &'a Both, server: &Server, why: &'a str, words: &str) -> Case<
 fn commands_run_on_servers_of_every_maker_as_with_ssh() {
     let both = Both::new("LogLevel ERROR");
     let all: Vec<u8> = (0..=255).cycle().take(3_000_000).collect();
-    for maker in Maker::ALL {
-        let server = meet(&both, maker, Wish::default());
-        let name = format!("{maker:?}");
+    for implementation in Implementation::ALL {
+        let server = meet(&both, implementation, ServerOptions::default());
+        let name = format!("{implementation:?}");
         for (command, input, status) in [
             ("exit 0", Vec::new(), 0),
             ("exit 3", Vec::new(), 3),
@@ -49,7 +49,7 @@ fn commands_run_on_servers_of_every_maker_as_with_ssh() {
         let words = format!("-o SetEnv=FOO=1 {IN} echo <$FOO>");
         let words = words.replace("<$FOO>", "\\<$FOO\\>");
         let seen = case(&both, &server, &name, &words).same();
-        if maker != Maker::Asyncssh {
+        if implementation != Implementation::Asyncssh {
             assert_eq!(
                 seen.stdout, "<>\n",
                 "{name} refuses the variable, and goes on"
@@ -71,18 +71,18 @@ fn keys_and_host_keys_of_every_type_are_known_to_every_maker() {
         "-t ecdsa -b 521",
         "-t rsa -b 2048",
     ];
-    for maker in Maker::ALL {
+    for implementation in Implementation::ALL {
         for words in types {
             let host_key = words;
             let server = meet(
                 &both,
-                maker,
-                Wish {
+                implementation,
+                ServerOptions {
                     host_key,
-                    ..Wish::default()
+                    ..ServerOptions::default()
                 },
             );
-            let name = format!("{maker:?}, {words}");
+            let name = format!("{implementation:?}, {words}");
             let key = both.world.path("home/.ssh/typed");
             let _ = fs::remove_file(&key);
             let mut keygen = both.world.command("ssh-keygen");
@@ -94,7 +94,7 @@ fn keys_and_host_keys_of_every_type_are_known_to_every_maker() {
             assert_eq!(refused.status, Some(255), "{name}");
             server.authorize(&fs::read_to_string(key.with_extension("pub")).unwrap());
             // It does not say that it takes RSA with SHA-2, so ssh(1) does not try; here it is tried.
-            let untold = maker == Maker::Paramiko && words.contains("rsa");
+            let untold = implementation == Implementation::Paramiko && words.contains("rsa");
             let seen = case(&both, &server, &name, with_it);
             let seen = if untold { seen.ours() } else { seen.same() };
             assert_eq!((seen.status, &*seen.stdout), (Some(0), "in\n"), "{name}");
@@ -124,10 +124,10 @@ fn git_goes_through_servers_of_every_maker() {
         world.path("home/.ssh/id").display(),
         both.path("known").display(),
     );
-    for maker in Maker::ALL {
-        let server = meet(&both, maker, Wish::default());
+    for implementation in Implementation::ALL {
+        let server = meet(&both, implementation, ServerOptions::default());
         for program in ["/usr/bin/ssh", env!("CARGO_BIN_EXE_bitbucket-ssh")] {
-            let folder = format!("{maker:?}-{}", program.rsplit('/').next().unwrap());
+            let folder = format!("{implementation:?}-{}", program.rsplit('/').next().unwrap());
             let setting = format!("core.sshCommand='{program}' {ssh}");
             let url = format!(
                 "ssh://{USER}@127.0.0.1:{}{}",
@@ -181,13 +181,13 @@ fn git_goes_through_servers_of_every_maker() {
 fn keys_are_exchanged_again_in_mid_pack_whoever_asks() {
     let both = Both::new("LogLevel ERROR\nRekeyLimit 256K");
     let rekey = Some(256 << 10);
-    let wish = Wish {
+    let options = ServerOptions {
         rekey,
-        ..Wish::default()
+        ..ServerOptions::default()
     };
     let (paramiko, go) = (
-        Server::start(&both.world, Maker::Paramiko, wish),
-        Server::start(&both.world, Maker::Go, wish),
+        Server::start(&both.world, Implementation::Paramiko, options),
+        Server::start(&both.world, Implementation::Go, options),
     );
     let mut known = both.sshd.known_hosts();
     for server in [&paramiko, &go] {
@@ -230,11 +230,11 @@ fn a_server_that_takes_only_what_is_compressed_is_spoken_with() {
     let both = Both::new("LogLevel ERROR");
     let all: Vec<u8> = (0..=255).cycle().take(2_000_000).collect();
     for compression in ["zlib@openssh.com", "zlib"] {
-        let wish = Wish {
+        let options = ServerOptions {
             compression,
-            ..Wish::default()
+            ..ServerOptions::default()
         };
-        let server = meet(&both, Maker::Asyncssh, wish);
+        let server = meet(&both, Implementation::Asyncssh, options);
         for option in ["-o Compression=no", "-C"] {
             let words = format!("{option} {IN}");
             let case = case(&both, &server, compression, &words).command("cat");

@@ -6,7 +6,7 @@ use expectrl::process::unix::WaitStatus;
 use expectrl::{Eof, Expect as _, Regex};
 
 use super::Both;
-use crate::support::{Accounts, Maker, PASSWORD, Server, Sshd, Wish};
+use crate::support::{Accounts, Implementation, PASSWORD, Server, ServerOptions, Sshd};
 use crate::terminal::Terminal;
 
 #[test]
@@ -72,17 +72,17 @@ fn places(both: &Both) -> Vec<Place> {
         wrong: vec!["wrong"],
         _server: Box::new(sshd),
     }];
-    for maker in Maker::ALL {
+    for implementation in Implementation::ALL {
         for keyboard in [false, true] {
-            if keyboard && maker == Maker::Dropbear {
+            if keyboard && implementation == Implementation::Dropbear {
                 continue;
             }
-            let wish = Wish {
+            let options = ServerOptions {
                 password: !keyboard,
                 keyboard,
-                ..Wish::default()
+                ..ServerOptions::default()
             };
-            let server = Server::start(&both.world, maker, wish);
+            let server = Server::start(&both.world, implementation, options);
             known += &server.known_hosts();
             let (right, wrong) = if keyboard {
                 (vec![PASSWORD, "42"], vec![PASSWORD, "43"])
@@ -90,7 +90,7 @@ fn places(both: &Both) -> Vec<Place> {
                 (vec![PASSWORD], vec!["wrong"])
             };
             found.push(Place {
-                name: format!("{maker:?}, keyboard: {keyboard}"),
+                name: format!("{implementation:?}, keyboard: {keyboard}"),
                 port: server.port,
                 right,
                 wrong,

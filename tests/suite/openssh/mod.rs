@@ -1,7 +1,7 @@
 //! `bitbucket.transport = openssh`: the system's ssh goes, with the plan's first identity alone.
 
+mod endpoints;
 mod new_keys;
-mod places;
 
 use std::fs;
 use std::io::Write as _;
@@ -52,7 +52,7 @@ fn a_key_is_made_and_ssh_goes_with_it_alone() {
         .collect();
     assert!(offered.iter().all(|one| **one == keys[0].fingerprint));
     let protocol = ("GIT_PROTOCOL".to_owned(), "version=2".to_owned());
-    assert!(connection.environment.contains(&protocol), "git's wish");
+    assert!(connection.environment.contains(&protocol), "git's options");
     world
         .git(&["-C", "site", "commit", "-q", "--allow-empty", "-m", "x"])
         .succeeds();

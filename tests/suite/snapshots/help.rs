@@ -16,7 +16,7 @@ fn all(world: &World, words: &[String], names: &mut Vec<String>) {
         [] => "git-bitbucket.txt".to_owned(),
         words => format!("{}.txt", words.join("-")),
     };
-    super::stands(&format!("help/{name}"), &text);
+    super::matches_snapshot(&format!("help/{name}"), &text);
     names.push(name);
     let below = text.split("\nCommands:\n").nth(1).unwrap_or_default();
     for line in below.lines().take_while(|line| !line.is_empty()) {

@@ -1,11 +1,11 @@
 //! What the commands print, as plain files beside this one: whoever changes a word sees it in the
 //! difference. `WRITE_SNAPSHOTS=1 cargo test --test suite snapshots` writes them anew.
 //!
-//! What differs from machine to machine and from day to day is replaced by [`plain::plain`].
+//! What differs from machine to machine and from day to day is replaced by [`normalise::normalise`].
 
 mod commands;
 mod help;
-mod plain;
+mod normalise;
 pub(crate) mod statuses;
 
 use std::fmt::Write as _;
@@ -23,7 +23,7 @@ fn file(name: &str) -> PathBuf {
 
 /// Fails the test unless the file holds this text; or writes it.
 #[track_caller]
-fn stands(name: &str, text: &str) {
+fn matches_snapshot(name: &str, text: &str) {
     let file = file(name);
     if std::env::var_os("WRITE_SNAPSHOTS").is_some() {
         fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -73,7 +73,7 @@ impl<'a> Transcript<'a> {
 
     /// Fails the test unless the file holds all of it.
     #[track_caller]
-    fn stands(self, name: &str) {
-        stands(name, &plain::plain(self.world, &self.text));
+    fn matches_snapshot(self, name: &str) {
+        matches_snapshot(name, &normalise::normalise(self.world, &self.text));
     }
 }

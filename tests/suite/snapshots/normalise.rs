@@ -3,7 +3,7 @@
 use crate::support::{ALICE, World, run};
 
 /// A text without what is this machine's or this moment's. Equal fingerprints get equal numbers.
-pub(super) fn plain(world: &World, text: &str) -> String {
+pub(super) fn normalise(world: &World, text: &str) -> String {
     let mut text = text.to_owned();
     for key in world.sandbox.keys(ALICE) {
         // bitbucket-ssh USER@HOST DATE TAG

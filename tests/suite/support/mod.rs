@@ -6,18 +6,18 @@
 
 mod accounts;
 mod agent;
-mod makers;
 mod process;
 mod screen;
+mod servers;
 mod sshd;
 mod tls;
 mod world;
 
 pub use accounts::{Accounts, PASSWORD, USER};
 pub use agent::Agent;
-pub use makers::{Maker, Server, Wish};
 pub use process::{DEADLINE, Output, Running, run};
 pub use screen::Screen;
+pub use servers::{Implementation, Server, ServerOptions};
 pub use sshd::Sshd;
 pub use tls::Tls;
 pub use world::{ALICE, World};

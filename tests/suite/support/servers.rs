@@ -13,7 +13,7 @@ use super::{World, run};
 
 /// Who made it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Maker {
+pub enum Implementation {
     /// Of routers and small machines.
     Dropbear,
     /// Python's asyncssh.
@@ -24,14 +24,14 @@ pub enum Maker {
     Go,
 }
 
-impl Maker {
+impl Implementation {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Dropbear, Self::Asyncssh, Self::Paramiko, Self::Go];
 }
 
 /// How a server is to be.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Wish<'a> {
+pub struct ServerOptions<'a> {
     /// ssh-keygen's words for its host key, `-t ed25519` where empty.
     pub host_key: &'a str,
     /// The user may come with [`PASSWORD`].
@@ -58,14 +58,18 @@ pub struct Server {
 
 impl Server {
     /// Starts it.
-    pub fn start(world: &World, maker: Maker, wish: Wish<'_>) -> Self {
+    pub fn start(
+        world: &World,
+        implementation: Implementation,
+        options: ServerOptions<'_>,
+    ) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("server-")
             .tempdir_in(world.path("tmp"))
             .unwrap()
             .keep();
         let key = folder.join("host_key");
-        let words = match wish.host_key {
+        let words = match options.host_key {
             "" => "-t ed25519",
             words => words,
         };
@@ -77,9 +81,9 @@ impl Server {
         })
         .succeeds();
         let public = fs::read_to_string(folder.join("host_key.pub")).unwrap();
-        let (child, port, authorized) = match maker {
-            Maker::Dropbear => dropbear(world, &folder, &key, wish),
-            maker => own(world, maker, &folder, &key, wish),
+        let (child, port, authorized) = match implementation {
+            Implementation::Dropbear => dropbear(world, &folder, &key, options),
+            implementation => own(world, implementation, &folder, &key, options),
         };
         Self {
             child,
@@ -108,7 +112,12 @@ impl Drop for Server {
     }
 }
 
-fn dropbear(world: &World, folder: &Path, key: &Path, wish: Wish<'_>) -> (Child, u16, PathBuf) {
+fn dropbear(
+    world: &World,
+    folder: &Path,
+    key: &Path,
+    options: ServerOptions<'_>,
+) -> (Child, u16, PathBuf) {
     let accounts = Accounts::new(world);
     let own_key = folder.join("dropbear_key");
     let mut convert = world.command("/usr/lib/dropbear/dropbearconvert");
@@ -127,7 +136,7 @@ fn dropbear(world: &World, folder: &Path, key: &Path, wish: Wish<'_>) -> (Child,
         .arg(&own_key)
         .arg("-P")
         .arg(folder.join("pid"));
-    if !wish.password {
+    if !options.password {
         command.arg("-s");
     }
     let child = quiet(command, folder)
@@ -144,10 +153,10 @@ fn dropbear(world: &World, folder: &Path, key: &Path, wish: Wish<'_>) -> (Child,
 /// The servers in the folder `servers`, which say their port.
 fn own(
     world: &World,
-    maker: Maker,
+    implementation: Implementation,
     folder: &Path,
     key: &Path,
-    wish: Wish<'_>,
+    options: ServerOptions<'_>,
 ) -> (Child, u16, PathBuf) {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/servers");
     let python = |name: &str| {
@@ -156,25 +165,25 @@ fn own(
         command.arg("-B").arg(sources.join(name));
         command
     };
-    let mut command = match maker {
-        Maker::Asyncssh => python("asyncssh_server.py"),
-        Maker::Paramiko => python("paramiko_server.py"),
+    let mut command = match implementation {
+        Implementation::Asyncssh => python("asyncssh_server.py"),
+        Implementation::Paramiko => python("paramiko_server.py"),
         _ => world.command(&go_server(&sources).to_string_lossy()),
     };
     let authorized = folder.join("authorized_keys");
     fs::write(&authorized, "").unwrap();
     command.arg("--host-key").arg(key);
     command.arg("--authorized").arg(&authorized);
-    if wish.password || wish.keyboard {
+    if options.password || options.keyboard {
         command.args(["--password", PASSWORD]);
     }
-    if wish.keyboard {
+    if options.keyboard {
         command.arg("--keyboard");
     }
-    if !wish.compression.is_empty() {
-        command.args(["--compression", wish.compression]);
+    if !options.compression.is_empty() {
+        command.args(["--compression", options.compression]);
     }
-    if let Some(bytes) = wish.rekey {
+    if let Some(bytes) = options.rekey {
         command.args(["--rekey", &bytes.to_string()]);
     }
     let mut command = quiet(command, folder);
@@ -189,7 +198,7 @@ fn own(
     let port = told
         .trim()
         .parse()
-        .unwrap_or_else(|_| panic!("{maker:?} does not start: {:?}", log()));
+        .unwrap_or_else(|_| panic!("{implementation:?} does not start: {:?}", log()));
     (child, port, authorized)
 }
 

@@ -1,4 +1,4 @@
-//! SSH keys: what is taken, what is refused and in which words.
+//! SSH keys: which are accepted, which are refused and with which message.
 //!
 //! The texts are those of <https://support.atlassian.com/bitbucket-cloud/kb/why-am-i-not-able-to-add-an-ssh-key-in-bitbucket-cloud/>
 //! and of the web pages; the status of a refusal is not documented, 400 is what API 1.0 gave.

@@ -1,5 +1,5 @@
-//! What the site knows: accounts with tokens and keys, repositories with rights, workspaces.
-//! One value behind one lock; the doors `rest` and `ssh` read and change it.
+//! What the site stores: accounts with tokens and keys, repositories with permissions, workspaces.
+//! One value behind one lock; `rest` and `ssh` read and change it.
 
 mod account;
 pub(crate) mod key;
@@ -15,7 +15,7 @@ pub(crate) use account::{Member, Token};
 pub use key::{DeployKey, Key};
 pub(crate) use key::{KeyError, Submitted};
 pub use repository::Refusals;
-pub(crate) use repository::{Guest, LfsGrant, Repository, Wish};
+pub(crate) use repository::{AccessMode, LfsGrant, Principal, Repository};
 
 /// How long a deleted key stays refused.
 /// <https://support.atlassian.com/bitbucket-cloud/kb/why-am-i-not-able-to-add-an-ssh-key-in-bitbucket-cloud/>

@@ -1,4 +1,4 @@
-//! Repositories, and who may do what with them over SSH.
+//! Repositories, and the permissions of accounts and access keys over SSH.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -39,7 +39,7 @@ impl Repository {
 
 /// Who is behind an authenticated SSH connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Guest {
+pub(crate) enum Principal {
     /// E-mail address of the account.
     Account(String),
     /// Fingerprint of the access key.
@@ -48,7 +48,7 @@ pub(crate) enum Guest {
 
 /// What a command wants of a repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wish {
+pub(crate) enum AccessMode {
     Read,
     Write,
 }
@@ -65,10 +65,10 @@ pub(crate) enum Denied {
 #[derive(Clone, Debug)]
 pub(crate) struct LfsGrant {
     pub(crate) full_name: String,
-    pub(crate) wish: Wish,
+    pub(crate) mode: AccessMode,
 }
 
-/// How the site words a refused repository over SSH. The defaults are those of the `conq` server;
+/// The site's message for a repository that is denied over SSH. The defaults are those of the `conq` server;
 /// `Forbidden` and `Unauthorized` are newer wordings of the first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusals {
@@ -80,7 +80,7 @@ pub struct Refusals {
     pub access_key_reads_only: String,
     /// An access key of another repository.
     pub access_key_of_another: String,
-    /// Exit status that goes with them.
+    /// The exit status with them.
     pub status: u32,
     /// As a first packet `ERR …` on standard output in place of a line on standard error.
     pub as_packet: bool,
@@ -102,7 +102,7 @@ impl Default for Refusals {
     }
 }
 
-/// How Data Center words every one of them (<https://confluence.atlassian.com/bitbucketserverkb>).
+/// Data Center's message for all of them (<https://confluence.atlassian.com/bitbucketserverkb>).
 const DATA_CENTER: &str = "Repository not found\nThe requested repository does not exist, or you do \
     not have permission to access it.";
 
@@ -132,7 +132,7 @@ impl Refusals {
 impl Model {
     /// Who a key is. User `git`: any account's or access key; another user name: that account's
     /// alone. An expired key, and one the news of which has not spread, is unknown.
-    pub(crate) fn guest(&self, user: &str, fingerprint: &str) -> Option<Guest> {
+    pub(crate) fn principal(&self, user: &str, fingerprint: &str) -> Option<Principal> {
         let now = Timestamp::now();
         let holder = self
             .members
@@ -145,7 +145,7 @@ impl Model {
                     .any(|key| key.fingerprint == fingerprint && key.works(now))
             });
         if let Some(member) = holder {
-            return Some(Guest::Account(member.account.email.clone()));
+            return Some(Principal::Account(member.account.email.clone()));
         }
         let is_access_key = user == "git"
             && self
@@ -153,7 +153,7 @@ impl Model {
                 .iter()
                 .flat_map(|repository| &repository.deploy_keys)
                 .any(|key| key.fingerprint == fingerprint);
-        is_access_key.then(|| Guest::AccessKey(fingerprint.to_owned()))
+        is_access_key.then(|| Principal::AccessKey(fingerprint.to_owned()))
     }
 
     /// Notes a login in `last_used`.
@@ -175,28 +175,30 @@ impl Model {
         }
     }
 
-    /// The repository's folder, if this guest may do that with it.
+    /// The repository's folder, if this principal may do that with it.
     pub(crate) fn access(
         &self,
-        guest: &Guest,
+        principal: &Principal,
         workspace: &str,
         slug: &str,
-        wish: Wish,
+        mode: AccessMode,
     ) -> Result<&Repository, Denied> {
         let repository = self
             .repository(workspace, slug)
             .ok_or(Denied::NoSuchRepository)?;
-        match guest {
-            Guest::Account(email) => match (repository.permission(email), wish) {
-                (None, _) | (Some(Permission::Read), Wish::Write) => Err(Denied::NoAccess),
+        match principal {
+            Principal::Account(email) => match (repository.permission(email), mode) {
+                (None, _) | (Some(Permission::Read), AccessMode::Write) => Err(Denied::NoAccess),
                 (Some(_), _) => Ok(repository),
             },
-            Guest::AccessKey(fingerprint) => {
+            Principal::AccessKey(fingerprint) => {
                 let mut keys = repository.deploy_keys.iter();
                 let of_this = keys.find(|key| &key.fingerprint == fingerprint);
-                match (of_this, wish) {
+                match (of_this, mode) {
                     (None, _) => Err(Denied::AccessKeyOfAnother),
-                    (Some(key), Wish::Write) if !key.writable => Err(Denied::AccessKeyReadsOnly),
+                    (Some(key), AccessMode::Write) if !key.writable => {
+                        Err(Denied::AccessKeyReadsOnly)
+                    }
                     (Some(_), _) => Ok(repository),
                 }
             }

@@ -1,4 +1,4 @@
-//! Who asks, and whether the token's scopes are enough. No scope implies another.
+//! Authorization: the caller, and whether the token's scopes suffice. No scope implies another.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::answer::Answer;
 use super::request::Request;
-use crate::model::Wish;
+use crate::model::AccessMode;
 use crate::sandbox::Shared;
 
 const MEDIA_TYPE: &str = "application/vnd.git-lfs+json";
@@ -21,11 +21,11 @@ pub(super) fn answer(shared: &Shared, request: &Request) -> Answer {
     let [workspace, slug, "info", "lfs", call @ ..] = segments.as_slice() else {
         return Answer::not_found("Resource");
     };
-    let Some(wish) = granted(shared, request, workspace, slug) else {
+    let Some(mode) = granted(shared, request, workspace, slug) else {
         return said(401, &json!({"message": "Credentials needed"}));
     };
     match (request.method.as_str(), call) {
-        ("POST", ["objects", "batch"]) => batch(shared, request, wish),
+        ("POST", ["objects", "batch"]) => batch(shared, request, mode),
         ("POST", ["locks", "verify"]) => {
             said(200, &json!({"ours": [], "theirs": [], "next_cursor": ""}))
         }
@@ -34,12 +34,12 @@ pub(super) fn answer(shared: &Shared, request: &Request) -> Answer {
     }
 }
 
-fn batch(shared: &Shared, request: &Request, wish: Wish) -> Answer {
+fn batch(shared: &Shared, request: &Request, mode: AccessMode) -> Answer {
     let Some(body) = request.json() else {
         return said(422, &json!({"message": "Malformed batch request"}));
     };
     let upload = body.get("operation").and_then(Value::as_str) == Some("upload");
-    if upload && wish != Wish::Write {
+    if upload && mode != AccessMode::Write {
         return said(403, &json!({"message": "Not allowed to write"}));
     }
     let base = request.path.trim_end_matches("/batch");
@@ -88,15 +88,15 @@ pub(super) async fn transfer(shared: &Shared, request: &Request, body: Incoming)
     let [workspace, slug, .., id] = request.segments.as_slice() else {
         return Answer::not_found("Object");
     };
-    let wish = granted(shared, request, workspace, slug);
+    let mode = granted(shared, request, workspace, slug);
     let path = path(shared, id);
-    match (request.method.as_str(), wish) {
+    match (request.method.as_str(), mode) {
         (_, None) => said(401, &json!({"message": "Credentials needed"})),
         ("GET", Some(_)) => match tokio::fs::read(&path).await {
             Ok(bytes) => Answer::bytes(200, bytes),
             Err(_) => Answer::not_found("Object"),
         },
-        ("PUT", Some(Wish::Write)) => match store(&path, body).await {
+        ("PUT", Some(AccessMode::Write)) => match store(&path, body).await {
             Ok(()) => Answer::empty(200),
             Err(_) => Answer::error(500, "The object could not be stored"),
         },
@@ -121,7 +121,7 @@ async fn store(path: &PathBuf, mut body: Incoming) -> std::io::Result<()> {
 }
 
 /// What the header that `git-lfs-authenticate` gave allows for this repository.
-fn granted(shared: &Shared, request: &Request, workspace: &str, slug: &str) -> Option<Wish> {
+fn granted(shared: &Shared, request: &Request, workspace: &str, slug: &str) -> Option<AccessMode> {
     let secret = request.authorization.as_deref()?.strip_prefix("Bearer ")?;
     let model = shared.model();
     let grant = model.lfs_grants.get(secret)?;
@@ -129,7 +129,7 @@ fn granted(shared: &Shared, request: &Request, workspace: &str, slug: &str) -> O
     grant
         .full_name
         .eq_ignore_ascii_case(&name)
-        .then_some(grant.wish)
+        .then_some(grant.mode)
 }
 
 fn path(shared: &Shared, id: &str) -> PathBuf {

@@ -1,4 +1,4 @@
-//! The REST door: `/2.0/…` of Bitbucket Cloud, or `/bitbucket/rest/…` of Data Center, and a Git
+//! The REST server: `/2.0/…` of Bitbucket Cloud, or `/bitbucket/rest/…` of Data Center, and a Git
 //! LFS server beside it.
 
 mod answer;
@@ -27,16 +27,16 @@ use hyper::{Request as HttpRequest, Response, header};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 
+use crate::call_log;
 use crate::faults::RestFault;
 use crate::hold::Moment;
 use crate::sandbox::Shared;
-use crate::seen;
 use answer::Answer;
 pub(crate) use data_center::CONTEXT;
 use request::Request;
 
-pub(crate) async fn serve(door: TcpListener, shared: Arc<Shared>) {
-    while let Ok((stream, _)) = door.accept().await {
+pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+    while let Ok((stream, _)) = listener.accept().await {
         let _ = stream.set_nodelay(true);
         let shared = Arc::clone(&shared);
         tokio::spawn(async move {
@@ -104,7 +104,7 @@ async fn respond(http: HttpRequest<Incoming>, shared: Arc<Shared>) -> Result<Sen
     if faults.contains(&RestFault::DropAfter) {
         return Err(Dropped);
     }
-    shared.seen().requests[number].status = Some(answer.status);
+    shared.call_log().requests[number].status = Some(answer.status);
     Ok(answer.into_response().map(Either::Left))
 }
 
@@ -140,8 +140,8 @@ fn instead(fault: &RestFault) -> Option<Instead> {
 
 fn note(shared: &Shared, request: &Request) -> usize {
     let account = authority::account_named(&shared.model(), request);
-    let mut seen = shared.seen();
-    seen.requests.push(seen::Request {
+    let mut log = shared.call_log();
+    log.requests.push(call_log::Request {
         method: request.method.clone(),
         path: request.path.clone(),
         query: request.raw_query.clone(),
@@ -149,7 +149,7 @@ fn note(shared: &Shared, request: &Request) -> usize {
         account,
         status: None,
     });
-    seen.requests.len() - 1
+    log.requests.len() - 1
 }
 
 fn endless() -> Sent {

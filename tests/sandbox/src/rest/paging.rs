@@ -1,4 +1,4 @@
-//! The paging envelope: `pagelen` from 10 to 100, `next` on every page but the last.
+//! Paging: `pagelen` from 10 to 100, `next` on every page but the last.
 
 use serde_json::{Value, json};
 

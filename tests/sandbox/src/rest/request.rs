@@ -1,4 +1,4 @@
-//! A REST request, taken apart once.
+//! A REST request, parsed once.
 
 use bytes::Bytes;
 use hyper::header;

@@ -1,4 +1,4 @@
-//! Which call is meant.
+//! Routing.
 
 use super::answer::Answer;
 use super::request::Request;

@@ -1,4 +1,4 @@
-//! `/user…`: who am I, and where may I go.
+//! `/user…`: the caller, and the permissions it has.
 
 use serde_json::{Value, json};
 
@@ -101,7 +101,7 @@ pub(super) fn repository_permissions(
     Ok(paging::page(&shared.origin, request, 10, found))
 }
 
-/// The account as it stands inside other objects.
+/// The account as part of other objects.
 pub(super) fn embedded(origin: &str, account: &Account) -> Value {
     let uuid = &account.uuid;
     json!({

@@ -1,10 +1,10 @@
-//! Looking at the site: what is on it, and what callers did. A name that does not exist panics.
+//! Inspecting the site: what is on it, and what clients did. A name that does not exist panics.
 
 use std::path::PathBuf;
 
 use super::{Sandbox, parts};
+use crate::call_log::{Connection, Request};
 use crate::model::{DeployKey, Key};
-use crate::seen::{Connection, Request};
 
 impl Sandbox {
     /// The bare repository's folder.
@@ -35,12 +35,12 @@ impl Sandbox {
 
     /// Every REST request so far, LFS included.
     pub fn requests(&self) -> Vec<Request> {
-        self.shared.seen().requests.clone()
+        self.shared.call_log().requests.clone()
     }
 
     /// Every SSH connection so far.
     pub fn connections(&self) -> Vec<Connection> {
-        self.shared.seen().connections.clone()
+        self.shared.call_log().connections.clone()
     }
 
     /// Every command line so far, over all connections.

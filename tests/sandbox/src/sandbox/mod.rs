@@ -1,7 +1,7 @@
-//! [`Sandbox`]: starts both doors on free ports of 127.0.0.1, lets tests set up and look, stops
-//! when dropped.
+//! [`Sandbox`]: starts both servers on free ports of 127.0.0.1, lets tests set up the site and
+//! inspect it, and stops when it is dropped.
 
-mod look;
+mod inspect;
 mod setup;
 
 use std::net::SocketAddr;
@@ -13,18 +13,18 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
+use crate::call_log::CallLog;
 use crate::faults::Faults;
 use crate::model::{Model, Refusals};
-use crate::seen::Seen;
 use crate::{rest, ssh};
 
-/// What both doors share.
+/// What both servers share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     model: Mutex<Model>,
-    seen: Mutex<Seen>,
+    call_log: Mutex<CallLog>,
     pub(crate) faults: Faults,
-    /// Origin of the REST door, `http://127.0.0.1:PORT`.
+    /// Origin of the REST server, `http://127.0.0.1:PORT`.
     pub(crate) origin: String,
     pub(crate) folder: PathBuf,
     pub(crate) host_keys: ssh::HostKeys,
@@ -37,8 +37,8 @@ impl Shared {
         self.model.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn call_log(&self) -> MutexGuard<'_, CallLog> {
+        self.call_log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -60,7 +60,7 @@ pub struct Sandbox {
     ssh: SocketAddr,
     /// `None` only while dropped.
     runtime: Option<Runtime>,
-    /// Removed after the doors are shut.
+    /// Removed after the servers have stopped.
     _folder: TempDir,
 }
 
@@ -82,20 +82,23 @@ impl Sandbox {
             .enable_all()
             .build()
             .expect("threads can be started");
-        let (rest_door, ssh_door) = runtime
+        let (rest_listener, ssh_listener) = runtime
             .block_on(async {
-                let rest_door = TcpListener::bind(("127.0.0.1", 0)).await?;
-                Ok::<_, std::io::Error>((rest_door, TcpListener::bind(("127.0.0.1", 0)).await?))
+                let rest_listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+                Ok::<_, std::io::Error>((rest_listener, TcpListener::bind(("127.0.0.1", 0)).await?))
             })
             .expect("loopback has free ports");
-        let address =
-            |door: &TcpListener| door.local_addr().expect("a bound socket has an address");
-        let ssh = address(&ssh_door);
+        let address = |listener: &TcpListener| {
+            listener
+                .local_addr()
+                .expect("a bound socket has an address")
+        };
+        let ssh = address(&ssh_listener);
         let shared = Arc::new(Shared {
             model: Mutex::default(),
-            seen: Mutex::default(),
+            call_log: Mutex::default(),
             faults: Faults::default(),
-            origin: format!("http://{}", address(&rest_door)),
+            origin: format!("http://{}", address(&rest_listener)),
             folder: folder.path().to_owned(),
             host_keys: ssh::HostKeys::generate(options.rsa_host_key),
             data_center: options.data_center,
@@ -104,8 +107,8 @@ impl Sandbox {
         if options.data_center {
             shared.model().refusals = Refusals::of_data_center();
         }
-        runtime.spawn(rest::serve(rest_door, Arc::clone(&shared)));
-        runtime.spawn(ssh::serve(ssh_door, Arc::clone(&shared)));
+        runtime.spawn(rest::serve(rest_listener, Arc::clone(&shared)));
+        runtime.spawn(ssh::serve(ssh_listener, Arc::clone(&shared)));
         Self {
             shared,
             ssh,

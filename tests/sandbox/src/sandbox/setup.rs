@@ -1,4 +1,4 @@
-//! Setting the site up: what tests may change. A name that does not exist panics.
+//! Setting up the site: what tests may change. A name that does not exist panics.
 
 use jiff::Timestamp;
 

@@ -1,4 +1,4 @@
-//! Ending a connection from outside of the task that serves it.
+//! Closing a connection from outside the task that serves it.
 
 use std::net::Shutdown;
 use std::sync::Arc;

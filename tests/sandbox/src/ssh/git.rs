@@ -1,4 +1,4 @@
-//! Real git, kept away from the configuration of whoever runs the sandbox.
+//! Real git, isolated from the configuration of the user who runs the sandbox.
 
 use std::fs;
 use std::io::Write;

@@ -11,7 +11,7 @@ use ssh_key::private::RsaKeypair;
 pub(crate) struct HostKeys(Vec<PrivateKey>);
 
 impl HostKeys {
-    /// Ed25519, ECDSA (P-256), and on wish RSA (2048 bits).
+    /// Ed25519, ECDSA (P-256), and on mode RSA (2048 bits).
     pub(crate) fn generate(rsa: bool) -> Self {
         let mut random = UnwrapErr(SysRng);
         let kinds = [

@@ -1,14 +1,14 @@
-//! The SSH door: the server `conker` of Bitbucket Cloud.
+//! The SSH server: Bitbucket Cloud's `conker`.
 //!
-//! It is a Go server by all that is known: no `hostkeys-00@openssh.com`, one channel for a
+//! As far as is known it is written in Go: no `hostkeys-00@openssh.com`, one channel for a
 //! connection, no compression, at most six refused keys.
 
 mod command;
 mod cut;
 pub(crate) mod git;
 mod host_keys;
+mod reply;
 mod session;
-mod splice;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::faults::SshFault;
 use crate::sandbox::Shared;
 use session::Session;
 
-/// Format as seen in public logs of August 2026; the part after the dash is ours.
+/// Format as seen in public logs of August 2026; the part after the dash is our own.
 const VERSION: &str = "SSH-2.0-conker_20260806-sandbox";
 
 /// Apache MINA, as Data Center embeds it.
@@ -33,18 +33,18 @@ const DATA_CENTER_VERSION: &str = "SSH-2.0-SSHD-CORE-2.13.2-ATLASSIAN-1-sandbox"
 /// Go's x/crypto/ssh ends a connection after this many refused keys (`MaxAuthTries`).
 const REFUSED_KEYS: usize = 6;
 
-pub(crate) async fn serve(door: TcpListener, shared: Arc<Shared>) {
+pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     let usual = Arc::new(config(&shared, shared.host_keys.current()));
-    while let Ok((stream, _)) = door.accept().await {
+    while let Ok((stream, _)) = listener.accept().await {
         tokio::spawn(answer(stream, Arc::clone(&shared), Arc::clone(&usual)));
     }
 }
 
 async fn answer(stream: TcpStream, shared: Arc<Shared>, usual: Arc<server::Config>) {
     let number = {
-        let mut seen = shared.seen();
-        seen.connections.push(crate::seen::Connection::default());
-        seen.connections.len() - 1
+        let mut log = shared.call_log();
+        log.connections.push(crate::call_log::Connection::default());
+        log.connections.len() - 1
     };
     let taken = |wanted: fn(&SshFault) -> bool| shared.faults.take_ssh(wanted);
     if taken(|fault| *fault == SshFault::ResetBeforeBanner).is_some() {
@@ -73,7 +73,7 @@ async fn answer(stream: TcpStream, shared: Arc<Shared>, usual: Arc<server::Confi
     }
 }
 
-/// Until the other side goes away.
+/// Until the client disconnects.
 async fn hold(stream: TcpStream) {
     let mut scrap = [0; 1024];
     loop {

@@ -1,4 +1,4 @@
-//! What becomes of a command, and the bytes between its channel and a real git.
+//! The reply to a command, and the copying of bytes between its channel and a real git.
 
 use std::io;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use tokio::process::ChildStdin;
 
 use super::command::Service;
 use super::cut::Cut;
-use crate::model::{Guest, LfsGrant, Wish, new_uuid};
+use crate::model::{AccessMode, LfsGrant, Principal, new_uuid};
 use crate::sandbox::Shared;
 
 /// Code of standard error in extended data (RFC 4254 section 5.2).
@@ -22,24 +22,24 @@ const STDERR: u32 = 1;
 /// OpenSSH never sends more in one packet, and git's side band fits twice.
 const CHUNK: usize = 32 * 1024;
 
-/// What a command comes to.
+/// How a command is answered.
 #[derive(Debug)]
-pub(super) enum Fate {
+pub(super) enum Reply {
     /// These bytes on standard output and standard error, then the status.
-    Said {
+    Output {
         stdout: Vec<u8>,
         stderr: Vec<u8>,
         status: u32,
     },
     /// A real git serves this repository.
-    Served(Service, PathBuf),
-    /// The channel is closed without a word.
+    Git(Service, PathBuf),
+    /// The channel is closed without an answer.
     Closed,
 }
 
-impl Fate {
-    pub(super) fn said(text: impl Into<Vec<u8>>) -> Self {
-        Self::Said {
+impl Reply {
+    pub(super) fn output(text: impl Into<Vec<u8>>) -> Self {
+        Self::Output {
             stdout: text.into(),
             stderr: Vec::new(),
             status: 0,
@@ -53,7 +53,7 @@ impl Fate {
         } else {
             (String::new(), format!("{text}\n"))
         };
-        Self::Said {
+        Self::Output {
             stdout: stdout.into_bytes(),
             stderr: stderr.into_bytes(),
             status,
@@ -63,21 +63,21 @@ impl Fate {
 
 pub(super) fn git(
     shared: &Shared,
-    guest: &Guest,
+    principal: &Principal,
     service: Service,
     workspace: &str,
     slug: &str,
-) -> Fate {
-    let wish = match service {
-        Service::ReceivePack => Wish::Write,
-        Service::UploadPack | Service::UploadArchive => Wish::Read,
+) -> Reply {
+    let mode = match service {
+        Service::ReceivePack => AccessMode::Write,
+        Service::UploadPack | Service::UploadArchive => AccessMode::Read,
     };
     let model = shared.model();
-    match model.access(guest, workspace, slug, wish) {
-        Ok(repository) => Fate::Served(service, repository.path.clone()),
+    match model.access(principal, workspace, slug, mode) {
+        Ok(repository) => Reply::Git(service, repository.path.clone()),
         Err(denied) => {
             let refusals = &model.refusals;
-            Fate::refused(refusals.text(denied), refusals.status, refusals.as_packet)
+            Reply::refused(refusals.text(denied), refusals.status, refusals.as_packet)
         }
     }
 }
@@ -85,17 +85,21 @@ pub(super) fn git(
 /// The address of the site's LFS server and a header that opens it.
 pub(super) fn lfs_authenticate(
     shared: &Shared,
-    guest: &Guest,
+    principal: &Principal,
     workspace: &str,
     slug: &str,
     upload: bool,
-) -> Fate {
-    let wish = if upload { Wish::Write } else { Wish::Read };
+) -> Reply {
+    let mode = if upload {
+        AccessMode::Write
+    } else {
+        AccessMode::Read
+    };
     let mut model = shared.model();
-    let full_name = match model.access(guest, workspace, slug, wish) {
+    let full_name = match model.access(principal, workspace, slug, mode) {
         Ok(repository) => repository.full_name(),
         Err(denied) => {
-            return Fate::refused(model.refusals.text(denied), model.refusals.status, false);
+            return Reply::refused(model.refusals.text(denied), model.refusals.status, false);
         }
     };
     let secret = new_uuid().trim_matches(['{', '}']).to_owned();
@@ -106,12 +110,12 @@ pub(super) fn lfs_authenticate(
     });
     model
         .lfs_grants
-        .insert(secret, LfsGrant { full_name, wish });
-    Fate::said(answer.to_string())
+        .insert(secret, LfsGrant { full_name, mode });
+    Reply::output(answer.to_string())
 }
 
 pub(super) struct Job {
-    pub(super) fate: Fate,
+    pub(super) reply: Reply,
     /// Value of GIT_PROTOCOL, where it was sent.
     pub(super) git_protocol: Option<String>,
     pub(super) home: PathBuf,
@@ -120,16 +124,16 @@ pub(super) struct Job {
     pub(super) cut: Cut,
 }
 
-/// Carries the command out; `note` is told the exit status before the client is.
+/// Runs the command; `note` gets the exit status before the client does.
 pub(super) async fn run(
     channel: Channel<Msg>,
     job: Job,
     note: impl Fn(u32),
 ) -> Result<(), russh::Error> {
     let (mut read, write) = channel.split();
-    let status = match job.fate {
-        Fate::Closed => return write.close().await,
-        Fate::Said {
+    let status = match job.reply {
+        Reply::Closed => return write.close().await,
+        Reply::Output {
             stdout,
             stderr,
             status,
@@ -138,7 +142,7 @@ pub(super) async fn run(
             write.extended_data_bytes(STDERR, stderr).await?;
             status
         }
-        Fate::Served(service, path) => {
+        Reply::Git(service, path) => {
             let mut command = super::git::command(&job.home);
             command.arg(service.subcommand()).arg(path);
             if let Some(protocol) = &job.git_protocol {

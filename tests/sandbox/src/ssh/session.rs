@@ -1,4 +1,4 @@
-//! One SSH connection: who may log in, and what happens with its one channel.
+//! One SSH connection: authentication, and its one channel.
 
 use std::sync::Arc;
 
@@ -7,11 +7,11 @@ use russh::{Channel, ChannelId, ChannelOpenFailure, Pty, server};
 
 use super::command::{self, Command};
 use super::cut::Cut;
-use super::splice::{self, Fate};
+use super::reply::{self, Reply};
+use crate::call_log::{self, Login, Offer};
 use crate::faults::SshFault;
-use crate::model::{Guest, key};
+use crate::model::{Principal, key};
 use crate::sandbox::Shared;
-use crate::seen::{self, Login, Offer};
 
 /// `ssh -T` with a key of an account; the current text names no account.
 const GREETING: &str = "authenticated via ssh key.\n\n\
@@ -21,7 +21,7 @@ pub(super) struct Session {
     shared: Arc<Shared>,
     number: usize,
     cut: Cut,
-    guest: Option<Guest>,
+    principal: Option<Principal>,
     channel: Option<Channel<Msg>>,
     opened: bool,
     git_protocol: Option<String>,
@@ -33,50 +33,52 @@ impl Session {
             shared,
             number,
             cut,
-            guest: None,
+            principal: None,
             channel: None,
             opened: false,
             git_protocol: None,
         }
     }
 
-    fn note(&self, change: impl FnOnce(&mut seen::Connection)) {
-        change(&mut self.shared.seen().connections[self.number]);
+    fn note(&self, change: impl FnOnce(&mut call_log::Connection)) {
+        change(&mut self.shared.call_log().connections[self.number]);
     }
 
     /// What becomes of a command, decided before anything is sent.
-    fn fate(&self, line: &str) -> Fate {
+    fn reply(&self, line: &str) -> Reply {
         if let Some(SshFault::Refuse { text, status }) = self
             .shared
             .faults
             .take_ssh(|fault| matches!(fault, SshFault::Refuse { .. }))
         {
-            return Fate::refused(&text, status, false);
+            return Reply::refused(&text, status, false);
         }
         let closing = |fault: &SshFault| *fault == SshFault::CloseChannel;
         if self.shared.faults.take_ssh(closing).is_some() {
-            return Fate::Closed;
+            return Reply::Closed;
         }
-        let Some(guest) = &self.guest else {
-            return Fate::Closed;
+        let Some(principal) = &self.principal else {
+            return Reply::Closed;
         };
         match command::parse(line) {
             Command::Git(service, workspace, slug) => {
-                splice::git(&self.shared, guest, service, &workspace, &slug)
+                reply::git(&self.shared, principal, service, &workspace, &slug)
             }
             Command::LfsAuthenticate(workspace, slug, upload) => {
-                splice::lfs_authenticate(&self.shared, guest, &workspace, &slug, upload)
+                reply::lfs_authenticate(&self.shared, principal, &workspace, &slug, upload)
             }
             Command::LfsTransfer => {
-                Fate::refused("git-lfs-transfer: command not found", 127, false)
+                Reply::refused("git-lfs-transfer: command not found", 127, false)
             }
-            Command::HostKeyInfo => Fate::said(self.shared.host_keys.known_hosts("bitbucket.org")),
-            Command::Other => Fate::refused(&format!("Invalid command: {line}"), 1, false),
+            Command::HostKeyInfo => {
+                Reply::output(self.shared.host_keys.known_hosts("bitbucket.org"))
+            }
+            Command::Other => Reply::refused(&format!("Invalid command: {line}"), 1, false),
         }
     }
 
     fn greeting(&self) -> String {
-        let Some(Guest::AccessKey(fingerprint)) = &self.guest else {
+        let Some(Principal::AccessKey(fingerprint)) = &self.principal else {
             return GREETING.to_owned();
         };
         let model = self.shared.model();
@@ -97,12 +99,12 @@ impl Session {
         text
     }
 
-    fn begin(&mut self, line: &str, fate: Fate) {
+    fn begin(&mut self, line: &str, reply: Reply) {
         let Some(channel) = self.channel.take() else {
             return;
         };
         self.note(|connection| {
-            connection.commands.push(seen::Command {
+            connection.commands.push(call_log::Command {
                 line: line.to_owned(),
                 status: None,
             });
@@ -115,8 +117,8 @@ impl Session {
             Some(SshFault::CutAfter(bytes)) => Some(bytes),
             _ => None,
         };
-        let job = splice::Job {
-            fate,
+        let job = reply::Job {
+            reply,
             git_protocol: self.git_protocol.clone(),
             home: self.shared.folder.clone(),
             limit,
@@ -125,13 +127,13 @@ impl Session {
         let (shared, number) = (Arc::clone(&self.shared), self.number);
         tokio::spawn(async move {
             let note = |status| note_status(&shared, number, status);
-            let _ = splice::run(channel, job, note).await;
+            let _ = reply::run(channel, job, note).await;
         });
     }
 }
 
 fn note_status(shared: &Shared, number: usize, status: u32) {
-    if let Some(command) = shared.seen().connections[number].commands.last_mut() {
+    if let Some(command) = shared.call_log().connections[number].commands.last_mut() {
         command.status = Some(status);
     }
 }
@@ -152,7 +154,7 @@ impl Handler for Session {
         let fingerprint = key::fingerprint(offer.public_key);
         let refusing = |fault: &SshFault| *fault == SshFault::RefuseKey;
         let accepted = self.shared.faults.take_ssh(refusing).is_none()
-            && self.shared.model().guest(user, &fingerprint).is_some();
+            && self.shared.model().principal(user, &fingerprint).is_some();
         self.note(|connection| {
             connection.offers.push(Offer {
                 user: user.to_owned(),
@@ -173,17 +175,17 @@ impl Handler for Session {
         verified: VerifiedPublicKey<'_>,
     ) -> Result<Auth, Self::Error> {
         let fingerprint = key::fingerprint(verified.public_key);
-        let guest = {
+        let principal = {
             let mut model = self.shared.model();
-            let Some(guest) = model.guest(user, &fingerprint) else {
+            let Some(principal) = model.principal(user, &fingerprint) else {
                 return Ok(Auth::reject());
             };
             model.used(&fingerprint);
-            guest
+            principal
         };
-        let account = match &guest {
-            Guest::Account(email) => Some(email.clone()),
-            Guest::AccessKey(_) => None,
+        let account = match &principal {
+            Principal::Account(email) => Some(email.clone()),
+            Principal::AccessKey(_) => None,
         };
         self.note(|connection| {
             connection.login = Some(Login {
@@ -192,7 +194,7 @@ impl Handler for Session {
                 account,
             });
         });
-        self.guest = Some(guest);
+        self.principal = Some(principal);
         Ok(Auth::Accept)
     }
 
@@ -256,8 +258,8 @@ impl Handler for Session {
         session: &mut server::Session,
     ) -> Result<(), Self::Error> {
         session.channel_success(channel)?;
-        let fate = Fate::said(self.greeting());
-        self.begin("", fate);
+        let reply = Reply::output(self.greeting());
+        self.begin("", reply);
         Ok(())
     }
 
@@ -269,8 +271,8 @@ impl Handler for Session {
     ) -> Result<(), Self::Error> {
         session.channel_success(channel)?;
         let line = String::from_utf8_lossy(data).into_owned();
-        let fate = self.fate(&line);
-        self.begin(&line, fate);
+        let reply = self.reply(&line);
+        self.begin(&line, reply);
         Ok(())
     }
 

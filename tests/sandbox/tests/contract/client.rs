@@ -1,4 +1,4 @@
-//! A REST client of a few lines: one request for one connection, every byte in sight.
+//! A minimal REST client: one request for each connection, every byte visible.
 
 use std::fmt::Write as _;
 use std::io::{Read, Write as _};

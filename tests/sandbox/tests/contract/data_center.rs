@@ -1,4 +1,4 @@
-//! Holds Data Center's face to `reference/bitbucket-data-center.openapi.json`.
+//! Checks the Data Center mode against `reference/bitbucket-data-center.openapi.json`.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -7,8 +7,8 @@ use sandbox::{Permission, Sandbox, Visibility};
 use serde_json::{Value, json};
 
 use super::client::{self, Reply};
+use super::cloud::new_line;
 use super::schema::Schema;
-use super::walk::new_line;
 
 /// Given without being declared, and where it is known from.
 const KNOWN: &[(u16, &str)] = &[(
@@ -27,7 +27,7 @@ const CARRIED: &[&str] = &[
 struct Center {
     sandbox: Sandbox,
     schema: Schema,
-    walked: RefCell<BTreeSet<String>>,
+    covered: RefCell<BTreeSet<String>>,
 }
 
 const CAROL: &str = "carol:secret";
@@ -45,7 +45,7 @@ impl Center {
             schema: Schema::of(include_str!(
                 "../../reference/bitbucket-data-center.openapi.json"
             )),
-            walked: RefCell::default(),
+            covered: RefCell::default(),
         }
     }
 
@@ -80,8 +80,8 @@ impl Center {
             "{method} {path}: {status} is not declared"
         );
         if status < 300 {
-            let mut walked = self.walked.borrow_mut();
-            walked.insert(format!("{method} {template}"));
+            let mut covered = self.covered.borrow_mut();
+            covered.insert(format!("{method} {template}"));
         }
         let declared = schema.as_object().and_then(|types| types.values().next());
         match declared {
@@ -170,10 +170,10 @@ fn data_centers_calls_are_answered_as_declared() {
     center.call("POST", repos, carol, Some(&fresh)).is(409);
     center.call("POST", repos, carol, Some(&json!({}))).is(400);
 
-    let walked = center.walked.borrow();
+    let covered = center.covered.borrow();
     let mut missing = center.schema.operations();
     let carried = |one: &String| CARRIED.iter().any(|path| one.contains(path));
-    missing.retain(|one| !walked.contains(one) && carried(one));
+    missing.retain(|one| !covered.contains(one) && carried(one));
     assert!(
         missing.is_empty(),
         "never answered with success: {missing:?}"

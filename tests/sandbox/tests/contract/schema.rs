@@ -1,5 +1,5 @@
-//! A validator for the part of Swagger 2.0 and OpenAPI 3 that the subsets use. A keyword it does not know fails
-//! the test, so that nothing goes unchecked in silence.
+//! A validator for the part of Swagger 2.0 and OpenAPI 3 that the subsets use. A keyword that it does
+//! not know fails the test, so that nothing is left unchecked.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};

@@ -1,11 +1,11 @@
-//! The refusals and faults that no schema describes: their status and words.
+//! The refusals and faults that no schema describes: their status and text.
 
 use jiff::Timestamp;
 use sandbox::{RestFault, SCOPES_MINIMUM};
 use serde_json::json;
 
 use super::client::exchange;
-use super::walk::{ALICE, BOB, Site, new_line};
+use super::cloud::{ALICE, BOB, Site, new_line};
 
 #[test]
 fn wrong_tokens_are_refused_alike() {

@@ -8,7 +8,7 @@ use crate::rest::answer::Answer;
 use crate::rest::request::Request;
 use crate::sandbox::Shared;
 
-/// `place`: project and slug. `call`: method, and what stands behind `/ssh`.
+/// `place`: project and slug. `call`: method, and the path after `/ssh`.
 pub(super) fn answer(
     shared: &Shared,
     request: &Request,

@@ -82,7 +82,7 @@ pub(super) fn delete(shared: &Shared, caller: &Caller, id: &str) -> Result<Answe
     })
 }
 
-/// Without an id every key of the caller goes.
+/// Without an id, all keys of the caller are removed.
 pub(super) fn delete_all(shared: &Shared, caller: &Caller) -> Result<Answer, Answer> {
     if !caller.by_password {
         return Err(not_permitted());

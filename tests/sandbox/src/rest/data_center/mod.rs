@@ -30,7 +30,7 @@ struct Caller {
 pub(super) fn answer(shared: &Shared, request: &Request, path: &[&str]) -> Answer {
     let caller = caller(&shared.model(), request);
     let answer = match (&caller, path) {
-        // Somebody who is not who he says is refused everywhere.
+        // Wrong credentials are refused everywhere.
         (None, _) if request.authorization.is_some() => Err(not_signed_in()),
         (_, ["api", "latest" | "1.0", "application-properties"]) => Ok(properties()),
         (None, _) => Err(not_signed_in()),
@@ -140,7 +140,7 @@ fn not_signed_in() -> Answer {
     )
 }
 
-/// 401 stands for a missing permission, too.
+/// A missing permission is 401, too.
 fn not_permitted() -> Answer {
     refusal(
         401,
