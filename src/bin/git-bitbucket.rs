@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     diagnostics::begin(&context, "bitbucket", &arguments);
     let mut output = std::io::stdout().lock();
-    let mut errors = std::io::stderr().lock();
+    let mut errors = std::io::stderr();
     let house = House::new(&context);
     let status = commands::run(arguments, &context, &house, &mut output, &mut errors);
     diagnostics::trace2::end(&context, status);

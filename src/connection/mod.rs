@@ -132,7 +132,7 @@ fn no_system_ssh(reason: &str) -> Failure {
 
 /// Starts git's own log, where its configuration or a variable asks for one.
 pub fn start_trace2(context: &Context, git_config: &GitConfig) {
-    let said = trace2::Said {
+    let said = trace2::GitSettings {
         setting: &|name| git_config.trace2(name),
         params: &|patterns| git_config.matching(patterns),
     };

@@ -167,7 +167,7 @@ pub(super) fn until_accepted<T>(
             if !std::mem::replace(&mut announced, true) && wait.limit.is_some() {
                 diagnostics::notice(wait.text);
             }
-            _between = Some(diagnostics::waiting_as_told(wait.label, begun, text));
+            _between = Some(diagnostics::waiting_since(wait.label, begun, text));
         } else if background.is_none() {
             background = Some(diagnostics::waiting(wait.label, text));
         }

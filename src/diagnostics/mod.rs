@@ -1,29 +1,33 @@
-//! Telling: log levels, the timeline, the trace, git's own log (`trace2`).
+//! What the program reports: messages by log level, the timeline, its own trace, git's log
+//! ([`trace2`]).
 //!
-//! `tracing` events of this crate become lines: `warn!` is shown by default, `info!` at `-v`,
-//! `debug!` at `-vv`, `trace!` at `-vvv`. Lines go to stderr or to `-E FILE`, and, where
-//! BITBUCKET_SSH_TRACE says so, to the trace with the time in front. stdout is never touched, and a
-//! line that cannot be written never fails the operation. Ground floor: knows `context`, `clock`,
-//! `secret` and `sanitise`.
+//! `tracing` events of this crate become lines: `warn!` is shown by default, `info!` at `-v`, `debug!`
+//! at `-vv`, `trace!` at `-vvv`. Lines go to stderr or to `-E FILE`, and to the trace of
+//! BITBUCKET_SSH_TRACE with the time in front. stdout is never touched, no control character passes,
+//! and a line that cannot be written never fails the operation. Uses `context`, `clock`, `secret` and
+//! `text`.
 
+mod destination;
 mod level;
-mod progress;
-mod sink;
-mod subscriber;
+mod terminal;
 mod timeline;
 mod trace;
 pub mod trace2;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 pub use level::Level;
-pub use progress::{Lent, Waiting, lend_line, trace_only, waiting, waiting_as_told};
+pub use terminal::{ReservedLine, Waiting, reserve_line, trace_only, waiting, waiting_since};
 pub use timeline::{mark, timeline};
 
 use crate::context::Context;
-use sink::Sink;
-use subscriber::Lines;
+use crate::text::{fence, sanitise_lines};
+use destination::Destination;
+
+/// The file of `-E`.
+static LOG_FILE: OnceLock<Destination> = OnceLock::new();
 
 /// What a command line says about diagnostics.
 #[derive(Debug, Clone, Default)]
@@ -46,29 +50,30 @@ pub enum Error {
     LogFile {
         /// The file.
         file: PathBuf,
-        /// The system's words.
+        /// The system's message.
         why: String,
     },
 }
 
-/// The process begins: `name` is how git's log calls it, `arguments` come without the program.
+/// The process starts: `name` is what git's log calls it, `arguments` come without the program.
 pub fn begin(context: &Context, name: &'static str, arguments: &[OsString]) {
-    progress::begin(&context.environment);
+    terminal::start(&context.environment);
     trace2::begin(context, name, arguments);
 }
 
-/// Starts telling, once for the process; of a second call only the level counts. Until then
-/// [`error`] and [`notice`] go to stderr, and nothing else is told. The only error is a file of
-/// `-E` that cannot be opened; a trace that cannot be opened is a warning, as for git.
+/// Starts the log, once for the process; a second call only sets the level. Before, [`error`] and
+/// [`notice`] go to stderr, and nothing else is written. The only error is a file of `-E` that cannot
+/// be opened; a trace that cannot be opened is a warning, as for git.
 pub fn start(options: &LogOptions, context: &Context) -> Result<(), Error> {
-    timeline::begin();
-    // Before any file of ours is open: a descriptor that the variable names must be the caller's.
+    timeline::started();
+    // Before any file is opened here: a descriptor that the variable names must be the caller's.
     let trace = trace::open(context.environment.raw(trace::VARIABLE));
     if let Some(file) = &options.log_file {
-        sink::use_file(file).map_err(|error| Error::LogFile {
+        let opened = Destination::append_private(file).map_err(|error| Error::LogFile {
             file: file.clone(),
             why: os_error_message(&error),
         })?;
+        let _ = LOG_FILE.set(opened);
     }
     level::set(Level::of(
         options.verbosity,
@@ -76,41 +81,41 @@ pub fn start(options: &LogOptions, context: &Context) -> Result<(), Error> {
         options.log_level.as_deref(),
     ));
     match trace {
-        Ok(Some(target)) => trace::start(target),
-        Err(warning) if level::shown(Level::Info) => Sink::current().line(&warning),
+        Ok(Some(destination)) => trace::start(destination),
+        Err(warning) if level::is_shown(Level::Info) => write_line(&warning),
         Ok(None) | Err(_) => {}
     }
-    // Somebody else's subscriber (a test's) may stand already: then that one listens.
-    let _ = tracing::subscriber::set_global_default(Lines);
+    // A test may have set a subscriber of its own; then that one stays.
+    let _ = tracing::subscriber::set_global_default(level::Lines);
     Ok(())
 }
 
-/// A LogLevel that became known later, from ssh_config: it counts only where the command line
-/// said nothing. An unknown word changes nothing.
+/// A LogLevel that ssh_config sets: it counts only where the command line sets none. An unknown word
+/// changes nothing.
 pub fn log_level(text: &str) {
     level::set_from_config(text);
 }
 
-/// What is done, in a line for the person who runs git. Silenced by `-q`.
+/// What the program is doing, in one line for the user. Silenced by `-q`.
 pub fn notice(text: &str) {
     let line = format!("bitbucket-ssh: {text}");
     trace::write(&line);
     trace2::line(&line);
-    if level::shown(Level::Info) {
-        Sink::current().line(&line);
+    if level::is_shown(Level::Info) {
+        write_line(&line);
     }
 }
 
-/// What ends the call, as it is to be read: shown at every level but QUIET (`-q`), as what is
-/// fatal to ssh(1). An empty text is nothing. `kind` names its sort in git's log, without names.
+/// What ends the call, shown at every level but QUIET (`-q`), as ssh(1) shows what is fatal. An empty
+/// text is nothing. `kind` is its kind in git's log, without names.
 pub fn error(text: &str, kind: &str) {
     if text.is_empty() {
         return;
     }
     record_error(text, kind);
     trace::write(text);
-    if level::shown(Level::Fatal) {
-        Sink::current().line(text);
+    if level::is_shown(Level::Fatal) {
+        write_line(text);
     }
 }
 
@@ -118,36 +123,46 @@ pub fn error(text: &str, kind: &str) {
 pub fn error_and_end(text: &str, end: &str, kind: &str) {
     record_error(text, kind);
     trace::write(text);
-    if level::shown(Level::Error) {
-        Sink::current().line(text);
-    } else if level::shown(Level::Fatal) {
-        Sink::current().line(end);
+    if level::is_shown(Level::Error) {
+        write_line(text);
+    } else if level::is_shown(Level::Fatal) {
+        write_line(end);
     }
 }
 
-/// As [`error`], for a failure that somebody else shows.
+/// As [`error`], for git's log alone: the caller shows it.
 pub fn record_error(text: &str, kind: &str) {
     trace2::error(text, kind);
 }
 
-/// A line that was asked for (`-V`): whatever the level.
+/// A line on stderr, whatever the level and `-E`: an answer (`-V`), or text that belongs to a question.
 pub fn say(text: &str) {
-    Sink::stderr().line(text);
+    terminal::line(text);
 }
 
-/// What the server says before the login, as it came but fit for a terminal: on stderr whatever
-/// `-E` says, silenced where ssh(1) silences it (a LogLevel below INFO).
+/// What the server says before authentication, with its line ends but without control characters: on
+/// stderr whatever `-E` says, silenced where ssh(1) silences it (a LogLevel below INFO).
 pub fn banner(text: &str) {
-    let text = crate::text::sanitise_lines(text);
+    let text = sanitise_lines(text);
     for line in text.lines() {
         trace::write(line);
     }
-    if level::shown(Level::Info) {
-        Sink::stderr().text(&text);
+    if level::is_shown(Level::Info) {
+        let _ = terminal::write(text.as_bytes());
     }
 }
 
-/// The system's words without Rust's number behind them.
+/// Writes one message to `-E FILE` or stderr.
+fn write_line(text: &str) {
+    match LOG_FILE.get() {
+        Some(file) => {
+            let _ = file.write(format!("{}\n", fence(text)).as_bytes());
+        }
+        None => terminal::line(text),
+    }
+}
+
+/// The system's message without the number that Rust appends.
 pub fn os_error_message(error: &std::io::Error) -> String {
     let text = error.to_string();
     match text.split_once(" (os error ") {

@@ -4,33 +4,28 @@ use std::fmt::Write as _;
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-static BEGUN: OnceLock<Instant> = OnceLock::new();
+static STARTED: OnceLock<Instant> = OnceLock::new();
 static MARKS: Mutex<Vec<(&'static str, Duration)>> = Mutex::new(Vec::new());
 
-/// The process begins; later calls change nothing.
-pub(super) fn begin() {
-    BEGUN.get_or_init(Instant::now);
+/// When the process started: the first call of this.
+pub(super) fn started() -> Instant {
+    *STARTED.get_or_init(Instant::now)
 }
 
-/// When the process began.
-pub(super) fn begun() -> Instant {
-    *BEGUN.get_or_init(Instant::now)
-}
-
-/// A phase is reached: lookup, tcp, banner, kex, auth, channel, first byte, close. Told at `-v`,
+/// A phase is reached: lookup, tcp, banner, kex, auth, channel, first byte, close. Logged at `-v`
 /// and kept for [`timeline`]; costs nothing otherwise.
 pub fn mark(phase: &'static str) {
     if !tracing::enabled!(tracing::Level::INFO) {
         return;
     }
-    let reached = begun().elapsed();
+    let reached = started().elapsed();
     tracing::info!("timeline: {:>6.1} ms {phase}", reached.as_secs_f64() * 1e3);
     if let Ok(mut marks) = MARKS.lock() {
         marks.push((phase, reached));
     }
 }
 
-/// Tells all phases in one line at `-v`, and forgets them. Says nothing where none was reached.
+/// Logs all phases in one line at `-v`, and forgets them. Nothing where none was reached.
 pub fn timeline() {
     let marks = MARKS
         .lock()

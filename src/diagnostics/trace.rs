@@ -1,118 +1,80 @@
-//! BITBUCKET_SSH_TRACE: everything, with the time in front, without touching the command line.
-//!
-//! The values are GIT_TRACE's (git(1)): empty, `0`, `false` off; `1`, `2`, `true` stderr; `3` to
-//! `9` an open descriptor; an absolute path is appended to; anything else is a warning. A
-//! descriptor is opened again by its name below `/dev/fd`, so that it must be a file, a pipe or a
-//! terminal.
+//! BITBUCKET_SSH_TRACE: everything, with the time in front, without a change to the command line. It
+//! takes the values of GIT_TRACE (git(1)).
 
 use std::ffi::OsStr;
-use std::fs::{File, OpenOptions};
-use std::io::Write as _;
 use std::path::Path;
-use std::sync::{Mutex, OnceLock};
+use std::sync::OnceLock;
 
-use super::sink::Sink;
-use crate::text::{fence, sanitise};
+use super::destination::{Destination, Target};
+use crate::text::{Shown, fence};
 
 /// The variable.
 pub(super) const VARIABLE: &str = "BITBUCKET_SSH_TRACE";
 
-static TARGET: OnceLock<Target> = OnceLock::new();
+static TRACE: OnceLock<Destination> = OnceLock::new();
 
-/// Where the trace goes.
-#[derive(Debug)]
-pub(super) enum Target {
-    Stderr,
-    File(Mutex<File>),
-}
-
-/// Opens what the variable names. `None`: no trace is wished. The error is a warning in git's
-/// words (trace.c).
-pub(super) fn open(value: Option<&OsStr>) -> Result<Option<Target>, String> {
-    let Some(value) = value else { return Ok(None) };
-    let word = value.to_str().unwrap_or_default();
-    if value.is_empty() || word == "0" || word.eq_ignore_ascii_case("false") {
-        return Ok(None);
-    }
-    if matches!(word, "1" | "2") || word.eq_ignore_ascii_case("true") {
-        return Ok(Some(Target::Stderr));
-    }
-    let descriptor = match word.as_bytes() {
-        [digit @ b'3'..=b'9'] => Some(format!("/dev/fd/{}", char::from(*digit))),
-        _ => None,
+/// Opens what the variable names. `None`: no trace. The error is a warning in git's words (trace.c).
+pub(super) fn open(value: Option<&OsStr>) -> Result<Option<Destination>, String> {
+    let value = value.unwrap_or_default();
+    let (opened, path) = match Target::of(value) {
+        Target::Off => return Ok(None),
+        Target::Stderr => return Ok(Some(Destination::Stderr)),
+        Target::Descriptor(number) => (
+            Destination::descriptor(number),
+            Path::new("/dev/fd").join(number.to_string()),
+        ),
+        Target::Path(path) => (Destination::append(&path), path),
+        Target::Unknown => {
+            return Err(format!(
+                "warning: unknown trace value for '{VARIABLE}': {}",
+                Shown::new(value.to_string_lossy())
+            ));
+        }
     };
-    let path = descriptor.as_deref().map_or(Path::new(value), Path::new);
-    if !path.is_absolute() {
-        return Err(format!(
-            "warning: unknown trace value for '{VARIABLE}': {}",
-            sanitise(&value.to_string_lossy())
-        ));
-    }
-    match OpenOptions::new().append(true).create(true).open(path) {
-        Ok(file) => Ok(Some(Target::File(Mutex::new(file)))),
-        Err(error) => Err(format!(
+    opened.map(Some).map_err(|error| {
+        format!(
             "warning: could not open '{}' for tracing: {}",
-            sanitise(&path.to_string_lossy()),
+            Shown::path(&path, None),
             super::os_error_message(&error)
-        )),
-    }
+        )
+    })
 }
 
 /// Traces from now on.
-pub(super) fn start(target: Target) {
-    let _ = TARGET.set(target);
+pub(super) fn start(destination: Destination) {
+    let _ = TRACE.set(destination);
 }
 
 pub(super) fn is_on() -> bool {
-    TARGET.get().is_some()
+    TRACE.get().is_some()
 }
 
-/// One write for each line. Who cannot be told is not told.
+/// Writes one message. A failure is ignored.
 pub(super) fn write(text: &str) {
-    let Some(target) = TARGET.get() else { return };
-    let line = format!(
-        "{} bitbucket-ssh: {}",
-        crate::clock::time_of_day(),
-        fence(text)
-    );
-    match target {
-        Target::Stderr => Sink::stderr().line(&line),
-        Target::File(file) => {
-            if let Ok(mut file) = file.lock() {
-                let _ = file.write_all(format!("{line}\n").as_bytes());
-            }
-        }
+    if let Some(destination) = TRACE.get() {
+        let time = crate::clock::time_of_day();
+        let line = format!("{time} bitbucket-ssh: {}\n", fence(text));
+        let _ = destination.write(line.as_bytes());
     }
 }
 
 #[cfg(all(test, unix))]
 mod tests {
-    use std::ffi::OsStr;
-
-    use super::{Target, open};
+    use super::*;
 
     #[test]
-    fn values_mean_what_they_mean_to_git() {
+    fn what_cannot_be_opened_is_a_warning() {
         let directory = tempfile::tempdir().expect("a folder");
         let file = directory.path().join("trace");
         let missing = directory.path().join("missing/trace");
         for (value, expected, why) in [
-            ("", "off", "empty"),
             ("0", "off", "zero"),
-            ("False", "off", "any case"),
             ("1", "stderr", "one"),
-            ("2", "stderr", "its descriptor"),
-            ("TRUE", "stderr", "any case"),
             (file.to_str().expect("a name"), "file", "an absolute path"),
             (
                 "trace.txt",
                 "warning: unknown trace value for 'BITBUCKET_SSH_TRACE': trace.txt",
                 "a path that is not absolute",
-            ),
-            (
-                "10",
-                "warning: unknown trace value for 'BITBUCKET_SSH_TRACE': 10",
-                "one digit only",
             ),
             (
                 missing.to_str().expect("a name"),
@@ -123,32 +85,15 @@ mod tests {
                 "no folder",
             ),
         ] {
-            let told = match open(Some(OsStr::new(value))) {
+            let found = match open(Some(OsStr::new(value))) {
                 Ok(None) => "off".to_owned(),
-                Ok(Some(Target::Stderr)) => "stderr".to_owned(),
-                Ok(Some(Target::File(_))) => "file".to_owned(),
+                Ok(Some(Destination::Stderr)) => "stderr".to_owned(),
+                Ok(Some(Destination::File(_))) => "file".to_owned(),
                 Err(warning) => warning,
             };
-            assert_eq!(told, expected, "{why}");
+            assert_eq!(found, expected, "{why}");
         }
         assert!(open(None).expect("nothing").is_none(), "not set");
-        assert!(file.exists(), "made where it does not exist");
-    }
-
-    #[test]
-    fn an_open_descriptor_is_written_to() {
-        use std::io::Write as _;
-        use std::os::fd::AsRawFd as _;
-        let file = tempfile::tempfile().expect("a file");
-        let digit = file.as_raw_fd();
-        if !(3..=9).contains(&digit) {
-            return;
-        }
-        let Ok(Some(Target::File(target))) = open(Some(OsStr::new(&digit.to_string()))) else {
-            panic!("descriptor {digit} is open")
-        };
-        let mut target = target.into_inner().expect("nobody else");
-        target.write_all(b"told\n").expect("written");
-        assert_eq!(file.metadata().expect("a file").len(), 5);
+        assert!(file.exists(), "created where it does not exist");
     }
 }

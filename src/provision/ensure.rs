@@ -164,7 +164,7 @@ pub(super) fn lock_of(context: &Context, site: &Site, prompt: &dyn Prompt) -> Re
             let text = format!("waiting for process {pid}");
             diagnostics::notice(&text);
             let shown = move || text.clone();
-            waiting = Some(diagnostics::waiting_as_told("lock", begun, shown));
+            waiting = Some(diagnostics::waiting_since("lock", begun, shown));
         }
         if prompt::caller_gone() {
             return Err(Error::Prompt(prompt::Error::CallerGone));

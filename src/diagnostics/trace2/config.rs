@@ -1,13 +1,22 @@
-//! What is wished: git's variables, and its configuration where they say nothing
+//! What is logged, and where: git's variables, and its configuration where they are not set
 //! (trace2/tr2_sysenv.c).
 
 use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::destination::Destination;
+use super::event::{At, Event};
 use super::format::Format;
+use super::redact::HIDDEN;
 use crate::context::{API_TOKEN, Context, Environment};
+use crate::diagnostics::destination::{self, Destination};
+use crate::diagnostics::{os_error_message, write_line};
+use crate::text::Shown;
 
-/// A value that is told because the person asked for it by name.
+/// How many names are tried in a folder.
+const TRIES: usize = 10;
+
+/// A variable or setting that is logged because the user asked for it by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Param {
     /// git's word for where it comes from: `system`, `global`, `local`, `worktree`, `unknown`.
@@ -31,10 +40,9 @@ enum Key {
     Event,
     EventBrief,
     EventNesting,
-    MaxFiles,
 }
 
-const KEYS: [(&str, &str); 11] = [
+const KEYS: [(&str, &str); 10] = [
     ("GIT_TRACE2_CONFIG_PARAMS", "configParams"),
     ("GIT_TRACE2_ENV_VARS", "envVars"),
     ("GIT_TRACE2_DST_DEBUG", "destinationDebug"),
@@ -45,7 +53,6 @@ const KEYS: [(&str, &str); 11] = [
     ("GIT_TRACE2_EVENT", "eventTarget"),
     ("GIT_TRACE2_EVENT_BRIEF", "eventBrief"),
     ("GIT_TRACE2_EVENT_NESTING", "eventNesting"),
-    ("GIT_TRACE2_MAX_FILES", "maxFiles"),
 ];
 
 /// The three targets: format, where to, whether brief.
@@ -55,28 +62,17 @@ const TARGETS: [(Format, Key, Key); 3] = [
     (Format::Event, Key::Event, Key::EventBrief),
 ];
 
-/// The settings as they stand.
+/// The values of all settings.
 #[derive(Debug, Default)]
 pub(super) struct Config {
     values: [Option<OsString>; KEYS.len()],
     /// Descriptors that variables name, in the order of the targets.
-    taken: [Option<Destination>; TARGETS.len()],
-}
-
-/// One target that is wished.
-#[derive(Debug)]
-pub(super) struct Wanted {
-    pub(super) form: Format,
-    /// Its variable, by which warnings name it.
-    pub(super) variable: &'static str,
-    pub(super) value: OsString,
-    /// An open descriptor.
-    pub(super) taken: Option<Destination>,
-    pub(super) brief: bool,
+    descriptors: [Option<Destination>; TARGETS.len()],
 }
 
 impl Config {
-    /// The variables that are set and not empty.
+    /// The variables that are set and not empty. Descriptors are opened at once, before a file of
+    /// this process could have their number.
     pub(super) fn of(environment: &Environment) -> Self {
         let value = |(variable, _)| {
             let value = environment.raw(variable);
@@ -84,15 +80,17 @@ impl Config {
         };
         let mut config = Self {
             values: KEYS.map(value),
-            taken: [None, None, None],
+            descriptors: [None, None, None],
         };
         for (number, (_, key, _)) in TARGETS.iter().enumerate() {
-            config.taken[number] = config.value(*key).and_then(Destination::descriptor);
+            if let destination::Target::Descriptor(digit) = config.target(*key) {
+                config.descriptors[number] = Destination::descriptor(digit).ok();
+            }
         }
         config
     }
 
-    /// Configuration speaks where a variable does not.
+    /// git's configuration decides where a variable does not.
     pub(super) fn fill(&mut self, setting: &dyn Fn(&str) -> Option<String>) {
         for (value, (_, name)) in self.values.iter_mut().zip(KEYS) {
             if value.is_none() {
@@ -101,35 +99,60 @@ impl Config {
         }
     }
 
-    /// Whether any target is wished.
+    /// Whether anything is logged.
     pub(super) fn is_on(&self) -> bool {
         TARGETS
             .iter()
-            .any(|(_, key, _)| self.value(*key).is_some_and(|value| !is_off(value)))
+            .any(|(_, key, _)| self.target(*key) != destination::Target::Off)
     }
 
-    /// The targets that are wished.
-    pub(super) fn targets(&mut self) -> Vec<Wanted> {
-        let mut wanted = Vec::new();
-        for (number, (form, key, brief)) in TARGETS.into_iter().enumerate() {
-            let taken = self.taken[number].take();
-            let value = self.value(key).filter(|value| !is_off(value));
-            let Some(value) = value.map(OsStr::to_owned) else {
-                continue;
+    /// Opens the targets. `name` is that of a file in a folder. What cannot be opened is left out; that
+    /// is a warning where git would warn.
+    pub(super) fn open(&mut self, name: &str) -> Vec<Target> {
+        let warns = self.warns();
+        let mut targets = Vec::new();
+        for (number, (format, key, brief)) in TARGETS.into_iter().enumerate() {
+            let variable = KEYS[key as usize].0;
+            let descriptor = self.descriptors[number].take();
+            let destination = match (self.target(key), descriptor) {
+                (destination::Target::Off, _) => continue,
+                (_, Some(open)) => Ok(open),
+                (destination::Target::Stderr, _) => Ok(Destination::Stderr),
+                (destination::Target::Descriptor(digit), _) => Destination::descriptor(digit)
+                    .map_err(|_| format!("descriptor {digit} of '{variable}' is not open")),
+                (destination::Target::Path(path), _) => open_path(&path, name).map_err(|error| {
+                    format!(
+                        "could not open '{}' for '{variable}' tracing: {}",
+                        Shown::path(&path, None),
+                        os_error_message(&error)
+                    )
+                }),
+                (destination::Target::Unknown, _) => {
+                    let value = Shown::new(self.value(key).unwrap_or_default().to_string_lossy());
+                    write_line(&format!(
+                        "warning: trace2: unknown value for '{variable}': '{value}'"
+                    ));
+                    continue;
+                }
             };
-            wanted.push(Wanted {
-                form,
-                variable: KEYS[key as usize].0,
-                taken: taken.or_else(|| Destination::descriptor(&value)),
-                value,
-                brief: self.is_true(brief),
-            });
+            match destination {
+                Ok(destination) => targets.push(Target {
+                    format,
+                    variable,
+                    brief: self.is_true(brief),
+                    warns,
+                    destination,
+                    failed: AtomicBool::new(false),
+                }),
+                Err(why) if warns => write_line(&format!("warning: trace2: {why}")),
+                Err(_) => {}
+            }
         }
-        wanted
+        targets
     }
 
     /// Whether a target that cannot be used is warned about.
-    pub(super) fn debugs(&self) -> bool {
+    fn warns(&self) -> bool {
         self.number(Key::Debug).is_some_and(|number| number > 0)
     }
 
@@ -139,12 +162,7 @@ impl Config {
         number.unwrap_or(2)
     }
 
-    /// How many files a folder may hold. 0: any number.
-    pub(super) fn max_files(&self) -> usize {
-        self.number(Key::MaxFiles).unwrap_or(0)
-    }
-
-    /// The variables and settings that are to be told by name. A token is not, whoever asks.
+    /// The variables and settings to log by name. A token is never one of them.
     pub(super) fn params(
         &self,
         context: &Context,
@@ -159,7 +177,7 @@ impl Config {
                 params.push(Param {
                     scope: "unknown",
                     name: name.to_owned(),
-                    value: if hidden { super::redact::HIDDEN } else { value }.to_owned(),
+                    value: if hidden { HIDDEN } else { value }.to_owned(),
                 });
             }
         }
@@ -168,6 +186,10 @@ impl Config {
 
     fn value(&self, key: Key) -> Option<&OsStr> {
         self.values[key as usize].as_deref()
+    }
+
+    fn target(&self, key: Key) -> destination::Target {
+        destination::Target::of(self.value(key).unwrap_or_default())
     }
 
     fn text(&self, key: Key) -> Option<&str> {
@@ -186,9 +208,57 @@ impl Config {
     }
 }
 
-/// Not wished, in git's words.
-fn is_off(value: &OsStr) -> bool {
-    value.is_empty() || value == "0" || value.eq_ignore_ascii_case("false")
+/// A file, or a new one in a folder.
+fn open_path(path: &Path, name: &str) -> std::io::Result<Destination> {
+    if !path.is_dir() {
+        return Destination::append(path);
+    }
+    let mut opened = Destination::create(&path.join(name));
+    for number in 1..TRIES {
+        if opened.is_ok() {
+            break;
+        }
+        opened = Destination::create(&path.join(format!("{name}.{number}")));
+    }
+    opened
+}
+
+/// An open target.
+#[derive(Debug)]
+pub(super) struct Target {
+    format: Format,
+    /// Its variable, by which warnings name it.
+    variable: &'static str,
+    brief: bool,
+    warns: bool,
+    destination: Destination,
+    /// It could not be written once, and is not tried again.
+    failed: AtomicBool,
+}
+
+impl Target {
+    /// Writes one event, unless its format leaves it out: the event format has no regions deeper
+    /// than `nesting`.
+    pub(super) fn write(&self, event: &Event<'_>, at: &At<'_>, nesting: usize) {
+        if self.failed.load(Ordering::Relaxed)
+            || self.format == Format::Event && event.is_nested() && at.nesting > nesting
+        {
+            return;
+        }
+        let Some(line) = self.format.line(event, at, self.brief) else {
+            return;
+        };
+        let Err(error) = self.destination.write(format!("{line}\n").as_bytes()) else {
+            return;
+        };
+        self.failed.store(true, Ordering::Relaxed);
+        if self.warns {
+            let (variable, why) = (self.variable, os_error_message(&error));
+            write_line(&format!(
+                "warning: unable to write trace to '{variable}': {why}"
+            ));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -236,12 +306,15 @@ mod tests {
                 "each its own",
             ),
         ] {
-            let mut config = read(variables, config);
+            let config = read(variables, config);
             assert_eq!(config.is_on(), !expected.is_empty(), "{why}");
-            let found = config.targets();
-            let found: Vec<_> = found
+            let found: Vec<_> = TARGETS
                 .iter()
-                .map(|one| (one.variable, one.value.to_str().expect("text"), one.brief))
+                .filter(|(_, key, _)| config.target(*key) != destination::Target::Off)
+                .map(|(_, key, brief)| {
+                    let value = config.text(*key).expect("text");
+                    (KEYS[*key as usize].0, value, config.is_true(*brief))
+                })
                 .collect();
             assert_eq!(found, expected, "{why}");
         }
@@ -253,8 +326,20 @@ mod tests {
             let config = read(&[("GIT_TRACE2_EVENT_NESTING", value)], &[]);
             assert_eq!(config.nesting(), nesting, "{value:?}");
         }
-        assert_eq!(read(&[], &[]).max_files(), 0);
-        assert!(!read(&[("GIT_TRACE2_DST_DEBUG", "0")], &[]).debugs());
-        assert!(read(&[], &[("destinationDebug", "1")]).debugs());
+        assert!(!read(&[("GIT_TRACE2_DST_DEBUG", "0")], &[]).warns());
+        assert!(read(&[], &[("destinationDebug", "1")]).warns());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_gets_a_file_for_each_process() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for file in ["OWN", "OWN.1", "OWN.2"] {
+            let opened = open_path(folder.path(), "OWN").expect("a new file");
+            opened.write(b"{}\n").expect("written");
+            let text = std::fs::read_to_string(folder.path().join(file)).expect("a file");
+            assert_eq!(text, "{}\n", "{file}");
+        }
+        assert!(open_path(&folder.path().join("missing/file"), "OWN").is_err());
     }
 }

@@ -1,14 +1,12 @@
-//! What can be told, and what of it each format shows.
+//! The events, as api-trace2 names them, and what each format shows of them.
 
 use super::config::Param;
 
-/// One event, as api-trace2 names them.
+/// One event.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Event<'a> {
     /// `version`.
     Version,
-    /// `too_many_files`: the folder of the target is full, this is its last file.
-    TooManyFiles,
     /// `start`: argv with the program.
     Start(&'a [String]),
     /// `cmd_name`.
@@ -57,7 +55,6 @@ impl Event<'_> {
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Version => "version",
-            Self::TooManyFiles => "too_many_files",
             Self::Start(_) => "start",
             Self::Name { .. } => "cmd_name",
             Self::Mode(_) => "cmd_mode",
@@ -107,7 +104,7 @@ impl Event<'_> {
 pub(super) struct At<'a> {
     /// The session.
     pub(super) session: &'a str,
-    /// How many gits stand above us.
+    /// How many sessions are above this one.
     pub(super) depth: usize,
     /// The thread's name in the log.
     pub(super) thread: &'a str,

@@ -7,13 +7,13 @@ use jiff::tz::TimeZone;
 use super::event::{At, Event};
 use crate::text::{fence, fence_json};
 
-/// Whatever this program tells is of this category.
+/// All regions and data of this program are of this category.
 const CATEGORY: &str = "bitbucket";
 
 /// api-trace2's version of the event format.
 const EVENT_VERSION: &str = "4";
 
-/// What `version` says.
+/// The program of `version`.
 const PROGRAM: &str = concat!("bitbucket-ssh ", env!("CARGO_PKG_VERSION"));
 
 /// A format.
@@ -32,7 +32,7 @@ impl Format {
     pub(super) fn line(self, event: &Event<'_>, at: &At<'_>, brief: bool) -> Option<String> {
         let line = match self {
             Self::Normal => fence(&normal(event, at, brief)?).into_owned(),
-            Self::Perf => fence(&perf(event, at, brief)?).into_owned(),
+            Self::Perf => fence(&perf(event, at, brief)).into_owned(),
             Self::Event => fence_json(&json(event, at, brief)).into_owned(),
         };
         Some(line)
@@ -65,8 +65,7 @@ fn normal(event: &Event<'_>, at: &At<'_>, brief: bool) -> Option<String> {
         Event::NotExecuted(number) => format!("exec_result[0] code:{number}"),
         Event::Exit(code) => format!("exit elapsed:{} code:{code}", seconds(at.absolute)),
         Event::AtExit(code) => format!("atexit elapsed:{} code:{code}", seconds(at.absolute)),
-        Event::TooManyFiles
-        | Event::ThreadStart
+        Event::ThreadStart
         | Event::ThreadExit(_)
         | Event::Enter { .. }
         | Event::Leave { .. }
@@ -84,9 +83,8 @@ fn normal(event: &Event<'_>, at: &At<'_>, brief: bool) -> Option<String> {
     Some(format!("{place:<50}{text}"))
 }
 
-fn perf(event: &Event<'_>, at: &At<'_>, brief: bool) -> Option<String> {
+fn perf(event: &Event<'_>, at: &At<'_>, brief: bool) -> String {
     let text = match event {
-        Event::TooManyFiles => return None,
         Event::Version => PROGRAM.to_owned(),
         Event::Start(argv) => words(argv),
         Event::Name { name, hierarchy } => format!("{name} ({hierarchy})"),
@@ -138,7 +136,7 @@ fn perf(event: &Event<'_>, at: &At<'_>, brief: bool) -> Option<String> {
         at.thread,
         event.name(),
     );
-    Some(line)
+    line
 }
 
 fn json(event: &Event<'_>, at: &At<'_>, brief: bool) -> String {
@@ -169,7 +167,7 @@ fn json(event: &Event<'_>, at: &At<'_>, brief: bool) -> String {
             object.text("evt", EVENT_VERSION);
             object.text("exe", PROGRAM);
         }
-        Event::TooManyFiles | Event::ThreadStart | Event::ThreadExit(_) => {}
+        Event::ThreadStart | Event::ThreadExit(_) => {}
         Event::Start(argv) => object.list("argv", argv),
         Event::Name { name, hierarchy } => {
             object.text("name", name);
@@ -210,7 +208,7 @@ fn json(event: &Event<'_>, at: &At<'_>, brief: bool) -> String {
     object.done()
 }
 
-/// A JSON object, its fields in the order in which they come.
+/// A JSON object with its fields in the order of the calls.
 struct Object(String);
 
 impl Object {
@@ -240,7 +238,7 @@ impl Object {
     }
 }
 
-/// Lines of people's formats are lines.
+/// A text of several lines as one.
 fn one_line(text: &str) -> String {
     text.lines().collect::<Vec<_>>().join(" ")
 }
@@ -284,10 +282,8 @@ mod tests {
         };
         // What git 2.47 writes, with our words in it.
         assert_eq!(
-            perf(&leave, &at(here), true).as_deref(),
-            Some(
-                "d1 | main                     | region_leave |     |  0.012345 |  1.000001 | bitbucket    | ..label:kex of ssh.bitbucket.org"
-            )
+            perf(&leave, &at(here), true),
+            "d1 | main                     | region_leave |     |  0.012345 |  1.000001 | bitbucket    | ..label:kex of ssh.bitbucket.org"
         );
         let param = Param {
             scope: "global",
@@ -295,19 +291,17 @@ mod tests {
             value: "a@x".to_owned(),
         };
         assert_eq!(
-            perf(&Event::Param(&param), &at(here), true).as_deref(),
-            Some(
-                "d1 | main                     | def_param    |     |           |           | scope:global | ..bitbucket.account:a@x"
-            )
+            perf(&Event::Param(&param), &at(here), true),
+            "d1 | main                     | def_param    |     |           |           | scope:global | ..bitbucket.account:a@x"
         );
-        let full = perf(&Event::Exit(3), &at(here), false).expect("a line");
+        let full = perf(&Event::Exit(3), &at(here), false);
         let columns: Vec<&str> = full.split(" | ").collect();
         assert_eq!(columns[0].len(), 15 + 1 + 28, "{full}");
         assert!(columns[0][16..].starts_with("..."), "{full}");
     }
 
     #[test]
-    fn whatever_is_told_stays_one_line_and_json() {
+    fn every_event_is_one_line_and_json() {
         let here = std::panic::Location::caller();
         let argv = ["bitbucket-ssh".to_owned(), "a\n'b'\u{1b}!".to_owned()];
         for event in [
@@ -322,9 +316,9 @@ mod tests {
                 since: 0,
             },
         ] {
-            for form in [Format::Normal, Format::Perf, Format::Event] {
+            for format in [Format::Normal, Format::Perf, Format::Event] {
                 for brief in [true, false] {
-                    let line = form.line(&event, &at(here), brief).unwrap_or_default();
+                    let line = format.line(&event, &at(here), brief).unwrap_or_default();
                     assert!(!line.contains('\n'), "{line}");
                 }
             }

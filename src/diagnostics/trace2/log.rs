@@ -1,32 +1,35 @@
 //! The open log: its targets, its session, its first thread.
 
+use std::fmt::Write as _;
 use std::panic::Location;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::ThreadId;
 
 use jiff::Timestamp;
+use sha1::{Digest as _, Sha1};
 
-use super::config::{Config, Param};
-use super::destination::Naming;
+use super::config::{Config, Param, Target};
 use super::event::{At, Event};
-use super::target::Target;
+use super::redact;
 use super::thread::ThreadLog;
-use super::{redact, session_id};
 use crate::clock::{Clock as _, SystemClock};
 use crate::context::{API_TOKEN, Context};
 use crate::diagnostics::timeline;
 use crate::secret::Secret;
 
-/// The commands above us, as git's log names them.
+/// The session of the git (or of any other program that traces) that called this one.
+const PARENT_SESSION: &str = "GIT_TRACE2_PARENT_SID";
+
+/// The commands above, as git's log names them.
 const PARENT_NAME: &str = "GIT_TRACE2_PARENT_NAME";
 
-/// Everything that is told goes through it.
+/// What every event goes through.
 pub(super) struct Log {
+    /// `PARENT/OWN`, or `OWN` where there is no caller.
     session: String,
     targets: Vec<Target>,
     nesting: usize,
-    debugs: bool,
-    /// The environment's token, which no text may hold.
+    /// The environment's token, which no text may contain.
     token: Option<Secret>,
     main: ThreadLog,
     main_thread: ThreadId,
@@ -34,31 +37,21 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// Opens what is wished, for a process that began then. `None`: nothing of it can be opened.
-    pub(super) fn open(context: &Context, config: &mut Config, begun: Timestamp) -> Option<Self> {
-        let session = session_id::make(&context.environment, begun);
-        let (debugs, max_files) = (config.debugs(), config.max_files());
-        let targets: Vec<Target> = config
-            .targets()
-            .into_iter()
-            .filter_map(|wanted| {
-                let naming = Naming {
-                    variable: wanted.variable,
-                    file: session_id::last(&session),
-                    max_files,
-                };
-                Target::open(wanted, &naming, debugs)
-            })
-            .collect();
+    /// Opens the targets, for a process that started at `started`. `None`: none of them can be opened.
+    pub(super) fn open(context: &Context, config: &mut Config, started: Timestamp) -> Option<Self> {
+        let own = session_id(started, host_name().as_deref(), std::process::id());
+        let targets = config.open(&own);
         if targets.is_empty() {
             return None;
         }
         let token = context.environment.text(API_TOKEN);
         Some(Self {
-            session,
+            session: match context.environment.text(PARENT_SESSION) {
+                Some(parent) => format!("{parent}/{own}"),
+                None => own,
+            },
             targets,
             nesting: config.nesting(),
-            debugs,
             token: token.map(|token| Secret::new(token.to_owned())),
             main: ThreadLog::main(),
             main_thread: std::thread::current().id(),
@@ -66,11 +59,11 @@ impl Log {
         })
     }
 
-    /// Our children stand below us in the log.
+    /// From now on children log below this session.
     pub(super) fn hand_down(&self, context: &Context, name: &str) {
         let hierarchy = self.hierarchy(context, name);
         context.environment.hand_down([
-            (session_id::PARENT, self.session.clone()),
+            (PARENT_SESSION, self.session.clone()),
             (PARENT_NAME, hierarchy),
         ]);
     }
@@ -83,7 +76,7 @@ impl Log {
         }
     }
 
-    /// The process's first lane.
+    /// The log of the process's first thread.
     pub(super) fn main(&self) -> &ThreadLog {
         &self.main
     }
@@ -98,47 +91,47 @@ impl Log {
         self.threads.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Whether a target writes the last file of a full folder.
-    pub(super) fn too_many_files(&self) -> bool {
-        self.targets.iter().any(|target| target.is_last_file)
-    }
-
-    /// A word of an argv, fit to be told.
-    pub(super) fn redacted_word(&self, word: &str) -> String {
-        redact::word(word, self.token.as_ref().map(Secret::reveal))
+    /// The words of an argv without secrets.
+    pub(super) fn redacted_argv<W: AsRef<std::ffi::OsStr>>(
+        &self,
+        argv: impl IntoIterator<Item = W>,
+    ) -> Vec<String> {
+        let token = self.token.as_ref().map(Secret::reveal);
+        argv.into_iter()
+            .map(|word| redact::word(&word.as_ref().to_string_lossy(), token))
+            .collect()
     }
 
     fn redacted(&self, text: &str) -> String {
         redact::text(text, self.token.as_ref().map(Secret::reveal))
     }
 
-    /// Tells one event of a thread. `time`: when it happened; `None`: now.
+    /// Writes one event of a thread. `time`: when it happened; `None`: now.
     pub(super) fn write(
         &self,
         event: &Event<'_>,
-        thread: &str,
-        nesting: usize,
+        thread: (&str, usize),
         time: Option<Timestamp>,
         place: &Location<'_>,
     ) {
         let at = At {
             session: &self.session,
-            depth: session_id::depth(&self.session),
-            thread,
-            nesting,
+            depth: self.session.matches('/').count(),
+            thread: thread.0,
+            nesting: thread.1,
             time: time.unwrap_or_else(|| SystemClock.now()),
             absolute: match time {
                 Some(_) => 0,
-                None => timeline::begun().elapsed().as_micros(),
+                None => timeline::started().elapsed().as_micros(),
             },
             place,
         };
         let write = |event: &Event<'_>| {
             for target in &self.targets {
-                target.write(event, &at, self.nesting, self.debugs);
+                target.write(event, &at, self.nesting);
             }
         };
-        // An argv was redacted word by word.
+        // An argv has been redacted word by word.
         match *event {
             Event::Data { key, value, since } => write(&Event::Data {
                 key,
@@ -169,5 +162,45 @@ impl Log {
             })),
             ref other => write(other),
         }
+    }
+}
+
+/// A session's own id, as git makes it (trace2/tr2_sid.c). It is a file name, too.
+fn session_id(now: Timestamp, host: Option<&str>, process: u32) -> String {
+    let mut id = now.strftime("%Y%m%dT%H%M%S.%6fZ-").to_string();
+    match host {
+        Some(host) => {
+            id.push('H');
+            for byte in &Sha1::digest(host.as_bytes())[..4] {
+                let _ = write!(id, "{byte:02x}");
+            }
+        }
+        None => id.push_str("Localhost"),
+    }
+    let _ = write!(id, "-P{process:08x}");
+    id
+}
+
+fn host_name() -> Option<String> {
+    #[cfg(unix)]
+    return nix::unistd::gethostname().ok()?.into_string().ok();
+    #[cfg(not(unix))]
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::session_id;
+
+    #[test]
+    fn a_session_s_id_is_made_as_git_makes_it() {
+        let now = "2019-04-08T19:16:10.507018Z".parse().expect("a time");
+        // `printf localhost | sha1sum`
+        let id = session_id(now, Some("localhost"), 0x59a8);
+        assert_eq!(id, "20190408T191610.507018Z-H33438904-P000059a8");
+        assert_eq!(
+            session_id(now, None, 1),
+            "20190408T191610.507018Z-Localhost-P00000001"
+        );
     }
 }

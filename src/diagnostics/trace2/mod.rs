@@ -1,18 +1,15 @@
 //! trace2: this program's events in git's own log, in git's three formats (api-trace2).
 //!
-//! `GIT_TRACE2`, `GIT_TRACE2_PERF` and `GIT_TRACE2_EVENT`, or git config's `trace2.*`, say where
-//! to; our session id stands behind that of the git that called us, so that both tell one timeline.
-//! Off, it costs a look at the variables. Regions and data are told where the work is done; no
-//! secret is: argv and texts go through `redact`. A target that cannot be written is let go.
+//! `GIT_TRACE2`, `GIT_TRACE2_PERF` and `GIT_TRACE2_EVENT`, or git config's `trace2.*`, name the targets;
+//! the session id is below that of the git that called, so that both make one timeline. Off, it costs a
+//! look at the variables. Regions and data are logged where the work is done, without secrets: argv and
+//! texts go through `redact`. A target that cannot be written is given up.
 
 mod config;
-mod destination;
 mod event;
 mod format;
 mod log;
 mod redact;
-mod session_id;
-mod target;
 mod thread;
 
 use std::ffi::OsString;
@@ -35,7 +32,7 @@ use log::Log;
 
 static LOG: OnceLock<Log> = OnceLock::new();
 
-/// What is known before git's configuration is: nothing is told until it is read, or will not be.
+/// Events of the start, until git's configuration has been read or is known not to be.
 static PENDING: Mutex<Option<Pending>> = Mutex::new(None);
 
 struct Pending {
@@ -43,45 +40,47 @@ struct Pending {
     name: &'static str,
     mode: Option<String>,
     argv: Vec<OsString>,
-    begun: Timestamp,
+    started: Timestamp,
 }
 
-/// What git's configuration says, read once by whoever reads it anyway.
-pub struct Said<'a> {
-    /// The value of `trace2.NAME` (any case) from the machine's and the user's configuration.
+/// git's configuration, as far as it concerns the log. Whoever reads it for other reasons passes it on.
+pub struct GitSettings<'a> {
+    /// The value of `trace2.NAME` (any case) from the system's and the user's configuration.
     pub setting: &'a dyn Fn(&str) -> Option<String>,
     /// Settings whose key matches one of the patterns of `trace2.configParams`, separated by commas.
     pub params: &'a dyn Fn(&str) -> Vec<Param>,
 }
 
-/// The process begins: `name` is how git's log calls it, `arguments` come without the program.
-/// Descriptors that the variables name are taken now, before a file of ours could have their number.
+/// The process starts: `name` is what git's log calls it, `arguments` come without the program.
+/// Descriptors that the variables name are opened now, before a file could have their number.
 pub fn begin(context: &Context, name: &'static str, arguments: &[OsString]) {
-    timeline::begin();
+    timeline::started();
     let pending = Pending {
         config: Config::of(&context.environment),
         name,
         mode: None,
         argv: arguments.to_vec(),
-        begun: SystemClock.now(),
+        started: SystemClock.now(),
     };
     *PENDING.lock().unwrap_or_else(PoisonError::into_inner) = Some(pending);
 }
 
-/// Nothing is told of this process: a probe, a question of ssh(1).
+/// Nothing of this process is logged: it is a probe.
 pub fn leave_out() {
-    take();
+    take_pending();
 }
 
-/// git's configuration is known: targets are opened, and what has happened so far is told. Only the
-/// first call of a process does something.
-pub fn configured(context: &Context, said: &Said<'_>) {
-    let Some(mut pending) = take() else { return };
-    pending.config.fill(said.setting);
+/// git's configuration is known: the targets are opened, and what has happened so far is logged. Only
+/// the first call of a process has an effect.
+pub fn configured(context: &Context, git: &GitSettings<'_>) {
+    let Some(mut pending) = take_pending() else {
+        return;
+    };
+    pending.config.fill(git.setting);
     if !pending.config.is_on() {
         return;
     }
-    let Some(log) = Log::open(context, &mut pending.config, pending.begun) else {
+    let Some(log) = Log::open(context, &mut pending.config, pending.started) else {
         return;
     };
     if LOG.set(log).is_err() {
@@ -89,80 +88,70 @@ pub fn configured(context: &Context, said: &Said<'_>) {
     }
     let Some(log) = LOG.get() else { return };
     log.hand_down(context, pending.name);
-    let main = log.main();
-    let begun = Some(pending.begun);
-    main.tell_at(&Event::Version, begun, Location::caller());
-    if log.too_many_files() {
-        main.tell(&Event::TooManyFiles, Location::caller());
-    }
-    let argv: Vec<String> = [pending.name.into()]
-        .iter()
-        .chain(&pending.argv)
-        .map(|word: &OsString| log.redacted_word(&word.to_string_lossy()))
-        .collect();
-    main.tell_at(&Event::Start(&argv), begun, Location::caller());
+    let here = Location::caller();
+    let started = Some(pending.started);
+    let argv = std::iter::once(pending.name.into()).chain(pending.argv);
+    let argv = log.redacted_argv::<OsString>(argv);
     let hierarchy = log.hierarchy(context, pending.name);
     let name = Event::Name {
         name: pending.name,
         hierarchy: &hierarchy,
     };
-    main.tell(&name, Location::caller());
+    let main = log.main();
+    main.write_at(&Event::Version, started, here);
+    main.write_at(&Event::Start(&argv), started, here);
+    main.write(&name, here);
     if let Some(mode) = &pending.mode {
-        main.tell(&Event::Mode(mode), Location::caller());
+        main.write(&Event::Mode(mode), here);
     }
-    for param in pending.config.params(context, said.params) {
-        main.tell(&Event::Param(&param), Location::caller());
+    for param in pending.config.params(context, git.params) {
+        main.write(&Event::Param(&param), here);
     }
 }
 
-/// git's configuration was not, and will not be read: the variables alone say what is wished.
+/// git's configuration has not been read and will not be: the variables alone decide.
 fn unconfigured(context: &Context) {
-    let said = Said {
+    let git = GitSettings {
         setting: &|_| None,
         params: &|_| Vec::new(),
     };
-    configured(context, &said);
+    configured(context, &git);
 }
 
-/// What kind of command it is: `key list`.
+/// Which command it is: `key list`.
 #[track_caller]
 pub fn mode(text: &str) {
     let mut pending = PENDING.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(pending) = pending.as_mut() {
         pending.mode = Some(text.to_owned());
-    } else if is_on() {
-        ThreadLog::current().tell(&Event::Mode(text), Location::caller());
+    } else {
+        ThreadLog::current().write(&Event::Mode(text), Location::caller());
     }
 }
 
 /// A phase of the call, from here until the region is dropped. `message` says more of it, and is
-/// made only where somebody listens.
+/// made only where something is logged.
 #[track_caller]
 pub fn region(label: &'static str, message: impl FnOnce() -> String) -> Region {
     ThreadLog::current().region(label, message)
 }
 
-/// Something that was found out: site, account, endpoint. `value` is made only where somebody
-/// listens.
+/// A fact: site, account, endpoint. `value` is made only where something is logged.
 #[track_caller]
 pub fn data(key: &'static str, value: impl FnOnce() -> String) {
     ThreadLog::current().data(key, value);
 }
 
-/// What ended the call. `kind` is its sort without names, for those who count errors.
+/// What ended the call. `kind` is its kind without names, for those who count errors.
 #[track_caller]
 pub(super) fn error(text: &str, kind: &str) {
-    if is_on() {
-        ThreadLog::current().tell(&Event::Error { text, kind }, Location::caller());
-    }
+    ThreadLog::current().write(&Event::Error { text, kind }, Location::caller());
 }
 
-/// A line for the person who runs git.
+/// A line for the user.
 #[track_caller]
 pub(super) fn line(text: &str) {
-    if is_on() {
-        ThreadLog::current().tell(&Event::Line(text), Location::caller());
-    }
+    ThreadLog::current().write(&Event::Line(text), Location::caller());
 }
 
 /// Another program takes over the process; `argv` without the program.
@@ -170,24 +159,17 @@ pub(super) fn line(text: &str) {
 pub fn exec(context: &Context, program: &Path, argv: &[OsString]) {
     unconfigured(context);
     let Some(log) = LOG.get() else { return };
-    let words: Vec<String> = argv
-        .iter()
-        .map(|word| log.redacted_word(&word.to_string_lossy()))
-        .collect();
-    let program = program.to_string_lossy();
     let event = Event::Exec {
-        program: &program,
-        argv: &words,
+        program: &program.to_string_lossy(),
+        argv: &log.redacted_argv(argv),
     };
-    ThreadLog::current().tell(&event, Location::caller());
+    ThreadLog::current().write(&event, Location::caller());
 }
 
-/// It could not: the system's error number.
+/// The other program could not be started: the system's error number.
 #[track_caller]
 pub fn not_executed(number: i32) {
-    if is_on() {
-        ThreadLog::current().tell(&Event::NotExecuted(number), Location::caller());
-    }
+    ThreadLog::current().write(&Event::NotExecuted(number), Location::caller());
 }
 
 /// The process ends with this status.
@@ -195,8 +177,8 @@ pub fn not_executed(number: i32) {
 pub fn end(context: &Context, status: u8) {
     unconfigured(context);
     let Some(log) = LOG.get() else { return };
-    log.main().tell(&Event::Exit(status), Location::caller());
-    log.main().tell(&Event::AtExit(status), Location::caller());
+    log.main().write(&Event::Exit(status), Location::caller());
+    log.main().write(&Event::AtExit(status), Location::caller());
 }
 
 /// The names of an error's variants, without what they hold: `Transport.Resolve`.
@@ -221,16 +203,11 @@ pub fn kind_of(error: &impl Debug) -> String {
     names.0.trim_end_matches('.').to_owned()
 }
 
-fn take() -> Option<Pending> {
+fn take_pending() -> Option<Pending> {
     PENDING
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .take()
-}
-
-/// Whether somebody listens.
-pub(super) fn is_on() -> bool {
-    LOG.get().is_some()
 }
 
 #[cfg(test)]

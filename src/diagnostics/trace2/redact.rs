@@ -1,4 +1,4 @@
-//! Secrets out of what is told, whatever GIT_TRACE2_REDACT says. Pure.
+//! Texts without their secrets, whatever GIT_TRACE2_REDACT says. Pure.
 
 /// What stands in a secret's place; git's own word.
 pub(super) const HIDDEN: &str = "<REDACTED>";
@@ -86,8 +86,8 @@ mod tests {
     use super::word;
 
     #[test]
-    fn what_is_secret_is_not_told() {
-        for (said, told, why) in [
+    fn no_secret_is_left() {
+        for (text, expected, why) in [
             (
                 "git-upload-pack 'acme/site.git'",
                 "git-upload-pack 'acme/site.git'",
@@ -131,7 +131,7 @@ mod tests {
                 "a name alone",
             ),
         ] {
-            assert_eq!(word(said, Some("hunter2")), told, "{why}");
+            assert_eq!(word(text, Some("hunter2")), expected, "{why}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Threads of the log, and their regions. A task that runs beside others has a lane of its own, so
-//! that regions lie inside each other as git's do.
+//! Threads of the log, and their regions. A task that runs beside others is a thread of its own in the
+//! log, so that regions lie inside each other as git's do.
 
 use std::cell::RefCell;
 use std::panic::Location;
@@ -13,11 +13,11 @@ use super::event::Event;
 use crate::diagnostics::timeline;
 
 thread_local! {
-    /// The lane of a thread that is not the first one.
+    /// The log of a thread other than the first.
     static OWN: RefCell<Option<ThreadLog>> = const { RefCell::new(None) };
 }
 
-/// Events that follow each other. `None`: nobody listens.
+/// Events that follow each other. `None`: nothing is logged.
 #[derive(Debug, Clone)]
 pub struct ThreadLog(Option<Arc<Thread>>);
 
@@ -35,9 +35,9 @@ impl Thread {
         (open.len(), last.unwrap_or_else(Instant::now))
     }
 
-    fn tell_at(&self, event: &Event<'_>, time: Option<Timestamp>, place: &Location<'_>) {
+    fn write_at(&self, event: &Event<'_>, time: Option<Timestamp>, place: &Location<'_>) {
         if let Some(log) = LOG.get() {
-            log.write(event, &self.name, self.depth().0, time, place);
+            log.write(event, (&self.name, self.depth().0), time, place);
         }
     }
 }
@@ -45,9 +45,9 @@ impl Thread {
 impl Drop for Thread {
     fn drop(&mut self) {
         if self.name != MAIN {
-            let begun = self.depth().1;
-            let event = Event::ThreadExit(begun.elapsed().as_micros());
-            self.tell_at(&event, None, Location::caller());
+            let started = self.depth().1;
+            let event = Event::ThreadExit(started.elapsed().as_micros());
+            self.write_at(&event, None, Location::caller());
         }
     }
 }
@@ -56,15 +56,15 @@ impl Drop for Thread {
 const MAIN: &str = "main";
 
 impl ThreadLog {
-    /// The process's first one, from its begin.
+    /// That of the process's first thread, from the start of the process.
     pub(super) fn main() -> Self {
         Self(Some(Arc::new(Thread {
             name: MAIN.to_owned(),
-            open: Mutex::new(vec![timeline::begun()]),
+            open: Mutex::new(vec![timeline::started()]),
         })))
     }
 
-    /// A lane for work beside other work, until its last clone is dropped.
+    /// One for work beside other work, until its last clone is dropped.
     #[track_caller]
     pub fn new(name: &str) -> Self {
         let Some(log) = LOG.get() else {
@@ -73,12 +73,12 @@ impl ThreadLog {
         let mut name = format!("th{:02}:{name}", log.next_thread());
         // tr2_tls.h, TR2_MAX_THREAD_NAME.
         name.truncate(24);
-        let lane = Self(Some(Arc::new(Thread {
+        let log = Self(Some(Arc::new(Thread {
             name,
             open: Mutex::new(vec![Instant::now()]),
         })));
-        lane.tell(&Event::ThreadStart, Location::caller());
-        lane
+        log.write(&Event::ThreadStart, Location::caller());
+        log
     }
 
     /// That of the running thread.
@@ -113,13 +113,13 @@ impl ThreadLog {
             label,
             message: &message,
         };
-        self.tell(&event, place);
+        self.write(&event, place);
         let mut open = thread.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.push(Instant::now());
         let depth = open.len();
         drop(open);
         Region(Some(Open {
-            lane: self.clone(),
+            log: self.clone(),
             depth,
             label,
             message,
@@ -136,17 +136,22 @@ impl ThreadLog {
             value: &value(),
             since: thread.depth().1.elapsed().as_micros(),
         };
-        self.tell(&event, Location::caller());
+        self.write(&event, Location::caller());
     }
 
-    pub(super) fn tell(&self, event: &Event<'_>, place: &Location<'_>) {
-        self.tell_at(event, None, place);
+    pub(super) fn write(&self, event: &Event<'_>, place: &Location<'_>) {
+        self.write_at(event, None, place);
     }
 
     /// `time`: when it happened. `None`: now.
-    pub(super) fn tell_at(&self, event: &Event<'_>, time: Option<Timestamp>, place: &Location<'_>) {
+    pub(super) fn write_at(
+        &self,
+        event: &Event<'_>,
+        time: Option<Timestamp>,
+        place: &Location<'_>,
+    ) {
         if let Some(thread) = &self.0 {
-            thread.tell_at(event, time, place);
+            thread.write_at(event, time, place);
         }
     }
 }
@@ -158,7 +163,7 @@ pub struct Region(Option<Open>);
 
 #[derive(Debug)]
 struct Open {
-    lane: ThreadLog,
+    log: ThreadLog,
     /// Open regions, with this one.
     depth: usize,
     label: &'static str,
@@ -169,10 +174,10 @@ struct Open {
 impl Drop for Region {
     fn drop(&mut self) {
         let Some(open) = self.0.take() else { return };
-        let Some(thread) = &open.lane.0 else { return };
+        let Some(thread) = &open.log.0 else { return };
         let mut regions = thread.open.lock().unwrap_or_else(PoisonError::into_inner);
         // One around it may have been left before, and this one with it.
-        let Some(begun) = regions.get(open.depth - 1).copied() else {
+        let Some(entered) = regions.get(open.depth - 1).copied() else {
             return;
         };
         regions.truncate(open.depth - 1);
@@ -180,8 +185,8 @@ impl Drop for Region {
         let event = Event::Leave {
             label: open.label,
             message: &open.message,
-            took: begun.elapsed().as_micros(),
+            took: entered.elapsed().as_micros(),
         };
-        open.lane.tell(&event, open.place);
+        open.log.write(&event, open.place);
     }
 }

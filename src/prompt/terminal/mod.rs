@@ -46,7 +46,7 @@ fn ask(text: &str, echo: bool) -> Result<Zeroizing<String>, Error> {
     if !in_foreground(&terminal) {
         return Err(Error::Nobody);
     }
-    let _line = crate::diagnostics::lend_line();
+    let _line = crate::diagnostics::reserve_line();
     loop {
         let mut signals = Signals::caught().map_err(|error| broken(&error))?;
         let answer = ask_once(&mut terminal, text, echo, &mut signals);
