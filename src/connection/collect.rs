@@ -10,15 +10,14 @@ use crate::bitbucket::credential;
 use crate::context::Context;
 use crate::identity::history::History;
 use crate::identity::key_file::KeyFileError;
-use crate::identity::plan_inputs::{NamedFile, PlanInputs};
+use crate::identity::plan_inputs::{
+    CommandLine, Configured, KeysHere, KnownAccounts, NamedFile, PlanInputs, ServedBefore,
+    SshConfigKeys,
+};
 use crate::identity::{Holder, Identity, ManagedKey, Rank, agent, key_file};
 use crate::provision::record::Records;
 use crate::repository::{Repository, Service, Site};
 use crate::settings::{Settings, Sourced, SshConfig};
-
-/// The key files that ssh(1) uses by default (ssh_config(5), IdentityFile), without the security
-/// keys, which only the agent can use.
-pub(super) const DEFAULT_FILES: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
 
 /// What a connection is for, before this machine's keys are looked at.
 #[derive(Clone, Copy)]
@@ -69,31 +68,42 @@ pub fn collect<'a>(
     let unusable = files.unusable.take();
     PlanInputs {
         site: target.site,
-        repository: target.repository,
         direction,
         user: target.user,
-        command_line_files,
-        command_line_account: target.account.cloned(),
-        settings,
-        named_files,
-        ssh_config_files,
-        identities_only: config.identities.identities_only == Some(true),
-        alias: config.endpoint.is_alias,
-        served_repository: target
-            .repository
-            .and_then(|repository| history.repository(repository, direction)),
-        served_workspace: target
-            .repository
-            .and_then(|repository| history.workspace(repository, direction)),
-        environment_account: credential::environment(context)
-            .filter(|(site, _)| *site == target.site.url)
-            .map(|(_, token)| token.account),
-        accounts: records.accounts(),
-        managed,
-        lost,
-        unusable,
-        agent,
-        default_files,
+        command_line: CommandLine {
+            files: command_line_files,
+            account: target.account.cloned(),
+        },
+        configured: Configured {
+            settings,
+            files: named_files,
+        },
+        ssh_config: SshConfigKeys {
+            files: ssh_config_files,
+            identities_only: config.identities.identities_only == Some(true),
+            alias: config.endpoint.is_alias,
+        },
+        history: ServedBefore {
+            repository: target
+                .repository
+                .and_then(|repository| history.repository(repository, direction)),
+            workspace: target
+                .repository
+                .and_then(|repository| history.workspace(repository, direction)),
+        },
+        accounts: KnownAccounts {
+            recorded: records.accounts(),
+            environment: credential::environment(context)
+                .filter(|(site, _)| *site == target.site.url)
+                .map(|(_, token)| token.account),
+        },
+        keys: KeysHere {
+            managed,
+            lost,
+            agent,
+            default_files,
+            unusable,
+        },
     }
 }
 
@@ -160,7 +170,7 @@ impl<'a> KeyFiles<'a> {
         let Some(directory) = self.context.ssh_directory() else {
             return Vec::new();
         };
-        let paths = DEFAULT_FILES.map(|name| directory.join(name));
+        let paths = key_file::DEFAULT_FILES.map(|name| directory.join(name));
         self.existing(&paths, Rank::Fallback)
     }
 

@@ -7,10 +7,11 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use super::hand_over;
-use crate::connection::collect::{DEFAULT_FILES, KeyFiles};
+use crate::connection::collect::KeyFiles;
 use crate::connection::failure::{AttemptLog, Failure};
 use crate::connection::resolve::variables_to_send;
 use crate::context::Context;
+use crate::identity::key_file::DEFAULT_FILES;
 use crate::identity::{Identity, Rank};
 use crate::prompt;
 use crate::repository::{Service, SshHost};

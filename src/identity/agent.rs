@@ -1,8 +1,8 @@
-//! The agent: which keys it holds, signatures by them, and new keys for it.
+//! ssh-agent: listing its keys, signing with them, adding and removing single keys.
 //!
-//! Every exchange is bounded in time where nobody may be asked; a signature is not, since the agent
-//! may ask its owner. Never locks, empties or removes anything but what a caller names. Imports
-//! russh for the protocol (draft-miller-ssh-agent).
+//! Every exchange has a time limit, except a signature, for which the agent may ask its user. russh
+//! speaks the protocol (draft-ietf-sshm-ssh-agent), except for adding a key, which russh does
+//! without the comment that `ssh-add -l` shows.
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -10,20 +10,18 @@ use std::time::Duration;
 
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::{AgentClient, AgentStream};
-use ssh_key::{Certificate, HashAlg, PublicKey};
+use ssh_key::{Certificate, HashAlg, PrivateKey, PublicKey};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use zeroize::Zeroizing;
 
 use crate::context::Context;
 use crate::identity::{Holder, Identity};
 use crate::settings::SshConfig;
 
-mod adding;
-
-pub use adding::Entry;
-
-/// How long an agent may take for an answer that needs no person.
+/// How long an agent may take for an answer for which it does not ask its user.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Why the agent is of no use.
+/// Why the agent could not be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// Nothing listens there.
@@ -34,22 +32,22 @@ pub enum Error {
         /// The system's words.
         why: String,
     },
-    /// It took the connection and said nothing.
+    /// It accepted the connection and did not answer.
     #[error("the agent at {} does not answer", socket.display())]
     Silent {
         /// Its socket.
         socket: PathBuf,
     },
-    /// It does not hold the key, is locked, or its owner said no.
+    /// It does not have the key, is locked, or its user declined.
     #[error("agent refused operation")]
     Refused,
-    /// It speaks something else.
+    /// It does not follow the protocol.
     #[error("the agent's answer is not understood: {0}")]
     Protocol(String),
 }
 
 /// Where the agent listens: IdentityAgent (a path, `none`, `SSH_AUTH_SOCK`, or `$VARIABLE`), else
-/// `SSH_AUTH_SOCK`. `None`: there is none, or none is wanted.
+/// `SSH_AUTH_SOCK`. `None`: there is none, or none is to be used.
 pub fn socket(config: &SshConfig, context: &Context) -> Option<PathBuf> {
     let variable = |name: &str| {
         context
@@ -70,43 +68,43 @@ pub fn socket(config: &SshConfig, context: &Context) -> Option<PathBuf> {
     }
 }
 
-/// OpenSSH for Windows serves its agent there without any variable.
+/// Where the agent of OpenSSH for Windows listens, without any variable.
 fn default_pipe() -> Option<&'static str> {
     cfg!(windows).then_some(r"\\.\pipe\openssh-ssh-agent")
 }
 
-/// The keys the agent holds, in its order, with [`Holder::Agent`]. A certificate stands with the
-/// key it certifies. Waits 2 s at most.
+/// The keys the agent has, in its order, each with its certificates. Waits 2 s at most.
 pub fn identities(socket: &Path) -> Result<Vec<Identity>, Error> {
-    alone(socket, async {
+    run(socket, async {
         let mut agent = connect(socket).await?;
-        Ok(grouped(agent.request_identities().await.map_err(words)?))
+        Ok(grouped(
+            agent.request_identities().await.map_err(protocol_error)?,
+        ))
     })
 }
 
-/// Gives an opened key to the agent. Waits 2 s at most.
-pub fn add(socket: &Path, entry: Entry<'_>) -> Result<(), Error> {
-    alone(socket, entry.give(socket))
+/// Adds a key to the agent. Waits 2 s at most.
+pub fn add(socket: &Path, entry: NewKey<'_>) -> Result<(), Error> {
+    run(socket, entry.send(socket))
 }
 
-/// [`add`] inside a running session, without an end to waiting.
-pub(crate) async fn add_to(socket: &Path, entry: Entry<'_>) -> Result<(), Error> {
-    entry.give(socket).await
+/// [`add`] inside a running session, without a time limit.
+pub(crate) async fn add_to(socket: &Path, entry: NewKey<'_>) -> Result<(), Error> {
+    entry.send(socket).await
 }
 
-/// Takes one key out of the agent; one that is not there is no error. Waits 2 s at most.
+/// Removes one key from the agent; one that it does not have is no error. Waits 2 s at most.
 pub fn remove(socket: &Path, key: &PublicKey) -> Result<(), Error> {
-    alone(socket, async {
+    run(socket, async {
         let mut agent = connect(socket).await?;
-        match agent.remove_identity(key).await.map_err(words) {
+        match agent.remove_identity(key).await.map_err(protocol_error) {
             Ok(()) | Err(Error::Refused) => Ok(()),
             Err(error) => Err(error),
         }
     })
 }
 
-/// Whether the agent holds this key, inside a running session. An agent that cannot be asked
-/// holds nothing.
+/// Whether the agent has this key, inside a running session; `false` also where it cannot be asked.
 pub(crate) async fn holds(socket: &Path, key: &PublicKey) -> bool {
     let asked = tokio::time::timeout(PATIENCE, async {
         let mut agent = connect(socket).await.ok()?;
@@ -118,9 +116,9 @@ pub(crate) async fn holds(socket: &Path, key: &PublicKey) -> bool {
     })
 }
 
-/// `data` with the agent's signature behind it, as an authentication request wants it. A
-/// certificate is signed for by its name, else by its key. `hash` counts for RSA. The agent may
-/// ask its owner, so this waits.
+/// `data` followed by the agent's signature, as an authentication request has it. The agent is asked
+/// by the certificate, if there is one, and then by the key. `hash` is for RSA. There is no time
+/// limit, because the agent may ask its user.
 pub(crate) async fn sign(
     socket: &Path,
     key: &PublicKey,
@@ -134,18 +132,21 @@ pub(crate) async fn sign(
         match agent
             .sign_request(&named, hash, data.clone())
             .await
-            .map_err(words)
+            .map_err(protocol_error)
         {
             Err(Error::Refused) => {}
             signed => return signed,
         }
     }
     let bare = AgentIdentity::from(key.clone());
-    agent.sign_request(&bare, hash, data).await.map_err(words)
+    agent
+        .sign_request(&bare, hash, data)
+        .await
+        .map_err(protocol_error)
 }
 
-/// Runs one bounded exchange outside of a session.
-fn alone<T>(socket: &Path, exchange: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+/// Runs one exchange outside of a session, with a time limit.
+fn run<T>(socket: &Path, exchange: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -180,7 +181,7 @@ fn unreachable(socket: &Path, why: &dyn std::fmt::Display) -> Error {
     }
 }
 
-fn words(error: russh::keys::Error) -> Error {
+fn protocol_error(error: russh::keys::Error) -> Error {
     match error {
         russh::keys::Error::AgentFailure => Error::Refused,
         error => Error::Protocol(error.to_string()),
@@ -217,6 +218,76 @@ fn grouped(held: Vec<AgentIdentity>) -> Vec<Identity> {
         }
     }
     found
+}
+
+// Message numbers (draft-ietf-sshm-ssh-agent, section 6.1).
+const SUCCESS: u8 = 6;
+const FAILURE: u8 = 5;
+const ADD: u8 = 17;
+const ADD_CONSTRAINED: u8 = 25;
+// Constraints (section 6.2).
+const LIFETIME: u8 = 1;
+const CONFIRM: u8 = 2;
+
+/// A key to add, and how the agent is to keep it.
+#[derive(Debug, Clone, Copy)]
+pub struct NewKey<'a> {
+    /// The opened key.
+    pub key: &'a PrivateKey,
+    /// What `ssh-add -l` shows: any bytes, as in a key file.
+    pub comment: &'a [u8],
+    /// Seconds until the agent forgets it; `None`: never.
+    pub lifetime: Option<u32>,
+    /// The agent asks its user at each use.
+    pub confirm: bool,
+}
+
+impl NewKey<'_> {
+    /// The message, preceded by its length.
+    fn message(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
+        use russh::keys::ssh_encoding::Encode as _;
+        let broken = |error: &dyn std::fmt::Display| Error::Protocol(error.to_string());
+        let key = self.key.key_data();
+        let length = key.encoded_len().map_err(|error| broken(&error))?;
+        // Large enough for all of it, so that growing leaves no copy of the key behind.
+        let mut message = Zeroizing::new(Vec::with_capacity(length + self.comment.len() + 32));
+        message.extend([0; 4]);
+        let constrained = self.lifetime.is_some() || self.confirm;
+        message.push(if constrained { ADD_CONSTRAINED } else { ADD });
+        key.encode(&mut *message).map_err(|error| broken(&error))?;
+        self.comment
+            .encode(&mut *message)
+            .map_err(|error| broken(&error))?;
+        if let Some(seconds) = self.lifetime {
+            message.push(LIFETIME);
+            message.extend(seconds.to_be_bytes());
+        }
+        if self.confirm {
+            message.push(CONFIRM);
+        }
+        let length = u32::try_from(message.len() - 4).map_err(|error| broken(&error))?;
+        message[..4].copy_from_slice(&length.to_be_bytes());
+        Ok(message)
+    }
+
+    /// One message and its answer.
+    async fn send(&self, socket: &Path) -> Result<(), Error> {
+        let message = self.message()?;
+        #[cfg(unix)]
+        let stream = tokio::net::UnixStream::connect(socket).await;
+        #[cfg(windows)]
+        let stream = tokio::net::windows::named_pipe::ClientOptions::new().open(socket);
+        let mut stream = stream.map_err(|error| unreachable(socket, &error))?;
+        let failed = |error: std::io::Error| Error::Protocol(error.to_string());
+        stream.write_all(&message).await.map_err(failed)?;
+        let mut answer = [0; 5];
+        stream.read_exact(&mut answer).await.map_err(failed)?;
+        match answer[4] {
+            SUCCESS => Ok(()),
+            FAILURE => Err(Error::Refused),
+            other => Err(Error::Protocol(format!("message {other}"))),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -288,7 +359,7 @@ mod tests {
         let keys = [random(), random()];
         assert!(identities(&agent.socket).unwrap().is_empty());
         for (key, confirm) in keys.iter().zip([false, true]) {
-            let entry = Entry {
+            let entry = NewKey {
                 key,
                 comment: b"a name",
                 lifetime: Some(60),

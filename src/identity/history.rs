@@ -1,8 +1,9 @@
-//! What was learned: who last served a repository or workspace, and which endpoint worked.
+//! What worked before: the identity that last served a repository or workspace, and the endpoint that
+//! answered.
 //!
-//! A small file in `$XDG_STATE_HOME/bitbucket-ssh/` that may be lost: a broken one is begun anew,
-//! a write that fails is told at `-vv`, and a wrong memory costs one retry. Settings always win
-//! over it. Written only when something changed, and never where HOME is somebody else's.
+//! A small file in `$XDG_STATE_HOME/bitbucket-ssh/` that may be lost. A broken file is replaced, a
+//! failed write is logged at `-vv`, and an outdated entry costs one more attempt. Settings take
+//! precedence over it. It is written only when something changed.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -15,25 +16,25 @@ use crate::storage::{self, Attempt, Directory};
 /// The file's name.
 const FILE: &str = "learned.json";
 
-/// How many repositories and workspaces are remembered; the oldest go first.
-const MOST: usize = 500;
+/// How many repositories and workspaces are remembered; the oldest are forgotten first.
+const MAX_ENTRIES: usize = 500;
 
-/// How long an endpoint is remembered (interface section 3).
-const ENDPOINT_DAY: SignedDuration = SignedDuration::from_hours(24);
+/// How long an endpoint is remembered.
+const ENDPOINT_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
 
-/// How old an endpoint's entry must be before it is written again.
-const ENDPOINT_FRESH: SignedDuration = SignedDuration::from_hours(1);
+/// How old the entry of an endpoint must be before it is written again.
+const ENDPOINT_REFRESH: SignedDuration = SignedDuration::from_hours(1);
 
 /// Something to remember.
 #[derive(Debug, Clone)]
 pub enum HistoryEvent {
     /// An identity served a repository.
     Served {
-        /// Which.
+        /// The repository.
         repository: Repository,
-        /// In which direction.
+        /// The direction.
         direction: Direction,
-        /// Its account, where that is known; it is remembered before the key.
+        /// Its account, where it is known; then the account is remembered and not the key.
         account: Option<String>,
         /// `SHA256:…`.
         fingerprint: Option<String>,
@@ -42,7 +43,7 @@ pub enum HistoryEvent {
     Endpoint {
         /// The site's URL.
         site: String,
-        /// Where it answered.
+        /// The address that worked.
         address: SshHost,
     },
 }
@@ -56,7 +57,7 @@ pub struct History {
     endpoints: Vec<Endpoint>,
 }
 
-/// Who served one place, the newest last.
+/// The identity that served one repository or workspace; the newest entry is the last.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Entry {
     /// Web URL of a repository or a workspace, in lower case.
@@ -77,17 +78,17 @@ struct Endpoint {
 }
 
 impl History {
-    /// Reads what is remembered; nothing where there is no file or a broken one.
+    /// Reads the file. One that does not exist or is broken is empty.
     pub fn open(context: &Context) -> Self {
         Directory::state(context).map_or_else(|_| Self::default(), |directory| read(&directory))
     }
 
-    /// Who last served the repository.
+    /// The identity that last served the repository.
     pub fn repository(&self, repository: &Repository, direction: Direction) -> Option<LastServed> {
         self.at(&of_repository(repository), direction)
     }
 
-    /// Who last served a repository of its workspace.
+    /// The identity that last served a repository of its workspace.
     pub fn workspace(&self, repository: &Repository, direction: Direction) -> Option<LastServed> {
         self.at(&of_workspace(repository), direction)
     }
@@ -99,7 +100,7 @@ impl History {
             .iter()
             .find(|endpoint| endpoint.site == site)?;
         let age = now.duration_since(endpoint.seen);
-        (!age.is_negative() && age < ENDPOINT_DAY).then(|| SshHost {
+        (!age.is_negative() && age < ENDPOINT_LIFETIME).then(|| SshHost {
             host: endpoint.host.clone(),
             port: endpoint.port,
         })
@@ -117,8 +118,8 @@ impl History {
         }
     }
 
-    fn learn(&mut self, lesson: &HistoryEvent, now: Timestamp) {
-        match lesson {
+    fn record(&mut self, event: &HistoryEvent, now: Timestamp) {
+        match event {
             HistoryEvent::Served {
                 repository,
                 direction,
@@ -143,13 +144,13 @@ impl History {
                     });
                     self.served.push(entry);
                 }
-                let surplus = self.served.len().saturating_sub(MOST);
+                let surplus = self.served.len().saturating_sub(MAX_ENTRIES);
                 self.served.drain(..surplus);
             }
             HistoryEvent::Endpoint { site, address } => {
                 let fresh = self.endpoint(site, now).as_ref() == Some(address)
                     && self.endpoints.iter().any(|known| {
-                        known.site == *site && now.duration_since(known.seen) < ENDPOINT_FRESH
+                        known.site == *site && now.duration_since(known.seen) < ENDPOINT_REFRESH
                     });
                 if !fresh {
                     self.endpoints.retain(|known| known.site != *site);
@@ -165,20 +166,20 @@ impl History {
     }
 }
 
-/// Remembers; never fails, and writes nothing where nothing changed.
-pub fn remember(context: &Context, lessons: &[HistoryEvent]) {
-    change(context, |learned| {
-        for lesson in lessons {
-            learned.learn(lesson, context.clock.now());
+/// Records events. Never fails, and writes nothing where nothing changes.
+pub fn remember(context: &Context, events: &[HistoryEvent]) {
+    change(context, |history| {
+        for event in events {
+            history.record(event, context.clock.now());
         }
     });
 }
 
-/// Forgets what an account of a site has served.
+/// Forgets what an account of a site served.
 pub fn forget(context: &Context, site: &str, account: &str) {
     let place = format!("{}/", site.to_lowercase());
-    change(context, |learned| {
-        learned.served.retain(|entry| {
+    change(context, |history| {
+        history.served.retain(|entry| {
             let same = entry
                 .account
                 .as_deref()
@@ -203,8 +204,8 @@ fn change(context: &Context, apply: impl FnOnce(&mut History)) {
     }
 }
 
-/// Under a lock, so that two processes do not write at once; what the second one learned is
-/// learned again next time.
+/// Under a lock, so that two processes do not write at once; what the second one
+/// wanted to record, it records next time.
 fn write(
     directory: &Directory<'_>,
     before: &History,
@@ -224,7 +225,7 @@ fn read(directory: &Directory<'_>) -> History {
     match directory.read_json(FILE) {
         Ok(history) => history.unwrap_or_default(),
         Err(error) => {
-            tracing::debug!("{error}; beginning anew");
+            tracing::debug!("{error}; starting with an empty history");
             History::default()
         }
     }
@@ -244,7 +245,7 @@ mod tests {
 
     use jiff::{Timestamp, ToSpan as _};
 
-    use super::{FILE, History, HistoryEvent, MOST, forget, remember};
+    use super::{FILE, History, HistoryEvent, MAX_ENTRIES, forget, remember};
     use crate::clock::SystemClock;
     use crate::context::{Context, Environment};
     use crate::identity::plan_inputs::LastServed;
@@ -286,27 +287,27 @@ mod tests {
             &context,
             &[served("Site", Some("a@x")), served("other", None)],
         );
-        let learned = History::open(&context);
+        let history = History::open(&context);
         let account = Some(LastServed::Account("a@x".to_owned()));
         assert_eq!(
-            learned.repository(&repository("site"), Direction::Fetch),
+            history.repository(&repository("site"), Direction::Fetch),
             account
         );
         assert_eq!(
-            learned.repository(&repository("site"), Direction::Push),
+            history.repository(&repository("site"), Direction::Push),
             None
         );
         let key = Some(LastServed::Key("SHA256:k".to_owned()));
         assert_eq!(
-            learned.workspace(&repository("new"), Direction::Fetch),
+            history.workspace(&repository("new"), Direction::Fetch),
             key,
             "the newest"
         );
 
         forget(&context, SITE, "A@X");
-        let learned = History::open(&context);
+        let history = History::open(&context);
         assert_eq!(
-            learned.repository(&repository("site"), Direction::Fetch),
+            history.repository(&repository("site"), Direction::Fetch),
             None
         );
     }
@@ -357,37 +358,37 @@ mod tests {
 
     #[test]
     fn the_file_is_bounded() {
-        let mut learned = History::default();
-        for number in 0..MOST * 2 {
-            learned.learn(&served(&number.to_string(), None), Timestamp::UNIX_EPOCH);
+        let mut history = History::default();
+        for number in 0..MAX_ENTRIES * 2 {
+            history.record(&served(&number.to_string(), None), Timestamp::UNIX_EPOCH);
         }
-        assert_eq!(learned.served.len(), MOST);
-        let last = repository(&(MOST * 2 - 1).to_string());
+        assert_eq!(history.served.len(), MAX_ENTRIES);
+        let last = repository(&(MAX_ENTRIES * 2 - 1).to_string());
         assert!(
-            learned.repository(&last, Direction::Fetch).is_some(),
+            history.repository(&last, Direction::Fetch).is_some(),
             "the newest stay"
         );
     }
 
     #[test]
     fn an_endpoint_is_remembered_for_a_day() {
-        let mut learned = History::default();
+        let mut history = History::default();
         let start = Timestamp::UNIX_EPOCH;
         let address = SshHost {
             host: "altssh.bitbucket.org".to_owned(),
             port: 443,
         };
-        let lesson = HistoryEvent::Endpoint {
+        let event = HistoryEvent::Endpoint {
             site: SITE.to_owned(),
             address: address.clone(),
         };
-        learned.learn(&lesson, start);
+        history.record(&event, start);
         for (later, expected, why) in [
             (23.hours(), Some(address), "the same day"),
             (25.hours(), None, "the next"),
             (-(1.hours()), None, "a clock that jumped back"),
         ] {
-            assert_eq!(learned.endpoint(SITE, start + later), expected, "{why}");
+            assert_eq!(history.endpoint(SITE, start + later), expected, "{why}");
         }
     }
 }

@@ -1,8 +1,7 @@
-//! Who may go: key files, agent keys, managed identities, and the plan that orders them.
+//! Identities: key files, agent keys, managed keys, and the plan that orders them.
 //!
-//! `plan` is pure; `key_pair` reads and writes key files; `agent` and `signer` are, beside
-//! `transport`, the only files that import russh. Asks nobody: a passphrase is asked for through
-//! a closure when the server has accepted the public key. Knows `settings`, `repository`.
+//! [`plan`] decides which identities a connection uses; [`key_file`] reads and writes key files,
+//! [`agent`] talks to ssh-agent, [`signer`] signs, [`history`] remembers what worked.
 
 pub mod agent;
 pub mod history;
@@ -19,12 +18,12 @@ use ssh_key::{Certificate, PublicKey};
 use crate::secret::TokenPlace;
 use crate::settings::{Origin, Sourced};
 
-/// An account of a site. Equal where site and name (without regard to case) are.
+/// An account of a site. Names are compared without case.
 #[derive(Debug, Clone, Eq, Serialize, Deserialize)]
 pub struct AccountId {
     /// [`crate::repository::Site::url`].
     pub site: String,
-    /// Atlassian e-mail address on Cloud, user name on Data Center. As first typed.
+    /// The Atlassian e-mail address on Cloud, the user name on Data Center, as first typed.
     pub name: String,
 }
 
@@ -40,53 +39,53 @@ impl std::fmt::Display for AccountId {
     }
 }
 
-/// What is recorded of an account, whether logged in or only served by an identity.
+/// What is recorded of an account, whether it is logged in or only has a key here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// Site and name.
     #[serde(flatten)]
     pub account: AccountId,
-    /// Whether a token was stored by `login` and not forgotten since.
+    /// Whether `login` stored a token that `logout` has not removed.
     pub logged_in: bool,
-    /// The user name read from the site (`username`, else `nickname`, on Cloud): a URL's user
-    /// other than `git` is compared with it. `None`: the site told none.
+    /// The user name that the site reports (`username`, else `nickname`, on Cloud), which a user other
+    /// than `git` in a URL is compared with. `None`: it reports none.
     pub user_name: Option<String>,
     /// The site's own id of the user: `{uuid}` on Cloud, the slug on Data Center.
     pub id: Option<String>,
-    /// SHA-256 fingerprints (`SHA256:…`) of the account's keys, as last listed.
+    /// SHA-256 fingerprints (`SHA256:…`) of the account's keys when they were last listed.
     pub key_fingerprints: Vec<String>,
     /// Where `login` stored the token.
     pub store: Option<TokenPlace>,
-    /// Addresses of the account, for the author check; the name itself on Cloud.
+    /// E-mail addresses of the account, for the author check.
     #[serde(default)]
     pub emails: Vec<String>,
 }
 
-/// How far a managed identity has come (interface section 5).
+/// How far a managed key has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// Recorded; the key file may not be there yet, the site may not know it.
+    /// Recorded. The key file may not exist yet, and the site may not have the key.
     Pending,
-    /// The site said yes.
+    /// The site has accepted it.
     Registered,
-    /// A connection with it was let in.
+    /// A connection with it was authenticated.
     #[serde(rename = "proved")]
     Verified,
-    /// Pasted by a person; no login has confirmed whose it is.
+    /// Added on the web page by the user; no login has confirmed its account yet.
     Unverified,
-    /// Its removal was begun: the site may know it still. When it does no longer, that was us.
+    /// Its removal has begun; the site may still have it.
     #[serde(rename = "leaving")]
     Removing,
 }
 
-/// An identity this program made.
+/// A key that bitbucket-ssh created or adopted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ManagedKey {
-    /// Whose it is.
+    /// Its account.
     #[serde(flatten)]
     pub account: AccountId,
-    /// The private key file; `.pub` stands beside it.
+    /// The private key file, with `.pub` beside it.
     pub file: PathBuf,
     /// The public key in OpenSSH's one-line form, without comment.
     pub public_key: String,
@@ -94,15 +93,15 @@ pub struct ManagedKey {
     pub fingerprint: String,
     /// The site's id of the key; `None` until it is known.
     pub key_id: Option<String>,
-    /// The label given to the site.
+    /// Its label on the site.
     pub label: String,
-    /// When the pair was made; for an adopted key, when it was adopted.
+    /// When the key was created; for an adopted key, when it was adopted.
     pub created: jiff::Timestamp,
-    /// The expiry given to the site. `None`: it does not expire.
+    /// When it expires on the site. `None`: never.
     pub expires: Option<jiff::Timestamp>,
     /// How far it has come.
     pub state: State,
-    /// Where the passphrase lies: `None` no passphrase, else keyring or the person's head.
+    /// Where its passphrase is.
     #[serde(default)]
     pub passphrase: PassphrasePlace,
     /// For an access key: the repository's web URL. `None`: a key of the account.
@@ -111,13 +110,13 @@ pub struct ManagedKey {
     /// For an access key: it cannot push.
     #[serde(default)]
     pub read_only: bool,
-    /// Fingerprints of recorded identities that go once this one is proved: a rotation that was
-    /// begun. Empty: none, or it is done.
+    /// Fingerprints of the recorded keys that a rotation replaces with this one: they are removed once
+    /// it is verified. Empty: none, or that is done.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replaces: Vec<String>,
 }
 
-/// Where a managed key's passphrase lies.
+/// Where a managed key's passphrase is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PassphrasePlace {
@@ -126,7 +125,7 @@ pub enum PassphrasePlace {
     None,
     /// The system's keyring, under the key's fingerprint.
     Keyring,
-    /// A person knows it.
+    /// The user knows it.
     Person,
 }
 
@@ -142,22 +141,22 @@ pub enum Holder {
 /// A key pair that may be offered.
 #[derive(Debug, Clone)]
 pub struct Identity {
-    /// Who signs.
+    /// What signs.
     pub holder: Holder,
-    /// The public half. `None`: the file is in a format that shows it only when opened (encrypted
-    /// PEM or PKCS#8 without `.pub`).
+    /// The public half. `None`: the file's format shows it only when opened (encrypted PEM or PKCS#8
+    /// without `.pub`).
     pub public_key: Option<PublicKey>,
     /// User certificates to try before the bare key.
     pub certificates: Vec<Certificate>,
     /// The file it is known by: the private key file, or the `.pub` that named an agent key.
     pub file: Option<PathBuf>,
-    /// The record, where this program made it.
+    /// The record of a managed key.
     pub managed: Option<ManagedKey>,
 }
 
 impl Identity {
-    /// The account that it lets in, as recorded. `None`: not known, or an access key, which lets
-    /// no account in.
+    /// The account that it authenticates, as recorded. `None`: not known, or an access key, which
+    /// authenticates none.
     pub fn account(&self) -> Option<&AccountId> {
         let record = self.managed.as_ref();
         let record = record.filter(|record| record.repository.is_none());
@@ -183,55 +182,56 @@ impl std::fmt::Display for Identity {
     }
 }
 
-/// The rank of interface section 4 that put a candidate into the plan.
+/// The source of a candidate. The first of the ranks 1 to 5 that names something decides; without
+/// one, 6 to 8 follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
     /// 1: command line or `BITBUCKET_ACCOUNT`.
     CommandLine = 1,
-    /// 2: the repository's own configuration.
+    /// 2: the repository's own git config.
     RepositoryConfig = 2,
-    /// 3: the most specific URL.
+    /// 3: settings for a URL, the most specific one.
     ByUrl = 3,
     /// 4: ssh_config with IdentitiesOnly, or an alias.
     SshConfigOnly = 4,
-    /// 5: plain settings.
+    /// 5: settings without a URL.
     Plain = 5,
-    /// 6: what was learned.
+    /// 6: what served before.
     History = 6,
-    /// 7: environment's account, accounts logged in, accounts recorded.
+    /// 7: the environment's account, accounts logged in, accounts with a managed key.
     Accounts = 7,
     /// 8: ssh_config's other files, agent, default files.
     Fallback = 8,
 }
 
-/// Why a candidate stands where it stands.
+/// Why a candidate is in the plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
     /// The rank.
     pub rank: Rank,
-    /// Where it was said.
+    /// Where it is set.
     pub origin: Origin,
-    /// One clause for people: `bitbucket.account`, `last served this repository`, `in the agent`.
+    /// One clause: `bitbucket.account`, `last served this repository`, `in the agent`.
     pub text: String,
 }
 
 /// What a candidate offers on its connection.
 #[derive(Debug, Clone)]
 pub enum Offer {
-    /// These key pairs, in order; of one account, or (rank 8) of unknown ones.
+    /// These key pairs, in order, of one account or (rank 8) of unknown ones.
     Identities(Vec<Identity>),
-    /// A key pair that provisioning is to make (or find) first.
+    /// A key pair that provisioning creates, or finds, first.
     NewKey,
 }
 
-/// One entry of the plan: one connection.
+/// One entry of the plan, and one connection.
 #[derive(Debug, Clone)]
 pub struct Candidate {
-    /// Whose identity it is; `None`: not known (a key file, rank 8).
+    /// The account of its identities. `None`: not known.
     pub account: Option<AccountId>,
     /// What it offers.
     pub offer: Offer,
-    /// Why it is here.
+    /// Why it is in the plan.
     pub reason: Reason,
 }
 
@@ -255,28 +255,29 @@ impl std::fmt::Display for Candidate {
     }
 }
 
-/// Something that was considered and left out.
+/// Something that was considered and skipped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skipped {
-    /// Account or file, in words.
+    /// The account or file.
     pub what: String,
-    /// One clause.
+    /// The reason, as one clause.
     pub why: String,
-    /// The key file that is there and cannot be used. `None`: it was left out for another reason.
+    /// Why the key file cannot be used. `None`: it was skipped for another reason.
     pub file: Option<key_file::KeyFileError>,
-    /// An account without a key, for which `bitbucket.provision` lets none be made.
+    /// An account without a key, for which `bitbucket.provision` does not allow creating one.
     pub key_forbidden: bool,
 }
 
 /// The ordered list of identities that one connection may use.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
-    /// In order. Empty: nobody may go.
+    /// In order. Empty: no identity can be used.
     pub candidates: Vec<Candidate>,
-    /// What was left out, with its reason.
+    /// What was skipped, with the reasons.
     pub skipped: Vec<Skipped>,
-    /// Key files that the closing rank names and that do not exist: an error before connecting.
+    /// Key files that the deciding rank names and that do not exist, which is an error before
+    /// connecting.
     pub missing: Vec<Sourced<PathBuf>>,
-    /// The rank that closed the list; `None`: open to rank 8.
+    /// The rank that decided. `None`: none of the ranks 1 to 5 did.
     pub decided_by: Option<Rank>,
 }

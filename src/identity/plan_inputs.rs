@@ -1,15 +1,56 @@
-//! What the plan is made from: everything that was found on this machine, as values.
+//! What the plan is made from: everything about keys and accounts found on this machine, as values.
 //!
-//! Gathered by the corridor (which may read files and ask the agent), judged by
-//! [`plan`](crate::identity::plan), which may not. Knows `settings`, `repository`.
+//! `connection` collects them, reading files and asking the agent;
+//! [`plan`](crate::identity::plan) only judges.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::identity::key_file::KeyFileError;
 use crate::identity::{Account, Identity, ManagedKey, Rank};
-use crate::repository::{Direction, Repository, Site};
+use crate::repository::{Direction, Site};
 use crate::settings::{Settings, Sourced};
+
+/// Everything that decides which identities are used.
+#[derive(Debug, Clone)]
+pub struct PlanInputs<'a> {
+    /// The site that is connected to.
+    pub site: &'a Site,
+    /// Which way the objects go.
+    pub direction: Direction,
+    /// The user to log in as: `git`, or an account's own name.
+    pub user: &'a str,
+    /// Rank 1.
+    pub command_line: CommandLine,
+    /// Ranks 2, 3 and 5.
+    pub configured: Configured<'a>,
+    /// Rank 4.
+    pub ssh_config: SshConfigKeys,
+    /// Rank 6.
+    pub history: ServedBefore,
+    /// Rank 7.
+    pub accounts: KnownAccounts<'a>,
+    /// The keys that accounts and rank 8 can use.
+    pub keys: KeysHere,
+}
+
+/// What this call chooses.
+#[derive(Debug, Clone, Default)]
+pub struct CommandLine {
+    /// `-i` and `-o IdentityFile`, those that exist. `None`: not given.
+    pub files: Option<Vec<Identity>>,
+    /// `--account`, else `BITBUCKET_ACCOUNT`.
+    pub account: Option<Sourced<String>>,
+}
+
+/// What git config chooses.
+#[derive(Debug, Clone)]
+pub struct Configured<'a> {
+    /// The settings, which also say whether a key may be created.
+    pub settings: &'a Settings,
+    /// Every key file that the settings name.
+    pub files: BTreeMap<PathBuf, NamedFile>,
+}
 
 /// A key file that a setting names.
 #[derive(Debug, Clone)]
@@ -18,11 +59,31 @@ pub enum NamedFile {
     Usable(Box<Identity>),
     /// There is no such file.
     Missing,
-    /// It is there and cannot be used.
+    /// It exists and cannot be used.
     Unusable(KeyFileError),
 }
 
-/// Who served something before: an account, or a key whose account is not known.
+/// What ssh_config chooses.
+#[derive(Debug, Clone, Default)]
+pub struct SshConfigKeys {
+    /// Its IdentityFile lines, those that exist, in order.
+    pub files: Vec<Identity>,
+    /// IdentitiesOnly is set, in a file or as an option.
+    pub identities_only: bool,
+    /// The typed host is an alias of ssh_config.
+    pub alias: bool,
+}
+
+/// The identities with which earlier connections in the same direction succeeded.
+#[derive(Debug, Clone, Default)]
+pub struct ServedBefore {
+    /// For this repository.
+    pub repository: Option<LastServed>,
+    /// For a repository of this workspace.
+    pub workspace: Option<LastServed>,
+}
+
+/// An account, or a key whose account is not known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LastServed {
     /// By account name.
@@ -31,48 +92,27 @@ pub enum LastServed {
     Key(String),
 }
 
-/// Everything that speaks about who may go. All lists are of this site unless said otherwise.
+/// The accounts that are known on this machine.
 #[derive(Debug, Clone)]
-pub struct PlanInputs<'a> {
-    /// The site that is connected to.
-    pub site: &'a Site,
-    /// `None`: no repository is meant (`ssh -T`).
-    pub repository: Option<&'a Repository>,
-    /// Which way the objects go.
-    pub direction: Direction,
-    /// The user to log in as: `git`, or an account's own name.
-    pub user: &'a str,
-    /// Rank 1: `-i` and `-o IdentityFile`, those that exist. `None`: not given.
-    pub command_line_files: Option<Vec<Identity>>,
-    /// Rank 1: `--account`, else `BITBUCKET_ACCOUNT`.
-    pub command_line_account: Option<Sourced<String>>,
-    /// Ranks 2, 3 and 5, and whether a key may be made.
-    pub settings: &'a Settings,
-    /// Every file that `settings` names.
-    pub named_files: BTreeMap<PathBuf, NamedFile>,
-    /// ssh_config's IdentityFile lines, those that exist, in order.
-    pub ssh_config_files: Vec<Identity>,
-    /// IdentitiesOnly, said by a file or an option.
-    pub identities_only: bool,
-    /// The typed host is an alias of ssh_config.
-    pub alias: bool,
-    /// Who last served this repository in this direction.
-    pub served_repository: Option<LastServed>,
-    /// Who last served this workspace in this direction.
-    pub served_workspace: Option<LastServed>,
-    /// The account of `BITBUCKET_EMAIL` and `BITBUCKET_API_TOKEN`, where they speak for this site.
-    pub environment_account: Option<String>,
+pub struct KnownAccounts<'a> {
     /// Recorded accounts of every site, in the order of their login.
-    pub accounts: &'a [Account],
-    /// ManagedKey identities of the site whose key file is here, newest first.
+    pub recorded: &'a [Account],
+    /// The account of `BITBUCKET_EMAIL` and `BITBUCKET_API_TOKEN`, where they are for this site.
+    pub environment: Option<String>,
+}
+
+/// The keys on this machine.
+#[derive(Debug, Clone, Default)]
+pub struct KeysHere {
+    /// Managed keys of the site whose file exists, newest first.
     pub managed: Vec<Identity>,
-    /// ManagedKey identities of the site whose key file has gone.
+    /// Managed keys of the site whose file does not exist.
     pub lost: Vec<ManagedKey>,
-    /// Key files of the command line, of ssh_config (as rank 4) and the default ones that are there
-    /// and cannot be used.
-    pub unusable: Vec<(Rank, KeyFileError)>,
     /// The agent's keys.
     pub agent: Vec<Identity>,
     /// `~/.ssh/id_ed25519`, `id_ecdsa`, `id_rsa`, those that exist.
     pub default_files: Vec<Identity>,
+    /// Key files of the command line, of ssh_config (as rank 4) and default ones that exist and
+    /// cannot be used.
+    pub unusable: Vec<(Rank, KeyFileError)>,
 }

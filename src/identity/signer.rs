@@ -1,10 +1,7 @@
-//! Signatures of opened keys, and the key formats that only russh reads.
+//! Signatures by opened private keys.
 //!
-//! RSA signs through aws-lc-rs: the `rsa` crate's private operations leak by their timing
-//! (RUSTSEC-2023-0071). Asks nobody: whoever calls has the opened key. Beside `agent` the only file
-//! of this room that imports russh.
-
-use std::path::Path;
+//! RSA signs with aws-lc-rs, because the private operations of the `rsa` crate leak the key by their
+//! timing (RUSTSEC-2023-0071).
 
 use aws_lc_rs::{rand, rsa, signature};
 use base64::Engine as _;
@@ -14,22 +11,19 @@ use ssh_key::private::KeypairData;
 use ssh_key::{Algorithm, HashAlg, PrivateKey, Signature};
 use zeroize::Zeroizing;
 
-use crate::identity::key_file::KeyFileError;
-use crate::secret::Secret;
-
 /// Why nothing was signed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// A key that lives on a security key; its file signs nothing.
+    /// The key is on a security key; its file cannot sign.
     #[error("a security key signs through the agent only")]
     SecurityKey,
-    /// The key is of a kind, or of a size, that is not signed with.
+    /// The key has a type or size that cannot be used.
     #[error("cannot sign with this key: {0}")]
     Unusable(String),
 }
 
-/// The signature of `data` by an opened key: an SSH signature (RFC 4253 section 6.6) with its
-/// algorithm's name. `hash` counts for RSA (RFC 8332); `None` there means SHA-512.
+/// The signature of `data` (RFC 4253 section 6.6). `hash` is for RSA (RFC 8332), where `None` means
+/// SHA-512.
 pub fn sign(key: &PrivateKey, hash: Option<HashAlg>, data: &[u8]) -> Result<Signature, Error> {
     match key.key_data() {
         KeypairData::Rsa(_) => sign_rsa(key, hash.unwrap_or(HashAlg::Sha512), data),
@@ -63,66 +57,6 @@ fn sign_rsa(key: &PrivateKey, hash: HashAlg, data: &[u8]) -> Result<Signature, E
     pair.sign(padding, &rand::SystemRandom::new(), data, &mut signed)
         .map_err(|error| unusable(&error))?;
     Signature::new(Algorithm::Rsa { hash: Some(hash) }, signed).map_err(|error| unusable(&error))
-}
-
-/// A private key in PEM: PKCS#8, PKCS#1 (`RSA PRIVATE KEY`), SEC1 (`EC PRIVATE KEY`).
-pub(super) fn open_pem(
-    path: &Path,
-    text: &str,
-    passphrase: Option<&Secret>,
-) -> Result<PrivateKey, KeyFileError> {
-    let owned = || path.to_owned();
-    let malformed = |why: String| KeyFileError::Malformed { path: owned(), why };
-    let Some(label) = text
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("-----BEGIN "))
-    else {
-        return Err(malformed("not a private key".to_owned()));
-    };
-    let convert = |what: &str| KeyFileError::Unsupported {
-        path: owned(),
-        why: format!(
-            "{what}; convert it with: ssh-keygen -p -f '{}'",
-            path.display()
-        ),
-    };
-    let encryption = text
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("DEK-Info: "))
-        .map(|info| info.split(',').next().unwrap_or_default());
-    match (label, encryption) {
-        ("RSA PRIVATE KEY-----", Some("AES-128-CBC")) => {}
-        (_, Some(cipher)) => {
-            return Err(convert(&format!(
-                "PEM encrypted with {cipher} is not supported"
-            )));
-        }
-        ("DSA PRIVATE KEY-----", None) => {
-            return Err(KeyFileError::Unsupported {
-                path: owned(),
-                why: "DSA keys are not supported".to_owned(),
-            });
-        }
-        _ => {}
-    }
-    let encrypted = encryption.is_some() || label.starts_with("ENCRYPTED ");
-    let passphrase = match (encrypted, passphrase) {
-        (true, None) => return Err(KeyFileError::Encrypted { path: owned() }),
-        (true, Some(passphrase)) => Some(passphrase.reveal()),
-        (false, _) => None,
-    };
-    russh::keys::decode_secret_key(text, passphrase).map_err(|error| {
-        use russh::keys::Error as E;
-        match error {
-            E::UnknownAlgorithm(algorithm) => {
-                convert(&format!("its algorithm {algorithm} is not supported"))
-            }
-            E::Pkcs8(_) | E::Unpad(_) | E::Pad(_) | E::Pkcs1(_) | E::Der(_) if encrypted => {
-                KeyFileError::WrongPassphrase { path: owned() }
-            }
-            error => malformed(error.to_string()),
-        }
-    })
 }
 
 #[cfg(test)]

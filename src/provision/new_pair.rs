@@ -66,7 +66,7 @@ pub(super) fn place_new(
         })?;
         return Err(error);
     }
-    key_file::place(&file, &pair, passphrase.lock(), &record.label)?;
+    key_file::create(&file, &pair, passphrase.lock(), &record.label)?;
     diagnostics::notice(&format!(
         "made an {} key pair for {}: {}",
         generate::name(request.settings.key_type.value),

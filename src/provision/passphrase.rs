@@ -9,7 +9,7 @@ use super::Error;
 use crate::bitbucket::keyring;
 use crate::context::Context;
 use crate::diagnostics;
-use crate::identity::key_file::{self, KeyFileError, Lock};
+use crate::identity::key_file::{self, Encryption, KeyFileError};
 use crate::identity::{ManagedKey, PassphrasePlace};
 use crate::prompt::Prompt;
 use crate::secret::Secret;
@@ -35,11 +35,11 @@ impl Passphrase {
     }
 
     /// How the key file is locked with it.
-    pub(super) fn lock(&self) -> Option<Lock<'_>> {
+    pub(super) fn lock(&self) -> Option<Encryption<'_>> {
         let secret = self.secret.as_ref()?;
         Some(match self.place {
-            PassphrasePlace::Keyring => Lock::random(secret),
-            _ => Lock::chosen(secret),
+            PassphrasePlace::Keyring => Encryption::random(secret),
+            _ => Encryption::chosen(secret),
         })
     }
 }

@@ -53,7 +53,7 @@ impl Provisioner<'_> {
                 continue;
             }
             if let Ok(public) = ssh_key::PublicKey::from_openssh(&record.public_key) {
-                key_file::place_public(&record.file, &public, &record.label)?;
+                key_file::create_public(&record.file, &public, &record.label)?;
             }
             let file = context.shown(&record.file);
             diagnostics::notice(&format!("going on with the key {file}"));
@@ -137,7 +137,7 @@ impl Provisioner<'_> {
                 }
                 place => place?,
             };
-            if let Err(error) = key_file::place_public(&file, public, &listed.label) {
+            if let Err(error) = key_file::create_public(&file, public, &listed.label) {
                 tracing::info!("{error}");
             }
             let record = ManagedKey {

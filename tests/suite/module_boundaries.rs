@@ -84,7 +84,12 @@ const IMPORTS: [(&str, &[&str]); 8] = [
     ("gix", &["settings/git_config"]),
     (
         "russh",
-        &["transport/", "identity/agent", "identity/signer"],
+        &[
+            "transport/",
+            "identity/agent",
+            "identity/key_file/open",
+            "identity/signer",
+        ],
     ),
     ("ureq", &["bitbucket/http"]),
     ("rustls", &["bitbucket/http"]),

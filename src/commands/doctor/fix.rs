@@ -69,7 +69,7 @@ fn perform(call: &CommandContext<'_>, step: &Fix) -> Result<(), Error> {
             let comment = path
                 .file_name()
                 .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-            key_file::place_public(path, key, &comment).map_err(|error| Error::Below {
+            key_file::create_public(path, key, &comment).map_err(|error| Error::Below {
                 what: error.to_string(),
                 hints: Vec::new(),
             })

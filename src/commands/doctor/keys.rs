@@ -16,9 +16,6 @@ use crate::identity::{Holder, Identity, ManagedKey, Offer, PassphrasePlace, Stat
 use crate::storage::DRAFT;
 use crate::text::counted;
 
-/// The files ssh(1) takes by itself.
-const DEFAULT_FILES: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
-
 /// A server closes the connection after six tries (sshd_config(5), MaxAuthTries).
 const MOST_KEYS: usize = 5;
 
@@ -78,7 +75,7 @@ fn existing(checkup: &Checkup<'_>) -> Vec<PathBuf> {
         files.extend(examined.config.identities.identity_files.iter().cloned());
     }
     if let Some(folder) = checkup.context.ssh_directory() {
-        files.extend(DEFAULT_FILES.map(|name| folder.join(name)));
+        files.extend(key_file::DEFAULT_FILES.map(|name| folder.join(name)));
     }
     let mut seen = HashSet::new();
     files.retain(|file| file.is_file() && seen.insert(file.clone()));

@@ -44,7 +44,7 @@ pub(super) fn load(call: &mut CommandContext<'_>, options: &KeyOf) -> Result<(),
     let socket = socket(call)?;
     for record in managed(call, options)? {
         let key = opened(call, &record)?;
-        let entry = agent::Entry {
+        let entry = agent::NewKey {
             key: &key,
             comment: &key_file::comment(&record.file, &key),
             lifetime: None,

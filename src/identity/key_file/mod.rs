@@ -1,21 +1,20 @@
-//! Key files: what stands in them, opening them, placing new ones.
-//!
-//! Reads and writes files, asks nobody. Of the formats, OpenSSH's own is read here; PEM and PKCS#8
-//! go through [`signer`](crate::identity::signer), which may import russh. Knows the ground floor.
+//! Key files: reading them, and writing new ones.
 
+mod create;
 mod open;
-mod place;
-mod public_half;
 
 use std::path::{Path, PathBuf};
 
+pub use create::{Encryption, create, create_public};
+pub use open::{certificate, certificate_beside, comment, identity, open, public_beside};
+
 use crate::text::{Pasted, sanitise};
 
-pub use open::{comment, open};
-pub use place::{Lock, place, place_public};
-pub use public_half::{certificate, certificate_beside, identity, public_beside};
+/// The key files in `~/.ssh` that ssh(1) offers by default (ssh_config(5), IdentityFile), without
+/// `sk` ones, which the agent has.
+pub const DEFAULT_FILES: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
 
-/// Why a key file cannot be used or placed.
+/// Why a key file cannot be used or written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyFileError {
     /// There is no such file.
@@ -24,7 +23,7 @@ pub enum KeyFileError {
         /// The file.
         path: PathBuf,
     },
-    /// It is there and cannot be read.
+    /// It exists and cannot be read.
     #[error("cannot read {}: {why}", path.display())]
     Unreadable {
         /// The file.
@@ -32,7 +31,7 @@ pub enum KeyFileError {
         /// The system's words.
         why: String,
     },
-    /// Others may read it; ssh(1) does not use such a key either (authfile.c, `sshkey_perm_ok`).
+    /// Other users can read it, so it is not used, as in ssh(1) (authfile.c, `sshkey_perm_ok`).
     #[error("WARNING: UNPROTECTED PRIVATE KEY FILE! Permissions 0{mode:03o} for '{}' are too open.", path.display())]
     Unprotected {
         /// The file.
@@ -46,7 +45,7 @@ pub enum KeyFileError {
         /// The file.
         path: PathBuf,
     },
-    /// A public key stands where a private one is wanted: it names a key of the agent.
+    /// It has a public key only, which names a key in the agent.
     #[error("{} holds a public key only", path.display())]
     PublicOnly {
         /// The file.
@@ -58,13 +57,13 @@ pub enum KeyFileError {
         /// The file.
         path: PathBuf,
     },
-    /// The passphrase does not open it.
+    /// The passphrase is wrong.
     #[error("incorrect passphrase supplied to decrypt private key {}", path.display())]
     WrongPassphrase {
         /// The file.
         path: PathBuf,
     },
-    /// No key, or a broken one.
+    /// It is not a key file, or damaged.
     #[error("Load key \"{}\": invalid format ({why})", path.display())]
     Malformed {
         /// The file.
@@ -72,21 +71,21 @@ pub enum KeyFileError {
         /// What is wrong.
         why: String,
     },
-    /// A key this program cannot sign with.
+    /// A key that cannot be used for signing.
     #[error("Load key \"{}\": {why}", path.display())]
     Unsupported {
         /// The file.
         path: PathBuf,
-        /// What it is, and what can be done.
+        /// What it is, and what to do.
         why: String,
     },
-    /// A file of that name is already there; nothing was written.
+    /// The file exists already; nothing was written.
     #[error("{} already exists", path.display())]
     Exists {
         /// The file.
         path: PathBuf,
     },
-    /// It could not be written; no file was left behind.
+    /// It cannot be written; no file was left behind.
     #[error("cannot write {}: {why}", path.display())]
     Unwritable {
         /// The file.
@@ -133,9 +132,9 @@ impl KeyFileError {
         }
     }
 
-    /// The line that puts it right, to be pasted into a shell. `None`: there is none.
+    /// The shell command that fixes it. `None`: there is none.
     pub fn remedy(&self) -> Option<String> {
-        // The agent takes the private half.
+        // ssh-add takes the private key file.
         let word = match self {
             Self::PublicOnly { path } => Pasted::path(&path.with_extension(""), None),
             _ => Pasted::path(self.path(), None),
@@ -150,8 +149,8 @@ impl KeyFileError {
         }
     }
 
-    /// What ssh(1) writes about a key file that it was told to use and cannot load (authfile.c,
-    /// sshconnect2.c), in several lines where it does.
+    /// What ssh(1) writes about a key file that it cannot load (authfile.c, sshconnect2.c), which may
+    /// be several lines.
     pub fn complaint(&self) -> String {
         let (path, why) = match self {
             Self::Unprotected { path, mode } => {
@@ -170,7 +169,7 @@ impl KeyFileError {
             Self::Malformed { path, why } if why == "not a regular file" => {
                 (path, "Is a directory".to_owned())
             }
-            // What OpenSSL says of a text that is no key in its eyes.
+            // What OpenSSL says of a text that it does not recognise as a key.
             Self::Malformed { path, why } if why.starts_with("not a") => {
                 (path, "error in libcrypto".to_owned())
             }

@@ -1,22 +1,146 @@
-//! Opening the secret half.
+//! Reading key files: the public half without the passphrase, and the private key.
+//!
+//! OpenSSH's own format is read with ssh-key; PEM and PKCS#8 with russh.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use ssh_key::PrivateKey;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ssh_key::encoding::{Decode as _, Reader as _};
+use ssh_key::public::KeyData;
+use ssh_key::{Certificate, PrivateKey, PublicKey};
 use zeroize::Zeroizing;
 
-use crate::identity::key_file::{KeyFileError, public_half};
-use crate::identity::signer;
+use super::KeyFileError;
+use crate::identity::{Holder, Identity};
 use crate::secret::Secret;
 
-/// Key files are small; a file beyond this is none.
-const LARGEST: u64 = 1 << 20;
+/// First line of OpenSSH's own format (PROTOCOL.key).
+const OPENSSH: &str = "-----BEGIN OPENSSH PRIVATE KEY-----";
+
+/// The key pair that a file names: a private key file, or the `.pub` of a key that the agent has. A
+/// certificate beside it (`FILE-cert.pub`) comes with it where it is for this key. The private key
+/// is opened only where nothing else shows the public half: in an unencrypted PEM file without
+/// `.pub`.
+pub fn identity(path: &Path) -> Result<Identity, KeyFileError> {
+    let text = read(path)?;
+    let (holder, public_key) = if let Some(public_key) = public_line(&text) {
+        (Holder::Agent, Some(public_key))
+    } else {
+        check_permissions(path)?;
+        let public_key = match openssh_header(path, &text)? {
+            Some(public_key) => Some(public_key),
+            None => match public_beside(path) {
+                Some(public_key) => Some(public_key),
+                None => match open(path, None) {
+                    Ok(key) => Some(key.public_key().clone()),
+                    Err(KeyFileError::Encrypted { .. }) => None,
+                    Err(error) => return Err(error),
+                },
+            },
+        };
+        (Holder::File(path.to_owned()), public_key)
+    };
+    Ok(Identity {
+        certificates: certificate_beside(path)
+            .into_iter()
+            .filter(|certificate| {
+                public_key
+                    .as_ref()
+                    .is_some_and(|key| key.key_data() == certificate.public_key())
+            })
+            .collect(),
+        holder,
+        public_key,
+        file: Some(path.to_owned()),
+        managed: None,
+    })
+}
+
+/// The key in `FILE.pub`. `None`: there is no such file, or no key in it.
+pub fn public_beside(path: &Path) -> Option<PublicKey> {
+    public_line(&read(&with_suffix(path, ".pub")).ok()?)
+}
+
+/// The certificate in `FILE-cert.pub`, also for `FILE.pub`. `None`: there is no such file, or no
+/// certificate in it.
+pub fn certificate_beside(path: &Path) -> Option<Certificate> {
+    let private = match path.extension() {
+        Some(extension) if extension == "pub" => path.with_extension(""),
+        _ => path.to_owned(),
+    };
+    certificate(&with_suffix(&private, "-cert.pub"))
+}
+
+/// The certificate in a file (CertificateFile). `None`: there is no such file, or no certificate in
+/// it.
+pub fn certificate(file: &Path) -> Option<Certificate> {
+    Certificate::from_openssh(read(file).ok()?.trim()).ok()
+}
+
+/// The file name with a suffix.
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// The public key in a text that is one, perhaps below comments.
+fn public_line(text: &str) -> Option<PublicKey> {
+    let line = text
+        .lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty() && !line.starts_with('#'))?;
+    PublicKey::from_openssh(line).ok()
+}
+
+/// The public key in the clear part of OpenSSH's format. `None`: another format.
+fn openssh_header(path: &Path, text: &str) -> Result<Option<PublicKey>, KeyFileError> {
+    let Some(body) = text.trim_start().strip_prefix(OPENSSH) else {
+        return Ok(None);
+    };
+    let encoded: Zeroizing<String> = body
+        .lines()
+        .take_while(|line| !line.starts_with("-----END"))
+        .map(str::trim)
+        .collect::<String>()
+        .into();
+    let malformed = |why: &str| KeyFileError::Malformed {
+        path: path.to_owned(),
+        why: why.to_owned(),
+    };
+    let bytes = Zeroizing::new(
+        STANDARD
+            .decode(encoded.as_bytes())
+            .map_err(|_| malformed("not base64"))?,
+    );
+    header(&bytes)
+        .map(Some)
+        .ok_or_else(|| malformed("its header is cut or of another version"))
+}
+
+/// `openssh-key-v1`, cipher, kdf, its options, the number of keys, the first public key.
+fn header(bytes: &[u8]) -> Option<PublicKey> {
+    let mut reader = bytes.strip_prefix(b"openssh-key-v1\0")?;
+    let reader = &mut reader;
+    for _cipher_kdf_options in 0..3 {
+        reader.drain_prefixed().ok()?;
+    }
+    let keys = u32::decode(reader).ok()?;
+    if keys != 1 {
+        return None;
+    }
+    let blob = Vec::<u8>::decode(reader).ok()?;
+    Some(PublicKey::from(KeyData::decode(&mut blob.as_slice()).ok()?))
+}
+
+/// Key files are small; a larger file is not one.
+const MAX_SIZE: u64 = 1 << 20;
 
 /// The private key: OpenSSH's format, PKCS#8, PKCS#1 and SEC1 PEM.
 ///
-/// `passphrase`: `None` where none is known; an encrypted file is then
-/// [`KeyFileError::Encrypted`]. A passphrase for a file that needs none is not looked at. A file
-/// that others may read is not opened, as with ssh(1).
+/// Without a passphrase, an encrypted file is [`KeyFileError::Encrypted`]; for a file that needs
+/// none, the passphrase is ignored. A file that other users can read is not opened, as in ssh(1).
 pub fn open(path: &Path, passphrase: Option<&Secret>) -> Result<PrivateKey, KeyFileError> {
     let text = read(path)?;
     check_permissions(path)?;
@@ -24,11 +148,11 @@ pub fn open(path: &Path, passphrase: Option<&Secret>) -> Result<PrivateKey, KeyF
     if text.starts_with("PuTTY-User-Key-File-") {
         return Err(KeyFileError::Putty { path: owned() });
     }
-    if public_half::public_line(&text).is_some() {
+    if public_line(&text).is_some() {
         return Err(KeyFileError::PublicOnly { path: owned() });
     }
-    if !text.trim_start().starts_with(public_half::OPENSSH) {
-        return signer::open_pem(path, &text, passphrase);
+    if !text.trim_start().starts_with(OPENSSH) {
+        return open_pem(path, &text, passphrase);
     }
     let malformed = |error: ssh_key::Error| KeyFileError::Malformed {
         path: path.to_owned(),
@@ -41,7 +165,7 @@ pub fn open(path: &Path, passphrase: Option<&Secret>) -> Result<PrivateKey, KeyF
     let passphrase = passphrase.ok_or_else(|| KeyFileError::Encrypted { path: owned() })?;
     key.decrypt(passphrase.reveal())
         .map_err(|error| match error {
-            // The two check numbers differ, the padding or (AEAD) the tag is wrong.
+            // The check numbers differ, or the padding or (AEAD) the tag is wrong.
             ssh_key::Error::Crypto | ssh_key::Error::Encoding(_) => {
                 KeyFileError::WrongPassphrase { path: owned() }
             }
@@ -53,20 +177,79 @@ pub fn open(path: &Path, passphrase: Option<&Secret>) -> Result<PrivateKey, KeyF
         })
 }
 
-/// What ssh(1) calls an opened key in an agent: the comment that stands in the file, where its format
-/// has one, else the file's path.
+/// The comment with which ssh(1) adds a key to an agent: the one in the file, where its format has
+/// comments, else the path.
 pub fn comment(path: &Path, key: &PrivateKey) -> Vec<u8> {
     let within = key.comment().as_bytes();
-    let has_one =
-        || read(path).is_ok_and(|text| text.trim_start().starts_with(public_half::OPENSSH));
+    let has_one = || read(path).is_ok_and(|text| text.trim_start().starts_with(OPENSSH));
     if !within.is_empty() || has_one() {
         return within.to_owned();
     }
     path.as_os_str().as_encoded_bytes().to_owned()
 }
 
-/// The file's text. Anything that is not UTF-8 is no key file.
-pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
+/// A private key in PEM: PKCS#8, PKCS#1 (`RSA PRIVATE KEY`), SEC1 (`EC PRIVATE KEY`).
+fn open_pem(
+    path: &Path,
+    text: &str,
+    passphrase: Option<&Secret>,
+) -> Result<PrivateKey, KeyFileError> {
+    let owned = || path.to_owned();
+    let malformed = |why: String| KeyFileError::Malformed { path: owned(), why };
+    let Some(label) = text
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("-----BEGIN "))
+    else {
+        return Err(malformed("not a private key".to_owned()));
+    };
+    let convert = |what: &str| KeyFileError::Unsupported {
+        path: owned(),
+        why: format!(
+            "{what}; convert it with: ssh-keygen -p -f '{}'",
+            path.display()
+        ),
+    };
+    let encryption = text
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("DEK-Info: "))
+        .map(|info| info.split(',').next().unwrap_or_default());
+    match (label, encryption) {
+        ("RSA PRIVATE KEY-----", Some("AES-128-CBC")) => {}
+        (_, Some(cipher)) => {
+            return Err(convert(&format!(
+                "PEM encrypted with {cipher} is not supported"
+            )));
+        }
+        ("DSA PRIVATE KEY-----", None) => {
+            return Err(KeyFileError::Unsupported {
+                path: owned(),
+                why: "DSA keys are not supported".to_owned(),
+            });
+        }
+        _ => {}
+    }
+    let encrypted = encryption.is_some() || label.starts_with("ENCRYPTED ");
+    let passphrase = match (encrypted, passphrase) {
+        (true, None) => return Err(KeyFileError::Encrypted { path: owned() }),
+        (true, Some(passphrase)) => Some(passphrase.reveal()),
+        (false, _) => None,
+    };
+    russh::keys::decode_secret_key(text, passphrase).map_err(|error| {
+        use russh::keys::Error as E;
+        match error {
+            E::UnknownAlgorithm(algorithm) => {
+                convert(&format!("its algorithm {algorithm} is not supported"))
+            }
+            E::Pkcs8(_) | E::Unpad(_) | E::Pad(_) | E::Pkcs1(_) | E::Der(_) if encrypted => {
+                KeyFileError::WrongPassphrase { path: owned() }
+            }
+            error => malformed(error.to_string()),
+        }
+    })
+}
+
+/// The text of a key file, which is UTF-8.
+fn read(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
     use std::io::Read as _;
     let failed = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => KeyFileError::Missing {
@@ -79,7 +262,7 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
     };
     let mut options = std::fs::OpenOptions::new();
     options.read(true);
-    // A pipe without a writer would never be opened otherwise.
+    // Opening a pipe that has no writer would block.
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::custom_flags(
         &mut options,
@@ -94,15 +277,17 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
         return Err(malformed("not a regular file"));
     }
     let mut bytes = Zeroizing::new(Vec::with_capacity(8 << 10));
-    file.take(LARGEST).read_to_end(&mut bytes).map_err(failed)?;
+    file.take(MAX_SIZE)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
     std::str::from_utf8(&bytes)
         .map(|text| Zeroizing::new(text.to_owned()))
         .map_err(|_| malformed("not a key"))
 }
 
-/// ssh(1)'s rule: a file of our own must not be readable for anybody else.
+/// ssh(1)'s rule: other users must not be able to read a file of this user.
 #[cfg(unix)]
-pub(super) fn check_permissions(path: &Path) -> Result<(), KeyFileError> {
+fn check_permissions(path: &Path) -> Result<(), KeyFileError> {
     use std::os::unix::fs::MetadataExt as _;
     let metadata = std::fs::metadata(path).map_err(|error| KeyFileError::Unreadable {
         path: path.to_owned(),
@@ -118,8 +303,8 @@ pub(super) fn check_permissions(path: &Path) -> Result<(), KeyFileError> {
     Ok(())
 }
 
-/// Windows keeps files of a user's profile to that user by inherited access lists.
+/// A profile's inherited access lists keep others out there.
 #[cfg(not(unix))]
-pub(super) fn check_permissions(_path: &Path) -> Result<(), KeyFileError> {
+fn check_permissions(_path: &Path) -> Result<(), KeyFileError> {
     Ok(())
 }

@@ -1,110 +1,191 @@
-//! Ranks 6 and 7: the accounts of this machine, where nobody said anything; rank 8 behind them.
+//! Ranks 6 and 7: the accounts known on this machine, where none is chosen. Also the key of an
+//! account, which every rank that names an account uses.
 
 use super::Draft;
-use crate::identity::plan_inputs::LastServed;
-use crate::identity::{AccountId, Candidate, Offer, Rank, Reason};
-use crate::settings::Origin;
+use crate::identity::plan_inputs::{LastServed, PlanInputs};
+use crate::identity::{
+    AccountId, Candidate, Identity, ManagedKey, Offer, Rank, Reason, Skipped, State,
+};
+use crate::repository::SiteKind;
+use crate::settings::{Origin, Provision};
 
 impl Draft<'_, '_> {
-    /// Ranks 6 to 8: accounts that have an identity, new ones, then everything else.
-    pub(super) fn open_end(&mut self) {
+    /// Ranks 6 to 8: accounts that have a key here, then those that get a new one, then keys whose
+    /// account is not known.
+    pub(super) fn not_chosen(&mut self) -> Vec<Candidate> {
         let mut ready: Vec<Candidate> = Vec::new();
         let mut new: Vec<Candidate> = Vec::new();
-        for (name, reason) in self.accounts_in_order() {
-            let known = ready
-                .iter()
-                .chain(&new)
-                .any(|candidate| candidate.account.as_ref() == Some(&name));
-            if known {
+        for (account, reason) in self.accounts_in_order() {
+            let mut known = ready.iter().chain(&new);
+            if known.any(|candidate| candidate.account.as_ref() == Some(&account)) {
                 continue;
             }
-            match self.stands_for(&name, &reason) {
+            match self.candidate(&account, reason) {
                 Some(candidate) if matches!(candidate.offer, Offer::NewKey) => {
-                    if self.may_get_a_key(&name) {
+                    if self.may_get_a_key(&account) {
                         new.push(candidate);
                     } else {
-                        self.pass_over(name.name, "has no key here and is not logged in");
+                        self.skip(account.name, "has no key here and is not logged in");
                     }
                 }
                 Some(candidate) => ready.push(candidate),
                 None => {}
             }
         }
-        // A URL's own user name addresses one account: those that bear it go first.
+        // A user name in the URL addresses one account, which goes first.
         let user = self.inputs.user;
         if user != "git" {
-            let bears = |candidate: &Candidate| {
-                let account = candidate.account.as_ref();
-                account.is_some_and(|name| self.bears_user_name(name, user))
+            let is_addressed = |candidate: &Candidate| {
+                self.accounts_of_site().any(|account| {
+                    candidate.account.as_ref() == Some(&account.account)
+                        && account.user_name.as_deref() == Some(user)
+                })
             };
-            ready.sort_by_key(|candidate| !bears(candidate));
-            new.sort_by_key(|candidate| !bears(candidate));
+            ready.sort_by_key(|candidate| !is_addressed(candidate));
+            new.sort_by_key(|candidate| !is_addressed(candidate));
         }
-        let mut candidates = ready;
-        candidates.extend(new);
-        let rest = self.rest(&candidates);
-        candidates.extend(rest);
-        self.plan.candidates = candidates;
+        ready.append(&mut new);
+        let fallback = self.fallback(&ready);
+        ready.extend(fallback);
+        ready
     }
 
     /// Ranks 6 and 7, in order, with repetitions.
-    fn accounts_in_order(&mut self) -> Vec<(AccountId, Reason)> {
+    fn accounts_in_order(&self) -> Vec<(AccountId, Reason)> {
         let inputs = self.inputs;
         let mut order = Vec::new();
+        let mut push = |name: &str, rank, origin, text: &str| {
+            let text = text.to_owned();
+            order.push((self.account_id(name), Reason { rank, origin, text }));
+        };
         for (served, text) in [
-            (&inputs.served_repository, "last served this repository"),
-            (&inputs.served_workspace, "last served this workspace"),
+            (&inputs.history.repository, "last served this repository"),
+            (&inputs.history.workspace, "last served this workspace"),
         ] {
             if let Some(LastServed::Account(name)) = served {
-                order.push((name.clone(), Rank::History, Origin::Default, text));
+                push(name, Rank::History, Origin::Default, text);
             }
         }
-        if let Some(name) = &inputs.environment_account {
+        if let Some(name) = &inputs.accounts.environment {
             let origin = Origin::Environment("BITBUCKET_EMAIL");
-            order.push((name.clone(), Rank::Accounts, origin, "of the environment"));
+            push(name, Rank::Accounts, origin, "of the environment");
         }
-        for account in self.accounts_here().filter(|account| account.logged_in) {
-            let name = account.account.name.clone();
-            order.push((name, Rank::Accounts, Origin::Default, "logged in"));
+        for account in self.accounts_of_site().filter(|account| account.logged_in) {
+            let name = &account.account.name;
+            push(name, Rank::Accounts, Origin::Default, "logged in");
         }
-        for identity in &inputs.managed {
-            if let Some(record) = identity.managed.as_ref().filter(|m| m.repository.is_none()) {
-                let name = record.account.name.clone();
-                order.push((
-                    name,
-                    Rank::Accounts,
-                    Origin::Default,
-                    "has an identity here",
-                ));
-            }
+        for record in account_records(inputs) {
+            let name = &record.account.name;
+            push(
+                name,
+                Rank::Accounts,
+                Origin::Default,
+                "has an identity here",
+            );
         }
         order
-            .into_iter()
-            .map(|(name, rank, origin, text)| {
-                let text = text.to_owned();
-                (self.account_name(&name), Reason { rank, origin, text })
-            })
-            .collect()
     }
 
-    /// Nobody named the account: a key is made only where a token is known to be, or finished
+    /// Whether a key is created for an account that is not chosen: only where it has a token, or
     /// where one was begun.
-    fn may_get_a_key(&self, name: &AccountId) -> bool {
-        let inputs = self.inputs;
-        let of_environment = inputs.environment_account.as_deref();
-        of_environment.is_some_and(|account| account.eq_ignore_ascii_case(&name.name))
+    fn may_get_a_key(&self, account: &AccountId) -> bool {
+        let environment = self.inputs.accounts.environment.as_deref();
+        environment.is_some_and(|name| name.eq_ignore_ascii_case(&account.name))
             || self
-                .accounts_here()
-                .any(|account| account.account == *name && account.logged_in)
-            || inputs
-                .managed
-                .iter()
-                .filter_map(|identity| identity.managed.as_ref())
-                .any(|record| record.account == *name && record.repository.is_none())
+                .accounts_of_site()
+                .any(|known| known.account == *account && known.logged_in)
+            || account_records(self.inputs).any(|record| record.account == *account)
     }
 
-    fn bears_user_name(&self, name: &AccountId, user: &str) -> bool {
-        self.accounts_here()
-            .any(|account| account.account == *name && account.user_name.as_deref() == Some(user))
+    /// What an account offers: its newest managed key that is registered; else a key file or agent
+    /// key that its key list shows; else a new key, where creating one is allowed.
+    pub(super) fn candidate(&mut self, account: &AccountId, reason: Reason) -> Option<Candidate> {
+        let inputs = self.inputs;
+        let known = managed_key(inputs, account).or_else(|| listed_key(inputs, account));
+        let offer = match known {
+            Some(identity) => Offer::Identities(vec![identity.clone()]),
+            None if inputs.configured.settings.provision.value == Provision::Never => {
+                self.push_skipped(Skipped {
+                    what: account.name.clone(),
+                    why: "has no key here, and bitbucket.provision is never".to_owned(),
+                    file: None,
+                    key_forbidden: true,
+                });
+                return None;
+            }
+            None => Offer::NewKey,
+        };
+        Some(Candidate {
+            account: Some(account.clone()),
+            offer,
+            reason,
+        })
     }
+}
+
+/// Records of managed keys of accounts, not of repositories.
+fn account_records<'s>(inputs: &'s PlanInputs<'_>) -> impl Iterator<Item = &'s ManagedKey> {
+    let managed = inputs.keys.managed.iter();
+    let records = managed.filter_map(|identity| identity.managed.as_ref());
+    records.filter(|record| record.repository.is_none())
+}
+
+/// A pending key is not one yet: provisioning finishes it. While a key that replaces others is not
+/// verified, the old one is used.
+fn managed_key<'s>(inputs: &'s PlanInputs<'_>, account: &AccountId) -> Option<&'s Identity> {
+    let keys = || {
+        let managed = inputs.keys.managed.iter();
+        managed.filter_map(|identity| {
+            let record = identity.managed.as_ref()?;
+            let usable = record.account == *account
+                && record.repository.is_none()
+                && record.state != State::Pending;
+            usable.then_some((identity, record))
+        })
+    };
+    let (newest, record) = keys().next()?;
+    let old = keys().find(|(_, old)| {
+        record.state == State::Registered && record.replaces.contains(&old.fingerprint)
+    });
+    Some(old.map_or(newest, |(identity, _)| identity))
+}
+
+fn listed_key<'s>(inputs: &'s PlanInputs<'_>, account: &AccountId) -> Option<&'s Identity> {
+    let mut accounts = inputs.accounts.recorded.iter();
+    let known = accounts.find(|known| known.account == *account)?;
+    inputs
+        .ssh_config
+        .files
+        .iter()
+        .chain(&inputs.keys.default_files)
+        .chain(&inputs.keys.agent)
+        .find(|identity| {
+            identity
+                .fingerprint()
+                .is_some_and(|print| known.key_fingerprints.contains(&print))
+        })
+}
+
+/// Whether an account that is named without a URL is one of this site: it is recorded here or in
+/// the environment for this site; an account that is known nowhere and has an `@` is one of Cloud.
+pub(super) fn is_of_site(inputs: &PlanInputs<'_>, name: &str) -> bool {
+    let same = |other: &str| other.eq_ignore_ascii_case(name);
+    if inputs.accounts.environment.as_deref().is_some_and(same) {
+        return true;
+    }
+    let recorded = inputs.accounts.recorded.iter();
+    let mut sites = recorded
+        .filter(|account| same(&account.account.name))
+        .map(|account| account.account.site.as_str())
+        .peekable();
+    if sites.peek().is_some() {
+        return sites.any(|site| site == inputs.site.url);
+    }
+    let mut records = inputs
+        .keys
+        .managed
+        .iter()
+        .filter_map(|key| key.managed.as_ref());
+    records.any(|record| same(&record.account.name))
+        || (name.contains('@') && inputs.site.kind == SiteKind::Cloud)
 }

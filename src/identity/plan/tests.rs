@@ -1,4 +1,4 @@
-//! The published order, row by row.
+//! The order of identities, row by row.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,11 +7,14 @@ use ssh_key::private::{Ed25519Keypair, KeypairData};
 
 use super::plan;
 use crate::identity::key_file::KeyFileError;
-use crate::identity::plan_inputs::{LastServed, NamedFile, PlanInputs};
+use crate::identity::plan_inputs::{
+    CommandLine, Configured, KeysHere, KnownAccounts, LastServed, NamedFile, PlanInputs,
+    ServedBefore, SshConfigKeys,
+};
 use crate::identity::{
     Account, AccountId, Holder, Identity, ManagedKey, Offer, PassphrasePlace, Plan, Rank, State,
 };
-use crate::repository::{Direction, Repository, Site, SiteKind, SshHost};
+use crate::repository::{Direction, Site, SiteKind, SshHost};
 use crate::settings::{
     AuthorCheck, IdentitySettings, KeyType, Origin, PassphraseStore, Provision, Settings, Sourced,
     TransportKind,
@@ -28,14 +31,6 @@ fn site() -> Site {
             host: "ssh.bitbucket.org".to_owned(),
             port: 22,
         }],
-    }
-}
-
-fn repository() -> Repository {
-    Repository {
-        site: SITE.to_owned(),
-        workspace: "acme".to_owned(),
-        slug: "site".to_owned(),
     }
 }
 
@@ -122,49 +117,60 @@ fn account(name: &str) -> Account {
     }
 }
 
-fn said<T>(value: T) -> Sourced<T> {
+fn set<T>(value: T) -> Sourced<T> {
     Sourced::new(value, Origin::Default)
 }
 
-fn account_said(name: &str) -> IdentitySettings {
+fn account_set(name: &str) -> IdentitySettings {
     IdentitySettings {
         identity_files: Vec::new(),
-        accounts: vec![said(name.to_owned())],
+        accounts: vec![set(name.to_owned())],
     }
 }
 
-fn files_said(names: &[&str]) -> IdentitySettings {
+fn files_set(names: &[&str]) -> IdentitySettings {
     IdentitySettings {
-        identity_files: names.iter().map(|name| said(PathBuf::from(name))).collect(),
+        identity_files: names.iter().map(|name| set(PathBuf::from(name))).collect(),
         accounts: Vec::new(),
     }
 }
 
-/// Runs `judge` on a inputs that `arrange` has filled.
+/// The plan made from inputs that `arrange` has filled.
 fn planned(arrange: impl FnOnce(&mut Scene)) -> Plan {
     let mut scene = Scene::default();
     arrange(&mut scene);
     let inputs = PlanInputs {
         site: &site(),
-        repository: Some(&repository()),
         direction: scene.direction.unwrap_or(Direction::Fetch),
         user: scene.user.unwrap_or("git"),
-        command_line_files: scene.command_line_files,
-        command_line_account: scene.command_line_account.map(|name| said(name.to_owned())),
-        settings: &scene.settings,
-        named_files: scene.named_files,
-        ssh_config_files: scene.ssh_config_files,
-        identities_only: scene.identities_only,
-        alias: scene.alias,
-        served_repository: scene.served_repository,
-        served_workspace: scene.served_workspace,
-        environment_account: scene.environment_account.map(str::to_owned),
-        accounts: &scene.accounts,
-        managed: scene.managed,
-        lost: Vec::new(),
-        unusable: scene.unusable,
-        agent: scene.agent,
-        default_files: scene.default_files,
+        command_line: CommandLine {
+            files: scene.command_line_files,
+            account: scene.command_line_account.map(|name| set(name.to_owned())),
+        },
+        configured: Configured {
+            settings: &scene.settings,
+            files: scene.named_files,
+        },
+        ssh_config: SshConfigKeys {
+            files: scene.ssh_config_files,
+            identities_only: scene.identities_only,
+            alias: scene.alias,
+        },
+        history: ServedBefore {
+            repository: scene.served_repository,
+            workspace: scene.served_workspace,
+        },
+        accounts: KnownAccounts {
+            recorded: &scene.accounts,
+            environment: scene.environment_account.map(str::to_owned),
+        },
+        keys: KeysHere {
+            managed: scene.managed,
+            lost: Vec::new(),
+            agent: scene.agent,
+            default_files: scene.default_files,
+            unusable: scene.unusable,
+        },
     };
     plan(&inputs)
 }
@@ -271,22 +277,22 @@ fn a_machine_without_accounts_has_only_loose_keys() {
 
 #[test]
 fn the_first_rank_that_speaks_closes_the_list() {
-    let by_url = || account_said("b@x");
+    let by_url = || account_set("b@x");
     for (arrange, expected, closed, why) in [
         (
-            (|scene: &mut Scene| scene.settings.repository = account_said("b@x")) as fn(&mut Scene),
+            (|scene: &mut Scene| scene.settings.repository = account_set("b@x")) as fn(&mut Scene),
             vec!["new b@x"],
             Rank::RepositoryConfig,
             "the repository's own configuration",
         ),
         (
-            |scene| scene.settings.by_url = account_said("b@x"),
+            |scene| scene.settings.by_url = account_set("b@x"),
             vec!["new b@x"],
             Rank::ByUrl,
             "a URL's account",
         ),
         (
-            |scene| scene.settings.plain = account_said("B@X"),
+            |scene| scene.settings.plain = account_set("B@X"),
             vec!["new B@X"],
             Rank::Plain,
             "names are compared without regard to case",
@@ -294,7 +300,7 @@ fn the_first_rank_that_speaks_closes_the_list() {
         (
             |scene| {
                 scene.command_line_account = Some("a@x");
-                scene.settings.repository = account_said("b@x");
+                scene.settings.repository = account_set("b@x");
             },
             vec!["a@x"],
             Rank::CommandLine,
@@ -319,7 +325,7 @@ fn the_first_rank_that_speaks_closes_the_list() {
             |scene| {
                 scene.identities_only = true;
                 scene.ssh_config_files = vec![file("/k/config", 5)];
-                scene.settings.plain = account_said("b@x");
+                scene.settings.plain = account_set("b@x");
             },
             vec!["/k/config"],
             Rank::SshConfigOnly,
@@ -336,7 +342,7 @@ fn the_first_rank_that_speaks_closes_the_list() {
     }
     let found = planned(|scene| {
         scene.two_accounts();
-        scene.settings.repository = account_said("a@x");
+        scene.settings.repository = account_set("a@x");
         scene.settings.by_url = by_url();
     });
     assert_eq!(told(&found), ["a@x"], "rank 2 stands before rank 3");
@@ -347,8 +353,8 @@ fn files_stand_before_accounts_and_a_missing_one_is_an_error() {
     let found = planned(|scene| {
         scene.two_accounts();
         scene.settings.by_url = IdentitySettings {
-            accounts: account_said("a@x").accounts,
-            ..files_said(&["/k/one", "/k/two"])
+            accounts: account_set("a@x").accounts,
+            ..files_set(&["/k/one", "/k/two"])
         };
         scene.name_file("/k/one", NamedFile::Usable(Box::new(file("/k/one", 5))));
         scene.name_file("/k/two", NamedFile::Usable(Box::new(file("/k/two", 6))));
@@ -357,7 +363,7 @@ fn files_stand_before_accounts_and_a_missing_one_is_an_error() {
 
     let found = planned(|scene| {
         scene.two_accounts();
-        scene.settings.plain = files_said(&["/k/gone"]);
+        scene.settings.plain = files_set(&["/k/gone"]);
         scene.name_file("/k/gone", NamedFile::Missing);
     });
     assert!(found.candidates.is_empty());
@@ -385,10 +391,10 @@ fn a_read_only_access_key_is_no_statement_for_a_push() {
             let mut access = managed("a@x", 7, State::Verified);
             let record = access.managed.as_mut().expect("managed");
             record.read_only = true;
-            record.repository = Some(repository().web_url());
-            scene.settings.by_url = files_said(&["/k/access"]);
+            record.repository = Some(format!("{SITE}/acme/site"));
+            scene.settings.by_url = files_set(&["/k/access"]);
             scene.name_file("/k/access", NamedFile::Usable(Box::new(access)));
-            scene.settings.plain = account_said("b@x");
+            scene.settings.plain = account_set("b@x");
         });
         assert_eq!(told(&found), expected, "{why}");
     }
@@ -421,7 +427,7 @@ fn an_account_stands_for_what_it_has() {
 
     let found = planned(|scene| {
         scene.two_accounts();
-        scene.settings.provision = said(Provision::Never);
+        scene.settings.provision = set(Provision::Never);
         scene.agent = vec![key(9)];
     });
     assert_eq!(
@@ -432,8 +438,8 @@ fn an_account_stands_for_what_it_has() {
     assert_eq!(found.skipped[0].what, "b@x");
 
     let found = planned(|scene| {
-        scene.settings.provision = said(Provision::Never);
-        scene.settings.plain = account_said("b@x");
+        scene.settings.provision = set(Provision::Never);
+        scene.settings.plain = account_set("b@x");
         scene.agent = vec![key(9)];
     });
     assert!(
@@ -456,7 +462,7 @@ fn what_was_learned_reorders_but_never_overrules() {
 
     let found = planned(|scene| {
         scene.two_accounts();
-        scene.settings.plain = account_said("a@x");
+        scene.settings.plain = account_set("a@x");
         scene.served_repository = Some(LastServed::Account("b@x".to_owned()));
     });
     assert_eq!(told(&found), ["a@x"], "settings win over memory");
@@ -492,7 +498,7 @@ fn of_several_files_the_one_that_was_learned_goes_first() {
     let files = ["/k/one", "/k/two", "/k/three"];
     let order = |served: Option<LastServed>| -> Vec<PathBuf> {
         let found = planned(|scene| {
-            scene.settings.plain = files_said(&files);
+            scene.settings.plain = files_set(&files);
             for (seed, name) in (5..).zip(files) {
                 scene.name_file(name, NamedFile::Usable(Box::new(file(name, seed))));
             }
@@ -601,7 +607,7 @@ fn a_plain_account_speaks_only_where_it_is_known() {
         let found = planned(|scene| {
             scene.two_accounts();
             scene.accounts.push(elsewhere.clone());
-            scene.settings.plain = account_said(name);
+            scene.settings.plain = account_set(name);
         });
         assert_eq!(told(&found), expected, "{why}");
     }
@@ -618,7 +624,7 @@ fn a_managed_file_in_ssh_config_is_a_statement_only_for_an_alias() {
             scene.identities_only = true;
             scene.alias = alias;
             scene.ssh_config_files = vec![managed("a@x", 1, State::Verified)];
-            scene.settings.plain = account_said("b@x");
+            scene.settings.plain = account_set("b@x");
         });
         assert_eq!(told(&found), expected, "{why}");
     }

@@ -39,7 +39,7 @@ pub(super) async fn give(params: &SessionParams, identity: &Identity, key: &Priv
             return;
         }
     }
-    let entry = agent::Entry {
+    let entry = agent::NewKey {
         key,
         comment: &comment,
         lifetime: lifetime.lifetime,

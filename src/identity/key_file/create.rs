@@ -1,24 +1,25 @@
-//! Placing a new key pair: whole, durable, and never over an existing file.
+//! Writing a new key pair: complete, durable, and never over an existing file.
 
 use std::path::Path;
 
 use ssh_key::{Cipher, Kdf, LineEnding, PrivateKey, PublicKey};
 
-use crate::identity::key_file::{KeyFileError, public_half};
+use super::KeyFileError;
+use super::open::{public_beside, with_suffix};
 use crate::secret::Secret;
 use crate::storage;
 
-/// How a private key file is locked.
+/// How a private key file is encrypted.
 #[derive(Debug, Clone, Copy)]
-pub struct Lock<'a> {
-    /// What opens it.
+pub struct Encryption<'a> {
+    /// The passphrase.
     pub passphrase: &'a Secret,
-    /// bcrypt's rounds: what each guess costs.
+    /// Rounds of bcrypt: the cost of each guess.
     pub rounds: u32,
 }
 
-impl<'a> Lock<'a> {
-    /// For a random passphrase of 128 bits or more: nobody guesses it, so opening may be cheap.
+impl<'a> Encryption<'a> {
+    /// For a random passphrase of 128 bits or more, which cannot be guessed: cheap to open.
     pub fn random(passphrase: &'a Secret) -> Self {
         Self {
             passphrase,
@@ -26,7 +27,7 @@ impl<'a> Lock<'a> {
         }
     }
 
-    /// For a passphrase a person chose: ssh-keygen's default.
+    /// For a passphrase that a person chose, with ssh-keygen's default.
     pub fn chosen(passphrase: &'a Secret) -> Self {
         Self {
             passphrase,
@@ -35,13 +36,13 @@ impl<'a> Lock<'a> {
     }
 }
 
-/// Writes `FILE` (0600, OpenSSH's format) and `FILE.pub` (0644), each as a new file that is
-/// complete and on disk before it has its name. An existing `FILE` is never replaced
-/// ([`KeyFileError::Exists`]); an existing `FILE.pub` of the same key stays as it is.
-pub fn place(
+/// Writes `FILE` (0600, OpenSSH's format) and `FILE.pub` (0644), each complete and on disk before it
+/// gets its name. An existing `FILE` is [`KeyFileError::Exists`]; an existing `FILE.pub` of the same
+/// key stays.
+pub fn create(
     path: &Path,
     key: &PrivateKey,
-    lock: Option<Lock<'_>>,
+    encryption: Option<Encryption<'_>>,
     comment: &str,
 ) -> Result<(), KeyFileError> {
     let mut key = key.clone();
@@ -50,27 +51,27 @@ pub fn place(
         path: path.to_owned(),
         why,
     };
-    let locked = match lock {
-        Some(lock) => encrypted(&key, lock).map_err(&unwritable)?,
+    let key_in_file = match encryption {
+        Some(encryption) => encrypted(&key, encryption).map_err(&unwritable)?,
         None => key.clone(),
     };
-    let text = locked
+    let text = key_in_file
         .to_openssh(LineEnding::LF)
         .map_err(|error| unwritable(error.to_string()))?;
-    if foreign_public(path, key.public_key()) {
+    if has_other_public_key(path, key.public_key()) {
         return Err(KeyFileError::Exists {
-            path: public_half::beside(path, ".pub"),
+            path: with_suffix(path, ".pub"),
         });
     }
-    put(path, text.as_bytes(), 0o600)?;
-    place_public(path, key.public_key(), comment)
+    write(path, text.as_bytes(), 0o600)?;
+    create_public(path, key.public_key(), comment)
 }
 
-/// Writes `FILE.pub` (0644) beside a private key file. One that already holds this key stays; any
-/// other is [`KeyFileError::Exists`].
-pub fn place_public(path: &Path, key: &PublicKey, comment: &str) -> Result<(), KeyFileError> {
-    let public = public_half::beside(path, ".pub");
-    if foreign_public(path, key) {
+/// Writes `FILE.pub` (0644) beside a private key file. An existing one with this key stays; one with
+/// another key is [`KeyFileError::Exists`].
+pub fn create_public(path: &Path, key: &PublicKey, comment: &str) -> Result<(), KeyFileError> {
+    let public = with_suffix(path, ".pub");
+    if has_other_public_key(path, key) {
         return Err(KeyFileError::Exists { path: public });
     }
     if public.exists() {
@@ -83,16 +84,16 @@ pub fn place_public(path: &Path, key: &PublicKey, comment: &str) -> Result<(), K
         why: error.to_string(),
     })?;
     line.push('\n');
-    put(&public, line.as_bytes(), 0o644)
+    write(&public, line.as_bytes(), 0o644)
 }
 
-/// Whether a `FILE.pub` is there that does not hold this key.
-fn foreign_public(path: &Path, key: &PublicKey) -> bool {
-    public_half::beside(path, ".pub").exists()
-        && public_half::public_beside(path).is_none_or(|found| found.key_data() != key.key_data())
+/// Whether `FILE.pub` exists and does not have this key.
+fn has_other_public_key(path: &Path, key: &PublicKey) -> bool {
+    with_suffix(path, ".pub").exists()
+        && public_beside(path).is_none_or(|found| found.key_data() != key.key_data())
 }
 
-fn encrypted(key: &PrivateKey, lock: Lock<'_>) -> Result<PrivateKey, String> {
+fn encrypted(key: &PrivateKey, encryption: Encryption<'_>) -> Result<PrivateKey, String> {
     let mut salt = vec![0; 16];
     getrandom::fill(&mut salt).map_err(|error| error.to_string())?;
     let checkint = getrandom::u32().map_err(|error| error.to_string())?;
@@ -100,15 +101,15 @@ fn encrypted(key: &PrivateKey, lock: Lock<'_>) -> Result<PrivateKey, String> {
         Cipher::Aes256Ctr,
         Kdf::Bcrypt {
             salt,
-            rounds: lock.rounds,
+            rounds: encryption.rounds,
         },
         checkint,
-        lock.passphrase.reveal(),
+        encryption.passphrase.reveal(),
     )
     .map_err(|error| error.to_string())
 }
 
-fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KeyFileError> {
+fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KeyFileError> {
     match storage::create_file(path, bytes, mode) {
         Ok(true) => Ok(()),
         Ok(false) => Err(KeyFileError::Exists {
@@ -163,19 +164,19 @@ mod tests {
             (
                 "random",
                 Algorithm::Ed25519,
-                Some(Lock::random(&passphrase)),
+                Some(Encryption::random(&passphrase)),
             ),
             (
                 "chosen",
                 Algorithm::Ecdsa {
                     curve: EcdsaCurve::NistP256,
                 },
-                Some(Lock::chosen(&passphrase)),
+                Some(Encryption::chosen(&passphrase)),
             ),
         ] {
             let path = folder.path().join(name);
             let key = random(algorithm);
-            place(&path, &key, lock, "who@where").unwrap();
+            create(&path, &key, lock, "who@where").unwrap();
 
             let text = path.to_str().unwrap();
             let pass = if lock.is_some() {
@@ -220,7 +221,7 @@ mod tests {
 
             let before = std::fs::read(&path).unwrap();
             assert_eq!(
-                place(&path, &random(Algorithm::Ed25519), None, ""),
+                create(&path, &random(Algorithm::Ed25519), None, ""),
                 Err(KeyFileError::Exists {
                     path: folder.path().join(format!("{name}.pub"))
                 }),
@@ -228,12 +229,12 @@ mod tests {
             );
             std::fs::remove_file(folder.path().join(format!("{name}.pub"))).unwrap();
             assert_eq!(
-                place(&path, &random(Algorithm::Ed25519), None, ""),
+                create(&path, &random(Algorithm::Ed25519), None, ""),
                 Err(KeyFileError::Exists { path: path.clone() }),
                 "{name}"
             );
             assert_eq!(std::fs::read(&path).unwrap(), before, "{name}: untouched");
-            place_public(&path, key.public_key(), "again").unwrap();
+            create_public(&path, key.public_key(), "again").unwrap();
         }
         let left: Vec<_> = std::fs::read_dir(folder.path())
             .unwrap()
@@ -267,7 +268,7 @@ mod tests {
                     ssh_keygen(&[
                         "-q", "-t", kind, "-b", bits, "-m", format, "-N", passphrase, "-f", text,
                     ]);
-                    let public = public_half::public_beside(&path).unwrap();
+                    let public = public_beside(&path).unwrap();
                     std::fs::remove_file(folder.path().join(format!("{name}.pub"))).unwrap();
 
                     let found = identity(&path).unwrap();
