@@ -1,6 +1,8 @@
 //! Every setting of the section `bitbucket`: one table that reading, misspelling, completion and
 //! documentation share. Pure.
 
+use crate::text::nearest;
+
 /// One setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Key {
@@ -145,38 +147,9 @@ pub fn find(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name.eq_ignore_ascii_case(name))
 }
 
-/// The setting that was probably meant: at most two letters are wrong, missing, too many or
-/// exchanged, and fewer than half of them.
+/// The setting that was probably meant.
 pub fn meant(name: &str) -> Option<&'static Key> {
     find(nearest(name, KEYS.iter().map(|key| key.name))?)
-}
-
-/// The word that was probably meant, without regard to case: as [`meant`].
-pub fn nearest<'a>(written: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let written = written.to_ascii_lowercase();
-    let far = |word: &str| distance(&written, &word.to_ascii_lowercase());
-    let closest = words.min_by_key(|word| far(word))?;
-    let far = far(closest);
-    (far <= 2 && far * 2 < closest.len()).then_some(closest)
-}
-
-/// Letters to change, insert, delete or exchange with their neighbour.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b) = (a.as_bytes(), b.as_bytes());
-    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let change = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut least = change.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                least = least.min(rows[i - 2][j - 2] + 1);
-            }
-            row.push(least);
-        }
-        rows.push(row);
-    }
-    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]

@@ -1,19 +1,16 @@
-//! What is wished: git config, ssh_config and the environment, each value with its origin.
+//! Settings from git config and ssh_config, each value with its origin.
 //!
-//! Reads configuration and asks nobody. Writes only what git and ssh told of themselves, into the
-//! state directory, so that they are asked once. Knows `repository`, `ssh_command` and the ground
-//! floor.
+//! Reads configuration and asks no one. Writes only where git's system file is, as git itself says,
+//! into the state directory. Uses `repository`, `ssh_command` and the base modules.
 
 mod error;
 pub mod git_config;
 pub mod keys;
 mod lines;
-mod paths;
 mod repository_policy;
 mod resolve;
 mod sites;
 pub mod ssh_config;
-mod stamp;
 mod url_match;
 mod values;
 

@@ -1,8 +1,8 @@
 //! The values of single settings, from text. Pure. Errors are one clause without a full stop.
 
-use super::keys::nearest;
 use super::{AuthorCheck, KeyType, OtherHosts, PassphraseStore, Provision, TransportKind};
 use crate::repository::SiteKind;
+use crate::text::nearest;
 
 /// The smallest RSA key that Bitbucket takes and OpenSSH does not complain about.
 const SMALLEST_RSA: u32 = 2048;

@@ -14,4 +14,4 @@ mod words;
 pub use fence::{Shown, fence, fence_json, sanitise, sanitise_lines};
 pub use pattern::matches_pattern;
 pub use quote::{Pasted, ssh_config_word};
-pub use words::{counted, days_ago, span, ssh_seconds};
+pub use words::{counted, days_ago, nearest, span, ssh_seconds};

@@ -67,6 +67,16 @@ pub fn ssh_seconds(text: &str) -> Option<u32> {
     i32::try_from(total).is_ok().then_some(total)
 }
 
+/// The word that was probably meant, without regard to case: at most two letters are wrong, missing,
+/// added or exchanged, and fewer than half of them.
+pub fn nearest<'a>(written: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let written = written.to_ascii_lowercase();
+    let distance = |word: &str| strsim::osa_distance(&written, &word.to_ascii_lowercase());
+    let closest = words.min_by_key(|word| distance(word))?;
+    let distance = distance(closest);
+    (distance <= 2 && distance * 2 < closest.len()).then_some(closest)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,7 @@ use super::finding::Finding;
 use super::git::host_of;
 use crate::commands::ssh_blocks::{Block, blocks};
 use crate::settings::{GitConfig, SshConfig, TransportKind, ssh_config};
-use crate::ssh_command::{self, Invocation};
+use crate::ssh_command::{self, Invocation, options};
 use crate::text::counted;
 use crate::transport::system;
 
@@ -196,52 +196,6 @@ fn name_all(checkup: &Checkup<'_>, hosts: &[&str], blocks: &[Block]) -> String {
     }
 }
 
-/// What people write for these hosts (ssh_config(5)).
-const OPTIONS: [&str; 42] = [
-    "AddKeysToAgent",
-    "AddressFamily",
-    "BatchMode",
-    "BindAddress",
-    "CertificateFile",
-    "CheckHostIP",
-    "Ciphers",
-    "Compression",
-    "ConnectTimeout",
-    "ConnectionAttempts",
-    "ControlMaster",
-    "ControlPath",
-    "ControlPersist",
-    "ForwardAgent",
-    "GlobalKnownHostsFile",
-    "HashKnownHosts",
-    "Host",
-    "HostKeyAlgorithms",
-    "HostKeyAlias",
-    "HostName",
-    "IdentitiesOnly",
-    "IdentityAgent",
-    "IdentityFile",
-    "IgnoreUnknown",
-    "Include",
-    "KexAlgorithms",
-    "LogLevel",
-    "MACs",
-    "Match",
-    "PasswordAuthentication",
-    "Port",
-    "PreferredAuthentications",
-    "ProxyCommand",
-    "ProxyJump",
-    "PubkeyAcceptedAlgorithms",
-    "PubkeyAuthentication",
-    "SendEnv",
-    "ServerAliveCountMax",
-    "ServerAliveInterval",
-    "StrictHostKeyChecking",
-    "User",
-    "UserKnownHostsFile",
-];
-
 /// The line of shell after which ssh reads the file. `None`: ssh names no file, or no line of it.
 pub(super) fn remedy(checkup: &Checkup<'_>, said: &str) -> Option<String> {
     if let Some(file) = said.split("Bad owner or permissions on ").nth(1) {
@@ -257,7 +211,7 @@ pub(super) fn remedy(checkup: &Checkup<'_>, said: &str) -> Option<String> {
                 .to_ascii_lowercase()
                 .find(&option.to_ascii_lowercase())?;
             let written = &line[at..at + option.len()];
-            Some(format!("{number}s/{written}/{}/", nearest(written)?))
+            Some(format!("{number}s/{written}/{}/", options::meant(written)?))
         })
         .unwrap_or_else(|| format!("{number}s/^/#/"));
     Some(checkup.edited(&file, &script))
@@ -282,18 +236,6 @@ fn place(said: &str) -> Option<(PathBuf, usize, Option<&str>)> {
     ))
 }
 
-/// The option that differs by two letters at most. `None`: none, or several that are as near.
-fn nearest(written: &str) -> Option<&'static str> {
-    let written = written.to_ascii_lowercase();
-    let distance = |option: &str| strsim::levenshtein(&written, &option.to_ascii_lowercase());
-    let least = OPTIONS.iter().map(|option| distance(option)).min()?;
-    let mut nearest = OPTIONS.iter().filter(|option| distance(option) == least);
-    match (nearest.next(), nearest.next()) {
-        (Some(only), None) if least <= 2 => Some(only),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -310,7 +252,7 @@ mod tests {
             ("Hots", Some("Host"), "a short one"),
             ("Colour", None, "nothing is near"),
         ] {
-            assert_eq!(nearest(written), expected, "{why}");
+            assert_eq!(options::meant(written), expected, "{why}");
         }
     }
 

@@ -16,7 +16,7 @@ use crate::connection::failure::Failure;
 use crate::context::Context;
 use crate::host_key::{known_hosts, published};
 use crate::identity::{Holder, Identity};
-use crate::settings::ssh_config::effective::effective;
+use crate::settings::ssh_config::effective;
 use crate::storage::{Directory, short_name};
 use crate::transport::system::config_file::ConfigFile;
 use crate::transport::{Endpoint, known_hosts_files};

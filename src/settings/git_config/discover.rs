@@ -1,16 +1,152 @@
-//! The repository of the working directory, and whether git would trust it.
+//! What git config is read from: the machine's and the user's files, and the repository of the working
+//! directory, with whether git would trust it.
 //!
-//! `GIT_DIR` is not looked at: git takes it out of its ssh child's environment, and a JGit that
-//! leaves it there means another repository than the connection's.
+//! `GIT_DIR` is ignored: git takes it out of its ssh child's environment, and a JGit that leaves it
+//! there means another repository than the connection's.
 
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::UNIX_EPOCH;
 
 use gix::bstr::BStr;
 use gix::discover::upwards::{Options, TrustPolicy};
 
-use super::entry::Entry;
+use super::Entry;
 use super::include::{interpolated, real};
 use crate::context::Context;
+use crate::settings::Scope;
+use crate::storage::{Directory, short_name};
+
+/// Where git built with the usual prefix looks; used where no git is installed.
+const USUAL_SYSTEM_FILE: &str = "/etc/gitconfig";
+
+/// The machine's and the user's files, lowest first; they need not exist.
+pub fn outside_repositories(context: &Context) -> Vec<(Scope, PathBuf)> {
+    let mut files = Vec::new();
+    if let Some(file) = system(context) {
+        files.push((Scope::System, file));
+    }
+    files.extend(
+        global(context)
+            .into_iter()
+            .map(|file| (Scope::Global, file)),
+    );
+    files
+}
+
+/// GIT_CONFIG_GLOBAL alone, else the XDG file and `~/.gitconfig` (git-config(1), FILES).
+fn global(context: &Context) -> Vec<PathBuf> {
+    if let Some(file) = context.environment.raw("GIT_CONFIG_GLOBAL") {
+        return vec![context.directory.join(file)];
+    }
+    let xdg = context.environment.raw("XDG_CONFIG_HOME");
+    let xdg = xdg.filter(|path| !path.is_empty()).map(PathBuf::from);
+    let xdg = xdg.or_else(|| Some(context.home()?.join(".config")));
+    let xdg = xdg.map(|base| context.directory.join(base).join("git/config"));
+    let home = context.home().map(|home| home.join(".gitconfig"));
+    xdg.into_iter().chain(home).collect()
+}
+
+/// GIT_CONFIG_SYSTEM, unless GIT_CONFIG_NOSYSTEM; else what git itself says.
+fn system(context: &Context) -> Option<PathBuf> {
+    if boolean(context, "GIT_CONFIG_NOSYSTEM") {
+        return None;
+    }
+    if let Some(file) = context.environment.raw("GIT_CONFIG_SYSTEM") {
+        return Some(context.directory.join(file));
+    }
+    let path = context.environment.raw("PATH").unwrap_or_default();
+    let git = which::which_in("git", Some(path), &context.directory).ok();
+    let file = git.and_then(|git| kept(context, "git-system-config", &git, || ask(context, &git)));
+    Some(file.map_or_else(|| PathBuf::from(USUAL_SYSTEM_FILE), PathBuf::from))
+}
+
+/// `git var GIT_CONFIG_SYSTEM` (git 2.42), else where `git config --system` finds its values or
+/// misses its file.
+fn ask(context: &Context, git: &Path) -> Option<String> {
+    let (text, _) = output(context, git, &["var", "GIT_CONFIG_SYSTEM"])?;
+    if let Some(line) = text.lines().rfind(|line| !line.is_empty()) {
+        return Some(line.to_owned());
+    }
+    let listing = ["config", "--system", "--show-origin", "--null", "--list"];
+    let (listed, complaint) = output(context, git, &listing)?;
+    if let Some(origin) = listed
+        .split('\0')
+        .next()
+        .and_then(|text| text.strip_prefix("file:"))
+    {
+        return Some(origin.to_owned());
+    }
+    let (_, quoted) = complaint.split_once('\'')?;
+    let (path, _) = quoted.rsplit_once('\'')?;
+    Some(path.to_owned())
+}
+
+fn output(context: &Context, git: &Path, arguments: &[&str]) -> Option<(String, String)> {
+    let output = context
+        .command(git)
+        .args(arguments)
+        .env("LC_ALL", "C")
+        .env_remove("GIT_DIR")
+        .env_remove("GIT_CONFIG_PARAMETERS")
+        .env_remove("GIT_CONFIG_COUNT")
+        .current_dir("/")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .output()
+        .ok()?;
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).ok();
+    Some((text(output.stdout)?, text(output.stderr)?))
+}
+
+/// A boolean variable as git reads it: set, and none of its words for no.
+pub fn boolean(context: &Context, name: &str) -> bool {
+    let value = context.environment.raw(name).unwrap_or_default();
+    let value = value.to_string_lossy().to_ascii_lowercase();
+    !matches!(value.as_str(), "" | "0" | "false" | "no" | "off")
+}
+
+/// The answer of `program` to the question `topic`, from the state directory where the program's
+/// file is the same as then (path, size, time of change), else from `ask`, kept for the next time. It may
+/// be lost.
+/// `None`: `ask` had no answer; that is not kept.
+fn kept(
+    context: &Context,
+    topic: &str,
+    program: &Path,
+    ask: impl FnOnce() -> Option<String>,
+) -> Option<String> {
+    let directory = Directory::state(context)
+        .ok()
+        .map(|state| state.below("programs"));
+    let name = format!(
+        "{topic}-{}",
+        short_name(program.as_os_str().as_encoded_bytes())
+    );
+    let key = key(program);
+    if let (Some(directory), Some(key)) = (&directory, &key)
+        && let Ok(Some(text)) = directory.read(&name)
+        && let Ok(text) = String::from_utf8(text)
+        && let Some((first, answer)) = text.split_once('\n')
+        && first == key
+    {
+        return Some(answer.to_owned());
+    }
+    let answer = ask()?;
+    if let (Some(directory), Some(key)) = (directory, key)
+        && let Err(error) = directory.replace(&name, format!("{key}\n{answer}").as_bytes())
+    {
+        tracing::debug!("{error}");
+    }
+    Some(answer)
+}
+
+/// One line without line breaks.
+fn key(program: &Path) -> Option<String> {
+    let metadata = std::fs::metadata(program).ok()?;
+    let changed = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(format!("1 {} {}", metadata.len(), changed.as_nanos()))
+}
 
 /// A repository as git finds it from the working directory.
 #[derive(Debug, Clone)]
@@ -31,7 +167,7 @@ impl Repository {
             trust: TrustPolicy::Assume(gix::sec::Trust::Full),
             ceiling_dirs: ceilings(context),
             match_ceiling_dir_or_error: false,
-            cross_fs: super::files::boolean(context, "GIT_DISCOVERY_ACROSS_FILESYSTEM"),
+            cross_fs: boolean(context, "GIT_DISCOVERY_ACROSS_FILESYSTEM"),
             dot_git_only: false,
             current_dir: Some(&context.directory),
         };
@@ -171,4 +307,36 @@ fn ceilings(context: &Context) -> Vec<PathBuf> {
         }
     }
     ceilings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::git_config::fixture::Home;
+
+    #[test]
+    fn a_program_is_asked_again_when_its_file_changes() {
+        let home = Home::new();
+        let context = home.context();
+        let program = home.write("bin/tool", "one");
+        let ask =
+            |answer: &'static str| kept(&context, "test", &program, || Some(answer.to_owned()));
+        assert_eq!(ask("first").as_deref(), Some("first"));
+        assert_eq!(ask("second").as_deref(), Some("first"), "kept");
+        home.write("bin/tool", "another size");
+        assert_eq!(
+            ask("third").as_deref(),
+            Some("third"),
+            "the file is another one"
+        );
+        assert_eq!(
+            kept(&context, "other", &program, || None),
+            None,
+            "no answer is not kept"
+        );
+        assert_eq!(
+            kept(&context, "other", &program, || Some("x".to_owned())).as_deref(),
+            Some("x"),
+        );
+    }
 }

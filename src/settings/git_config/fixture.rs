@@ -66,6 +66,16 @@ impl Home {
         }
     }
 
+    /// A program of the machine.
+    pub fn tool(&self, name: &str) -> PathBuf {
+        let path = self
+            .context()
+            .environment
+            .raw("PATH")
+            .map(ToOwned::to_owned);
+        which::which_in(name, path, self.path()).expect("it is installed where the tests run")
+    }
+
     /// Runs git in a directory below the home; its output. Panics where git fails.
     pub fn git(&self, directory: &Path, arguments: &[&str]) -> String {
         let (status, output) = self.try_git(directory, arguments);

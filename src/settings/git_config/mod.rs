@@ -5,7 +5,6 @@
 
 mod discover;
 mod entry;
-mod files;
 #[cfg(test)]
 pub(super) mod fixture;
 mod include;
@@ -59,7 +58,7 @@ impl GitConfig {
     ///
     /// A file that git would not read either: it names file and line.
     pub fn open(context: &Context) -> Result<Self, Error> {
-        let outside = files::outside_repositories(context);
+        let outside = discover::outside_repositories(context);
         let found = Repository::discover(context);
         let trusted = match &found {
             Some(repository) => repository.is_trusted(context, || {

@@ -185,7 +185,7 @@ fn git_is_asked_once_where_the_machines_file_lies() {
     home.unset("GIT_CONFIG_SYSTEM");
     let context = home.context();
     let told = home.git(&home.path(), &["var", "GIT_CONFIG_SYSTEM"]);
-    let files = files::outside_repositories(&context);
+    let files = discover::outside_repositories(&context);
     assert_eq!(files[0].1, Path::new(told.trim()));
     let kept: Vec<_> = std::fs::read_dir(context.state_directory().unwrap().join("programs"))
         .unwrap()

@@ -1,87 +1,208 @@
 //! `ssh -G`: one run of the system's ssh that reads its configuration and prints it.
+//!
+//! ssh prints compiled-in defaults as well, which do not count: a value counts where the command line
+//! or a file sets it. A file sets what it mentions and what differs from the default. Most defaults
+//! are the same in every release of OpenSSH and in the table of options; the lists of algorithms are
+//! not, so where a file mentions one, ssh is asked a second time, without files.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::Stdio;
 
-use super::directives::Directives;
-use super::{Files, baseline, homes, kept};
+use super::files::{Files, Relocated, in_home};
+use super::tokens;
 use crate::context::Context;
 use crate::settings::Error;
-use crate::ssh_command::Request;
+use crate::ssh_command::{Request, options};
 
-/// Letters of ssh(1) with a value (the getopt string of OpenSSH's `ssh.c`).
-const WITH_VALUE: &str = "BDEFIJLOPQRSWbceilmopw";
-
-/// What files and command line say, without what ssh says of its own accord.
+/// What files and command line set, without compiled-in defaults.
 pub fn directives(
     request: &Request,
     context: &Context,
     ssh: &Path,
     files: &Files,
 ) -> Result<Directives, Error> {
-    // Without default identity files: what is printed besides this one was directives by a file.
-    let first = ["-o", "IdentityFile=/dev/null"];
-    let call = arguments(request, context, files, None, &first);
-    let printed = kept::answer(request, context, ssh, files, &call, || {
-        let relocated = homes::relocated(context, files)?;
-        let arguments = arguments(request, context, files, relocated.as_ref(), &first);
-        run(context, ssh, &arguments).map_err(|error| match (error, &relocated) {
-            (Error::SshConfig(text), Some(relocated)) => {
-                Error::SshConfig(relocated.original(&text))
-            }
-            (error, _) => error,
+    // Without default identity files: every other one that is printed is set by a file.
+    let printed = ask(
+        request,
+        context,
+        ssh,
+        files,
+        &["-o", "IdentityFile=/dev/null"],
+    )?;
+    let mut printed = Directives::parse(&printed);
+    let typed = typed(request);
+    let mentioned = files.mentioned(context);
+    let lists = |mentioned: &BTreeSet<String>| {
+        mentioned.iter().any(|key| {
+            let option = options::find(key);
+            option.is_some_and(|option| option.value == options::Value::Algorithms)
+                && !typed.contains(key.as_str())
         })
-    })?;
-    let printed = Directives::parse(&printed);
-    let batch_mode = printed.one("batchmode") == Some("yes");
-    let defaults = baseline::of(context, ssh, batch_mode);
-    let mut meant: BTreeSet<String> = request.options.iter().map(|(key, _)| key.clone()).collect();
-    // Its default depends on UserKnownHostsFile: what is printed is what holds.
-    if printed.one("userknownhostsfile") != defaults.one("userknownhostsfile") {
-        meant.insert("updatehostkeys".to_owned());
-    }
-    if batch_mode {
-        meant.insert("batchmode".to_owned());
-    }
-    // Typed, although it may be what ssh would take anyway: the local user's name.
-    if request.user.is_some() {
-        meant.insert("user".to_owned());
-    }
-    Ok(printed.without(&defaults, &meant))
+    };
+    let defaults = if mentioned.as_ref().is_none_or(lists) {
+        compiled_in(context, ssh, &printed)
+    } else {
+        Directives::default()
+    };
+    let is_default = |key: &str, values: &[String]| match defaults.all(key) {
+        [] => fixed_default(key).as_deref() == values.first().map(String::as_str),
+        defaults => defaults == values,
+    };
+    let is_set = |key: &str, values: &[String]| {
+        let is_mentioned = mentioned.as_ref().is_none_or(|keys| keys.contains(key));
+        typed.contains(key) || is_mentioned && !is_default(key, values)
+    };
+    // Its default depends on UserKnownHostsFile.
+    let other_known_hosts = is_set("userknownhostsfile", printed.all("userknownhostsfile"));
+    printed
+        .retain(|key, values| is_set(key, values) || other_known_hosts && key == "updatehostkeys");
+    Ok(printed)
 }
 
-/// `ssh -G` for the call: `first`, the files that count, options, host.
-pub fn arguments(
+/// The options that the command line sets.
+fn typed(request: &Request) -> BTreeSet<&str> {
+    let mut typed: BTreeSet<&str> = request
+        .options
+        .iter()
+        .map(|(key, _)| key.as_str())
+        .collect();
+    typed.extend(request.user.is_some().then_some("user"));
+    typed.extend(request.port.is_some().then_some("port"));
+    typed.extend(request.family.is_some().then_some("addressfamily"));
+    typed
+}
+
+/// A default that is the same for every ssh.
+fn fixed_default(key: &str) -> Option<String> {
+    let default = options::find(key)?.default;
+    match key {
+        "user" => tokens::login_name(),
+        "userknownhostsfile" => {
+            let home = tokens::password_database_home()?;
+            Some(in_home(default, home.to_str()?))
+        }
+        _ => Some(default.to_owned()).filter(|default| !default.is_empty()),
+    }
+}
+
+/// What the installed ssh prints without any file. Nothing where it fails: then everything counts.
+fn compiled_in(context: &Context, ssh: &Path, printed: &Directives) -> Directives {
+    // Debian's ssh has other defaults in batch mode.
+    let batch_mode = printed.one("batchmode").unwrap_or("no");
+    let batch_mode = format!("BatchMode={batch_mode}");
+    let identity = "IdentityFile=/dev/null";
+    let arguments = [
+        "-G",
+        "-T",
+        "-F",
+        "/dev/null",
+        "-o",
+        identity,
+        "-o",
+        &batch_mode,
+    ];
+    // No host has this name (RFC 2606, section 2); it is never looked up.
+    let arguments = arguments.into_iter().chain(["defaults.invalid"]);
+    let arguments: Vec<_> = arguments.map(OsString::from).collect();
+    let output = run(context, ssh, &arguments);
+    output.map_or_else(|_| Directives::default(), |text| Directives::parse(&text))
+}
+
+/// What `ssh -G` prints for a call: for the file that replaces ssh_config where the system's ssh
+/// carries a Bitbucket host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Effective {
+    /// For the call, without the identity files of the command line, and with `~` as `$HOME`.
+    pub printed: String,
+    /// For the bare host, without any file.
+    pub compiled_in: String,
+}
+
+/// Asks the system's ssh twice.
+///
+/// # Errors
+///
+/// ssh's own text for whatever it does not accept.
+pub fn effective(request: &Request, context: &Context, ssh: &Path) -> Result<Effective, Error> {
+    let printed = ask(request, context, ssh, &Files::of(request, context), &[])?;
+    let bare = ["-G", "-T", "-F", "/dev/null", "--"].map(OsString::from);
+    let bare: Vec<_> = bare.into_iter().chain([(&request.host).into()]).collect();
+    Ok(Effective {
+        printed: with_defaults_at_home(&printed, context),
+        compiled_in: run(context, ssh, &bare)?,
+    })
+}
+
+/// Where `$HOME` is not the home that ssh takes, the defaults are those of `$HOME`.
+fn with_defaults_at_home(printed: &str, context: &Context) -> String {
+    let other = tokens::password_database_home();
+    let (Some(home), Some(other)) = (context.home(), other) else {
+        return printed.to_owned();
+    };
+    if home == other {
+        return printed.to_owned();
+    }
+    let lines = printed
+        .lines()
+        .filter_map(|line| match line.split_once(' ') {
+            Some(("identityfile", file)) => {
+                let file = context.expand_home(file);
+                // ssh would warn about one that does not exist.
+                file.exists()
+                    .then(|| format!("identityfile {}", file.display()))
+            }
+            Some(("userknownhostsfile", files)) => {
+                let files: Vec<_> = files
+                    .split(' ')
+                    .map(|file| match Path::new(file).strip_prefix(&other) {
+                        Ok(rest) => home.join(rest).display().to_string(),
+                        Err(_) => file.to_owned(),
+                    })
+                    .collect();
+                Some(format!("userknownhostsfile {}", files.join(" ")))
+            }
+            _ => Some(line.to_owned()),
+        });
+    let mut text = lines.collect::<Vec<_>>().join("\n");
+    text.push('\n');
+    text
+}
+
+/// `ssh -G` for the call, with `first` in front of its options.
+fn ask(
     request: &Request,
     context: &Context,
+    ssh: &Path,
     files: &Files,
-    relocated: Option<&homes::Relocated>,
     first: &[&str],
-) -> Vec<OsString> {
+) -> Result<String, Error> {
+    let relocated = Relocated::new(context, files)?;
     let mut arguments: Vec<OsString> = ["-G", "-T"].map(OsString::from).to_vec();
     arguments.extend(first.iter().map(OsString::from));
-    match (relocated, files) {
+    match (&relocated, files) {
         (Some(relocated), _) => arguments.extend(["-F".into(), relocated.file().into()]),
         (None, Files::Named(file)) => arguments.extend(["-F".into(), file.into()]),
         (None, Files::None) => arguments.extend(["-F".into(), "none".into()]),
         (None, Files::Usual { .. }) => {}
     }
-    arguments.extend(of_files_only(&request.option_argv, context));
+    arguments.extend(without_files(&request.option_argv, context));
     arguments.extend(["--".into(), OsString::from(&request.host)]);
-    arguments
+    run(context, ssh, &arguments).map_err(|error| match (error, &relocated) {
+        (Error::SshConfig(text), Some(relocated)) => Error::SshConfig(relocated.original(&text)),
+        (error, _) => error,
+    })
 }
 
-/// The command line's options without identity files (they are a rank of their own), without
-/// `-F`, and with `~` as `$HOME`.
-fn of_files_only(option_argv: &[OsString], context: &Context) -> Vec<OsString> {
+/// The options of the command line without identity files (which are decided apart), without `-F`,
+/// and with `~` as `$HOME`.
+fn without_files(option_argv: &[OsString], context: &Context) -> Vec<OsString> {
     let mut kept = Vec::with_capacity(option_argv.len());
     let mut arguments = option_argv.iter();
     while let Some(argument) = arguments.next() {
         let letter = argument.to_str().and_then(|text| text.strip_prefix('-'));
-        let takes_value =
-            letter.is_some_and(|letter| letter.len() == 1 && WITH_VALUE.contains(letter));
+        let takes_value = letter.is_some_and(options::takes_value);
         let value = takes_value.then(|| arguments.next()).flatten();
         let dropped = match (letter, value) {
             (Some("i" | "F"), _) => true,
@@ -105,16 +226,16 @@ fn names_identity_file(setting: &OsStr) -> bool {
     matches!(&key[..end], "identityfile" | "identityfile2")
 }
 
-/// ssh would take `~` for the home of the password database.
+/// ssh would take `~` as the home of the password database.
 fn at_home(setting: &OsStr, context: &Context) -> OsString {
     match (setting.to_str(), context.home().and_then(Path::to_str)) {
-        (Some(text), Some(home)) => homes::in_home(text, home).into(),
+        (Some(text), Some(home)) => in_home(text, home).into(),
         _ => setting.to_owned(),
     }
 }
 
 /// ssh's output, or its complaint.
-pub fn run(context: &Context, ssh: &Path, arguments: &[OsString]) -> Result<String, Error> {
+fn run(context: &Context, ssh: &Path, arguments: &[OsString]) -> Result<String, Error> {
     let output = context
         .command(ssh)
         .args(arguments)
@@ -135,6 +256,60 @@ pub fn run(context: &Context, ssh: &Path, arguments: &[OsString]) -> Result<Stri
     } else {
         text
     }))
+}
+
+/// Options in lower case with their values, in the form in which `ssh -G` prints them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Directives(BTreeMap<String, Vec<String>>);
+
+impl Directives {
+    /// The lines of `ssh -G`.
+    pub fn parse(output: &str) -> Self {
+        let mut directives = Self::default();
+        for line in output.lines() {
+            let (key, value) = line.split_once(' ').unwrap_or((line, ""));
+            directives.push(key, value);
+        }
+        directives
+    }
+
+    /// One more value.
+    pub fn push(&mut self, key: &str, value: impl Into<String>) {
+        self.0
+            .entry(key.to_ascii_lowercase())
+            .or_default()
+            .push(value.into());
+    }
+
+    /// The only value from now on.
+    pub fn set(&mut self, key: &str, value: String) {
+        self.0.insert(key.to_owned(), vec![value]);
+    }
+
+    fn retain(&mut self, keep: impl Fn(&str, &[String]) -> bool) {
+        self.0.retain(|key, values| keep(key, values));
+    }
+
+    /// The first value; `None`: not set.
+    pub fn one(&self, key: &str) -> Option<&str> {
+        self.all(key).first().map(String::as_str)
+    }
+
+    /// The first value, unless it is `none`.
+    pub fn some(&self, key: &str) -> Option<&str> {
+        self.one(key)
+            .filter(|value| !value.eq_ignore_ascii_case("none"))
+    }
+
+    /// Every value.
+    pub fn all(&self, key: &str) -> &[String] {
+        self.0.get(key).map_or(&[], Vec::as_slice)
+    }
+
+    /// Every option.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ fn request(words: &[&str]) -> Request {
 }
 
 fn ssh(home: &Home) -> PathBuf {
-    crate::settings::stamp::in_path(&home.context(), "ssh").expect("openssh-client is installed")
+    home.tool("ssh")
 }
 
 fn try_load(home: &Home, words: &[&str]) -> Result<SshConfig, Error> {
@@ -55,7 +55,47 @@ fn compiled_in_defaults_are_no_wishes() {
     assert_eq!(found.endpoint.port, None);
 }
 
+/// An ssh that writes down each start of the real one.
+#[cfg(unix)]
 #[test]
+fn ssh_is_asked_once_and_a_second_time_only_for_its_lists_of_algorithms() {
+    use std::os::unix::fs::PermissionsExt as _;
+    for (config, starts, why) in [
+        ("Host *\n  ServerAliveInterval 9\n", 1, "plain options"),
+        (
+            "Host other\n  Ciphers aes128-ctr\n",
+            2,
+            "a list for another host",
+        ),
+        (
+            "Include ~nobody/x\nMatch all\n  ServerAliveInterval 9\n",
+            2,
+            "an unknown include",
+        ),
+    ] {
+        let home = home(config);
+        let log = home.path().join("log");
+        let script = format!(
+            "#!/bin/sh\necho >>'{}'\nexec '{}' \"$@\"\n",
+            log.display(),
+            ssh(&home).display()
+        );
+        let counting = home.write("ssh", &script);
+        std::fs::set_permissions(&counting, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let request = request(&["git@bitbucket.org"]);
+        let found = load(&request, &home.context(), Some(&counting)).unwrap();
+        assert_eq!(found.algorithms.ciphers, None, "{why}");
+        assert_eq!(found.algorithms.macs, None, "{why}");
+        assert_eq!(found.endpoint.connect_timeout, None, "{why}");
+        let started = std::fs::read_to_string(&log).unwrap().lines().count();
+        assert_eq!(started, starts, "{why}");
+        let interval = config.contains("Alive").then_some(Duration::from_secs(9));
+        assert_eq!(found.session.server_alive_interval, interval, "{why}");
+    }
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "every option once")]
 fn a_file_speaks_for_its_hosts() {
     let mut home = home(
         "Host bb-work\n  HostName bitbucket.org\n  User git\n  IdentityFile ~/.ssh/work_%r\n\

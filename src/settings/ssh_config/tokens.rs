@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use sha1::{Digest, Sha1};
 
 use crate::context::Context;
-use crate::settings::paths;
 
 /// What the tokens stand for.
 pub struct Tokens<'a> {
@@ -21,7 +20,7 @@ pub struct Tokens<'a> {
     pub port: u16,
     /// `%r`; `None`: the local user's name.
     pub user: Option<String>,
-    /// `%k` if HostKeyAlias was directives.
+    /// `%k` if HostKeyAlias is set.
     pub alias: Option<String>,
     /// `%j`.
     pub jump: String,
@@ -37,7 +36,7 @@ impl Tokens<'_> {
         let (user, rest) = behind.split_once('/').unwrap_or((behind, ""));
         let home = match user {
             "" => self.context.home().map(Path::to_owned),
-            user => paths::home_of(user),
+            user => home_of(user),
         };
         match home {
             Some(home) => home.join(self.expand(rest)),
@@ -87,31 +86,31 @@ impl Tokens<'_> {
             'C' => self.hash(),
             'd' => self.context.home()?.to_str()?.to_owned(),
             'h' => self.host.clone(),
-            'i' => paths::user_id().to_string(),
+            'i' => user_id().to_string(),
             'j' => self.jump.clone(),
             'k' => self.alias.clone().unwrap_or_else(|| self.typed.clone()),
             'L' => {
-                let name = paths::machine_name()?;
+                let name = machine_name()?;
                 name.split('.').next()?.to_owned()
             }
-            'l' => paths::machine_name()?,
+            'l' => machine_name()?,
             'n' => self.typed.clone(),
             'p' => self.port.to_string(),
             'r' => self.user(),
-            'u' => paths::login_name()?,
+            'u' => login_name()?,
             _ => return None,
         })
     }
 
     fn user(&self) -> String {
-        let user = self.user.clone().or_else(paths::login_name);
+        let user = self.user.clone().or_else(login_name);
         user.unwrap_or_default()
     }
 
     /// OpenSSH, readconf.c, `ssh_connection_hash`.
     fn hash(&self) -> String {
         let mut hash = Sha1::new();
-        hash.update(paths::machine_name().unwrap_or_default());
+        hash.update(machine_name().unwrap_or_default());
         hash.update(&self.host);
         hash.update(self.port.to_string());
         hash.update(self.user());
@@ -123,4 +122,56 @@ impl Tokens<'_> {
                 text
             })
     }
+}
+
+/// The user's number; 0 where the system has none.
+pub fn user_id() -> u32 {
+    #[cfg(unix)]
+    return rustix::process::getuid().as_raw();
+    #[cfg(not(unix))]
+    0
+}
+
+/// The home of the password database, which ssh(1) takes whatever `$HOME` says. `None`: the
+/// system has no such database.
+pub fn password_database_home() -> Option<PathBuf> {
+    #[cfg(unix)]
+    {
+        let user = nix::unistd::User::from_uid(nix::unistd::getuid()).ok()??;
+        Some(user.dir)
+    }
+    #[cfg(not(unix))]
+    None
+}
+
+/// The login name of the password database. `None`: the system has no such database.
+pub fn login_name() -> Option<String> {
+    #[cfg(unix)]
+    {
+        let user = nix::unistd::User::from_uid(nix::unistd::getuid()).ok()??;
+        Some(user.name)
+    }
+    #[cfg(not(unix))]
+    None
+}
+
+/// The home of another user, by the password database.
+pub fn home_of(user: &str) -> Option<PathBuf> {
+    #[cfg(unix)]
+    {
+        Some(nix::unistd::User::from_name(user).ok()??.dir)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = user;
+        None
+    }
+}
+
+/// The machine's own name, as gethostname(2) tells it.
+pub fn machine_name() -> Option<String> {
+    #[cfg(unix)]
+    return nix::unistd::gethostname().ok()?.into_string().ok();
+    #[cfg(not(unix))]
+    None
 }

@@ -3,50 +3,20 @@
 
 use std::path::Path;
 
-use super::directives::Directives;
+use super::ssh_g::Directives;
 use super::tokens::Tokens;
-
-/// A directive, and the values that ask for nothing.
-type Row = (&'static str, &'static [&'static str]);
-
-/// Interface 2.1: also for a Bitbucket host.
-const FOR_ANY_HOST: [Row; 5] = [
-    ("PKCS11Provider", &["none"]),
-    ("SecurityKeyProvider", &["internal"]),
-    ("KnownHostsCommand", &["none"]),
-    ("CanonicalizeHostname", &["no", "false"]),
-    ("ProxyUseFdpass", &["no", "false"]),
-];
-
-/// For a host that is no Bitbucket: what ssh(1) would do beside running the command, and another
-/// way of knowing the host or the user. git at a Bitbucket has no use for them.
-const BEYOND_A_COMMAND: [Row; 14] = [
-    ("DynamicForward", &[]),
-    ("FingerprintHash", &["sha256"]),
-    ("ForwardAgent", &["no", "false"]),
-    ("ForwardX11", &["no", "false"]),
-    ("HostbasedAuthentication", &["no", "false"]),
-    ("LocalForward", &[]),
-    ("NoHostAuthenticationForLocalhost", &["no", "false"]),
-    ("RemoteCommand", &["none"]),
-    ("RemoteForward", &[]),
-    ("RequestTTY", &["no", "false", "auto"]),
-    ("SessionType", &["default"]),
-    ("Tunnel", &["no", "false"]),
-    ("VerifyHostKeyDNS", &["no", "false"]),
-    ("VisualHostKey", &["no", "false"]),
-];
+use crate::ssh_command::options::{ConfigOption, OPTIONS};
 
 /// The first directive that only the system's ssh carries, whatever the host.
 pub fn needs_system_ssh(directives: &Directives) -> Option<String> {
-    first(directives, &FOR_ANY_HOST).map(str::to_owned)
+    first(directives, ConfigOption::needs_system_ssh).map(str::to_owned)
 }
 
 /// The first directive that asks for more than a command's session as it is carried here.
 pub fn beyond_a_command(directives: &Directives, tokens: &Tokens<'_>) -> Option<String> {
     let local = directives.one("permitlocalcommand") == Some("yes")
         && directives.some("localcommand").is_some();
-    first(directives, &BEYOND_A_COMMAND)
+    first(directives, ConfigOption::exceeds_a_command)
         .or_else(|| local.then_some("LocalCommand"))
         .or_else(|| (directives.one("proxycommand") == Some("-")).then_some("ProxyCommand"))
         .or_else(|| old_algorithms(directives))
@@ -86,15 +56,12 @@ fn is_socket(_path: &Path) -> bool {
     false
 }
 
-fn first(directives: &Directives, rows: &[Row]) -> Option<&'static str> {
-    let asks = |(name, harmless): &&Row| {
-        directives
-            .one(&name.to_ascii_lowercase())
-            .is_some_and(|value| {
-                !value.is_empty() && !harmless.contains(&value.to_ascii_lowercase().as_str())
-            })
+fn first(directives: &Directives, asks: fn(&ConfigOption, &str) -> bool) -> Option<&'static str> {
+    let is_set = |option: &&ConfigOption| {
+        let value = directives.one(&option.name.to_ascii_lowercase());
+        value.is_some_and(|value| asks(option, value))
     };
-    rows.iter().find(asks).map(|(name, _)| *name)
+    OPTIONS.iter().find(is_set).map(|option| option.name)
 }
 
 #[cfg(test)]
