@@ -7,16 +7,16 @@ use super::{each, entries, registry, selection};
 use crate::commands::Error;
 use crate::commands::arguments::KeyList;
 use crate::commands::context::CommandContext;
-use crate::identity::ManagedKey;
-use crate::provision::inventory::Entry;
-use crate::text::{days_ago, fence_json};
+use crate::identity::{ManagedKey, State};
+use crate::provision::inventory::{Entry, KeyListing};
+use crate::text::{days_ago, fence_json, sanitise};
 
-/// Reads the key list of every account that is selection; writes nothing. Where one of several cannot
-/// be read, the others are shown.
+/// Lists the keys of every selected account; writes nothing. Where the list of one account cannot be
+/// read, the others are shown.
 pub(super) fn list(call: &mut CommandContext<'_>, options: &KeyList) -> Result<(), Error> {
     let which = &options.which;
-    let mut values = Vec::new();
     let selection = selection(call, which.account.as_deref(), which.site.as_deref())?;
+    let mut values = Vec::new();
     let read = each(call, &selection, |call, selection| {
         let registry = registry(call, selection)?;
         let entries = entries(call, selection, registry.as_ref())?;
@@ -24,14 +24,11 @@ pub(super) fn list(call: &mut CommandContext<'_>, options: &KeyList) -> Result<(
             values.extend(entries.iter().map(value));
             return Ok(());
         }
-        call.say(format!(
-            "{} on {}",
-            selection.account, selection.account.site
-        ));
-        // Two are taken by the margin.
+        let account = &selection.account;
+        call.say(format!("{account} on {}", account.site));
+        // The margin takes two columns.
         let columns = call.columns.map(|columns| columns.saturating_sub(2));
-        let text = table(&entries, call.context.clock.now(), columns);
-        for line in text.lines() {
+        for line in table(&entries, call.context.clock.now(), columns) {
             call.say(format!("  {line}"));
         }
         if entries.is_empty() {
@@ -45,104 +42,109 @@ pub(super) fn list(call: &mut CommandContext<'_>, options: &KeyList) -> Result<(
     read
 }
 
-/// Aligned columns, the key of this machine marked with `*`. Where they do not fit into `columns`
-/// (`None`: nobody minds), each key has lines of its own.
-fn table(entries: &[Entry], now: Timestamp, columns: Option<usize>) -> String {
-    let rows: Vec<[String; 6]> = entries
-        .iter()
-        .map(|entry| {
-            let used = entry.listed.as_ref().and_then(|key| key.last_used);
-            [
-                if entry.this_machine { "*" } else { " " }.to_owned(),
-                label(entry),
-                entry.fingerprint.clone(),
-                entry.standing.word().to_owned(),
-                used.map_or_else(
-                    || "never used".to_owned(),
-                    |at| format!("used {}", ago(at, now)),
-                ),
-                entry
-                    .expires()
-                    .map_or_else(String::new, |at| format!("until {}", day(at))),
-            ]
-        })
-        .collect();
-    let mut widths = [0; 6];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
+/// Aligned columns. Where they do not fit into `columns` (`None`: no limit), each key has lines of
+/// its own.
+fn table(entries: &[Entry], now: Timestamp, columns: Option<usize>) -> Vec<String> {
+    let rows: Vec<_> = entries.iter().map(|entry| row(entry, now)).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let widths: [usize; 6] = std::array::from_fn(|column| width(column).unwrap_or_default());
+    if let Some(columns) = columns
+        && widths.iter().sum::<usize>() + 2 * (widths.len() - 1) > columns
+    {
+        return rows.iter().flat_map(|row| narrow(row, columns)).collect();
     }
-    if columns.is_some_and(|columns| widths.iter().sum::<usize>() + 2 * 5 > columns) {
-        return narrow(&rows, columns.unwrap_or_default());
-    }
-    let mut text = String::new();
-    for row in &rows {
-        let cells: Vec<String> = row
-            .iter()
-            .zip(widths)
+    let line = |row: &[String; 6]| {
+        let cells = row.iter().zip(widths);
+        let cells: Vec<_> = cells
             .map(|(cell, width)| format!("{cell:width$}"))
             .collect();
-        text.push_str(cells.join("  ").trim_end());
-        text.push('\n');
-    }
-    text
+        cells.join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
 }
 
-/// The label, below it the fingerprint, below it the rest, broken between words. A fingerprint is
-/// left whole, so that it can be pasted.
-fn narrow(rows: &[[String; 6]], columns: usize) -> String {
-    let mut text = String::new();
-    for [mark, label, fingerprint, standing, used, until] in rows {
-        let rest = [standing, used, until].map(String::as_str);
-        let rest: Vec<_> = rest.into_iter().filter(|cell| !cell.is_empty()).collect();
-        for (begin, cell) in [
-            (format!("{mark} "), label),
-            ("  ".to_owned(), fingerprint),
-            ("  ".to_owned(), &rest.join(", ")),
-        ] {
-            let mut line = begin;
-            let mut empty = true;
-            for word in cell.split_whitespace() {
-                let width = line.chars().count() + 1 + word.chars().count();
-                if !empty && width > columns {
-                    text.push_str(&line);
-                    text.push('\n');
-                    line = String::from("    ");
-                    empty = true;
-                }
-                if !empty {
-                    line.push(' ');
-                }
+/// Label, fingerprint, machine, state, last use, expiry.
+fn row(entry: &Entry, now: Timestamp) -> [String; 6] {
+    let used = entry.listed.as_ref().and_then(|key| key.last_used);
+    let used = used.map_or_else(
+        || "never used".to_owned(),
+        |at| format!("used {}", ago(at, now)),
+    );
+    let expires = entry.expires();
+    let expires = expires.map(|at| format!("until {}", at.strftime("%Y-%m-%d")));
+    let machine = if entry.this_machine { "this" } else { "other" };
+    [
+        label(entry),
+        entry.fingerprint.clone(),
+        format!("{machine} machine"),
+        state(entry).to_owned(),
+        used,
+        expires.unwrap_or_default(),
+    ]
+}
+
+/// What is known of the key, in words. JSON has [`KeyListing::word`].
+fn state(entry: &Entry) -> &'static str {
+    match entry.standing {
+        KeyListing::Managed(State::Pending) => "not registered yet",
+        KeyListing::Managed(State::Registered) => "not verified yet",
+        KeyListing::Managed(State::Verified) => "works",
+        KeyListing::Managed(State::Unverified) => "account not confirmed",
+        KeyListing::Managed(State::Removing) => "being removed",
+        KeyListing::Missing => "not on the site",
+        KeyListing::Elsewhere if entry.this_machine => "not recorded here",
+        KeyListing::Elsewhere => "",
+    }
+}
+
+/// The label, below it the fingerprint, below it the rest, broken between words. A fingerprint stays
+/// whole, so that it can be pasted.
+fn narrow([label, fingerprint, rest @ ..]: &[String; 6], columns: usize) -> Vec<String> {
+    let rest = rest.iter().map(String::as_str);
+    let rest: Vec<_> = rest.filter(|cell| !cell.is_empty()).collect();
+    let mut lines = wrapped(label, columns);
+    lines.push(format!("  {fingerprint}"));
+    let rest = wrapped(&rest.join(", "), columns.saturating_sub(2));
+    lines.extend(rest.into_iter().map(|line| format!("  {line}")));
+    lines
+}
+
+/// A text in lines of at most `columns`, as far as its words allow; further lines are indented.
+fn wrapped(text: &str, columns: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= columns => {
+                line.push(' ');
                 line.push_str(word);
-                empty = false;
             }
-            text.push_str(&line);
-            text.push('\n');
+            Some(_) => lines.push(format!("  {word}")),
+            None => lines.push(word.to_owned()),
         }
     }
-    text
+    lines
 }
 
-/// The label, and for an access key what it opens.
+/// The label, and for an access key its repository.
 fn label(entry: &Entry) -> String {
-    let label = crate::text::sanitise(&entry.label);
+    let label = sanitise(&entry.label);
     match entry.record.as_ref() {
         Some(ManagedKey {
             repository: Some(url),
             read_only,
             ..
         }) => {
-            let may = if *read_only { ", read-only" } else { "" };
-            format!("{label} (access key of {url}{may})")
+            let read_only = if *read_only { ", read-only" } else { "" };
+            format!("{label} (access key of {url}{read_only})")
         }
         _ => label,
     }
 }
 
-/// The fields of interface section 2.2.
+/// A key for programs, as `docs/schemas/key-list.json` describes it.
 fn value(entry: &Entry) -> Value {
     let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
+    let record = entry.record.as_ref();
     json!({
         "account": entry.account.name,
         "site": entry.account.site,
@@ -153,15 +155,10 @@ fn value(entry: &Entry) -> Value {
         "expires": time(entry.expires()),
         "this_machine": entry.this_machine,
         "state": entry.standing.word(),
-        "file": entry.record.as_ref().map(|record| record.file.display().to_string()),
-        "repository": entry.record.as_ref().and_then(|record| record.repository.clone()),
-        "read_only": entry.record.as_ref().is_some_and(|record| record.read_only),
+        "file": record.map(|record| record.file.display().to_string()),
+        "repository": record.and_then(|record| record.repository.clone()),
+        "read_only": record.is_some_and(|record| record.read_only),
     })
-}
-
-/// `2026-11-25`.
-pub(super) fn day(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%d").to_string()
 }
 
 /// `today`, `yesterday`, `12 days ago`.
