@@ -200,7 +200,7 @@ fn several_accounts_are_rotated_one_by_one() {
         .git_bitbucket(&ROTATE)
         .fails_with(1)
         .says("read:ssh-key:bitbucket")
-        .says("not done for alice@example.com");
+        .says("failed for alice@example.com");
     assert_eq!(keys(&world, ALICE), hers);
     assert_ne!(keys(&world, bob), replaced, "he is gone on with");
     let listed = world

@@ -302,7 +302,7 @@ fn hooks_for_all_repositories_come_back_where_git_has_them() {
     let mut world = machine();
     run(bitbucket(&world, &["hooks", "install", "--global"]))
         .fails_with(1)
-        .says("has no hooks by configuration");
+        .says("cannot run hooks from its configuration");
     let folder = world.path("newer");
     fs::create_dir_all(&folder).unwrap();
     let mut which = world.command("sh");

@@ -46,7 +46,7 @@ pub(super) fn hook(call: &mut CommandContext<'_>, options: &Hook) -> Verdict {
     };
     outcome.unwrap_or_else(|why| {
         call.warn(format!(
-            "bitbucket-ssh: warning: the hook could not look: {why}"
+            "bitbucket-ssh: warning: the check of author addresses failed: {why}"
         ));
         Verdict::Pass
     })

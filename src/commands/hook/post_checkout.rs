@@ -47,11 +47,11 @@ pub(super) fn post_checkout(
     match email {
         Some(email) if knows(account, &email) => return Ok(()),
         Some(email) => call.warn(format!(
-            "bitbucket-ssh: {repository} was served to {name}, and user.email is {}, which that account does not have",
+            "bitbucket-ssh: {repository} was cloned as {name}, but user.email is {}, which is not an address of that account",
             sanitise(&email)
         )),
         None => call.warn(format!(
-            "bitbucket-ssh: {repository} was served to {name}, and user.email is not set"
+            "bitbucket-ssh: {repository} was cloned as {name}, and user.email is not set"
         )),
     }
     let directory = call.context.directory.display().to_string();

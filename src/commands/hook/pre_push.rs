@@ -53,7 +53,7 @@ fn tell(
     let kind = if refused { "refused" } else { "warning" };
     let commits = counted(total, "commit");
     call.warn(format!(
-        "bitbucket-ssh: {kind}: {wrong} of {commits} for {} by an author address that {} does not have:",
+        "bitbucket-ssh: {kind}: {wrong} of {commits} for {} with an author address that does not belong to {}:",
         going.repository, going.account.account,
     ));
     for authored in foreign {

@@ -117,7 +117,7 @@ fn only_new_commits_of_others_are_named() {
         assert_eq!(said.result, verdict);
         assert!(
             said.errors.starts_with(&format!(
-                "bitbucket-ssh: {word}: 1 of 3 commits for acme/site by an author address that alice@example.com does not have:\n  bob@work.example  {short}\nhint: git config user.email alice@example.com\n"
+                "bitbucket-ssh: {word}: 1 of 3 commits for acme/site with an author address that does not belong to alice@example.com:\n  bob@work.example  {short}\nhint: git config user.email alice@example.com\n"
             )),
             "{}",
             said.errors
@@ -222,7 +222,7 @@ fn a_fresh_clone_is_told_once() {
     assert_eq!(told(&machine, &alice), "", "a further worktree");
     machine.context.directory = machine.path("home");
     assert!(
-        told(&machine, &alice).contains("could not look"),
+        told(&machine, &alice).contains("the check of author addresses failed"),
         "no repository"
     );
 }

@@ -48,7 +48,7 @@ fn install_globally(call: &mut CommandContext<'_>) -> Result<(), Error> {
     if version < FIRST {
         return Err(Error::Below {
             what: format!(
-                "git {}.{} has no hooks by configuration (2.54 has), and a global core.hooksPath would switch every repository's own hooks off",
+                "git {}.{} cannot run hooks from its configuration (2.54 can), and a global core.hooksPath would disable the hooks of every repository",
                 version.0, version.1
             ),
             hints: vec!["git bitbucket hooks install --local".to_owned()],
@@ -69,7 +69,7 @@ fn install_globally(call: &mut CommandContext<'_>) -> Result<(), Error> {
     for (key, value) in &settings {
         call.say(format!("{key} = {value}"));
     }
-    call.say("undo: git bitbucket hooks uninstall --global");
+    call.say("to undo: git bitbucket hooks uninstall --global");
     Ok(())
 }
 
@@ -77,7 +77,7 @@ fn install_globally(call: &mut CommandContext<'_>) -> Result<(), Error> {
 fn uninstall_globally(call: &mut CommandContext<'_>) -> Result<(), Error> {
     let file = setup::user_file(call.context)?;
     if undo::take_back(call.context, WHAT, &file)? {
-        call.say(format!("{}: as it was before", call.shown(&file)));
+        call.say(format!("{}: restored", call.shown(&file)));
         return Ok(());
     }
     for (hook, _) in HOOKS {
@@ -91,7 +91,9 @@ fn uninstall_globally(call: &mut CommandContext<'_>) -> Result<(), Error> {
             )?;
             call.say(format!("{section}: removed"));
         } else {
-            call.say(format!("{section}: nothing of ours"));
+            call.say(format!(
+                "{section}: not managed by bitbucket-ssh, left alone"
+            ));
         }
     }
     Ok(())
@@ -144,23 +146,23 @@ fn install(call: &mut CommandContext<'_>) -> Result<(), Error> {
                 call.say(format!("{shown}: installed"));
             }
             Some(old) if old == text.as_bytes() || old == both.as_bytes() => {
-                call.say(format!("{shown}: is there already"));
+                call.say(format!("{shown}: already installed"));
             }
             Some(old) if marked(&old) => {
                 write(&file, &both)?;
-                call.say(format!("{shown}: brought up to date"));
+                call.say(format!("{shown}: updated"));
             }
             Some(old) => {
                 keep(&file, &old)?;
                 write(&file, &both)?;
                 call.say(format!(
-                    "{shown}: installed; the hook that was there is called by it"
+                    "{shown}: installed; it also runs the previous hook"
                 ));
             }
         }
     }
     warn_of_work_tree(call, &directory);
-    call.say("undo: git bitbucket hooks uninstall");
+    call.say("to undo: git bitbucket hooks uninstall");
     Ok(())
 }
 
@@ -182,16 +184,16 @@ fn uninstall(call: &mut CommandContext<'_>) -> Result<(), Error> {
                 }
                 .map_err(|why| Error::file(&file, why))?;
                 let what = if back {
-                    "the hook that was there is back"
+                    "restored the previous hook"
                 } else {
                     "removed"
                 };
                 call.say(format!("{shown}: {what}"));
             }
             Some(old) if marked(&old) => call.warn(format!(
-                "warning: {shown} was changed since it was installed, left alone"
+                "warning: {shown} was changed after its installation, left alone"
             )),
-            _ => call.say(format!("{shown}: nothing of ours")),
+            _ => call.say(format!("{shown}: not managed by bitbucket-ssh, left alone")),
         }
     }
     undo::remove_directory(call.context, &directory)
@@ -214,10 +216,10 @@ fn directory(call: &CommandContext<'_>) -> Result<PathBuf, Error> {
     if set_in(["--global", "--system"]) && !set_in(["--local", "--worktree"]) {
         return Err(Error::Below {
             what: format!(
-                "core.hooksPath is set for all repositories, so git runs the hooks in {path} and none of this repository's own"
+                "core.hooksPath is set for all repositories, so git runs only the hooks in {path}"
             ),
             hints: vec![format!(
-                "put this line into {path}/pre-push: git bitbucket hook pre-push \"$@\" || exit"
+                "add this line to {path}/pre-push: git bitbucket hook pre-push \"$@\" || exit"
             )],
         });
     }
@@ -238,7 +240,7 @@ fn warn_of_work_tree(call: &mut CommandContext<'_>, directory: &Path) {
     let ignored = matches!(ignored, Ok(Some(_)));
     if within("--show-toplevel") && !within("--absolute-git-dir") && !ignored {
         call.warn(format!(
-            "warning: {} is part of the work tree and not ignored: mind what you commit",
+            "warning: {} is in the work tree and not ignored, so it can be committed by mistake",
             call.shown(directory)
         ));
     }

@@ -74,7 +74,7 @@ pub(super) fn new(call: &mut CommandContext<'_>, options: &KeyNew, url: &str) ->
         earlier.map(|one| one.file.as_path()),
     )?;
     call.say(format!(
-        "{} is an access key of {repository} now ({}, {})",
+        "{} is now an access key of {repository} ({}, {})",
         call.shown(&made.file),
         made.fingerprint,
         if made.read_only {
@@ -85,12 +85,12 @@ pub(super) fn new(call: &mut CommandContext<'_>, options: &KeyNew, url: &str) ->
     ));
     call.say(format!("{key} = {}", call.shown(&made.file)));
     call.say(format!(
-        "to undo it: git bitbucket key revoke {}",
+        "to undo: git bitbucket key revoke {}",
         made.fingerprint
     ));
     if let Some(earlier) = earlier {
         call.say(format!(
-            "{} stays an access key on the site; to remove it: git bitbucket key revoke {}",
+            "{} stays registered as an access key; to remove it: git bitbucket key revoke {}",
             call.shown(&earlier.file),
             earlier.fingerprint
         ));
@@ -124,7 +124,7 @@ pub(super) fn replace(
     if files(call, &key)?.contains(&old.file) {
         enter(call, &key, &made.file, Some(&old.file))?;
     }
-    call.say(format!("{} takes its place", call.shown(&made.file)));
+    call.say(format!("{} replaces it", call.shown(&made.file)));
     Ok(())
 }
 
@@ -147,7 +147,9 @@ pub(super) fn entries(
         let own: Vec<ManagedKey> = left.extract_if(.., of).collect();
         let listed = registry.access_keys(&repository);
         if let Err(why) = &listed {
-            call.warn(format!("warning: the access keys of {repository}: {why}"));
+            call.warn(format!(
+                "warning: cannot list the access keys of {repository}: {why}"
+            ));
         }
         let listed: Option<Vec<RegisteredKey>> = listed.ok();
         found.extend(inventory::of_repository(&own, listed.as_deref()));
@@ -174,7 +176,7 @@ pub(super) fn leave(call: &mut CommandContext<'_>, record: &ManagedKey) -> Resul
                 call.context,
                 &["config", "--global", "--unset-all", &key, &pattern],
             )?;
-            call.say(format!("{key} is no longer {value}"));
+            call.say(format!("removed {value} from {key}"));
         }
     }
     Ok(())
@@ -203,14 +205,14 @@ fn fits_cloud(options: &KeyNew) -> Result<(), Error> {
     };
     if !options.read_only {
         return wrong(
-            "an access key of Bitbucket Cloud cannot push",
+            "access keys of Bitbucket Cloud cannot push",
             "--repository URL --read-only",
         );
     }
     if options.expires.is_some() {
         return wrong(
-            "an access key of Bitbucket Cloud has no expiry",
-            "leave --expires out, and revoke it when it has served",
+            "access keys of Bitbucket Cloud cannot expire",
+            "leave out --expires, and revoke the key when it is no longer needed",
         );
     }
     Ok(())

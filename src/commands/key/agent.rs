@@ -13,7 +13,7 @@ use crate::settings::SshConfig;
 
 fn socket(call: &CommandContext<'_>) -> Result<std::path::PathBuf, Error> {
     agent::socket(&SshConfig::default(), call.context).ok_or_else(|| Error::Below {
-        what: "there is no agent: SSH_AUTH_SOCK is not set".to_owned(),
+        what: "no ssh-agent: SSH_AUTH_SOCK is not set".to_owned(),
         hints: vec!["eval \"$(ssh-agent -s)\"".to_owned()],
     })
 }
@@ -32,7 +32,7 @@ fn managed(call: &CommandContext<'_>, options: &KeyOf) -> Result<Vec<ManagedKey>
     let found: Vec<_> = records.identities().iter().filter(of).cloned().collect();
     if found.is_empty() {
         return Err(Error::Below {
-            what: "no managed key is here".to_owned(),
+            what: "no managed keys on this machine".to_owned(),
             hints: vec!["git bitbucket key new".to_owned()],
         });
     }

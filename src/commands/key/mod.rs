@@ -131,7 +131,7 @@ fn each<'c>(
         ([], Some(error)) if done == 0 => Err(error),
         ([], _) => Ok(()),
         (failed, _) => Err(Error::Below {
-            what: format!("not done for {}", failed.join(", ")),
+            what: format!("failed for {}", failed.join(", ")),
             hints: Vec::new(),
         }),
     }
@@ -150,7 +150,7 @@ fn one(
             .map(|selection| selection.account.to_string())
             .collect();
         return Err(Error::Usage {
-            what: format!("several accounts are known: {}", names.join(", ")),
+            what: format!("several accounts are logged in: {}", names.join(", ")),
             hint: "--account ACCOUNT".to_owned(),
         });
     }
@@ -165,9 +165,7 @@ fn registry(
 ) -> Result<Box<dyn KeyRegistry>, Error> {
     let name = &selection.account.name;
     let Some(token) = call.rooms.token(&selection.site, name)? else {
-        return Err(Error::NotLoggedIn(format!(
-            "there is no API token for {name}"
-        )));
+        return Err(Error::NotLoggedIn(format!("no API token for {name}")));
     };
     let connected = call.rooms.connect(&selection.site, name, &token.secret);
     connected.map_err(|why| refused(why, selection))

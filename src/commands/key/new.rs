@@ -33,14 +33,14 @@ pub(super) fn new(call: &mut CommandContext<'_>, options: &KeyNew) -> Result<(),
         .rooms
         .make(&selection.site, &selection.account, new_key, call.prompt)?;
     call.say(format!(
-        "{} is the key of {} now ({})",
+        "{} is now the key of {} ({})",
         call.shown(&made.file),
         selection.account,
         made.fingerprint
     ));
     if let Some(before) = before {
         call.say(format!(
-            "{} stays on the account; to remove it: git bitbucket key revoke {}",
+            "{} stays registered; to remove it: git bitbucket key revoke {}",
             call.shown(&before.file),
             before.fingerprint
         ));
@@ -64,7 +64,7 @@ pub(super) fn add(call: &mut CommandContext<'_>, options: &KeyAdd) -> Result<(),
     let key = identity
         .public_key
         .as_ref()
-        .ok_or_else(|| unusable(format!("{} shows no public key", file.display())))?;
+        .ok_or_else(|| unusable(format!("{} contains no public key", file.display())))?;
     let fingerprint = identity.fingerprint().unwrap_or_default();
     let registry = registry(call, &selection)?;
     let user = registry.user().map_err(|why| refused(why, &selection))?;
@@ -72,7 +72,10 @@ pub(super) fn add(call: &mut CommandContext<'_>, options: &KeyAdd) -> Result<(),
         .keys(&user)
         .map_err(|why| refused(why, &selection))?;
     if listed.iter().any(|known| known.fingerprint == fingerprint) {
-        call.say(format!("{} has {fingerprint} already", selection.account));
+        call.say(format!(
+            "{fingerprint} is already registered for {}",
+            selection.account
+        ));
         return Ok(());
     }
     let bare = ssh_key::PublicKey::new(key.key_data().clone(), "");
@@ -104,8 +107,6 @@ pub(super) fn add(call: &mut CommandContext<'_>, options: &KeyAdd) -> Result<(),
         "registered {fingerprint} for {}",
         selection.account
     ));
-    call.say(format!(
-        "to undo it: git bitbucket key revoke {fingerprint}"
-    ));
+    call.say(format!("to undo: git bitbucket key revoke {fingerprint}"));
     Ok(())
 }

@@ -39,7 +39,7 @@ pub(super) fn revoke(call: &mut CommandContext<'_>, options: &KeyRevoke) -> Resu
             .any(|(_, _, entry)| same(wanted, &entry.fingerprint))
         {
             return Err(Error::Below {
-                what: format!("no account has a key {}", crate::text::sanitise(wanted)),
+                what: format!("no account has the key {}", crate::text::sanitise(wanted)),
                 hints: vec!["git bitbucket key list".to_owned()],
             });
         }
@@ -65,7 +65,7 @@ fn replace(call: &mut CommandContext<'_>, selection: &Selection) -> Result<(), E
         .rooms
         .make(site, account, NewKeyOptions::default(), call.prompt)?;
     call.rooms.prove(site, &made, call.prompt)?;
-    call.say(format!("{} takes its place", call.shown(&made.file)));
+    call.say(format!("{} replaces it", call.shown(&made.file)));
     Ok(())
 }
 
@@ -98,7 +98,7 @@ pub(super) fn remove(
     if let Some(record) = record
         && let Some(moved) = removal::from_here(call.context, record).map_err(provision)?
     {
-        call.say(format!("its files are aside: {}", call.shown(&moved)));
+        call.say(format!("its files were renamed to {}", call.shown(&moved)));
     }
     Ok(())
 }

@@ -43,12 +43,9 @@ fn rotate_of(
         })
         .collect();
     match &begun {
-        Some(new) => call.say(format!(
-            "{}: going on with the rotation that was begun",
-            new.account
-        )),
+        Some(new) => call.say(format!("{}: resuming an interrupted rotation", new.account)),
         None if old.is_empty() => {
-            call.say(format!("{}: no key is due", selection.account));
+            call.say(format!("{}: no keys to replace", selection.account));
             return Ok(());
         }
         None => {}
@@ -75,7 +72,7 @@ fn rotate_of(
         .rooms
         .make(&selection.site, &selection.account, new_key, call.prompt)?;
     call.rooms.prove(&selection.site, &made, call.prompt)?;
-    call.say(format!("{} is in its place", call.shown(&made.file)));
+    call.say(format!("{} replaces it", call.shown(&made.file)));
     let fates = removal::superseded(call.context, registry.as_ref(), &made).map_err(provision)?;
     for (old, fate) in fates {
         tell(call, selection, &old, fate);
@@ -94,12 +91,12 @@ fn tell(
         RemovalOutcome::Renamed(moved) => {
             call.say(format!("removed {fingerprint} from {}", selection.account));
             if let Some(moved) = moved {
-                call.say(format!("its files are aside: {}", call.shown(&moved)));
+                call.say(format!("its files were renamed to {}", call.shown(&moved)));
             }
         }
         RemovalOutcome::Left(why) => {
             call.warn(format!(
-                "{fingerprint} stays on the account: the token may not delete keys ({why})"
+                "{fingerprint} stays registered: the token cannot delete keys ({why})"
             ));
             call.warn(format!("hint: {}", site_pages::key_page(&selection.site)));
         }
@@ -150,7 +147,7 @@ pub(super) fn idle_since(entry: &Entry) -> Option<jiff::Timestamp> {
 /// A key in one line, for a question.
 pub(super) fn line(entry: &Entry, now: jiff::Timestamp) -> String {
     let since = idle_since(entry).map_or_else(String::new, |at| {
-        format!("  last of use {}", list::ago(at, now))
+        format!("  last used {}", list::ago(at, now))
     });
     format!(
         "{}  {}{since}",
