@@ -1,59 +1,31 @@
-//! The REST API: who am I, the account's keys, access keys, repositories; on Cloud and Data
-//! Center. Never sees a private key. `http` is the only file that imports the HTTP client.
+//! The REST API of Bitbucket Cloud and Data Center: the user behind a token, keys, access keys,
+//! repositories. Never sees a private key; `http` is the only file that imports the HTTP client.
 //!
-//! Knows `repository` and the ground floor.
+//! Uses `settings`, `repository` and the base modules.
 
 mod cloud;
 pub mod credential;
 mod data_center;
-mod error;
 mod http;
-pub mod keyring;
-mod public_key;
 mod reach;
-mod timestamp;
-
+mod registered_key;
 #[cfg(test)]
 mod testing;
-
-use std::path::PathBuf;
 
 use jiff::Timestamp;
 
 use crate::context::Context;
 use crate::repository::{Repository, Site, SiteKind};
+use crate::settings::HttpSettings;
+use crate::text::sanitise;
+use http::Answer;
 
-pub use error::Error;
+pub use credential::keyring;
 pub use reach::{Reached, published_host_keys, reach};
+pub use registered_key::{KeyId, RegisteredKey};
 
-/// What git's configuration says about HTTP, for the URL of a site's API.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct HttpSettings {
-    /// `http.proxy`, as git takes it. Empty: no proxy, whatever the environment says. `None`:
-    /// nothing was said, the usual variables count.
-    pub proxy: Option<String>,
-    /// `http.sslCAInfo`: a PEM file whose certificates are the roots. `None`: `SSL_CERT_FILE`,
-    /// else the system's roots.
-    pub ssl_ca_info: Option<PathBuf>,
-}
-
-/// The site's id of a key; never empty, so that `DELETE …/keys` without an id (which removes
-/// every key of the user on Data Center) cannot be said.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyId(String);
-
-impl KeyId {
-    /// `None` for an empty or blank id.
-    pub fn new(id: &str) -> Option<Self> {
-        let id = id.trim();
-        (!id.is_empty()).then(|| Self(id.to_owned()))
-    }
-
-    /// As the site writes it.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
+/// More pages than any account has keys; a server that never ends is given up.
+const MOST_PAGES: usize = 1000;
 
 /// The user behind a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,25 +36,6 @@ pub struct User {
     pub user_name: Option<String>,
     /// For people.
     pub display_name: String,
-}
-
-/// A key as the site lists it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RegisteredKey {
-    /// Its id.
-    pub id: KeyId,
-    /// OpenSSH's one-line form, without comment.
-    pub public_key: String,
-    /// `SHA256:…`, computed from the key itself.
-    pub fingerprint: String,
-    /// As the site has it.
-    pub label: String,
-    /// `None`: the site does not say.
-    pub created: Option<Timestamp>,
-    /// `None`: never, or the site does not say.
-    pub last_used: Option<Timestamp>,
-    /// `None`: it does not expire.
-    pub expires: Option<Timestamp>,
 }
 
 /// A key to register.
@@ -212,12 +165,113 @@ pub fn connect(
     })
 }
 
-/// The SSH URL among a repository's clone links.
-fn ssh_link(links: &serde_json::Value) -> Option<String> {
-    let link = links
-        .as_array()?
-        .iter()
-        .find(|link| link["name"] == "ssh")?;
-    let url = link["href"].as_str()?;
-    Some(crate::text::sanitise(url))
+/// What the site answers about a repository. `None`: it is not there, or not for this account.
+fn visible(
+    answer: Result<Answer, Error>,
+    repository: &Repository,
+) -> Result<Option<Answer>, Error> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(Error::NotFound { .. }) => Ok(None),
+        Err(Error::Forbidden { message }) => {
+            tracing::info!("{repository}: {message}");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What is not there counts as removed.
+fn removed(answer: Result<Answer, Error>) -> Result<(), Error> {
+    match answer {
+        Ok(_) | Err(Error::NotFound { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// The SSH URL of a repository.
+fn ssh_link(repository: &serde_json::Value) -> Option<String> {
+    let links = repository.pointer("/links/clone")?.as_array()?;
+    let link = links.iter().find(|link| link["name"] == "ssh")?;
+    link["href"].as_str().map(sanitise)
+}
+
+/// Why a call did not work.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The token could not be read; nothing was sent.
+    #[error(transparent)]
+    Credential(#[from] credential::Error),
+    /// 401: the token is not valid (expired, wrong address, no scopes).
+    #[error("the site does not accept the API token: {message}")]
+    TokenRefused {
+        /// The site's words, sanitised.
+        message: String,
+    },
+    /// 403 with the scopes that are required.
+    #[error("the API token lacks scopes: {}", required.join(" "))]
+    ScopeMissing {
+        /// As the site names them.
+        required: Vec<String>,
+        /// As the site names them.
+        granted: Vec<String>,
+    },
+    /// 403 otherwise.
+    #[error("the site refuses this: {message}")]
+    Forbidden {
+        /// The site's words, sanitised.
+        message: String,
+    },
+    /// 404.
+    #[error("not found: {message}")]
+    NotFound {
+        /// The site's words, sanitised.
+        message: String,
+    },
+    /// 400, 409 and other 4xx: the site does not take what was sent.
+    #[error("the site refuses the key: {message}")]
+    Refused {
+        /// The status.
+        status: u16,
+        /// The site's words with its field messages, sanitised.
+        message: String,
+    },
+    /// 429, after the retries.
+    #[error("the site asks to wait")]
+    RateLimited {
+        /// Seconds, from Retry-After where it was sent.
+        retry_after: Option<u64>,
+    },
+    /// 5xx.
+    #[error("the site failed with status {status}: {message}")]
+    Server {
+        /// The status.
+        status: u16,
+        /// The site's words, sanitised.
+        message: String,
+    },
+    /// No answer: name, connection, TLS, time-out, a body that is too long or cut.
+    #[error("cannot reach {host}: {why}")]
+    Unreachable {
+        /// The API's host.
+        host: String,
+        /// The words of the failing layer.
+        why: String,
+    },
+    /// An answer that is none: not JSON, a field missing.
+    #[error("{host} answers something that is no Bitbucket: {why}")]
+    Unexpected {
+        /// The API's host.
+        host: String,
+        /// What was wrong with it.
+        why: String,
+    },
+    /// A redirect or paging link to another origin; nothing was sent there.
+    #[error("{host} points to another place ({target}), where no token is sent")]
+    ElsewhereRefused {
+        /// The API's host.
+        host: String,
+        /// The origin it pointed to, sanitised.
+        target: String,
+    },
 }

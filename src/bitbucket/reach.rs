@@ -5,16 +5,14 @@
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 
+use super::Error;
 use super::http::{Authorization, Client, Limits};
-use super::{Error, HttpSettings};
 use crate::context::Context;
-use crate::repository::{Site, SiteKind};
+use crate::repository::{self, Site, SiteKind};
+use crate::settings::HttpSettings;
 
 /// Where Cloud publishes its host keys, as known_hosts lines.
 const PUBLISHED: &str = "/site/ssh";
-
-/// The API base for which [`PUBLISHED`] speaks.
-const CLOUD_API: &str = "https://api.bitbucket.org/2.0";
 
 /// What an answer without a token shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +50,7 @@ pub fn published_host_keys(
     site: &Site,
     http: &HttpSettings,
 ) -> Result<Option<String>, Error> {
-    if site.kind != SiteKind::Cloud || site.api_url != CLOUD_API {
+    if site.kind != SiteKind::Cloud || site.api_url != repository::cloud().api_url {
         return Ok(None);
     }
     let client = Client::new(

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::HttpSettings;
 use super::http::{Authorization, Client, Limits};
 use crate::clock::SystemClock;
 use crate::context::{Context, Environment};
 use crate::secret::Secret;
+use crate::settings::HttpSettings;
 
 /// One request as it came.
 #[derive(Debug, Clone)]

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use crate::bitbucket::{
-    self, Access, HttpSettings, KeyRegistry, RegisteredKey, credential, credential::Token, keyring,
+    self, Access, KeyRegistry, RegisteredKey, credential, credential::Token, keyring,
 };
 use crate::connection::collect::{ConnectionTarget, identity_of};
 use crate::connection::failure::Failure;
@@ -20,7 +20,7 @@ use crate::provision::person::Person;
 use crate::provision::{self, ensure, removal};
 use crate::repository::{Direction, Repository, Site};
 use crate::secret::{Secret, TokenPlace};
-use crate::settings::{GitConfig, Settings};
+use crate::settings::{GitConfig, HttpSettings, Settings};
 use crate::transport::Endpoint;
 
 /// A key that was created, completed or found just now.
@@ -403,8 +403,5 @@ pub fn http_settings(git_config: &GitConfig, site: &Site) -> HttpSettings {
     for ignored in &http.ignored {
         tracing::info!("{} ignored: {}", ignored.value, ignored.why);
     }
-    HttpSettings {
-        proxy: http.proxy,
-        ssl_ca_info: http.ssl_ca_info,
-    }
+    http
 }

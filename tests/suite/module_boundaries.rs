@@ -39,7 +39,7 @@ const MODULES: [(&str, &[&str]); 17] = [
             "ssh_command",
         ],
     ),
-    ("bitbucket", &["repository"]),
+    ("bitbucket", &["settings", "repository"]),
     (
         "provision",
         &[

@@ -2,9 +2,8 @@
 
 use super::Token;
 use crate::context::{API_TOKEN, Context};
+use crate::repository;
 use crate::secret::{Secret, TokenPlace};
-
-const CLOUD: &str = "https://bitbucket.org";
 
 /// The account of the environment and the URL of its site: `BITBUCKET_SITE`, else Cloud. `None`:
 /// one of the two variables is missing or empty.
@@ -16,7 +15,7 @@ pub fn environment(context: &Context) -> Option<(String, Token)> {
     let secret = variables.text(API_TOKEN)?;
     let site = variables
         .text("BITBUCKET_SITE")
-        .map_or_else(|| CLOUD.to_owned(), site_url);
+        .map_or_else(|| repository::cloud().url, site_url);
     let token = Token {
         account: account.to_owned(),
         secret: Secret::new(secret.to_owned()),

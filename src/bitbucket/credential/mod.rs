@@ -6,12 +6,12 @@
 mod environment;
 mod file;
 mod git;
+pub mod keyring;
 #[cfg(test)]
 mod tests;
 
 use std::path::PathBuf;
 
-use super::keyring;
 use crate::context::Context;
 use crate::repository::Site;
 use crate::secret::{Secret, TokenPlace};

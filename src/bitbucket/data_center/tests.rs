@@ -5,16 +5,15 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{DataCenter, authorization};
+use super::{DataCenter, authorization, ssh_base_url, ssh_fingerprint};
 use crate::bitbucket::credential::Token;
 use crate::bitbucket::http::Client;
 use crate::bitbucket::testing::{Reply, Server, context, hurried, json as answer, with};
-use crate::bitbucket::{
-    Access, Error, HttpSettings, KeyId, KeyRegistry as _, NewKey, SshSettings, User,
-};
+use crate::bitbucket::{Access, Error, KeyId, KeyRegistry as _, NewKey, SshSettings, User};
 use crate::clock::Clock;
 use crate::repository::Repository;
 use crate::secret::{Secret, TokenPlace};
+use crate::settings::HttpSettings;
 
 const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKqP3Cr632C2dNhhgKVcon4ldUSAeKiku2yP9O9/bDtY";
@@ -395,4 +394,50 @@ fn the_ssh_settings_tell_port_and_host_key() {
     };
     assert_eq!(site.ssh_settings().unwrap(), Some(expected));
     assert_eq!(server.asked(), ["GET /bitbucket/rest/ssh/latest/settings"]);
+}
+
+#[test]
+fn the_base_url_names_ssh_base_url() {
+    for (url, host, port, why) in [
+        (
+            "ssh://git.example.com",
+            Some("git.example.com"),
+            None,
+            "host alone",
+        ),
+        (
+            "ssh://Git.example.com:2222/",
+            Some("git.example.com"),
+            Some(2222),
+            "with port",
+        ),
+        (
+            "ssh://git@[fd00::1]:7999",
+            Some("fd00::1"),
+            Some(7999),
+            "IPv6, user",
+        ),
+        ("ssh://-oProxyCommand=x", None, None, "never an option"),
+        ("", None, None, "nothing"),
+    ] {
+        assert_eq!(ssh_base_url(url), (host.map(str::to_owned), port), "{why}");
+    }
+}
+
+#[test]
+fn only_sha256_is_a_fingerprint_here() {
+    let value = "Cbg38r+gDCiNHqBk6Y1BKO+EvufFBqhFWIEXh8oq9MI";
+    let expected = Some(format!("SHA256:{value}"));
+    assert_eq!(
+        ssh_fingerprint(&json!({"algorithm": "SHA-256", "value": value})),
+        expected
+    );
+    assert_eq!(
+        ssh_fingerprint(&json!({"value": format!("SHA256:{value}=")})),
+        expected
+    );
+    assert_eq!(
+        ssh_fingerprint(&json!({"algorithm": "MD5", "value": "aa:bb"})),
+        None
+    );
 }

@@ -107,11 +107,6 @@ impl Address {
         self.host.trim_start_matches('[').trim_end_matches(']')
     }
 
-    /// The port, also where it is the scheme's own.
-    pub(super) fn port(&self) -> u16 {
-        self.port
-    }
-
     /// Host and port as git's credential protocol and messages write them.
     pub(in crate::bitbucket) fn host_port(&self) -> String {
         let origin = self.origin();

@@ -1,11 +1,9 @@
 //! One API over HTTP: bounded in time and size, verified, and only ever to its own origin.
 //!
-//! The only file that imports the HTTP client and TLS. Reads no environment of the process, knows
-//! nothing of Bitbucket. Logs method, path, status and time, never headers, bodies or queries.
+//! The only module that imports the HTTP client and TLS. It reads no environment of the process and
+//! knows nothing of Bitbucket. It logs method, path, status and time, never headers, bodies or queries.
 
 mod address;
-mod answer;
-mod authorization;
 mod limits;
 mod proxy;
 #[cfg(test)]
@@ -15,21 +13,23 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::Value;
 use ureq::http::{HeaderMap, HeaderValue, Request, Response};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
-use ureq::{Agent, Body, Proxy, RequestExt as _};
+use ureq::{Agent, Body, RequestExt as _};
 
-use super::{Error, HttpSettings};
+use super::Error;
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::diagnostics::{self, trace2};
+use crate::secret::Secret;
+use crate::settings::HttpSettings;
 use crate::text::sanitise;
 
 pub(super) use address::{Address, segment};
-pub(super) use answer::Answer;
-pub(super) use authorization::Authorization;
 pub(super) use limits::Limits;
 
 const MOST_REDIRECTS: usize = 5;
@@ -74,8 +74,7 @@ impl Client {
             return Err(unusable("a token is only sent over https".to_owned()));
         }
         let proxy = proxy::choose(&base, settings.proxy.as_deref(), &context.environment)
-            .map(|url| Proxy::new(&url).map_err(|_| unusable("the proxy's URL is none".to_owned())))
-            .transpose()?;
+            .map_err(|_| unusable("the proxy's URL is none".to_owned()))?;
         let proxy_host = proxy
             .as_ref()
             .map(|proxy| format!("{}:{}", proxy.host(), proxy.port()));
@@ -284,6 +283,104 @@ impl Client {
                 .body(())?
                 .with_agent(&self.agent)
                 .run(),
+        }
+    }
+}
+
+/// The value of an `Authorization` header, if there is to be one.
+#[derive(Debug)]
+pub(super) struct Authorization(Option<Secret>);
+
+impl Authorization {
+    /// No such header is sent.
+    pub(super) fn none() -> Self {
+        Self(None)
+    }
+
+    /// RFC 7617.
+    pub(super) fn basic(account: &str, secret: &Secret) -> Self {
+        let pair = Secret::new(format!("{account}:{}", secret.reveal()));
+        Self(Some(Secret::new(format!(
+            "Basic {}",
+            STANDARD.encode(pair.reveal())
+        ))))
+    }
+
+    /// RFC 6750.
+    pub(super) fn bearer(secret: &Secret) -> Self {
+        Self(Some(Secret::new(format!("Bearer {}", secret.reveal()))))
+    }
+
+    /// The header's value, for the one place that sends it.
+    fn reveal(&self) -> Option<&str> {
+        self.0.as_ref().map(Secret::reveal)
+    }
+}
+
+/// What the API answered, whatever its status.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// The status; never 429.
+    pub(super) status: u16,
+    body: Vec<u8>,
+    /// Names in lower case; only those whose value is text.
+    headers: Vec<(String, String)>,
+    /// The API's host, for messages.
+    host: String,
+    /// Where it came from.
+    address: Address,
+    /// The status' name as the standard has it.
+    reason: &'static str,
+}
+
+impl Answer {
+    /// The body. [`Error::Unexpected`] where it is not JSON.
+    pub(super) fn json(&self) -> Result<Value, Error> {
+        serde_json::from_slice(&self.body).map_err(|_| self.unexpected("no JSON"))
+    }
+
+    /// The body as text, where it is UTF-8.
+    pub(super) fn text(&self) -> Option<&str> {
+        std::str::from_utf8(&self.body).ok()
+    }
+
+    /// The header's text; `name` in lower case.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        let mut found = self.headers.iter().filter(|(key, _)| key == name);
+        found.next().map(|(_, value)| value.as_str())
+    }
+
+    /// Where a redirect points to. `None`: it is none.
+    fn redirect(&self) -> Option<&str> {
+        matches!(self.status, 301 | 302 | 303 | 307 | 308).then(|| self.header("location"))?
+    }
+
+    /// Status and its name, where the body says nothing.
+    pub(super) fn reason(&self) -> String {
+        format!("{} {}", self.status, self.reason)
+    }
+
+    /// An answer of Bitbucket's shape but for `why`.
+    pub(super) fn unexpected(&self, why: &str) -> Error {
+        Error::Unexpected {
+            host: self.host.clone(),
+            why: format!(
+                "{why} (status {}, {})",
+                self.status,
+                sanitise(self.address.path())
+            ),
+        }
+    }
+
+    /// What a status that is no success means to every site, with the site's message.
+    pub(super) fn refusal(&self, message: String) -> Error {
+        let status = self.status;
+        match status {
+            403 => Error::Forbidden { message },
+            404 => Error::NotFound { message },
+            400..500 => Error::Refused { status, message },
+            500.. => Error::Server { status, message },
+            _ => self.unexpected("no such answer"),
         }
     }
 }

