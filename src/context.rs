@@ -79,6 +79,19 @@ impl std::fmt::Debug for Environment {
     }
 }
 
+/// The name of the user who runs this, by the password database. `None`: it has none, or the system
+/// has no such database.
+pub fn login_name() -> Option<String> {
+    #[cfg(unix)]
+    return Some(
+        nix::unistd::User::from_uid(nix::unistd::getuid())
+            .ok()??
+            .name,
+    );
+    #[cfg(not(unix))]
+    None
+}
+
 /// Everything the process was given.
 #[derive(Clone)]
 pub struct Context {
@@ -157,14 +170,12 @@ impl Context {
     /// The name of the user who runs this: as ssh(1) takes it from the password database, else from
     /// the environment. `None`: neither has one.
     pub fn login_name(&self) -> Option<String> {
-        #[cfg(unix)]
-        if let Ok(Some(user)) = nix::unistd::User::from_uid(nix::unistd::getuid()) {
-            return Some(user.name);
-        }
-        ["USER", "LOGNAME", "USERNAME"]
-            .iter()
-            .find_map(|name| self.environment.text(name))
-            .map(str::to_owned)
+        login_name().or_else(|| {
+            ["USER", "LOGNAME", "USERNAME"]
+                .iter()
+                .find_map(|name| self.environment.text(name))
+                .map(str::to_owned)
+        })
     }
 
     /// A child with the captured environment without the API token, its standard streams closed

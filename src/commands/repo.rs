@@ -6,10 +6,10 @@ use std::process::Stdio;
 
 use super::arguments::{RepoClone, RepoCreate};
 use super::context::CommandContext;
-use super::login::token_page;
 use super::{Error, git};
 use crate::bitbucket::{self, KeyRegistry, NewRepository};
 use crate::context::API_TOKEN;
+use crate::repository::token_page;
 use crate::repository::{self, Repository, Site, SiteKind};
 
 /// Makes the repository, private unless it is wished otherwise, and adds its SSH URL as a remote
@@ -165,7 +165,7 @@ fn registry(
 }
 
 fn refused(why: bitbucket::Error, site: &Site) -> Error {
-    let page = token_page(site);
+    let page = token_page(&site.url);
     match why {
         bitbucket::Error::ScopeMissing { required, granted } => Error::Scopes {
             missing: required

@@ -4,9 +4,10 @@ use super::ensure::{KeyRequest, ManualLock, ProvisionedKey};
 use super::key_file::holds;
 use super::new_pair::place_new;
 use super::record::Records;
-use super::{Error, passphrase, site_pages};
+use super::{Error, passphrase};
 use crate::diagnostics;
 use crate::identity::{ManagedKey, State};
+use crate::repository::key_page;
 use crate::secret::Secret;
 
 /// A new pair, or the one that was begun for the account; shown with the page to paste it. It
@@ -34,7 +35,7 @@ pub(super) fn make(
     diagnostics::say(&format!(
         "Add this public key to {}'s account at\n  {}\n\n{} {}\n",
         request.account,
-        site_pages::key_page(request.site),
+        key_page(&request.site.url),
         record.public_key,
         record.label
     ));

@@ -1,8 +1,6 @@
 //! How a token is made and a key is pasted, in words: pages and scopes.
-//!
-//! Pages: support.atlassian.com/bitbucket-cloud/docs/using-api-tokens.
 
-use crate::repository::{Site, SiteKind};
+use crate::repository::{Site, SiteKind, token_page};
 
 /// Without these nothing works. No scope of an API token implies another.
 pub const SCOPES: [&str; 3] = [
@@ -11,17 +9,9 @@ pub const SCOPES: [&str; 3] = [
     "write:ssh-key:bitbucket",
 ];
 
-/// The page on which a token is made.
-pub fn token_page(site: &Site) -> String {
-    match site.kind {
-        SiteKind::Cloud => "https://id.atlassian.com/manage-profile/security/api-tokens".to_owned(),
-        SiteKind::DataCenter => format!("{}/account", site.url),
-    }
-}
-
 /// The lines in front of the question for a token.
 pub fn lines(site: &Site, account: &str) -> Vec<String> {
-    let page = token_page(site);
+    let page = token_page(&site.url);
     match site.kind {
         SiteKind::Cloud => vec![
             format!("An API token for {account} is made at"),
@@ -36,13 +26,5 @@ pub fn lines(site: &Site, account: &str) -> Vec<String> {
             "Many sites let no such token register SSH keys; then the password is needed."
                 .to_owned(),
         ],
-    }
-}
-
-/// The page on which a public key is pasted.
-pub fn key_page(site: &Site) -> String {
-    match site.kind {
-        SiteKind::Cloud => "https://bitbucket.org/account/settings/ssh-keys/".to_owned(),
-        SiteKind::DataCenter => format!("{}/plugins/servlet/ssh/account/keys", site.url),
     }
 }

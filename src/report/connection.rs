@@ -7,6 +7,7 @@ use crate::connection::failure::{AttemptLog, Failure, named};
 use crate::diagnostics;
 use crate::identity::key_file::KeyFileError;
 use crate::identity::{ManagedKey, Rank, Skipped};
+use crate::repository::key_page;
 use crate::settings::{self, Ignored, Lines, Origin};
 use crate::text::sanitise;
 use crate::transport::{self, Refusal};
@@ -66,7 +67,7 @@ pub fn explain(failure: &Failure) -> Explanation {
         }
         Failure::ListedButRefused(record) => refused(record)
             .hint("the account lists this key, and Bitbucket's SSH servers refuse it: is the account active, and may it use SSH here?")
-            .hint("https://bitbucket.org/account/settings/ssh-keys/"),
+            .hint(key_page(&record.account.site)),
         Failure::Expired(record) => refused(record)
             .hint("its time on the account is over, and bitbucket.provision lets no new one be made unasked:")
             .hint(format!("git bitbucket key new --account {}", record.account)),

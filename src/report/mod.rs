@@ -45,13 +45,11 @@ impl std::fmt::Display for Explanation {
 /// Hints for who has no key here and no token: one line to paste, and the other way.
 fn log_in(command: &str) -> [String; 2] {
     let other = format!(
-        "or set BITBUCKET_EMAIL and BITBUCKET_API_TOKEN, and repeat the command; a token has the scopes {TOKEN_SCOPES}: {TOKEN_PAGE}"
+        "or set BITBUCKET_EMAIL and BITBUCKET_API_TOKEN, and repeat the command; a token has the scopes {TOKEN_SCOPES}: {}",
+        crate::repository::token_page(&crate::repository::cloud().url)
     );
     [command.to_owned(), other]
 }
 
 /// The scopes that an API token needs at least.
 const TOKEN_SCOPES: &str = "read:user:bitbucket, read:ssh-key:bitbucket, write:ssh-key:bitbucket";
-
-/// Where a person makes an API token.
-pub(crate) const TOKEN_PAGE: &str = "https://id.atlassian.com/manage-profile/security/api-tokens";

@@ -3,6 +3,7 @@
 use super::{Explanation, log_in, rest};
 use crate::provision::Error;
 use crate::repository;
+use crate::repository::key_page;
 use crate::storage;
 
 pub(super) fn explain(error: &Error) -> Explanation {
@@ -51,8 +52,8 @@ pub(super) fn explain(error: &Error) -> Explanation {
             ..
         } => told
             .hint(format!(
-                "add this public key at {}/plugins/servlet/ssh/account/keys",
-                account.site
+                "add this public key at {}",
+                key_page(&account.site)
             ))
             .hint(public_key.clone())
             .hint("and repeat the command: it goes on with this key")

@@ -1,9 +1,9 @@
 //! Words for what the REST API answered.
 
-use super::{Explanation, TOKEN_PAGE};
+use super::Explanation;
 use crate::bitbucket::Error;
 use crate::identity::AccountId;
-use crate::repository;
+use crate::repository::{self, key_page, token_page};
 
 /// `of`: whose token it was.
 pub(super) fn explain(error: &Error, of: &AccountId) -> Explanation {
@@ -22,26 +22,22 @@ pub(super) fn explain(error: &Error, of: &AccountId) -> Explanation {
         Error::Forbidden { .. } if elsewhere => told
             .hint("an HTTP access token may not do that; the password may:")
             .hint(login),
-        Error::Refused { .. } if elsewhere => told.hint(format!(
-            "add the public key by hand: {}/plugins/servlet/ssh/account/keys",
-            of.site
-        )),
         Error::Credential(_) => told
             .hint("or give the token in the environment: BITBUCKET_EMAIL and BITBUCKET_API_TOKEN"),
         Error::TokenRefused { .. } => told
             .hint("the token may have expired, or be one without scopes; make a new one with scopes, app Bitbucket:")
-            .hint(TOKEN_PAGE)
+            .hint(token_page(&of.site))
             .hint(login),
         Error::ScopeMissing { required, .. } => told
             .hint(format!("scopes cannot be added to a token; make one that has {}:", required.join(" ")))
-            .hint(TOKEN_PAGE)
+            .hint(token_page(&of.site))
             .hint(login),
         Error::Forbidden { .. } => told
             .hint("this kind of token may not do that; an API token with scopes may:")
-            .hint(TOKEN_PAGE),
+            .hint(token_page(&of.site)),
         Error::NotFound { .. } => told.hint("git bitbucket status"),
         Error::Refused { .. } => told
-            .hint("add the public key by hand: https://bitbucket.org/account/settings/ssh-keys/"),
+            .hint(format!("add the public key by hand: {}", key_page(&of.site))),
         Error::RateLimited { retry_after } => match retry_after {
             Some(seconds) => told.hint(format!("try again in {seconds} seconds")),
             None => told.hint("try again in some minutes"),

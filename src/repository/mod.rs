@@ -11,7 +11,7 @@ mod url;
 #[cfg(all(test, unix))]
 mod hostile;
 
-pub use site::cloud;
+pub use site::{cloud, key_page, token_page};
 pub use url::of_url;
 
 use crate::text::sanitise;

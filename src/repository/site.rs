@@ -29,6 +29,25 @@ pub fn cloud() -> Site {
     }
 }
 
+/// The page of a site on which a user creates an API token
+/// (<https://support.atlassian.com/bitbucket-cloud/docs/using-api-tokens/>).
+pub fn token_page(site_url: &str) -> String {
+    if site_url == CLOUD_URL {
+        "https://id.atlassian.com/manage-profile/security/api-tokens".to_owned()
+    } else {
+        format!("{site_url}/account")
+    }
+}
+
+/// The page of a site on which a user adds a public key.
+pub fn key_page(site_url: &str) -> String {
+    if site_url == CLOUD_URL {
+        format!("{CLOUD_URL}/account/settings/ssh-keys/")
+    } else {
+        format!("{site_url}/plugins/servlet/ssh/account/keys")
+    }
+}
+
 /// The site that speaks SSH at `host:port`. `None`: no site does.
 ///
 /// Cloud's own places are Cloud whatever is configured; then a place that a site names; then a

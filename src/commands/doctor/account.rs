@@ -6,7 +6,7 @@ use super::checkup::{Checkup, word};
 use super::finding::Finding;
 use crate::bitbucket::credential::{self, Token};
 use crate::bitbucket::{self, Error, RegisteredKey};
-use crate::commands::login::{Refusal, check as ask, token_page, where_it_lies};
+use crate::commands::login::{Refusal, check as ask, where_it_lies};
 use crate::commands::rooms::Examined;
 use crate::identity::ManagedKey;
 use crate::repository::Site;
@@ -107,7 +107,10 @@ impl Account<'_> {
             }
             Err(Refusal::Scopes(missing)) => {
                 let mut findings = self.without_list(valid, "not checked: the token lacks scopes");
-                let (missing, page) = (missing.join(" "), token_page(self.site));
+                let (missing, page) = (
+                    missing.join(" "),
+                    crate::repository::token_page(&self.site.url),
+                );
                 let text = format!("missing: {missing}; create a token with them at {page}");
                 findings.push(Finding::fail("token-scopes", text).next(login));
                 findings
@@ -139,7 +142,7 @@ impl Account<'_> {
 
     /// Neither Cloud nor Data Center reports when an API token expires.
     fn expiry(&self) -> Finding {
-        let page = token_page(self.site);
+        let page = crate::repository::token_page(&self.site.url);
         let text = format!("the site does not report when tokens expire; see {page}");
         Finding::skip("token-expiry", text)
     }

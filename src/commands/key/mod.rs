@@ -13,13 +13,13 @@ mod rotate;
 use super::Error;
 use super::arguments::Key;
 use super::context::CommandContext;
-use super::login::token_page;
 use crate::bitbucket::{self, KeyRegistry};
 use crate::identity::AccountId;
 use crate::provision::inventory::{self, Entry};
 use crate::provision::record::{self, Records};
 use crate::report;
 use crate::repository::Site;
+use crate::repository::token_page;
 
 /// Does what is asked of keys.
 pub(super) fn key(call: &mut CommandContext<'_>, verb: &Key) -> Result<(), Error> {
@@ -174,7 +174,7 @@ fn registry(
 fn refused(why: bitbucket::Error, selection: &Selection) -> Error {
     Error::Site {
         why,
-        page: token_page(&selection.site),
+        page: token_page(&selection.site.url),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::identity::{ManagedKey, State};
 use crate::provision::inventory::{Entry, KeyListing};
 use crate::provision::record::Records;
 use crate::provision::removal::{self, RemovalOutcome};
-use crate::provision::site_pages;
+use crate::repository::key_page;
 
 /// Every managed key of the accounts that are selection (older than `--older-than` days). Where the
 /// token may not delete, the old key is named and left. A rotation that was interrupted is gone on
@@ -98,7 +98,7 @@ fn tell(
             call.warn(format!(
                 "{fingerprint} stays registered: the token cannot delete keys ({why})"
             ));
-            call.warn(format!("hint: {}", site_pages::key_page(&selection.site)));
+            call.warn(format!("hint: {}", key_page(&selection.site.url)));
         }
     }
 }

@@ -13,7 +13,7 @@ use super::{Error, git};
 use crate::bitbucket::{self, SshSettings};
 use crate::context::API_TOKEN;
 use crate::identity::{Account, AccountId};
-pub(super) use crate::provision::site_pages::token_page;
+use crate::repository::token_page;
 use crate::repository::{Site, SiteKind};
 use crate::secret::{Secret, TokenPlace};
 use crate::storage;
@@ -62,7 +62,7 @@ fn see(
     call: &CommandContext<'_>,
     attempt: &Attempt,
 ) -> Result<(Seen, Result<Option<SshSettings>, bitbucket::Error>), Error> {
-    let page = token_page(&attempt.site);
+    let page = token_page(&attempt.site.url);
     let registry = call
         .rooms
         .connect(&attempt.site, &attempt.account, &attempt.secret)

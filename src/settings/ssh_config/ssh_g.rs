@@ -78,7 +78,7 @@ fn typed(request: &Request) -> BTreeSet<&str> {
 fn fixed_default(key: &str) -> Option<String> {
     let default = options::find(key)?.default;
     match key {
-        "user" => tokens::login_name(),
+        "user" => crate::context::login_name(),
         "userknownhostsfile" => {
             let home = tokens::password_database_home()?;
             Some(in_home(default, home.to_str()?))

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use sha1::{Digest, Sha1};
 
-use crate::context::Context;
+use crate::context::{Context, login_name};
 
 /// What the tokens stand for.
 pub struct Tokens<'a> {
@@ -139,17 +139,6 @@ pub fn password_database_home() -> Option<PathBuf> {
     {
         let user = nix::unistd::User::from_uid(nix::unistd::getuid()).ok()??;
         Some(user.dir)
-    }
-    #[cfg(not(unix))]
-    None
-}
-
-/// The login name of the password database. `None`: the system has no such database.
-pub fn login_name() -> Option<String> {
-    #[cfg(unix)]
-    {
-        let user = nix::unistd::User::from_uid(nix::unistd::getuid()).ok()??;
-        Some(user.name)
     }
     #[cfg(not(unix))]
     None
