@@ -193,7 +193,7 @@ impl Account<'_> {
     }
 }
 
-/// Whole days; what lies in the past is none.
+/// Whole days; 0 for the past.
 fn days(span: SignedDuration) -> usize {
     usize::try_from(span.as_hours() / 24).unwrap_or_default()
 }

@@ -156,7 +156,7 @@ impl<'a> Checkup<'a> {
     }
 
     /// Whether an account's identity of another file goes before this file.
-    pub(super) fn stands_behind(&self, file: &Path) -> bool {
+    pub(super) fn is_offered_later(&self, file: &Path) -> bool {
         self.first_identity().is_some_and(|(account, first)| {
             let this = matches!(&first.holder, Holder::File(held) if held == file);
             account.is_some() && !this

@@ -9,21 +9,21 @@ use super::Group;
 use crate::commands::context::CommandContext;
 use crate::text::sanitise;
 
-/// How it stands.
+/// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// As it should be.
     Ok,
-    /// It works, or works for others; worth a look.
+    /// Worth a look: it works now, but may not later or for everybody.
     Warn,
-    /// It keeps git from Bitbucket, or will.
+    /// It keeps git from connecting to Bitbucket, or soon will.
     Fail,
-    /// Not looked at; the text says why.
+    /// Not checked; the text says why.
     Skip,
 }
 
 impl Verdict {
-    /// As it is printed, and written into JSON.
+    /// The word that is printed and stands in JSON.
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Ok => "OK",
@@ -34,44 +34,42 @@ impl Verdict {
     }
 }
 
-/// One check of one thing.
+/// The result of one check of one thing.
 #[derive(Debug, Clone)]
 pub(super) struct Finding {
     /// Stable name of the check.
     pub(super) check: &'static str,
-    /// The file, endpoint, remote or account it speaks of. `None`: there is only one.
+    /// The file, endpoint, remote or account. `None`: the check has only one subject.
     pub(super) subject: Option<String>,
-    /// How it stands.
     pub(super) verdict: Verdict,
-    /// One sentence without a full stop.
+    /// What is wrong and why, or what was found; without a full stop.
     pub(super) text: String,
-    /// A line to paste. `None`: nothing is to be done.
+    /// The next step, a line that can be pasted. `None`: there is none.
     pub(super) next: Option<String>,
-    /// How long it took, where that says something.
+    /// How long it took, for checks that wait for others.
     pub(super) milliseconds: Option<u128>,
-    /// What `--fix` does about it. `None`: nothing that is safe.
+    /// What `--fix` does about it. `None`: nothing.
     pub(super) fix: Option<Fix>,
 }
 
-/// A step that is safe.
+/// A repair that is safe.
 #[derive(Debug, Clone)]
 pub(super) enum Fix {
     /// Sets the mode of a file or directory.
     Mode(PathBuf, u32),
     /// Writes the missing `.pub` of a private key file.
     Public(PathBuf, Box<PublicKey>),
-    /// Takes one line (its text) out of a known_hosts file.
+    /// Removes one line, given by its text, from a known_hosts file.
     RemoveLine(PathBuf, String),
     /// Adds published keys, as known_hosts lines.
     AddLines(PathBuf, Vec<String>),
-    /// Forgets the record of a key pair that was never placed, by its fingerprint.
+    /// Removes the record of a key pair that was never written, by its fingerprint.
     Forget(String),
-    /// Removes what killed processes left in a directory.
+    /// Removes the unfinished files that killed processes left in a directory.
     Sweep(PathBuf),
 }
 
 impl Finding {
-    /// With this verdict.
     pub(super) fn new(check: &'static str, verdict: Verdict, text: impl Into<String>) -> Self {
         Self {
             check,
@@ -84,45 +82,39 @@ impl Finding {
         }
     }
 
-    /// As it should be.
     pub(super) fn ok(check: &'static str, text: impl Into<String>) -> Self {
         Self::new(check, Verdict::Ok, text)
     }
 
-    /// Worth a look.
     pub(super) fn warn(check: &'static str, text: impl Into<String>) -> Self {
         Self::new(check, Verdict::Warn, text)
     }
 
-    /// Broken.
     pub(super) fn fail(check: &'static str, text: impl Into<String>) -> Self {
         Self::new(check, Verdict::Fail, text)
     }
 
-    /// Not looked at.
     pub(super) fn skip(check: &'static str, text: impl Into<String>) -> Self {
         Self::new(check, Verdict::Skip, text)
     }
 
-    /// With a line to paste.
+    /// Sets the next step.
     pub(super) fn next(mut self, line: impl Into<String>) -> Self {
         self.next = Some(line.into());
         self
     }
 
-    /// About this.
+    /// Sets the subject.
     pub(super) fn about(mut self, subject: impl Into<String>) -> Self {
         self.subject = Some(subject.into());
         self
     }
 
-    /// With the time it took.
     pub(super) fn took(mut self, time: std::time::Duration) -> Self {
         self.milliseconds = Some(time.as_millis());
         self
     }
 
-    /// With a step that is safe.
     pub(super) fn fix(mut self, fix: Fix) -> Self {
         self.fix = Some(fix);
         self
@@ -150,8 +142,8 @@ pub(super) fn text(call: &mut CommandContext<'_>, groups: &[Group]) {
                 finding.check,
                 sanitise(&finding.text)
             ));
-            // What is well needs no step; programs see it all the same.
-            // One step for several findings stands below the last of them.
+            // The step of an OK finding is an offer, and only in JSON. A step that several
+            // findings share is printed below the last of them.
             let again = findings
                 .peek()
                 .is_some_and(|after| after.next == finding.next);

@@ -1,5 +1,5 @@
-//! git and its configuration: the version, what git calls for SSH, settings that have no effect, and
-//! remotes on the old host.
+//! git and its configuration: the version, what git calls for SSH, settings that have no effect,
+//! and remotes on the old host.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ use crate::text::sanitise;
 /// The first git that knows core.sshCommand (release notes of 2.10).
 const OLDEST: (u32, u32) = (2, 10);
 
-/// Package managers, and how they bring git.
+/// Package managers, and how each installs git.
 const PACKAGES: [(&str, &str); 7] = [
     ("apt-get", "sudo apt-get install git"),
     ("dnf", "sudo dnf install git"),
@@ -40,7 +40,7 @@ pub(super) fn check(checkup: &Checkup<'_>) -> Vec<Finding> {
     findings
 }
 
-/// The line that opens the file which git names as broken.
+/// The line that opens the file that git cannot read.
 fn repair(checkup: &Checkup<'_>) -> String {
     let error = git::ask(checkup.context, &["config", "--list"]).err();
     let message = error.map_or_else(String::new, |error| error.to_string());
@@ -68,7 +68,7 @@ fn version(context: &Context) -> Finding {
     Finding::fail("git", text).next(install)
 }
 
-/// The line after which git calls bitbucket-ssh here.
+/// The line after which git calls bitbucket-ssh.
 fn remedy(checkup: &Checkup<'_>, called: &Called) -> String {
     let context = checkup.context;
     let setup = "git bitbucket setup";
@@ -110,27 +110,27 @@ fn ssh_command(checkup: &Checkup<'_>) -> Finding {
         .next("git bitbucket setup");
     };
     let shown = sanitise(&called.command);
-    let who = match &called.source {
+    let place = match &called.source {
         Source::Variable(name) => (*name).to_owned(),
         Source::Config(configured) => {
             format!("core.sshCommand in {}", checkup.shown(&configured.file))
         }
     };
     if is_ours_command(context, &called.command) {
-        return Finding::ok(check, format!("{who}: {shown}"));
+        return Finding::ok(check, format!("{place}: {shown}"));
     }
     let program = first_word(&called.command);
     let text = if called.command.trim().is_empty() {
-        format!("{who} is empty, so git cannot connect over SSH")
+        format!("{place} is empty, so git cannot connect over SSH")
     } else if located(context, &program).is_none() {
-        format!("{who}: {program} does not exist")
+        format!("{place}: {program} does not exist")
     } else {
-        format!("git runs {shown} ({who}) instead of bitbucket-ssh")
+        format!("git runs {shown} ({place}) instead of bitbucket-ssh")
     };
     Finding::fail(check, text).next(remedy(checkup, &called))
 }
 
-/// Variables that stand before or beside core.sshCommand, and the file that sets them.
+/// Variables that override core.sshCommand or are used instead of it, and the file that sets them.
 fn variables(context: &Context) -> Vec<Finding> {
     let check = "ssh-overrides";
     let mut findings = Vec::new();
@@ -156,7 +156,7 @@ fn variables(context: &Context) -> Vec<Finding> {
     findings
 }
 
-/// Settings of editors that go past it.
+/// Settings of editors that bypass core.sshCommand.
 fn editors(checkup: &Checkup<'_>) -> Vec<Finding> {
     let finding = |found: other_tools::ToolSetting| {
         let about = format!("{}:{}", checkup.shown(&found.file), found.line);
@@ -194,11 +194,11 @@ fn variant(checkup: &Checkup<'_>) -> Finding {
     Finding::fail(check, text).next(next)
 }
 
-/// A value of git's configuration, with `-c` and GIT_CONFIG_COUNT, which only git itself reads.
+/// A value of git's configuration as git itself reads it, including `-c` and GIT_CONFIG_COUNT.
 pub(super) struct Configured {
     /// The value.
     pub(super) value: String,
-    /// `local`, `global` …; git before 2.26 does not say: `global`.
+    /// `local`, `global` …; `global` for git before 2.26, which does not report it.
     scope: String,
     /// The file; meaningless for the scope `command`.
     pub(super) file: PathBuf,
@@ -244,7 +244,7 @@ pub(super) fn configured(context: &Context, key: &str) -> Option<Configured> {
     values(context, key).pop()
 }
 
-/// The line that takes a key out of a file of git's configuration.
+/// The line that removes a key from a file of git's configuration.
 pub(super) fn unset(checkup: &Checkup<'_>, file: &Path, key: &str) -> String {
     let file = word(&checkup.shown(file));
     format!("git config --file {file} --unset-all {}", word(key))
@@ -302,7 +302,7 @@ fn located(context: &Context, program: &str) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// Whether the program of this command line is there and ours.
+/// Whether the program of this command line exists and is bitbucket-ssh.
 pub(in crate::commands) fn is_ours_command(context: &Context, command: &str) -> bool {
     located(context, &first_word(command)).is_some_and(|file| is_ours(&file))
 }
@@ -316,7 +316,7 @@ fn is_ours(file: &Path) -> bool {
     named(file) || std::fs::canonicalize(file).is_ok_and(|target| named(&target))
 }
 
-/// One WARN for each setting that is ignored, one FAIL for each value that is none of its setting's.
+/// A WARN for each setting that is ignored, a FAIL for each invalid value.
 pub(super) fn settings(checkup: &Checkup<'_>) -> Vec<Finding> {
     let check = "settings";
     let settings = match &checkup.examined {
@@ -341,9 +341,7 @@ pub(super) fn settings(checkup: &Checkup<'_>) -> Vec<Finding> {
         };
         let (key, next) = match &ignored.origin {
             Origin::GitConfig { file, key, .. } => {
-                let next = file
-                    .as_deref()
-                    .and_then(|file| taken_out(checkup, file, key));
+                let next = file.as_deref().and_then(|file| removal(checkup, file, key));
                 (sanitise(key), next)
             }
             Origin::Environment(name) => ((*name).to_owned(), Some(format!("unset {name}"))),
@@ -359,9 +357,9 @@ pub(super) fn settings(checkup: &Checkup<'_>) -> Vec<Finding> {
     findings
 }
 
-/// The line that takes a setting away; for those of a repository that git does not trust, the one
-/// that trusts it.
-fn taken_out(checkup: &Checkup<'_>, file: &Path, key: &str) -> Option<String> {
+/// The line that removes a setting; for the settings of a repository that git does not trust, the
+/// line that trusts it.
+fn removal(checkup: &Checkup<'_>, file: &Path, key: &str) -> Option<String> {
     if !key.ends_with('*') {
         return Some(unset(checkup, file, key));
     }
@@ -369,7 +367,7 @@ fn taken_out(checkup: &Checkup<'_>, file: &Path, key: &str) -> Option<String> {
     Some(format!("git config --global --add safe.directory {folder}"))
 }
 
-/// One WARN for each SSH remote on `bitbucket.org`; Cloud's SSH host is `ssh.bitbucket.org`.
+/// A WARN for each SSH remote on `bitbucket.org`: Cloud's SSH host is `ssh.bitbucket.org`.
 pub(super) fn remotes(checkup: &Checkup<'_>) -> Vec<Finding> {
     let check = "remotes";
     let Ok(git_config) = &checkup.git_config else {
@@ -415,7 +413,7 @@ pub(super) fn remotes(checkup: &Checkup<'_>) -> Vec<Finding> {
     findings
 }
 
-/// The line that gives the remote the other host name; among several URLs, this one alone.
+/// The line that changes the remote's host name; of several URLs, only this one.
 fn moved(checkup: &Checkup<'_>, name: &str, url: &str, repository: &str) -> String {
     let values = |variable: &str| values(checkup.context, &format!("remote.{name}.{variable}"));
     let for_push = values("pushurl");
@@ -440,7 +438,7 @@ pub(in crate::commands) fn names_the_old_host(url: &str) -> bool {
     host_of(url).is_some_and(|host| host.eq_ignore_ascii_case("bitbucket.org"))
 }
 
-/// The host of an SSH URL, as it is typed. `None`: a URL of another kind.
+/// The host of an SSH URL, as typed. `None`: a URL of another kind.
 pub(super) fn host_of(url: &str) -> Option<&str> {
     let authority = match url.strip_prefix("ssh://") {
         Some(rest) => rest.split('/').next()?,

@@ -19,7 +19,8 @@ use crate::settings::SshConfig;
 use crate::text::counted;
 use crate::transport::known_hosts_files;
 
-/// Lines of known_hosts, the revocation list, and (online) the site's own page.
+/// Compares known_hosts, the revocation list and (online) the site's own page with the built-in
+/// keys.
 pub(super) fn check(checkup: &Checkup<'_>, examined: &Examined) -> Vec<Finding> {
     let config = &examined.config;
     let files = known_hosts_files(config, checkup.context);
@@ -43,7 +44,7 @@ pub(super) fn check(checkup: &Checkup<'_>, examined: &Examined) -> Vec<Finding> 
     findings
 }
 
-/// Cloud's names as known_hosts has them.
+/// Cloud's host names as known_hosts spells them.
 fn cloud_names() -> impl Iterator<Item = String> {
     PUBLISHED_NAMES.into_iter().map(|name| {
         let port = if name.starts_with("altssh") { 443 } else { 22 };
@@ -51,7 +52,7 @@ fn cloud_names() -> impl Iterator<Item = String> {
     })
 }
 
-/// Whether one of these is the key.
+/// Whether the key is one of these.
 fn holds<'k>(keys: impl IntoIterator<Item = &'k PublicKey>, key: &PublicKey) -> bool {
     let mut keys = keys.into_iter();
     keys.any(|one| one.key_data() == key.key_data())
@@ -64,7 +65,7 @@ fn line_for(name: &str, key: &PublicKey) -> Option<String> {
     Some(format!("{name} {}", bare.join(" ")))
 }
 
-/// One of Cloud's names: whether its lines hold the published keys.
+/// Whether the lines for one of Cloud's host names hold the published keys.
 fn published_name(
     checkup: &Checkup<'_>,
     name: &str,
@@ -114,7 +115,7 @@ fn published_name(
     vec![finding.about(name)]
 }
 
-/// An endpoint whose keys are published nowhere.
+/// An endpoint whose keys are not published.
 fn other_endpoint(
     checkup: &Checkup<'_>,
     address: &SshHost,
@@ -140,7 +141,7 @@ fn other_endpoint(
     Finding::warn(check, text).next(next).about(name)
 }
 
-/// Lines, of whatever name, with a key that Bitbucket withdrew in 2023 and does not revoke.
+/// Lines for any host that trust a key that Bitbucket withdrew in 2023, or revoke a published one.
 fn withdrawn(checkup: &Checkup<'_>, files: &[PathBuf]) -> Vec<Finding> {
     let check = "host-keys-revoked";
     let mut findings = Vec::new();
@@ -230,9 +231,9 @@ fn revocation_list(checkup: &Checkup<'_>, config: &SshConfig) -> Finding {
 enum Today {
     /// `--offline`.
     NotAsked,
-    /// It publishes none there.
+    /// It does not publish its keys there.
     None,
-    /// These; empty where its page is not understood.
+    /// These; empty if the format of its page is unknown.
     Keys(Vec<PublicKey>),
     /// It could not be read.
     Unread(bitbucket::Error),
@@ -255,7 +256,7 @@ impl Today {
         }
     }
 
-    /// Its keys, as far as they are known.
+    /// The published keys, if they could be read.
     fn keys(&self) -> &[PublicKey] {
         match self {
             Self::Keys(keys) => keys,
@@ -264,8 +265,8 @@ impl Today {
     }
 }
 
-/// The keys that Cloud publishes today and this program does not have. They are entered for every
-/// name, and all of them: a name that has lines takes no key from elsewhere.
+/// The keys that Cloud publishes today and this program does not have built in. `--fix` enters all
+/// published keys for every host name: a host name that has lines uses no built-in keys.
 fn new_keys(checkup: &Checkup<'_>, today: Today, known: &KnownHosts, files: &[PathBuf]) -> Finding {
     let check = "host-keys-published";
     let url = checkup.site().url;

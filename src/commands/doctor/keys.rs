@@ -1,4 +1,5 @@
-//! The keys on this machine: their files, the agent, and what an interrupted provisioning left behind.
+//! The keys on this machine: their files, the agent, and what an interrupted provisioning left
+//! behind.
 
 use std::collections::HashSet;
 use std::fs;
@@ -19,7 +20,7 @@ use crate::text::counted;
 /// A server closes the connection after six tries (sshd_config(5), MaxAuthTries).
 const MOST_KEYS: usize = 5;
 
-/// Every check of every file that may be offered, and of the folders they lie in.
+/// Every check of every key file that may be offered, and of the folders that hold them.
 pub(super) fn files(checkup: &Checkup<'_>) -> Vec<Finding> {
     let check = "key-present";
     let mut findings = folders(checkup);
@@ -33,7 +34,7 @@ pub(super) fn files(checkup: &Checkup<'_>) -> Vec<Finding> {
     }
     let records = checkup.records();
     for record in records {
-        // A record whose file is gone says nothing any more once a newer one is in use.
+        // A missing file does no harm once a newer key is in use.
         if record.state != State::Pending && !record.file.exists() && checkup.uses(record) {
             let account = word(&record.account.name);
             let finding = Finding::fail(check, "the file of this managed key is gone")
@@ -59,7 +60,8 @@ pub(super) fn files(checkup: &Checkup<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Files that exist: of the plan, the records, ssh_config, and the default ones; each once.
+/// The key files that exist: of the plan, the records and ssh_config, and the default ones; each
+/// once.
 fn existing(checkup: &Checkup<'_>) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = Vec::new();
     if let Ok(examined) = &checkup.examined {
@@ -82,7 +84,7 @@ fn existing(checkup: &Checkup<'_>) -> Vec<PathBuf> {
     files
 }
 
-/// `~/.ssh`, the records' folder, and what in it holds secrets.
+/// Permissions of `~/.ssh`, of the folder of the records, and of the file with tokens.
 fn folders(checkup: &Checkup<'_>) -> Vec<Finding> {
     let ssh = checkup.context.ssh_directory();
     let records = checkup.context.records_directory();
@@ -113,7 +115,7 @@ fn mode(path: &Path) -> Option<u32> {
     Some(fs::metadata(path).ok()?.permissions().mode() & 0o7777)
 }
 
-/// Windows has other rights.
+/// Windows has no such permissions.
 #[cfg(not(unix))]
 fn mode(_path: &Path) -> Option<u32> {
     None
@@ -184,8 +186,8 @@ impl<'a> KeyFile<'a> {
         }
     }
 
-    /// What Bitbucket takes (RSA of 2048 bits and more, no DSA), and what lasts. A key that another
-    /// one takes precedence over does no harm.
+    /// What Bitbucket accepts (RSA from 2048 bits, no DSA) and what is recommended. A key does no
+    /// harm as long as another one is offered first.
     fn size(&self, public: &PublicKey) -> Finding {
         let check = "key-size";
         let (name, bits) = match public.key_data() {
@@ -200,7 +202,7 @@ impl<'a> KeyFile<'a> {
             (KeyData::Dsa(_), _) => (Verdict::Fail, " keys are no longer accepted"),
             _ => return Finding::ok(check, name),
         };
-        if self.checkup.stands_behind(self.file) {
+        if self.checkup.is_offered_later(self.file) {
             return Finding::ok(check, format!("{name}; another key is offered first"));
         }
         let renew = format!("{} --type ed25519", self.checkup.key_new());
@@ -266,7 +268,7 @@ impl<'a> KeyFile<'a> {
     }
 }
 
-/// The agent: reachable, then what it holds.
+/// The agent: whether it can be reached, and which keys it holds.
 pub(super) fn agent(checkup: &Checkup<'_>, examined: &Examined) -> Vec<Finding> {
     let check = "agent";
     let start = "eval \"$(ssh-agent)\"";
@@ -364,7 +366,7 @@ pub(super) fn leftovers(checkup: &Checkup<'_>) -> Vec<Finding> {
     findings
 }
 
-/// A managed key of which a step is left. `None`: it is complete, or its file is gone, which
+/// A managed key whose provisioning is not complete. `None`: it is, or its file is gone, which
 /// [`files`] reports.
 fn unfinished(checkup: &Checkup<'_>, record: &ManagedKey) -> Option<Finding> {
     let check = "leftovers";

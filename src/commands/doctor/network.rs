@@ -1,5 +1,5 @@
-//! The network: name resolution, TCP and SSH of each endpoint, the API, the clock, and a real session,
-//! with times.
+//! The network: name resolution, TCP and SSH of each endpoint, the API, the clock, and a real
+//! session, with times.
 
 use std::io::{Read as _, Seek as _, Write as _};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
@@ -25,10 +25,10 @@ use crate::text::{sanitise, span};
 use crate::transport::native::run_between;
 use crate::transport::{Endpoint, Error, Outcome, Session, Streams};
 
-/// How long each step may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The time-out of each step.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Each endpoint in its order, then the API and what it says of the time.
+/// Each endpoint in its order, then the API and the clock.
 pub(super) fn check(checkup: &Checkup<'_>) -> Vec<Finding> {
     if checkup.offline {
         let skip = |check| Finding::skip(check, "--offline").next(checkup.again(""));
@@ -51,7 +51,7 @@ pub(super) fn check(checkup: &Checkup<'_>) -> Vec<Finding> {
     findings
 }
 
-/// One that does not answer is a FAIL where none does, else a WARN.
+/// An endpoint that does not answer is a WARN if another one does, else a FAIL.
 fn endpoints(checkup: &Checkup<'_>, endpoints: &[Endpoint]) -> Vec<Finding> {
     let endpoints = endpoints.iter();
     let findings = endpoints.flat_map(|one| endpoint(checkup, &one.address));
@@ -67,7 +67,7 @@ fn endpoints(checkup: &Checkup<'_>, endpoints: &[Endpoint]) -> Vec<Finding> {
     findings
 }
 
-/// The line that takes an endpoint out of the settings. `None`: they do not name it.
+/// The line that removes an endpoint from the settings. `None`: they do not name it.
 fn unset(checkup: &Checkup<'_>, address: &SshHost) -> Option<String> {
     let key = format!("bitbucket.{}.sshHost", checkup.site().url);
     let values = git::values(checkup.context, &key);
@@ -80,7 +80,7 @@ fn unset(checkup: &Checkup<'_>, address: &SshHost) -> Option<String> {
     Some(format!("{line} {pattern}"))
 }
 
-/// Name, TCP and SSH of one endpoint; the first that fails ends it.
+/// Name resolution, TCP and SSH of one endpoint, up to the first that fails.
 fn endpoint(checkup: &Checkup<'_>, address: &SshHost) -> Vec<Finding> {
     let place = format!("{}:{}", address.host, address.port);
     let _waiting = diagnostics::waiting("endpoint", || format!("asking {place}"));
@@ -119,11 +119,11 @@ fn endpoint(checkup: &Checkup<'_>, address: &SshHost) -> Vec<Finding> {
     findings
 }
 
-/// The first address that can be connected to, else the last error.
+/// A connection to the first address that accepts one, else the last error.
 fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, String> {
     let mut last = Err("no address".to_owned());
     for address in addresses {
-        last = TcpStream::connect_timeout(address, PATIENCE).map_err(|why| os_error_message(&why));
+        last = TcpStream::connect_timeout(address, TIMEOUT).map_err(|why| os_error_message(&why));
         if last.is_ok() {
             break;
         }
@@ -131,12 +131,12 @@ fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, String> {
     last
 }
 
-/// The resolver has no time-out of its own; nobody waits longer than [`PATIENCE`] for it.
+/// The resolver has no time-out of its own, so it runs in a thread of its own.
 fn resolve(address: &SshHost) -> Result<Vec<SocketAddr>, String> {
     let (sender, receiver) = mpsc::channel();
     let place = (address.host.clone(), address.port);
     std::thread::spawn(move || sender.send(place.to_socket_addrs().map(Vec::from_iter)));
-    match receiver.recv_timeout(PATIENCE) {
+    match receiver.recv_timeout(TIMEOUT) {
         Ok(Ok(found)) if found.is_empty() => Err("the name has no address".to_owned()),
         Ok(Ok(found)) => Ok(found),
         Ok(Err(error)) => Err(sanitise(&error.to_string())),
@@ -147,7 +147,7 @@ fn resolve(address: &SshHost) -> Result<Vec<SocketAddr>, String> {
 /// The server's identification (RFC 4253, section 4.2), at most 255 bytes a line.
 fn version_line(stream: &mut TcpStream) -> Result<String, String> {
     let words = |error: std::io::Error| os_error_message(&error);
-    stream.set_read_timeout(Some(PATIENCE)).map_err(words)?;
+    stream.set_read_timeout(Some(TIMEOUT)).map_err(words)?;
     let mut text = Vec::new();
     let mut byte = [0];
     while text.len() < 4096 {
@@ -166,10 +166,10 @@ fn version_line(stream: &mut TcpStream) -> Result<String, String> {
     Err("the server does not speak SSH".to_owned())
 }
 
-/// A clock that is off by more spoils certificates and expiry dates.
+/// With a larger difference, certificates and expiry dates are judged wrongly.
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
-/// Whether the API answers, and how far the clocks are apart.
+/// Whether the API answers, and the difference between the clocks.
 fn api(checkup: &Checkup<'_>) -> [Finding; 2] {
     let site = checkup.site();
     let begun = Instant::now();
@@ -216,7 +216,7 @@ fn way_to(checkup: &Checkup<'_>, site: &Site) -> String {
     }
 }
 
-/// `ahead`: this machine's clock before the site's.
+/// `ahead`: by how much this machine's clock is ahead of the site's.
 fn clock(ahead: SignedDuration) -> Finding {
     let off = span(ahead.unsigned_abs().max(Duration::from_secs(1)));
     if ahead.abs() <= SKEW {

@@ -13,7 +13,7 @@ use crate::ssh_command::{self, Invocation, options};
 use crate::text::counted;
 use crate::transport::system;
 
-/// Errors in ssh's own words, options that are passed over, aliases, other host names.
+/// Errors in ssh's own words, unsupported options, aliases, and host names without settings.
 pub(super) fn check(checkup: &Checkup<'_>) -> Vec<Finding> {
     let check = "ssh-config";
     let sites = checkup.sites();

@@ -1,4 +1,4 @@
-//! post-checkout in a fresh clone: is `user.email` an address of the account that served it?
+//! post-checkout in a fresh clone: whether `user.email` is an address of the account that was used.
 
 use super::pre_push::is_zero;
 use super::{PushTarget, addresses, knows};
@@ -7,7 +7,7 @@ use crate::commands::{Error, git};
 use crate::text::{Pasted, sanitise};
 
 /// Whether a checkout is the first of a clone: the previous HEAD is all zeros, a branch was checked
-/// out, and this is no further worktree of an older repository.
+/// out, and this is not a linked worktree.
 pub(super) fn is_fresh_clone(
     call: &CommandContext<'_>,
     arguments: &[std::ffi::OsString],
@@ -28,8 +28,8 @@ pub(super) fn is_fresh_clone(
         .is_none_or(|(own, common)| own == common))
 }
 
-/// Says when `user.email` is no address of the account, with the line to paste. An account without
-/// a known address says nothing.
+/// Reports a `user.email` that is not an address of the account, with the line that sets it. Silent
+/// if no address of the account is known.
 pub(super) fn post_checkout(
     call: &mut CommandContext<'_>,
     going: &PushTarget,

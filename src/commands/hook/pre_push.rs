@@ -1,4 +1,4 @@
-//! pre-push: do the commits that go to the site carry an address of the account that pushes?
+//! pre-push: whether the pushed commits have author addresses of the account that pushes.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,9 @@ use crate::context::Context;
 use crate::settings::AuthorCheck;
 use crate::text::{Pasted, counted, sanitise};
 
-/// Names commits whose author address is none of the account's. `remote`: its name, `None` for a
-/// bare URL; `lines`: what git wrote to the hook. An account without a known address passes.
+/// Reports the commits whose author address does not belong to the account. `remote`: its name,
+/// `None` for a bare URL; `lines`: what git wrote to the hook. An account without a known address
+/// passes.
 pub(super) fn pre_push(
     call: &mut CommandContext<'_>,
     going: &PushTarget,
@@ -38,7 +39,7 @@ pub(super) fn pre_push(
     })
 }
 
-/// More commits than this of one address are counted, not listed.
+/// Of one address, at most this many commits are listed.
 const LISTED: usize = 3;
 
 fn tell(
@@ -84,16 +85,16 @@ fn tell(
     });
 }
 
-/// One line that git gives a pre-push hook (githooks(5)).
+/// One line of a pre-push hook's standard input (githooks(5)).
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Update {
-    /// What is pushed. `None`: the remote's ref is deleted.
+    /// The pushed object. `None`: the ref is deleted.
     local: Option<String>,
-    /// What the remote has. `None`: the ref is new.
+    /// The remote's object. `None`: the ref is new.
     remote: Option<String>,
 }
 
-/// Reads `<local ref> <local oid> <remote ref> <remote oid>` lines; others are left out.
+/// Reads `<local ref> <local oid> <remote ref> <remote oid>` lines; others are ignored.
 fn updates(text: &str) -> Vec<Update> {
     text.lines()
         .filter_map(|line| {
@@ -108,10 +109,10 @@ fn updates(text: &str) -> Vec<Update> {
         .collect()
 }
 
-/// An object name; zeros mean that there is none. Outer `None`: no object name at all.
+/// An object name; zeros stand for no object. Outer `None`: not an object name.
 #[expect(
     clippy::option_option,
-    reason = "no object and no object name are different"
+    reason = "no object is not the same as no object name"
 )]
 fn object(word: &str) -> Option<Option<String>> {
     let hexadecimal = word.len() >= 40 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -123,10 +124,10 @@ pub(super) fn is_zero(word: &str) -> bool {
     !word.is_empty() && word.bytes().all(|byte| byte == b'0')
 }
 
-/// The commits that no remote-tracking branch of the remote has (and not what the updated refs
-/// hold there, as far as it is here), newest first, by author address in order of appearance.
-/// `remote`: its name; a push to a bare URL has none, then the tracking branches of every remote
-/// count.
+/// The commits that are new to the remote, newest first, by author address in order of appearance:
+/// those that neither its remote-tracking branches nor its updated refs contain, as far as these
+/// objects are in this repository. `remote`: its name; for a bare URL (`None`) the tracking branches
+/// of every remote count.
 fn new_commits(
     context: &Context,
     remote: Option<&str>,
@@ -143,7 +144,7 @@ fn new_commits(
         Some(name) => format!("--remotes={name}"),
         None => "--remotes".to_owned(),
     };
-    // What the remote has and is not here is no bad input: --ignore-missing.
+    // --ignore-missing: the remote may have objects that this repository does not have.
     let mut arguments = vec![
         "log",
         "--no-show-signature",
@@ -162,7 +163,7 @@ fn new_commits(
 /// The commits of one author address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Authored {
-    /// As the commits have it.
+    /// As in the commits.
     address: String,
     /// Abbreviated, newest first.
     commits: Vec<String>,

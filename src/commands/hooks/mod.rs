@@ -1,8 +1,8 @@
-//! `hooks install` and `hooks uninstall`: the hooks of the folder `hooks/` where git runs them.
+//! `hooks install` and `hooks uninstall`: installs the hooks of the folder `hooks/` where git runs them.
 //!
-//! For one repository they are files in the directory that git uses (core.hooksPath, husky's
-//! included); a hook that is there is kept beside and called. For all repositories they are
-//! configuration, which git has since 2.54. Knows `commands::git`.
+//! For one repository they are files in the directory that git uses (core.hooksPath, and so husky's);
+//! an existing hook is kept under another name and called. For all repositories they are entries of
+//! git's configuration, which git supports since 2.54.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use crate::storage;
 #[cfg(unix)]
 mod tests;
 
-/// The hooks by name, as they lie in the folder `hooks/`.
+/// Name and text of each hook.
 const HOOKS: [(&str, &str); 2] = [
     ("pre-push", include_str!("../../../hooks/pre-push")),
     (
@@ -26,7 +26,6 @@ const HOOKS: [(&str, &str); 2] = [
     ),
 ];
 
-/// Installs or takes away.
 pub(super) fn hooks(call: &mut CommandContext<'_>, options: Hooks) -> Result<(), Error> {
     match options {
         Hooks::Install(scope) if scope.global => install_globally(call),
@@ -36,13 +35,13 @@ pub(super) fn hooks(call: &mut CommandContext<'_>, options: Hooks) -> Result<(),
     }
 }
 
-/// The name of the change.
+/// The name under which the change can be undone.
 const WHAT: &str = "hooks install --global";
 
-/// The first git that runs hooks by configuration.
+/// The first git that runs hooks from its configuration.
 const FIRST: (u32, u32) = (2, 54);
 
-/// Writes both hooks into the global configuration, the way back first.
+/// Writes both hooks into the global configuration, after recording how to undo it.
 fn install_globally(call: &mut CommandContext<'_>) -> Result<(), Error> {
     let version = git::version(call.context)?.unwrap_or_default();
     if version < FIRST {
@@ -73,7 +72,7 @@ fn install_globally(call: &mut CommandContext<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Takes both away; what was never written is no error.
+/// Removes both; it is no error if they were never installed.
 fn uninstall_globally(call: &mut CommandContext<'_>) -> Result<(), Error> {
     let file = setup::user_file(call.context)?;
     if undo::take_back(call.context, WHAT, &file)? {
@@ -107,14 +106,14 @@ fn command(hook: &str) -> String {
     format!("git bitbucket hook {hook}")
 }
 
-/// What the name of a kept hook ends with; the script below has it too.
+/// The suffix of a kept hook, also named in the script below.
 const KEPT: &str = ".before-bitbucket-ssh";
 
-/// By this line a hook of ours is known, also where somebody changed it.
+/// This line identifies an installed hook even if it was edited.
 const MARK: &str = "# Installed by `git bitbucket hooks install`";
 
-/// Calls ours, then the hook that was there. husky's hooks look at the name they were called by,
-/// so they are read by a shell that has it.
+/// Calls `git bitbucket hook`, then the previous hook. husky's hooks depend on the name they are
+/// called by, so a shell with that name reads them.
 const CALLS_BOTH: &str = r#"#!/bin/sh
 # Installed by `git bitbucket hooks install`; `git bitbucket hooks uninstall` puts back the hook
 # that was here before, which is called below.
@@ -132,7 +131,7 @@ else
 fi
 "#;
 
-/// Puts both hooks into git's directory. A second call changes nothing.
+/// Installs both hooks in the directory that git uses. A second call changes nothing.
 fn install(call: &mut CommandContext<'_>) -> Result<(), Error> {
     let directory = directory(call)?;
     undo::make_directory(call.context, &directory)?;
@@ -166,7 +165,7 @@ fn install(call: &mut CommandContext<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Takes ours away and puts back what was there; a hook that somebody else wrote or changed stays.
+/// Removes the installed hooks and restores the previous ones; a hook that was changed since stays.
 fn uninstall(call: &mut CommandContext<'_>) -> Result<(), Error> {
     let directory = directory(call)?;
     for (hook, text) in HOOKS {
@@ -199,8 +198,8 @@ fn uninstall(call: &mut CommandContext<'_>) -> Result<(), Error> {
     undo::remove_directory(call.context, &directory)
 }
 
-/// Where git looks for this repository's hooks. A core.hooksPath of all repositories is not ours
-/// to write into for the sake of one.
+/// The directory in which git looks for this repository's hooks. An error if core.hooksPath is set
+/// for all repositories: a hook there would run in every one of them.
 fn directory(call: &CommandContext<'_>) -> Result<PathBuf, Error> {
     let context = call.context;
     let none = || Error::NoRepository(context.directory.clone());
@@ -226,7 +225,7 @@ fn directory(call: &CommandContext<'_>) -> Result<PathBuf, Error> {
     Ok(context.directory.join(path))
 }
 
-/// A directory in the work tree belongs to everybody who clones it.
+/// Warns if the hooks are in the work tree, where they can be committed.
 fn warn_of_work_tree(call: &mut CommandContext<'_>, directory: &Path) {
     let file = directory.join(HOOKS[0].0).display().to_string();
     let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -256,7 +255,7 @@ fn marked(text: &[u8]) -> bool {
     String::from_utf8_lossy(text).contains(MARK)
 }
 
-/// A second name for the hook that is there: its inode, mode and bytes stay what they are.
+/// Gives the existing hook a second name; its inode, mode and content do not change.
 fn keep(file: &Path, content: &[u8]) -> Result<(), Error> {
     let kept = beside(file);
     if storage::read(&kept)?.as_deref() == Some(content) {
@@ -265,7 +264,7 @@ fn keep(file: &Path, content: &[u8]) -> Result<(), Error> {
     fs::hard_link(file, &kept).map_err(|why| Error::file(&kept, why))
 }
 
-/// Takes the name in one step; executable.
+/// Writes an executable file, which appears under its name in one step.
 fn write(file: &Path, text: &str) -> Result<(), Error> {
     storage::replace_file(file, text.as_bytes(), 0o755).map_err(|why| Error::file(file, why))
 }
