@@ -18,7 +18,7 @@ use crate::identity::{AccountId, Candidate, Identity, ManagedKey, Offer, Plan, R
 use crate::prompt;
 use crate::provision::ensure::{ManualLock, Refused};
 use crate::settings::{Origin, Provision};
-use crate::transport::{ExitStatus, Outcome, Refusal, Session, native};
+use crate::transport::{ExitStatus, Outcome, Refusal, Session, run as run_session};
 
 /// Works through the plan. Returns the remote command's exit status.
 ///
@@ -295,7 +295,7 @@ impl Connection<'_> {
             as_ssh: false,
             context: self.context,
         };
-        native::run(session).map_err(Failure::Transport)
+        run_session(session).map_err(Failure::Transport)
     }
 }
 

@@ -22,7 +22,7 @@ use crate::diagnostics::{self, trace2};
 use crate::prompt::{self, Prompt};
 use crate::settings::{GitConfig, SshConfig};
 use crate::ssh_command::{self, Invocation, Request};
-use crate::transport::{ExitStatus, system};
+use crate::transport::{ExitStatus, system_ssh};
 use collect::ConnectionTarget;
 use failure::Failure;
 use managed_keys::ManagedKeys;
@@ -92,7 +92,7 @@ pub fn run(arguments: Vec<OsString>, context: &Context) -> Result<ExitStatus, Fa
         prompt: prompt.as_ref(),
     };
     if let Some(reason) = reason {
-        let ssh = system::find(context).ok_or_else(|| no_system_ssh(reason))?;
+        let ssh = system_ssh::find(context).ok_or_else(|| no_system_ssh(reason))?;
         return openssh::run(&connection, &ssh, reason);
     }
     let status = attempts::run(&connection);
@@ -118,9 +118,9 @@ impl Connection<'_> {
 
 /// Replaces this process with the system's ssh, which gets the arguments as they came.
 fn hand_over(context: &Context, request: &Request, reason: &str) -> Result<ExitStatus, Failure> {
-    let ssh = system::find(context).ok_or_else(|| no_system_ssh(reason))?;
+    let ssh = system_ssh::find(context).ok_or_else(|| no_system_ssh(reason))?;
     tracing::info!("handing over to {} ({reason})", ssh.display());
-    system::hand_over(context, &ssh, &request.argv)
+    system_ssh::hand_over(context, &ssh, &request.argv)
         .map_err(|error| Failure::hand_over(&ssh, &error))
 }
 

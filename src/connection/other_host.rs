@@ -17,7 +17,7 @@ use crate::prompt;
 use crate::repository::{Service, SshHost};
 use crate::settings::{GitConfig, OtherHosts, SshConfig};
 use crate::ssh_command::Request;
-use crate::transport::{Endpoint, ExitStatus, Outcome, Session, native, system};
+use crate::transport::{Endpoint, ExitStatus, Outcome, Session, run as run_session, system_ssh};
 
 /// `reason`: why only the system's ssh can serve the call.
 pub(super) fn run(
@@ -34,7 +34,7 @@ pub(super) fn run(
     if wants_a_terminal(request) {
         return hand_over("a login shell on a terminal");
     }
-    let installed = system::find(context).is_some();
+    let installed = system_ssh::find(context).is_some();
     let other_hosts = git_config.other_hosts().map_err(Failure::InvalidSetting)?;
     if installed {
         if other_hosts.value != OtherHosts::Native {
@@ -102,7 +102,7 @@ fn connect(
         context,
     };
     let other_host = |failure| Failure::OtherHost(Box::new(failure));
-    match native::run(session).map_err(|error| other_host(Failure::Transport(error)))? {
+    match run_session(session).map_err(|error| other_host(Failure::Transport(error)))? {
         Outcome::Completed { status, .. }
         | Outcome::ServedWithoutKey { status }
         | Outcome::RepositoryDenied { status, .. } => Ok(status),

@@ -14,7 +14,7 @@ use crate::repository::{self, Located, Service, Site, SiteKind, SshHost};
 use crate::settings::{GitConfig, Origin, Settings, Sourced, SshConfig, TransportKind, ssh_config};
 use crate::ssh_command::Request;
 use crate::text::{matches_pattern, sanitise};
-use crate::transport::{Endpoint, none_supported, system};
+use crate::transport::{Endpoint, none_supported, system_ssh};
 
 /// The host names whose keys Bitbucket Cloud publishes (<https://bitbucket.org/site/ssh>).
 pub const PUBLISHED_NAMES: [&str; 3] =
@@ -144,7 +144,7 @@ pub fn resolve(
         Err(_) => git_config,
     };
     let sites = git_config.sites();
-    let config = match ssh_config::load(request, context, system::find(context).as_deref()) {
+    let config = match ssh_config::load(request, context, system_ssh::find(context).as_deref()) {
         Ok(config) => config,
         Err(_) if !is_bitbucket(&sites, request) => return Ok(None),
         Err(error) => return Err(error.into()),

@@ -12,8 +12,7 @@ use crate::identity::ManagedKey;
 use crate::prompt::{self, Prompt};
 use crate::repository::Service;
 use crate::settings::SshConfig;
-use crate::transport::native::run_between;
-use crate::transport::{Endpoint, Error, Outcome, Session, Streams};
+use crate::transport::{Endpoint, Error, Outcome, Session, Streams, run_between};
 
 /// Logs in with one key at a time, asks for no command and closes the connection.
 pub struct KeyVerifier<'a> {

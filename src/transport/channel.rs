@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::diagnostics::{self, trace2};
 use crate::transport::client::Client;
 use crate::transport::denial::{End, Held};
-use crate::transport::shared::{Ending, Event, SessionState};
+use crate::transport::session::{Ending, Event, SessionState};
 use crate::transport::stdio::{Input, Output};
 use crate::transport::{Endpoint, Error, ExitStatus, Peer};
 

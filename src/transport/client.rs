@@ -17,7 +17,7 @@ use crate::diagnostics;
 use crate::text::sanitise;
 use crate::transport::denial::Held;
 use crate::transport::server_key::{ServerKey, Trust};
-use crate::transport::shared::{Ending, Event, HandlerError, SessionState};
+use crate::transport::session::{Ending, Event, HandlerError, SessionState};
 use crate::transport::stdio::{Gone, Output};
 use crate::transport::update_host_keys::Updater;
 

@@ -17,7 +17,7 @@ use crate::settings::SshConfig;
 use crate::transport::client::Client;
 use crate::transport::endpoint::{OURS, Stream};
 use crate::transport::native::AttemptError;
-use crate::transport::shared::{Ending, HandlerError, SessionState};
+use crate::transport::session::{Ending, HandlerError, SessionState};
 use crate::transport::{Endpoint, Error, Peer, algorithms};
 
 /// A larger one would be announced in vain: sshd buffers 16 MiB. A smaller one binds throughput to

@@ -4,38 +4,34 @@
 //! `identity::{agent, signer}` the only room that imports russh.
 
 pub mod denial;
-pub mod find_endpoint;
-pub mod native;
-pub mod system;
+pub mod system_ssh;
 
 mod algorithms;
 mod authentication;
 mod channel;
 mod client;
-mod disconnect_messages;
 mod endpoint;
+mod error;
 mod handshake;
-mod host_files;
+mod native;
 mod prompt_bridge;
-mod replay;
 mod server_key;
-mod shared;
+mod session;
 mod stdio;
 mod update_host_keys;
 
 use std::path::PathBuf;
 
-use crate::host_key::Verdict;
 use crate::identity::Identity;
 use crate::prompt::Prompt;
 use crate::repository::{Service, SshHost};
 use crate::settings::SshConfig;
 
 pub use algorithms::none_supported;
-pub use disconnect_messages::{Damage, Peer};
-pub use host_files::known_hosts_files;
-pub use replay::replay;
-pub use stdio::Streams;
+pub use error::{Damage, Error, Peer};
+pub use native::{Reached, Search, find_endpoint, run, run_between};
+pub use server_key::known_hosts_files;
+pub use stdio::{Streams, replay};
 
 /// Everything one connection needs.
 pub struct Session<'a> {
@@ -136,102 +132,6 @@ pub struct Refusal {
     pub endpoint: Endpoint,
     /// The user name that was refused.
     pub user: String,
-}
-
-/// Why there was no session. Words, hints and status: `report`.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A name that does not resolve.
-    #[error("ssh: Could not resolve hostname {host}: {why}")]
-    Resolve {
-        /// The name.
-        host: String,
-        /// The resolver's words.
-        why: String,
-    },
-    /// No endpoint could be reached; the last attempt's words.
-    #[error("ssh: connect to host {host} port {port}: {why}")]
-    Connect {
-        /// The last host.
-        host: String,
-        /// Its port.
-        port: u16,
-        /// The system's words (`Connection refused`, `Connection timed out`).
-        why: String,
-    },
-    /// The connection ended before or during the key exchange.
-    #[error("{}", disconnect_messages::identification(why, peer))]
-    Identification {
-        /// What happened.
-        why: String,
-        /// With whom.
-        peer: Peer,
-    },
-    /// No algorithm in common.
-    #[error("Unable to negotiate with {host} port {port}: {why}")]
-    Negotiate {
-        /// The host.
-        host: String,
-        /// The port.
-        port: u16,
-        /// `no matching host key type found. Their offer: …`.
-        why: String,
-    },
-    /// The host key was not accepted.
-    #[error("Host key verification failed.")]
-    HostKey {
-        /// The name that was looked up.
-        name: String,
-        /// `SHA256:…` and the key's algorithm.
-        fingerprint: String,
-        /// The algorithm.
-        algorithm: String,
-        /// The key, for the texts of `host_key::messages`.
-        key: Box<ssh_key::PublicKey>,
-        /// The judgement.
-        verdict: Box<Verdict>,
-        /// Where new keys would be written.
-        user_file: Option<PathBuf>,
-        /// StrictHostKeyChecking is `yes`: an unknown key is refused without a question.
-        strict: bool,
-    },
-    /// The server said goodbye, or the connection was lost.
-    #[error("{}", disconnect_messages::closed(host, peer, why, *goodbye, *authenticated))]
-    Closed {
-        /// The host.
-        host: String,
-        /// Its address.
-        peer: Peer,
-        /// The server's reason, or the system's words, sanitised; empty where nobody said why.
-        why: String,
-        /// The number of the server's reason (RFC 4253 section 11.1), where it said goodbye.
-        goodbye: Option<u32>,
-        /// Whether an identity had been let in.
-        authenticated: bool,
-    },
-    /// A packet that was not the one that was sent.
-    #[error("{}", disconnect_messages::damaged(*damage, peer))]
-    Damaged {
-        /// What is wrong with it.
-        damage: Damage,
-        /// With whom.
-        peer: Peer,
-    },
-    /// The server did not open the channel or refused the command.
-    #[error("{0}")]
-    Channel(String),
-    /// The server stopped answering (keep-alives, time-outs).
-    #[error("Timeout, server {host} not responding.")]
-    Timeout {
-        /// The host.
-        host: String,
-    },
-    /// Something of our own: a local read or write, the runtime, the proxy command.
-    #[error("{0}")]
-    Local(String),
-    /// git has gone; there is nobody to tell.
-    #[error("the calling program has ended")]
-    CallerGone,
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The server's key on this connection: the verdict, and what StrictHostKeyChecking makes of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use russh::keys::PublicKeyOrCertificate;
@@ -19,7 +19,7 @@ use crate::settings::{SshConfig, StrictHostKeyChecking};
 use crate::transport::endpoint::Connected;
 use crate::transport::prompt_bridge::PromptClient;
 use crate::transport::update_host_keys::{self, Updater};
-use crate::transport::{Endpoint, Error, host_files};
+use crate::transport::{Endpoint, Error};
 
 /// What a key that was accepted is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,13 +74,10 @@ impl ServerKey {
         let (host, port) = (&endpoint.address.host, endpoint.address.port);
         let alias = config.host_keys.host_key_alias.as_deref();
         let (name, also) = known_hosts::names(alias, host, port, endpoint.published);
-        let mut users = host_files::users(config, context);
-        let user_file = users
-            .first()
-            .cloned()
-            .filter(|file| !host_files::is_none(file));
-        users.retain(|file| !host_files::is_none(file));
-        let files = host_files::known_hosts_files(config, context);
+        let mut users = user_files(config, context);
+        let user_file = users.first().cloned().filter(|file| !is_none(file));
+        users.retain(|file| !is_none(file));
+        let files = known_hosts_files(config, context);
         let default = context.ssh_directory().map(|ssh| ssh.join("known_hosts"));
         Self {
             updates: update_host_keys::is_wanted(config, default.as_ref()) && !endpoint.published,
@@ -101,7 +98,7 @@ impl ServerKey {
                 .unwrap_or(StrictHostKeyChecking::Ask),
             learns_nothing: config.host_keys.user_known_hosts.is_some() && user_file.is_none(),
             user_files: users,
-            system_files: host_files::systems(config),
+            system_files: system_files(config),
             user_file,
             hash: config.host_keys.hash_known_hosts.unwrap_or(false),
             typed_methods: typed_methods(config),
@@ -285,4 +282,51 @@ fn typed_methods(config: &SshConfig) -> &'static [&'static str] {
         (_, false, true) => &["Keyboard-interactive"],
         (_, true, true) => &["Password", "Keyboard-interactive"],
     }
+}
+
+/// The known_hosts files that are asked, the user's first.
+pub fn known_hosts_files(config: &SshConfig, context: &Context) -> Vec<PathBuf> {
+    let mut files = user_files(config, context);
+    files.extend(system_files(config));
+    files.retain(|file| !is_none(file));
+    files
+}
+
+fn is_none(file: &Path) -> bool {
+    file.as_os_str() == "none"
+}
+
+fn system_files(config: &SshConfig) -> Vec<PathBuf> {
+    config
+        .host_keys
+        .global_known_hosts
+        .clone()
+        .unwrap_or_else(usual_system_files)
+}
+
+/// UserKnownHostsFile; its default is the home's.
+fn user_files(config: &SshConfig, context: &Context) -> Vec<PathBuf> {
+    config
+        .host_keys
+        .user_known_hosts
+        .clone()
+        .unwrap_or_else(|| {
+            context.ssh_directory().map_or_else(Vec::new, |folder| {
+                vec![folder.join("known_hosts"), folder.join("known_hosts2")]
+            })
+        })
+}
+
+/// GlobalKnownHostsFile's default.
+fn usual_system_files() -> Vec<PathBuf> {
+    let folder = if cfg!(windows) {
+        r"C:\ProgramData\ssh"
+    } else {
+        "/etc/ssh"
+    };
+    let folder = PathBuf::from(folder);
+    vec![
+        folder.join("ssh_known_hosts"),
+        folder.join("ssh_known_hosts2"),
+    ]
 }

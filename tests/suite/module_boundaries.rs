@@ -97,7 +97,7 @@ const IMPORTS: [(&str, &[&str]); 8] = [
     // The `keyring` crate is missing here: a module of ours has its name.
     ("secret_service", &["bitbucket/keyring"]),
     ("zbus", &["bitbucket/keyring"]),
-    ("which", &["transport/system", "settings/stamp"]),
+    ("which", &["transport/system_ssh", "settings/stamp"]),
 ];
 
 struct Source {

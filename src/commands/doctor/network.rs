@@ -22,8 +22,7 @@ use crate::prompt::Prompt;
 use crate::report;
 use crate::repository::{Service, Site, SiteKind, SshHost};
 use crate::text::{sanitise, span};
-use crate::transport::native::run_between;
-use crate::transport::{Endpoint, Error, Outcome, Session, Streams};
+use crate::transport::{Endpoint, Error, Outcome, Session, Streams, run_between};
 
 /// The time-out of each step.
 const TIMEOUT: Duration = Duration::from_secs(5);

@@ -11,7 +11,7 @@ use crate::commands::ssh_blocks::{Block, blocks};
 use crate::settings::{GitConfig, SshConfig, TransportKind, ssh_config};
 use crate::ssh_command::{self, Invocation, options};
 use crate::text::counted;
-use crate::transport::system;
+use crate::transport::system_ssh;
 
 /// Errors in ssh's own words, unsupported options, aliases, and host names without settings.
 pub(super) fn check(checkup: &Checkup<'_>) -> Vec<Finding> {
@@ -59,7 +59,7 @@ fn load(checkup: &Checkup<'_>, host: &str) -> Result<SshConfig, String> {
         Ok(_) => return Err("not a host name to connect to".to_owned()),
         Err(error) => return Err(error.to_string()),
     };
-    let ssh = system::find(checkup.context);
+    let ssh = system_ssh::find(checkup.context);
     ssh_config::load(&request, checkup.context, ssh.as_deref())
         .map_err(|error| error.to_string().trim().replace('\n', "; "))
 }

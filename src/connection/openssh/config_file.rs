@@ -18,7 +18,7 @@ use crate::host_key::{known_hosts, published};
 use crate::identity::{Holder, Identity};
 use crate::settings::ssh_config::effective;
 use crate::storage::{Directory, short_name};
-use crate::transport::system::config_file::ConfigFile;
+use crate::transport::system_ssh::config_file::ConfigFile;
 use crate::transport::{Endpoint, known_hosts_files};
 
 impl Connection<'_> {

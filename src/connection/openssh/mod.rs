@@ -15,8 +15,7 @@ use super::Connection;
 use crate::connection::failure::Failure;
 use crate::identity::Identity;
 use crate::settings::SshConfig;
-use crate::transport::find_endpoint::{Reached, Search, find_endpoint};
-use crate::transport::{Endpoint, ExitStatus, system};
+use crate::transport::{Endpoint, ExitStatus, Reached, Search, find_endpoint, system_ssh};
 use identity::ChosenIdentity;
 
 /// Chooses the identity (a new key is created and verified) and the endpoint, writes the
@@ -49,7 +48,7 @@ pub(super) fn run(
     tracing::info!("the system's ssh goes to {host} port {port} with {name}");
     tracing::info!("handing over to {} ({reason})", ssh.display());
     let argv = connection.request.argv_with_config(&file);
-    system::hand_over(&context, ssh, &argv).map_err(failed)
+    system_ssh::hand_over(&context, ssh, &argv).map_err(failed)
 }
 
 impl Connection<'_> {

@@ -2,25 +2,24 @@
 //!
 //! `none` is asked (a round trip) only where ssh(1)'s ways are wanted and no key went. A lost connection is never a refusal.
 
-mod agent_key;
-mod methods;
 mod password;
+mod public_key;
 mod signing;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use russh::client::{AuthResult, Handle};
-use russh::{MethodKind, MethodSet};
-use ssh_key::{Algorithm, Certificate, HashAlg, PublicKey};
+use russh::MethodSet;
+use russh::client::Handle;
 use tokio::time::timeout;
 
-use crate::identity::{Holder, Identity};
+use crate::identity::Identity;
+use crate::settings::SshConfig;
 use crate::transport::client::Client;
 use crate::transport::native::SessionParams;
-use crate::transport::shared::{Ending, SessionState};
+use crate::transport::session::{Ending, SessionState};
 use crate::transport::{Endpoint, Error, Peer, Refusal};
-use signing::{NotSigned, Signing};
+use public_key::Answer;
 
 /// How it went.
 #[derive(Debug)]
@@ -55,7 +54,7 @@ pub(super) async fn authenticate(mut auth: AuthSession<'_>) -> Result<Login, Err
         user: params.user.clone(),
     };
     if params.as_ssh {
-        return methods::go_through(&mut auth, refusal).await;
+        return go_through(&mut auth, refusal).await;
     }
     if params.config.authentication.pubkey_authentication == Some(false) {
         refusal
@@ -73,154 +72,7 @@ pub(super) async fn authenticate(mut auth: AuthSession<'_>) -> Result<Login, Err
     Ok(Login::Refused(refusal))
 }
 
-enum Answer {
-    In,
-    Next,
-    /// The server takes no (more) public keys.
-    NoMore,
-}
-
 impl AuthSession<'_> {
-    /// One identity: its certificates, then its key.
-    async fn offer(&mut self, identity: &Identity, refusal: &mut Refusal) -> Result<Answer, Error> {
-        let params = Arc::clone(self.params);
-        let mut signing = Signing::new(&params, identity);
-        let key = match &identity.public_key {
-            Some(key) => key.clone(),
-            // Only the secret half shows the public one: ssh(1) has to ask now as well.
-            None => match signing.open().await {
-                Ok(key) => key.public_key().clone(),
-                Err(NotSigned::CallerGone) => return Err(Error::CallerGone),
-                Err(error) => {
-                    complain(&error);
-                    refusal.unusable.push(error.hint());
-                    return Ok(Answer::Next);
-                }
-            },
-        };
-        let hash = match self.rsa_hash(&key).await {
-            Ok(hash) => hash,
-            // ssh(1) would sign by SHA-1, where that is wished.
-            Err(why) if params.as_ssh && params.accepts(&key, None, false) => {
-                return Err(Error::Negotiate {
-                    host: self.endpoint.address.host.clone(),
-                    port: self.endpoint.address.port,
-                    why: why.to_owned(),
-                });
-            }
-            Err(why) => {
-                refusal.unusable.push(format!("{}: {why}", name(identity)));
-                return Ok(Answer::Next);
-            }
-        };
-        let mut certificates = identity.certificates.clone();
-        certificates.extend(params.certificates_of(&key));
-        let credentials = certificates.into_iter().map(Some).chain([None]);
-        let mut offered = false;
-        for certificate in credentials {
-            if !params.accepts(&key, hash, certificate.is_some()) {
-                tracing::info!(
-                    "Skipping {}: not in PubkeyAcceptedAlgorithms",
-                    name(identity)
-                );
-                continue;
-            }
-            if !offered {
-                offered = true;
-                let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
-                refusal
-                    .offered
-                    .push((Some(fingerprint), identity.file.clone()));
-            }
-            let answer = self
-                .present(&mut signing, &key, certificate, hash, refusal)
-                .await?;
-            if !matches!(answer, Answer::Next) {
-                return Ok(answer);
-            }
-        }
-        Ok(Answer::Next)
-    }
-
-    /// One key, or one certificate for it.
-    async fn present(
-        &mut self,
-        signing: &mut Signing<'_>,
-        key: &PublicKey,
-        certificate: Option<Certificate>,
-        hash: Option<HashAlg>,
-        refusal: &mut Refusal,
-    ) -> Result<Answer, Error> {
-        let identity = signing.identity();
-        tracing::info!(
-            "Offering {}: {} {} {}",
-            if certificate.is_some() {
-                "certificate"
-            } else {
-                "public key"
-            },
-            name(identity),
-            key.algorithm(),
-            key.fingerprint(HashAlg::Sha256)
-        );
-        signing.begin(key, certificate.as_ref());
-        let user = self.params.user.clone();
-        let result = match certificate {
-            Some(certificate) => {
-                self.handle
-                    .authenticate_certificate_with(user, certificate, hash, signing)
-                    .await
-            }
-            None => {
-                self.handle
-                    .authenticate_publickey_with(user, key.clone(), hash, signing)
-                    .await
-            }
-        };
-        match result {
-            Ok(AuthResult::Success) => {
-                tracing::info!("Authenticated using \"publickey\": {}", name(identity));
-                signing.give_to_agent().await;
-                Ok(Answer::In)
-            }
-            Ok(AuthResult::Failure {
-                remaining_methods,
-                partial_success,
-            }) => {
-                self.still_open(remaining_methods.is_empty()).await?;
-                refusal.methods = names(&remaining_methods);
-                tracing::info!(
-                    "Authentications that can continue: {}",
-                    refusal.methods.join(",")
-                );
-                if partial_success {
-                    signing.give_to_agent().await;
-                    refusal.unusable.push(format!(
-                        "{}: accepted, but the server wants more: {}",
-                        name(identity),
-                        refusal.methods.join(",")
-                    ));
-                }
-                if remaining_methods.contains(&MethodKind::PublicKey) {
-                    Ok(Answer::Next)
-                } else {
-                    Ok(Answer::NoMore)
-                }
-            }
-            Err(NotSigned::CallerGone) => Err(Error::CallerGone),
-            Err(NotSigned::Lost) => {
-                self.still_open(true).await?;
-                Ok(Answer::NoMore)
-            }
-            Err(error) => {
-                self.still_open(false).await?;
-                complain(&error);
-                refusal.unusable.push(error.hint());
-                Ok(Answer::Next)
-            }
-        }
-    }
-
     /// A connection that was lost comes as a refusal without methods: tells the two apart.
     /// `perhaps`: the answer looks like it.
     async fn still_open(&mut self, perhaps: bool) -> Result<(), Error> {
@@ -235,87 +87,161 @@ impl AuthSession<'_> {
         }
         Err(Ending::error(ending, self.endpoint, self.peer, false))
     }
-
-    /// The hash for RSA signatures; `None` for other keys. Errors: the server takes only SHA-1.
-    async fn rsa_hash(&self, key: &PublicKey) -> Result<Option<HashAlg>, &'static str> {
-        if !matches!(key.algorithm(), Algorithm::Rsa { .. }) {
-            return Ok(None);
-        }
-        if speaks_sha2(self.version) {
-            // PubkeyAcceptedAlgorithms may want the shorter one.
-            let wanted = [HashAlg::Sha512, HashAlg::Sha256]
-                .into_iter()
-                .find(|hash| self.params.accepts(key, Some(*hash), false));
-            return Ok(wanted.or(Some(HashAlg::Sha512)));
-        }
-        // Waits up to a second where the server does not say.
-        match self.handle.best_supported_rsa_hash().await {
-            Ok(Some(Some(hash))) => Ok(Some(hash)),
-            Ok(Some(None)) => Err("no mutual signature algorithm"),
-            Ok(None) | Err(_) => Ok(Some(HashAlg::Sha512)),
-        }
-    }
-}
-
-/// A key without a signature, in ssh(1)'s words: a passphrase that nobody gives is none of them.
-fn complain(error: &NotSigned) {
-    match error {
-        NotSigned::NotOpened(why, None) => tracing::info!("{why}"),
-        NotSigned::NotOpened(_, Some(error)) => {
-            for line in error.complaint().lines() {
-                tracing::warn!("{line}");
-            }
-        }
-        error => tracing::warn!("sign_and_send_pubkey: signing failed for {error}"),
-    }
-}
-
-/// OpenSSH has RSA with SHA-2 since 7.2 (RFC 8332), so its EXT_INFO need not be waited for.
-fn speaks_sha2(version: &str) -> bool {
-    let Some(number) = version.strip_prefix("SSH-2.0-OpenSSH_") else {
-        return false;
-    };
-    let mut parts = number.split(|c: char| !c.is_ascii_digit());
-    let mut part = || parts.next().and_then(|text| text.parse::<u32>().ok());
-    let (major, minor) = (part().unwrap_or(0), part().unwrap_or(0));
-    (major, minor) >= (7, 2)
 }
 
 fn names(methods: &MethodSet) -> Vec<String> {
     methods.iter().map(String::from).collect()
 }
 
-/// What an identity is called in a message: its file, else the agent's comment.
-fn name(identity: &Identity) -> String {
-    let from = match identity.holder {
-        Holder::Agent => " agent",
-        Holder::File(_) => "",
+/// ssh_config(5), PreferredAuthentications: its default, as far as it is spoken here.
+const PREFERRED: [&str; 3] = [PUBLIC_KEY, KEYBOARD, PASSWORD];
+
+const PUBLIC_KEY: &str = "publickey";
+const KEYBOARD: &str = "keyboard-interactive";
+const PASSWORD: &str = "password";
+
+async fn go_through(auth: &mut AuthSession<'_>, refusal: Refusal) -> Result<Login, Error> {
+    let params = std::sync::Arc::clone(auth.params);
+    let mut methods = wished(&params.config);
+    let mut sequence = MethodSequence {
+        auth,
+        identities: params.identities.iter(),
+        refusal,
     };
-    match (&identity.file, &identity.public_key) {
-        (Some(file), _) => format!("{}{from}", file.display()),
-        (None, Some(key)) => {
-            let comment = key.comment().to_string();
-            format!("{}{from}", crate::text::sanitise(&comment))
-        }
-        (None, None) => "a key".to_owned(),
+    let keys_first = methods.first() == Some(&PUBLIC_KEY) && !params.identities.is_empty();
+    if !keys_first && sequence.auth.none(&mut sequence.refusal).await? {
+        return Ok(Login::WithoutKey);
     }
+    loop {
+        let taken = &sequence.refusal.methods;
+        let next = methods
+            .iter()
+            .position(|method| taken.is_empty() || taken.iter().any(|name| name == method));
+        let Some(next) = next else {
+            return Ok(Login::Refused(sequence.refusal));
+        };
+        match methods.remove(next) {
+            PUBLIC_KEY => {
+                if let Some(identity) = sequence.keys().await? {
+                    return Ok(Login::In(Box::new(identity)));
+                }
+                // No key went over the wire: what the server takes is not known yet.
+                let silent = sequence.refusal.methods.is_empty();
+                if silent && sequence.auth.none(&mut sequence.refusal).await? {
+                    return Ok(Login::WithoutKey);
+                }
+            }
+            method => {
+                let typed = match method {
+                    KEYBOARD => {
+                        sequence
+                            .auth
+                            .keyboard_interactive(&mut sequence.refusal)
+                            .await?
+                    }
+                    _ => sequence.auth.password(&mut sequence.refusal).await?,
+                };
+                if typed {
+                    return Ok(Login::WithoutKey);
+                }
+            }
+        }
+    }
+}
+
+struct MethodSequence<'a, 'd> {
+    auth: &'a mut AuthSession<'d>,
+    identities: std::slice::Iter<'a, Identity>,
+    refusal: Refusal,
+}
+
+impl MethodSequence<'_, '_> {
+    /// `None`: all were refused, or the server takes no more of them.
+    async fn keys(&mut self) -> Result<Option<Identity>, Error> {
+        for identity in self.identities.by_ref() {
+            match self.auth.offer(identity, &mut self.refusal).await? {
+                Answer::In => return Ok(Some(identity.clone())),
+                Answer::Next => {}
+                Answer::NoMore => break,
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The methods that may be tried, in params.
+fn wished(config: &SshConfig) -> Vec<&'static str> {
+    let typing = config.authentication.batch_mode != Some(true);
+    let allowed = |method: &str| match method {
+        PUBLIC_KEY => config.authentication.pubkey_authentication != Some(false),
+        KEYBOARD => {
+            typing && config.authentication.keyboard_interactive_authentication != Some(false)
+        }
+        _ => typing && config.authentication.password_authentication != Some(false),
+    };
+    let named: Vec<&str> = match &config.authentication.preferred_authentications {
+        Some(names) => names
+            .iter()
+            .filter_map(|name| PREFERRED.into_iter().find(|method| method == name))
+            .collect(),
+        None => PREFERRED.to_vec(),
+    };
+    named.into_iter().filter(|method| allowed(method)).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::speaks_sha2;
+    use super::*;
+    use crate::settings::AuthenticationConfig;
 
     #[test]
-    fn openssh_since_7_2_is_known_to_take_sha2() {
-        for (version, expected) in [
-            ("SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3", true),
-            ("SSH-2.0-OpenSSH_7.2", true),
-            ("SSH-2.0-OpenSSH_10.0", true),
-            ("SSH-2.0-OpenSSH_7.1p2", false),
-            ("SSH-2.0-OpenSSH_", false),
-            ("SSH-2.0-conker_20260806-85ca5cadcf", false),
+    fn the_methods_are_those_that_ssh_would_try() {
+        let config = SshConfig::default;
+        for (config, expected, why) in [
+            (
+                config(),
+                &[PUBLIC_KEY, KEYBOARD, PASSWORD][..],
+                "the default",
+            ),
+            (
+                SshConfig {
+                    authentication: AuthenticationConfig {
+                        batch_mode: Some(true),
+                        ..AuthenticationConfig::default()
+                    },
+                    ..config()
+                },
+                &[PUBLIC_KEY],
+                "nobody types",
+            ),
+            (
+                SshConfig {
+                    authentication: AuthenticationConfig {
+                        preferred_authentications: Some(vec![
+                            "password".into(),
+                            "hostbased".into(),
+                        ]),
+                        ..AuthenticationConfig::default()
+                    },
+                    ..config()
+                },
+                &[PASSWORD],
+                "the list, without what is not spoken",
+            ),
+            (
+                SshConfig {
+                    authentication: AuthenticationConfig {
+                        pubkey_authentication: Some(false),
+                        keyboard_interactive_authentication: Some(false),
+                        ..AuthenticationConfig::default()
+                    },
+                    ..config()
+                },
+                &[PASSWORD],
+                "switched off",
+            ),
         ] {
-            assert_eq!(speaks_sha2(version), expected, "{version}");
+            assert_eq!(wished(&config), expected, "{why}");
         }
     }
 }

@@ -4,8 +4,7 @@ use std::process::Stdio;
 
 use crate::settings::SshConfig;
 use crate::ssh_command::AddressFamily;
-use crate::transport::endpoint::stream::{Carrier, Stream};
-use crate::transport::endpoint::{Connected, Route, identification, patience};
+use crate::transport::endpoint::{Carrier, Connected, Route, Stream, patience, version};
 use crate::transport::{Endpoint, Error, Peer};
 
 /// What is run.
@@ -75,7 +74,7 @@ pub(super) async fn connect(
             shell(route, &expanded)
         }
         Command::Jump(arguments) => {
-            let ssh = crate::transport::system::find(&route.context).ok_or_else(|| {
+            let ssh = crate::transport::system_ssh::find(&route.context).ok_or_else(|| {
                 Error::Local("ProxyJump needs the system's ssh, which is not installed".to_owned())
             })?;
             let mut child = route.context.command(ssh);
@@ -101,7 +100,7 @@ pub(super) async fn connect(
         input,
         output,
     });
-    match identification::exchange(&mut stream, patience(&route.config)).await {
+    match version::exchange(&mut stream, patience(&route.config)).await {
         Ok(version) => Ok(Connected {
             endpoint: endpoint.clone(),
             stream,

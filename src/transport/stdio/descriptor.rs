@@ -5,6 +5,11 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::sync::Arc;
 
+#[cfg(unix)]
+use tokio::io::Interest;
+#[cfg(unix)]
+use tokio::io::unix::AsyncFd;
+
 /// How a descriptor is written to without keeping others from working.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum IoMode {
@@ -21,17 +26,16 @@ pub(super) enum IoMode {
 pub(super) enum Descriptor {
     Blocking(Arc<File>),
     #[cfg(unix)]
-    Polled(Arc<tokio::io::unix::AsyncFd<File>>),
+    Polled(Arc<AsyncFd<File>>),
 }
 
 /// Which way suits the descriptor.
 #[cfg(unix)]
 pub(super) fn kind(file: File) -> io::Result<(IoMode, Descriptor)> {
     use std::os::unix::fs::FileTypeExt as _;
-    use tokio::io::Interest;
     let file_type = file.metadata()?.file_type();
     let polled = |file: File| {
-        super::ready::register(file, Interest::WRITABLE | Interest::ERROR)
+        register(file, Interest::WRITABLE | Interest::ERROR)
             .map(|file| Descriptor::Polled(Arc::new(file)))
     };
     if file_type.is_socket() {
@@ -73,6 +77,20 @@ fn own_description(file: &File) -> Option<File> {
 #[cfg(all(unix, not(target_os = "linux")))]
 fn own_description(_file: &File) -> Option<File> {
     None
+}
+
+/// Registers a file with the runtime. Its flags are not touched. Gives the file back where the
+/// system cannot wait for it (epoll refuses regular files and the null device).
+#[cfg(unix)]
+#[expect(
+    unsafe_code,
+    reason = "tokio asks for a promise that a `File` of our own always keeps"
+)]
+pub(super) fn register(file: File, interest: Interest) -> Result<AsyncFd<File>, File> {
+    // SAFETY: the descriptor must stay open, and the same, as long as the `AsyncFd` lives. It owns
+    // the `File`, which closes its descriptor only when it is dropped, always tells the same one,
+    // and is never taken out or replaced here.
+    unsafe { AsyncFd::register_with_interest(file, interest) }.map_err(|error| error.into_parts().0)
 }
 
 /// One write that does not wait: the description is our own, or the call says so.

@@ -52,7 +52,7 @@ impl Input {
 impl IoMode {
     #[cfg(unix)]
     fn of(file: File) -> Self {
-        match super::ready::register(file, tokio::io::Interest::READABLE) {
+        match super::descriptor::register(file, tokio::io::Interest::READABLE) {
             Ok(file) => Self::Polled(file),
             Err(file) => Self::Later(file),
         }

@@ -1,6 +1,6 @@
 //! Sessions against a real sshd, with real agents and keys of ssh-keygen.
 
+mod endpoints;
 mod login;
-mod reach;
 mod streams;
 mod support;

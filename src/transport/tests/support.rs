@@ -16,8 +16,7 @@ use crate::prompt::{self, Prompt};
 use crate::repository::{Service, SshHost};
 use crate::secret::Secret;
 use crate::settings::{HostKeyConfig, SshConfig};
-use crate::transport::native::run_between;
-use crate::transport::{Endpoint, Error, Outcome, Session, Streams};
+use crate::transport::{Endpoint, Error, Outcome, Session, Streams, run_between};
 
 /// A program of the system's, in a cleared environment.
 #[expect(

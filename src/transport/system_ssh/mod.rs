@@ -5,11 +5,11 @@
 //! ssh_config where a Bitbucket host is handed over.
 
 pub mod config_file;
-mod platform;
 
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::context::Context;
 use crate::diagnostics::trace2;
@@ -40,7 +40,7 @@ pub fn find(context: &Context) -> Option<PathBuf> {
             let stem = target.file_stem().and_then(|stem| stem.to_str());
             stem.is_some_and(|stem| OWN_NAMES.contains(&stem))
         });
-        named || own.iter().any(|file| platform::same_file(candidate, file))
+        named || own.iter().any(|file| same_file(candidate, file))
     };
     candidates.find(|candidate| !is_own(candidate))
 }
@@ -70,11 +70,41 @@ pub fn hand_over(context: &Context, ssh: &Path, argv: &[OsString]) -> io::Result
         .stdout(std::process::Stdio::inherit())
         .stderr(std::process::Stdio::inherit());
     trace2::exec(context, ssh, argv);
-    let given = platform::give_process_to(command);
+    let given = give_process_to(command);
     if let Err(error) = &given {
         trace2::not_executed(error.raw_os_error().unwrap_or(-1));
     }
     given
+}
+
+/// Whether both paths lead to one file. A path that leads nowhere is no file.
+#[cfg(unix)]
+fn same_file(one: &Path, other: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let id = |path: &Path| path.metadata().map(|file| (file.dev(), file.ino()));
+    matches!((id(one), id(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+/// Whether both paths lead to one file. A path that leads nowhere is no file.
+#[cfg(not(unix))]
+fn same_file(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+}
+
+/// exec: returns only a failure. The standard library gives SIGPIPE, which it ignores, its
+/// default again, and unblocks every signal.
+#[cfg(unix)]
+fn give_process_to(mut command: Command) -> io::Result<ExitStatus> {
+    use std::os::unix::process::CommandExt as _;
+    Err(command.exec())
+}
+
+/// A child that is waited for; its status, 255 where it has none that fits.
+#[cfg(not(unix))]
+fn give_process_to(mut command: Command) -> io::Result<ExitStatus> {
+    let status = command.status()?;
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    Ok(ExitStatus(code.unwrap_or(255)))
 }
 
 #[cfg(all(test, target_os = "linux"))]

@@ -12,8 +12,7 @@ use tokio::time::timeout;
 use crate::diagnostics::{self, trace2::ThreadLog};
 use crate::settings::SshConfig;
 use crate::ssh_command::AddressFamily;
-use crate::transport::endpoint::stream::{Carrier, Stream};
-use crate::transport::endpoint::{Connected, Route, identification, patience};
+use crate::transport::endpoint::{Carrier, Connected, Route, Stream, patience, version};
 use crate::transport::{Endpoint, Error, Peer};
 
 /// How long an address may be silent before the next one is tried beside it (RFC 8305 section 5).
@@ -109,7 +108,7 @@ async fn once(
         let _region = lane.region("banner", || host.clone());
         tracing::info!("Connection established with {address}.");
         let mut stream = Stream::new(Carrier::Tcp(stream));
-        match identification::exchange(&mut stream, patience(config)).await {
+        match version::exchange(&mut stream, patience(config)).await {
             Ok(version) => {
                 return Ok(Connected {
                     endpoint: endpoint.clone(),

@@ -1,7 +1,106 @@
-//! What ssh(1) says last about a connection that ended (packet.c, kex.c, clientloop.c). Pure.
+//! Why there was no session, in the words that ssh(1) uses (packet.c, kex.c, clientloop.c).
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::host_key::Verdict;
+
+/// Why there was no session. Words, hints and status: `report`.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A name that does not resolve.
+    #[error("ssh: Could not resolve hostname {host}: {why}")]
+    Resolve {
+        /// The name.
+        host: String,
+        /// The resolver's words.
+        why: String,
+    },
+    /// No endpoint could be reached; the last attempt's words.
+    #[error("ssh: connect to host {host} port {port}: {why}")]
+    Connect {
+        /// The last host.
+        host: String,
+        /// Its port.
+        port: u16,
+        /// The system's words (`Connection refused`, `Connection timed out`).
+        why: String,
+    },
+    /// The connection ended before or during the key exchange.
+    #[error("{}", identification(why, peer))]
+    Identification {
+        /// What happened.
+        why: String,
+        /// With whom.
+        peer: Peer,
+    },
+    /// No algorithm in common.
+    #[error("Unable to negotiate with {host} port {port}: {why}")]
+    Negotiate {
+        /// The host.
+        host: String,
+        /// The port.
+        port: u16,
+        /// `no matching host key type found. Their offer: …`.
+        why: String,
+    },
+    /// The host key was not accepted.
+    #[error("Host key verification failed.")]
+    HostKey {
+        /// The name that was looked up.
+        name: String,
+        /// `SHA256:…` and the key's algorithm.
+        fingerprint: String,
+        /// The algorithm.
+        algorithm: String,
+        /// The key, for the texts of `host_key::messages`.
+        key: Box<ssh_key::PublicKey>,
+        /// The judgement.
+        verdict: Box<Verdict>,
+        /// Where new keys would be written.
+        user_file: Option<PathBuf>,
+        /// StrictHostKeyChecking is `yes`: an unknown key is refused without a question.
+        strict: bool,
+    },
+    /// The server said goodbye, or the connection was lost.
+    #[error("{}", closed(host, peer, why, *goodbye, *authenticated))]
+    Closed {
+        /// The host.
+        host: String,
+        /// Its address.
+        peer: Peer,
+        /// The server's reason, or the system's words, sanitised; empty where nobody said why.
+        why: String,
+        /// The number of the server's reason (RFC 4253 section 11.1), where it said goodbye.
+        goodbye: Option<u32>,
+        /// Whether an identity had been let in.
+        authenticated: bool,
+    },
+    /// A packet that was not the one that was sent.
+    #[error("{}", damaged(*damage, peer))]
+    Damaged {
+        /// What is wrong with it.
+        damage: Damage,
+        /// With whom.
+        peer: Peer,
+    },
+    /// The server did not open the channel or refused the command.
+    #[error("{0}")]
+    Channel(String),
+    /// The server stopped answering (keep-alives, time-outs).
+    #[error("Timeout, server {host} not responding.")]
+    Timeout {
+        /// The host.
+        host: String,
+    },
+    /// Something of our own: a local read or write, the runtime, the proxy command.
+    #[error("{0}")]
+    Local(String),
+    /// git has gone; there is nobody to tell.
+    #[error("the calling program has ended")]
+    CallerGone,
+}
 
 /// The other end of the connection by its address, as ssh(1) names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +126,7 @@ pub enum Damage {
 }
 
 /// A packet that cannot be taken ended the connection.
-pub(super) fn damaged(damage: Damage, peer: &Peer) -> String {
+fn damaged(damage: Damage, peer: &Peer) -> String {
     let (what, why) = match damage {
         Damage::Changed => (
             "Corrupted MAC on input.".to_owned(),
@@ -42,7 +141,7 @@ pub(super) fn damaged(damage: Damage, peer: &Peer) -> String {
 }
 
 /// The version exchange failed.
-pub(super) fn identification(why: &str, peer: &Peer) -> String {
+fn identification(why: &str, peer: &Peer) -> String {
     if why.starts_with("Protocol major versions differ") {
         return format!(
             "{why}\nbanner exchange: Connection to {peer}: could not read protocol version"
@@ -56,13 +155,7 @@ pub(super) fn identification(why: &str, peer: &Peer) -> String {
 }
 
 /// The connection ended behind it.
-pub(super) fn closed(
-    host: &str,
-    peer: &Peer,
-    why: &str,
-    goodbye: Option<u32>,
-    authenticated: bool,
-) -> String {
+fn closed(host: &str, peer: &Peer, why: &str, goodbye: Option<u32>, authenticated: bool) -> String {
     if let Some(reason) = goodbye {
         return format!(
             "Received disconnect from {peer}:{reason}: {why}\nDisconnected from {peer}"

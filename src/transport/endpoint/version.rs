@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::time::timeout;
 
 use crate::text::sanitise;
-use crate::transport::endpoint::stream::Stream;
+use crate::transport::endpoint::Stream;
 
 /// Our version line, without its end.
 pub(in crate::transport) const OURS: &str =
@@ -30,7 +30,7 @@ const MOST_LINES: usize = 1024;
 pub(super) async fn exchange(stream: &mut Stream, patience: Duration) -> Result<String, String> {
     if let Err(error) = stream.say_ahead(OUR_LINE).await {
         // Why it does not listen is seen when it is read.
-        tracing::debug!("write: {}", super::address::words(&error));
+        tracing::debug!("write: {}", super::tcp::words(&error));
     }
     match timeout(patience, read(stream)).await {
         Ok(Ok((version, bytes))) => {
@@ -67,7 +67,7 @@ async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<(String, Vec<u8>)
         match stream.read_buf(&mut bytes).await {
             Ok(0) => return Err("Connection closed by remote host".to_owned()),
             Ok(_) => {}
-            Err(error) => return Err(format!("read: {}", super::address::words(&error))),
+            Err(error) => return Err(format!("read: {}", super::tcp::words(&error))),
         }
     }
 }

@@ -68,7 +68,7 @@ fn process(test: &str, role: &Path, variables: &[(&str, &str)], input: &str) -> 
     use std::io::Write as _;
     let mut child = Command::new(std::env::current_exe().expect("this test's own file"))
         .args(["--exact", "--nocapture"])
-        .arg(format!("transport::system::tests::{test}"))
+        .arg(format!("transport::system_ssh::tests::{test}"))
         .env_clear()
         .env(ROLE, role)
         .envs(variables.iter().copied())
@@ -147,7 +147,7 @@ fn a_wrapper_that_comes_back_ends() {
     let own = std::fs::read_link("/proc/self/exe").unwrap();
     let this = "a_wrapper_that_comes_back_ends";
     let wrapper = format!(
-        "#!/bin/sh\necho again\n'{}' --exact --nocapture transport::system::tests::{this}\n",
+        "#!/bin/sh\necho again\n'{}' --exact --nocapture transport::system_ssh::tests::{this}\n",
         own.display()
     );
     script(&ssh, &wrapper);

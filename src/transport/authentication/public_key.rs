@@ -1,0 +1,244 @@
+//! `publickey` (RFC 4252 section 7): one identity offered, by its certificates and by its key.
+
+use std::sync::Arc;
+
+use russh::MethodKind;
+use russh::client::AuthResult;
+use ssh_key::{Algorithm, Certificate, HashAlg, PublicKey};
+
+use super::signing::{NotSigned, Signing};
+use super::{AuthSession, names};
+use crate::identity::{Holder, Identity};
+use crate::transport::{Error, Refusal};
+
+pub(super) enum Answer {
+    In,
+    Next,
+    /// The server takes no (more) public keys.
+    NoMore,
+}
+
+impl AuthSession<'_> {
+    /// One identity: its certificates, then its key.
+    pub(super) async fn offer(
+        &mut self,
+        identity: &Identity,
+        refusal: &mut Refusal,
+    ) -> Result<Answer, Error> {
+        let params = Arc::clone(self.params);
+        let mut signing = Signing::new(&params, identity);
+        let key = match &identity.public_key {
+            Some(key) => key.clone(),
+            // Only the secret half shows the public one: ssh(1) has to ask now as well.
+            None => match signing.open().await {
+                Ok(key) => key.public_key().clone(),
+                Err(NotSigned::CallerGone) => return Err(Error::CallerGone),
+                Err(error) => {
+                    complain(&error);
+                    refusal.unusable.push(error.hint());
+                    return Ok(Answer::Next);
+                }
+            },
+        };
+        let hash = match self.rsa_hash(&key).await {
+            Ok(hash) => hash,
+            // ssh(1) would sign by SHA-1, where that is wished.
+            Err(why) if params.as_ssh && params.accepts(&key, None, false) => {
+                return Err(Error::Negotiate {
+                    host: self.endpoint.address.host.clone(),
+                    port: self.endpoint.address.port,
+                    why: why.to_owned(),
+                });
+            }
+            Err(why) => {
+                refusal.unusable.push(format!("{}: {why}", name(identity)));
+                return Ok(Answer::Next);
+            }
+        };
+        let mut certificates = identity.certificates.clone();
+        certificates.extend(params.certificates_of(&key));
+        let credentials = certificates.into_iter().map(Some).chain([None]);
+        let mut offered = false;
+        for certificate in credentials {
+            if !params.accepts(&key, hash, certificate.is_some()) {
+                tracing::info!(
+                    "Skipping {}: not in PubkeyAcceptedAlgorithms",
+                    name(identity)
+                );
+                continue;
+            }
+            if !offered {
+                offered = true;
+                let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
+                refusal
+                    .offered
+                    .push((Some(fingerprint), identity.file.clone()));
+            }
+            let answer = self
+                .present(&mut signing, &key, certificate, hash, refusal)
+                .await?;
+            if !matches!(answer, Answer::Next) {
+                return Ok(answer);
+            }
+        }
+        Ok(Answer::Next)
+    }
+
+    /// One key, or one certificate for it.
+    async fn present(
+        &mut self,
+        signing: &mut Signing<'_>,
+        key: &PublicKey,
+        certificate: Option<Certificate>,
+        hash: Option<HashAlg>,
+        refusal: &mut Refusal,
+    ) -> Result<Answer, Error> {
+        let identity = signing.identity();
+        tracing::info!(
+            "Offering {}: {} {} {}",
+            if certificate.is_some() {
+                "certificate"
+            } else {
+                "public key"
+            },
+            name(identity),
+            key.algorithm(),
+            key.fingerprint(HashAlg::Sha256)
+        );
+        signing.begin(key, certificate.as_ref());
+        let user = self.params.user.clone();
+        let result = match certificate {
+            Some(certificate) => {
+                self.handle
+                    .authenticate_certificate_with(user, certificate, hash, signing)
+                    .await
+            }
+            None => {
+                self.handle
+                    .authenticate_publickey_with(user, key.clone(), hash, signing)
+                    .await
+            }
+        };
+        match result {
+            Ok(AuthResult::Success) => {
+                tracing::info!("Authenticated using \"publickey\": {}", name(identity));
+                signing.give_to_agent().await;
+                Ok(Answer::In)
+            }
+            Ok(AuthResult::Failure {
+                remaining_methods,
+                partial_success,
+            }) => {
+                self.still_open(remaining_methods.is_empty()).await?;
+                refusal.methods = names(&remaining_methods);
+                tracing::info!(
+                    "Authentications that can continue: {}",
+                    refusal.methods.join(",")
+                );
+                if partial_success {
+                    signing.give_to_agent().await;
+                    refusal.unusable.push(format!(
+                        "{}: accepted, but the server wants more: {}",
+                        name(identity),
+                        refusal.methods.join(",")
+                    ));
+                }
+                if remaining_methods.contains(&MethodKind::PublicKey) {
+                    Ok(Answer::Next)
+                } else {
+                    Ok(Answer::NoMore)
+                }
+            }
+            Err(NotSigned::CallerGone) => Err(Error::CallerGone),
+            Err(NotSigned::Lost) => {
+                self.still_open(true).await?;
+                Ok(Answer::NoMore)
+            }
+            Err(error) => {
+                self.still_open(false).await?;
+                complain(&error);
+                refusal.unusable.push(error.hint());
+                Ok(Answer::Next)
+            }
+        }
+    }
+
+    /// The hash for RSA signatures; `None` for other keys. Errors: the server takes only SHA-1.
+    async fn rsa_hash(&self, key: &PublicKey) -> Result<Option<HashAlg>, &'static str> {
+        if !matches!(key.algorithm(), Algorithm::Rsa { .. }) {
+            return Ok(None);
+        }
+        if speaks_sha2(self.version) {
+            // PubkeyAcceptedAlgorithms may want the shorter one.
+            let wanted = [HashAlg::Sha512, HashAlg::Sha256]
+                .into_iter()
+                .find(|hash| self.params.accepts(key, Some(*hash), false));
+            return Ok(wanted.or(Some(HashAlg::Sha512)));
+        }
+        // Waits up to a second where the server does not say.
+        match self.handle.best_supported_rsa_hash().await {
+            Ok(Some(Some(hash))) => Ok(Some(hash)),
+            Ok(Some(None)) => Err("no mutual signature algorithm"),
+            Ok(None) | Err(_) => Ok(Some(HashAlg::Sha512)),
+        }
+    }
+}
+
+/// A key without a signature, in ssh(1)'s words: a passphrase that nobody gives is none of them.
+fn complain(error: &NotSigned) {
+    match error {
+        NotSigned::NotOpened(why, None) => tracing::info!("{why}"),
+        NotSigned::NotOpened(_, Some(error)) => {
+            for line in error.complaint().lines() {
+                tracing::warn!("{line}");
+            }
+        }
+        error => tracing::warn!("sign_and_send_pubkey: signing failed for {error}"),
+    }
+}
+
+/// OpenSSH has RSA with SHA-2 since 7.2 (RFC 8332), so its EXT_INFO need not be waited for.
+fn speaks_sha2(version: &str) -> bool {
+    let Some(number) = version.strip_prefix("SSH-2.0-OpenSSH_") else {
+        return false;
+    };
+    let mut parts = number.split(|c: char| !c.is_ascii_digit());
+    let mut part = || parts.next().and_then(|text| text.parse::<u32>().ok());
+    let (major, minor) = (part().unwrap_or(0), part().unwrap_or(0));
+    (major, minor) >= (7, 2)
+}
+
+/// What an identity is called in a message: its file, else the agent's comment.
+fn name(identity: &Identity) -> String {
+    let from = match identity.holder {
+        Holder::Agent => " agent",
+        Holder::File(_) => "",
+    };
+    match (&identity.file, &identity.public_key) {
+        (Some(file), _) => format!("{}{from}", file.display()),
+        (None, Some(key)) => {
+            let comment = key.comment().to_string();
+            format!("{}{from}", crate::text::sanitise(&comment))
+        }
+        (None, None) => "a key".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::speaks_sha2;
+
+    #[test]
+    fn openssh_since_7_2_is_known_to_take_sha2() {
+        for (version, expected) in [
+            ("SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3", true),
+            ("SSH-2.0-OpenSSH_7.2", true),
+            ("SSH-2.0-OpenSSH_10.0", true),
+            ("SSH-2.0-OpenSSH_7.1p2", false),
+            ("SSH-2.0-OpenSSH_", false),
+            ("SSH-2.0-conker_20260806-85ca5cadcf", false),
+        ] {
+            assert_eq!(speaks_sha2(version), expected, "{version}");
+        }
+    }
+}
