@@ -1,4 +1,4 @@
-//! What time it is, as a value that tests can fix. Knows no other room.
+//! The wall clock, as a value that tests can replace. Uses no other module.
 
 use jiff::Timestamp;
 

@@ -1,8 +1,7 @@
-//! What the process was given: environment, working directory, its own path, the clock.
+//! The process's surroundings: environment, working directory, the program's own path, the clock.
 //!
-//! Captured once by the doorframes in `src/bin`; everything else gets it as a value. Children are
-//! started through [`Context::command`], the one place that takes the API token out of their
-//! environment. Uses only `clock` and `text`.
+//! Captured once by the entry points in `src/bin` and passed on as a value. Children are started by
+//! [`Context::command`], the one place that removes the API token from their environment. Uses only `clock` and `text`.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -20,12 +19,12 @@ pub const API_TOKEN: &str = "BITBUCKET_API_TOKEN";
 #[derive(Clone, Default)]
 pub struct Environment {
     variables: BTreeMap<OsString, OsString>,
-    /// What this process adds for its children, in every clone.
+    /// What this process adds for its children, shared by all clones.
     handed_down: Arc<OnceLock<Vec<(&'static str, String)>>>,
 }
 
 impl Environment {
-    /// Takes the variables over as they are.
+    /// These variables.
     pub fn new(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         Self {
             variables: variables.into_iter().collect(),
@@ -33,13 +32,13 @@ impl Environment {
         }
     }
 
-    /// Variables that every child gets from now on, also from clones of this. Only the first call
-    /// counts.
+    /// Adds variables for every child from now on, also for those of clones. Only the first call has an
+    /// effect.
     pub fn hand_down(&self, variables: impl IntoIterator<Item = (&'static str, String)>) {
         let _ = self.handed_down.set(variables.into_iter().collect());
     }
 
-    /// The value as it stands, also an empty one. `None`: not set.
+    /// The value, which may be empty. `None`: not set.
     pub fn raw(&self, name: &str) -> Option<&OsStr> {
         self.variables
             .get(OsStr::new(name))
@@ -51,7 +50,7 @@ impl Environment {
         self.raw(name)?.to_str().filter(|value| !value.is_empty())
     }
 
-    /// Sets a variable for children; `None` takes it away.
+    /// Sets a variable for children; `None` removes it.
     pub fn set(&mut self, name: &str, value: Option<OsString>) {
         match value {
             Some(value) => self.variables.insert(name.into(), value),
@@ -92,7 +91,7 @@ pub fn login_name() -> Option<String> {
     None
 }
 
-/// Everything the process was given.
+/// The process's surroundings.
 #[derive(Clone)]
 pub struct Context {
     /// The variables at the start.
@@ -119,7 +118,7 @@ impl Context {
         Some(self.home()?.join(".ssh"))
     }
 
-    /// `~/.ssh/bitbucket-ssh`: accounts, records and locks, beside the keys they speak of.
+    /// `~/.ssh/bitbucket-ssh`: accounts, records and locks, beside the keys that they describe.
     pub fn records_directory(&self) -> Option<PathBuf> {
         Some(self.ssh_directory()?.join("bitbucket-ssh"))
     }
@@ -178,9 +177,8 @@ impl Context {
         })
     }
 
-    /// A child with the captured environment without the API token, its standard streams closed
-    /// off from git's: stdin and stdout are the null device unless the caller says otherwise,
-    /// stderr is inherited.
+    /// A child with the captured environment but without the API token. Its standard streams are not
+    /// git's: stdin and stdout are the null device unless the caller sets them, stderr is inherited.
     #[expect(
         clippy::disallowed_methods,
         reason = "the one place that starts children"

@@ -1,8 +1,7 @@
-//! Text that must never be seen: tokens and passphrases.
+//! Tokens and passphrases: text that must never be shown.
 //!
-//! Zeroed when dropped, redacted in `Debug`, without `Display`: whoever needs the text says so by
-//! calling [`Secret::reveal`]. Also the names of the places where such text may lie. Knows no other
-//! room.
+//! Zeroed when dropped, redacted in `Debug`, without `Display`: only [`Secret::reveal`] gives the text.
+//! Also the names of the places that hold tokens. Uses no other module.
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -22,7 +21,7 @@ impl Secret {
         &self.0
     }
 
-    /// Whether there is nothing in it: an empty answer to a question.
+    /// Whether it is empty, as an answer to a question may be.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -34,10 +33,9 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// Keeps this process's memory, where tokens and keys are for a while, out of core dumps and away
-/// from the user's other processes (`/proc/PID/mem`, `environ`). What is started or becomes of this
-/// process by exec is as it would be. Linux only: elsewhere there is no such switch that children
-/// would not inherit.
+/// Keeps this process's memory, which holds tokens and keys for a while, out of core dumps and away from
+/// the user's other processes (`/proc/PID/mem`, `environ`). Children and programs that replace this
+/// process are not affected. Linux only: elsewhere the switches for this are inherited by children.
 pub fn keep_out_of_dumps() {
     #[cfg(target_os = "linux")]
     {
@@ -47,7 +45,7 @@ pub fn keep_out_of_dumps() {
     }
 }
 
-/// Where a token lies.
+/// Where a token is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TokenPlace {

@@ -1,4 +1,4 @@
-//! Asking through SSH_ASKPASS: the prompt is its argument, the answer its stdout.
+//! Questions by SSH_ASKPASS: the prompt is its argument, the answer its stdout.
 
 use std::ffi::{OsStr, OsString};
 use std::io::Read as _;
@@ -19,7 +19,7 @@ const KIND: &str = "SSH_ASKPASS_PROMPT";
 /// Longer than any passphrase or token.
 const LONGEST: usize = 8 * 1024;
 
-/// Where packages put an askpass program that is asked without SSH_ASKPASS: Debian, Fedora, Arch
+/// Where packages install an askpass program, which is used without SSH_ASKPASS: Debian, Fedora, Arch
 /// and SUSE, OpenSSH's own default.
 const INSTALLED: [&str; 4] = [
     "/usr/bin/ssh-askpass",
@@ -50,7 +50,7 @@ impl Askpass {
         }
     }
 
-    /// The answer without its newline; `None` where the program said no.
+    /// The answer without its newline; `None` where the program failed, which means no.
     fn ask(&self, text: &str, kind: Option<&str>) -> Result<Option<Zeroizing<String>>, Error> {
         let mut command = self.context.command(&self.program);
         command.arg(&*fence(text)).stdout(Stdio::piped());
@@ -74,12 +74,12 @@ impl Askpass {
     }
 }
 
-/// Reads in a thread, so that a caller that has gone is noticed.
+/// Reads in a thread, so that the end of the calling program is noticed.
 fn read(child: &mut Child) -> Result<Zeroizing<String>, Error> {
     let mut output = child.stdout.take().expect("stdout was asked for as a pipe");
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        // Room from the start, so that nothing is copied about.
+        // The whole capacity from the start, so that no copy of a secret is left behind.
         let mut answer = Zeroizing::new(String::with_capacity(LONGEST));
         let most = u64::try_from(LONGEST - 1).expect("a small number");
         let read = output.by_ref().take(most).read_to_string(&mut answer);

@@ -1,13 +1,14 @@
-//! Asking a person: the terminal, SSH_ASKPASS, or nobody.
+//! Questions to the user: on the terminal, by SSH_ASKPASS, or not at all.
 //!
-//! OpenSSH's order of channels (readpass.c; `GIT_TERMINAL_PROMPT=0` counts as "no terminal"),
-//! and OpenSSH's wordings, since askpass programs parse them. Never stdout, never GIT_ASKPASS.
-//! Ground floor: knows `context`, `secret` and `diagnostics`.
+//! The channels in OpenSSH's order (readpass.c; `GIT_TERMINAL_PROMPT=0` counts as "no terminal"), and
+//! OpenSSH's wordings, since askpass programs parse them. Never stdout, never GIT_ASKPASS. Uses
+//! `context`, `secret`, `diagnostics` and `text`.
 
 mod askpass;
-mod channel;
 #[cfg(unix)]
 mod terminal;
+
+use std::ffi::OsString;
 
 use crate::context::Context;
 use crate::secret::Secret;
@@ -17,11 +18,11 @@ use crate::secret::Secret;
 pub enum Error {
     /// BatchMode, or neither terminal nor askpass.
     #[error("nobody can be asked here")]
-    Nobody,
+    Unavailable,
     /// Ctrl-C, Ctrl-D, end of file, or an askpass that failed.
     #[error("the question was not answered")]
     Cancelled,
-    /// git ended while the question stood.
+    /// git ended before the answer.
     #[error("the calling program has ended")]
     CallerGone,
     /// The terminal or the askpass program failed.
@@ -29,12 +30,12 @@ pub enum Error {
     Broken(String),
 }
 
-/// A person, or the lack of one.
+/// Asks the user, where that is possible.
 pub trait Prompt {
     /// Whether a question can be answered at all.
     fn available(&self) -> bool;
 
-    /// Whether there is a terminal: a person who can read several lines and paste something.
+    /// Whether there is a terminal: the user can read several lines and paste something.
     fn terminal(&self) -> bool;
 
     /// Reads a secret without echo. `text` is the whole prompt (`Enter passphrase for key '…': `).
@@ -43,20 +44,77 @@ pub trait Prompt {
     /// Reads a line with echo; without its newline.
     fn line(&self, text: &str) -> Result<String, Error>;
 
-    /// A yes or no question (`SSH_ASKPASS_PROMPT=confirm` for an askpass). The caller writes
-    /// `[y/N]` into the text itself where interface 2.2 wants it.
+    /// A yes or no question (`SSH_ASKPASS_PROMPT=confirm` for an askpass). The text ends in `[y/N]` or
+    /// `[Y/n]`, which says what an empty answer means.
     fn confirm(&self, text: &str) -> Result<bool, Error>;
 }
 
-/// Who can be asked here, by OpenSSH's order of channels. `batch_mode`: nobody.
+/// The first channel that is there, in OpenSSH's order. `batch_mode`: none.
 pub fn of(context: &Context, batch_mode: bool) -> Box<dyn Prompt> {
     let terminal = !batch_mode && terminal_is_there();
-    match channel::choose(context, batch_mode, terminal, &askpass::installed) {
+    match choose(context, batch_mode, terminal, &askpass::installed) {
         #[cfg(unix)]
-        channel::Channel::Terminal => Box::new(terminal::Terminal),
-        channel::Channel::Askpass(program) => Box::new(askpass::Askpass::new(context, &program)),
+        Channel::Terminal => Box::new(terminal::Terminal),
+        Channel::Askpass(program) => Box::new(askpass::Askpass::new(context, &program)),
         _ => Box::new(Silent),
     }
+}
+
+/// How a person can be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Channel {
+    /// The controlling terminal.
+    Terminal,
+    /// An askpass program.
+    Askpass(OsString),
+    /// No question can be asked.
+    None,
+}
+
+/// `terminal`: whether there is one that may be read; GIT_TERMINAL_PROMPT can take it away.
+/// `installed`: the system's own askpass program, asked for where SSH_ASKPASS is not set.
+fn choose(
+    context: &Context,
+    batch_mode: bool,
+    terminal: bool,
+    installed: &dyn Fn() -> Option<OsString>,
+) -> Channel {
+    let environment = &context.environment;
+    if batch_mode {
+        return Channel::None;
+    }
+    let require = environment
+        .text("SSH_ASKPASS_REQUIRE")
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    let display =
+        environment.text("DISPLAY").is_some() || environment.text("WAYLAND_DISPLAY").is_some();
+    let allowed = require == "force" || (display && require != "never");
+    let wanted = allowed && matches!(require.as_str(), "force" | "prefer");
+    if terminal && !wanted && !git_forbids(context) {
+        return Channel::Terminal;
+    }
+    if !allowed {
+        return Channel::None;
+    }
+    let program = match environment.raw("SSH_ASKPASS") {
+        Some(program) => Some(program.to_owned()),
+        None => installed(),
+    };
+    match program.filter(|program| !program.is_empty()) {
+        Some(program) => Channel::Askpass(program),
+        None => Channel::None,
+    }
+}
+
+/// GIT_TERMINAL_PROMPT is false, as git reads a boolean.
+fn git_forbids(context: &Context) -> bool {
+    let value = context.environment.text("GIT_TERMINAL_PROMPT");
+    value.is_some_and(|value| {
+        ["0", "false", "no", "off"]
+            .iter()
+            .any(|word| value.eq_ignore_ascii_case(word))
+    })
 }
 
 #[cfg(unix)]
@@ -69,8 +127,8 @@ fn terminal_is_there() -> bool {
     false
 }
 
-/// Whether the reader of our stdout has gone: git is dead, and nobody waits for an answer. Always
-/// `false` where that cannot be seen.
+/// Whether the reader of stdout has gone: git has ended, and an answer is of no use. Always `false`
+/// where that cannot be seen.
 pub fn caller_gone() -> bool {
     #[cfg(unix)]
     {
@@ -96,7 +154,7 @@ fn reader_gone(happened: rustix::event::PollFlags) -> bool {
     happened.intersects(PollFlags::ERR | PollFlags::HUP)
 }
 
-/// Nobody: every question is [`Error::Nobody`].
+/// Asks nothing: every question is [`Error::Unavailable`].
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
 
@@ -110,14 +168,180 @@ impl Prompt for Silent {
     }
 
     fn secret(&self, _text: &str) -> Result<Secret, Error> {
-        Err(Error::Nobody)
+        Err(Error::Unavailable)
     }
 
     fn line(&self, _text: &str) -> Result<String, Error> {
-        Err(Error::Nobody)
+        Err(Error::Unavailable)
     }
 
     fn confirm(&self, _text: &str) -> Result<bool, Error> {
-        Err(Error::Nobody)
+        Err(Error::Unavailable)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{Channel, choose};
+    use crate::clock::SystemClock;
+    use crate::context::{Context, Environment};
+
+    #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
+    fn the_order_of_channels_is_openssh_s() {
+        let ask = || Channel::Askpass("/bin/ask".into());
+        for (variables, batch, terminal, expected, why) in [
+            (vec![], false, true, Channel::Terminal, "a person is there"),
+            (vec![], true, true, Channel::None, "BatchMode"),
+            (vec![], false, false, Channel::None, "nobody"),
+            (
+                vec![("SSH_ASKPASS", "/bin/ask")],
+                false,
+                false,
+                Channel::None,
+                "no display",
+            ),
+            (
+                vec![("SSH_ASKPASS", "/bin/ask"), ("DISPLAY", ":0")],
+                false,
+                false,
+                ask(),
+                "no terminal, but a display",
+            ),
+            (
+                vec![("SSH_ASKPASS", "/bin/ask"), ("DISPLAY", ":0")],
+                false,
+                true,
+                Channel::Terminal,
+                "the terminal stands before the display",
+            ),
+            (
+                vec![
+                    ("SSH_ASKPASS", "/bin/ask"),
+                    ("SSH_ASKPASS_REQUIRE", "force"),
+                ],
+                false,
+                true,
+                ask(),
+                "force needs no display",
+            ),
+            (
+                vec![
+                    ("SSH_ASKPASS", "/bin/ask"),
+                    ("SSH_ASKPASS_REQUIRE", "prefer"),
+                    ("WAYLAND_DISPLAY", "w"),
+                ],
+                false,
+                true,
+                ask(),
+                "prefer with a display",
+            ),
+            (
+                vec![
+                    ("SSH_ASKPASS", "/bin/ask"),
+                    ("SSH_ASKPASS_REQUIRE", "never"),
+                    ("DISPLAY", ":0"),
+                ],
+                false,
+                false,
+                Channel::None,
+                "never",
+            ),
+            (
+                vec![("GIT_TERMINAL_PROMPT", "0")],
+                false,
+                true,
+                Channel::None,
+                "no question on the terminal",
+            ),
+            (
+                vec![
+                    ("GIT_TERMINAL_PROMPT", "0"),
+                    ("SSH_ASKPASS", "/bin/ask"),
+                    ("DISPLAY", ":0"),
+                ],
+                false,
+                true,
+                ask(),
+                "askpass is still allowed",
+            ),
+            (
+                vec![
+                    ("SSH_ASKPASS", "/bin/ask"),
+                    ("SSH_ASKPASS_REQUIRE", "FORCE"),
+                ],
+                false,
+                true,
+                ask(),
+                "its words have no case",
+            ),
+            (
+                vec![
+                    ("SSH_ASKPASS", "/bin/ask"),
+                    ("SSH_ASKPASS_REQUIRE", "prefer"),
+                ],
+                false,
+                true,
+                Channel::Terminal,
+                "prefer without a display",
+            ),
+            (
+                vec![("GIT_TERMINAL_PROMPT", "no")],
+                false,
+                true,
+                Channel::None,
+                "git's other words for no",
+            ),
+            (
+                vec![("GIT_TERMINAL_PROMPT", "1")],
+                false,
+                true,
+                Channel::Terminal,
+                "and its yes",
+            ),
+            (
+                vec![("SSH_ASKPASS", ""), ("DISPLAY", ":0")],
+                false,
+                false,
+                Channel::None,
+                "an empty program",
+            ),
+            (
+                vec![("SSH_ASKPASS_REQUIRE", "force")],
+                false,
+                true,
+                Channel::None,
+                "force without a program",
+            ),
+        ] {
+            let variables = variables
+                .into_iter()
+                .map(|(name, value)| (name.into(), value.into()));
+            let context = Context {
+                environment: Environment::new(variables),
+                directory: "/".into(),
+                program: "/".into(),
+                clock: Arc::new(SystemClock),
+            };
+            let chosen = choose(&context, batch, terminal, &|| None);
+            assert_eq!(chosen, expected, "{why}");
+        }
+    }
+
+    #[test]
+    fn the_system_s_askpass_stands_in_for_a_missing_variable() {
+        let variables = [("DISPLAY".into(), ":0".into())];
+        let context = Context {
+            environment: Environment::new(variables),
+            directory: "/".into(),
+            program: "/".into(),
+            clock: Arc::new(SystemClock),
+        };
+        let chosen = choose(&context, false, false, &|| {
+            Some("/usr/bin/ssh-askpass".into())
+        });
+        assert_eq!(chosen, Channel::Askpass("/usr/bin/ssh-askpass".into()));
     }
 }

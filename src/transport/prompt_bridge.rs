@@ -32,19 +32,19 @@ impl PromptClient {
     /// [`Prompt::line`].
     pub(super) async fn line(&self, text: String) -> Result<String, prompt::Error> {
         let answer = self.bring(|reply| Question::Line(text, reply)).await;
-        answer.unwrap_or(Err(prompt::Error::Nobody))
+        answer.unwrap_or(Err(prompt::Error::Unavailable))
     }
 
     /// [`Prompt::secret`].
     pub(super) async fn secret(&self, text: String) -> Result<Secret, prompt::Error> {
         let answer = self.bring(|reply| Question::Secret(text, reply)).await;
-        answer.unwrap_or(Err(prompt::Error::Nobody))
+        answer.unwrap_or(Err(prompt::Error::Unavailable))
     }
 
     /// [`Prompt::confirm`].
     pub(super) async fn confirm(&self, text: String) -> Result<bool, prompt::Error> {
         let answer = self.bring(|reply| Question::Confirm(text, reply)).await;
-        answer.unwrap_or(Err(prompt::Error::Nobody))
+        answer.unwrap_or(Err(prompt::Error::Unavailable))
     }
 
     /// The passphrase that is kept for a key file, where one is.

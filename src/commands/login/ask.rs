@@ -102,7 +102,7 @@ fn read_token(call: &mut CommandContext<'_>) -> Result<Secret, Error> {
 
 fn unanswered(why: prompt::Error) -> Error {
     match why {
-        prompt::Error::Nobody => Error::NoToken,
+        prompt::Error::Unavailable => Error::NoToken,
         other => Error::Unanswered(other),
     }
 }

@@ -1,7 +1,7 @@
-//! Asking on the controlling terminal. Unix; elsewhere nobody is asked there (untested).
+//! Questions on the controlling terminal. Unix; elsewhere none is asked there (untested).
 //!
-//! A secret is read without echo. The terminal's modes are put back before a signal takes effect,
-//! and a question ends when the program that called us has gone.
+//! A secret is read without echo. The terminal's modes are restored before a signal takes effect, and a
+//! question ends when the calling program has ended.
 
 mod signals;
 #[cfg(test)]
@@ -21,13 +21,13 @@ use crate::secret::Secret;
 use crate::text::fence;
 use signals::Signals;
 
-/// Longer than any passphrase or token; what is typed behind it does not count.
+/// Longer than any passphrase or token; the rest of a longer line is ignored.
 const LONGEST: usize = 1024;
 
 /// The controlling terminal.
 pub(super) struct Terminal;
 
-/// Whether there is one, and we may read from it: a job in the background would be stopped.
+/// Whether there is one that may be read: a job in the background would be stopped.
 pub(super) fn is_there() -> bool {
     open().is_some_and(|terminal| in_foreground(&terminal))
 }
@@ -40,11 +40,11 @@ fn in_foreground(terminal: &File) -> bool {
     rustix::termios::tcgetpgrp(terminal).is_ok_and(|group| group == rustix::process::getpgrp())
 }
 
-/// One question. It stands again where the person stopped us and came back.
+/// One question. It is asked again after the process was stopped and continued.
 fn ask(text: &str, echo: bool) -> Result<Zeroizing<String>, Error> {
-    let mut terminal = open().ok_or(Error::Nobody)?;
+    let mut terminal = open().ok_or(Error::Unavailable)?;
     if !in_foreground(&terminal) {
-        return Err(Error::Nobody);
+        return Err(Error::Unavailable);
     }
     let _line = crate::diagnostics::reserve_line();
     loop {
@@ -67,7 +67,7 @@ fn ask_once(
     } else {
         Some(Quiet::on(terminal)?)
     };
-    // At the beginning of the line, over what was typed before the echo went off, as ssh does.
+    // At the beginning of the line, over what was typed before the echo was off, as ssh does.
     let answer = terminal
         .write_all(format!("\r{}", fence(text)).as_bytes())
         .map_err(|error| broken(&error))
@@ -79,7 +79,7 @@ fn ask_once(
 }
 
 fn read_line(terminal: &mut File, signals: &mut Signals) -> Result<Zeroizing<String>, Error> {
-    // Room from the start, so that nothing is copied about.
+    // The whole capacity from the start, so that no copy of a secret is left behind.
     let mut line = Zeroizing::new(Vec::with_capacity(LONGEST));
     loop {
         wait(terminal, signals)?;
@@ -99,7 +99,7 @@ fn read_line(terminal: &mut File, signals: &mut Signals) -> Result<Zeroizing<Str
     Ok(Zeroizing::new(text.trim_end_matches('\r').to_owned()))
 }
 
-/// Until something was typed, a signal came, or the reader of our stdout has gone.
+/// Until something is typed, a signal arrives, or the reader of stdout has gone.
 fn wait(terminal: &File, signals: &mut Signals) -> Result<(), Error> {
     let stdout = rustix::stdio::stdout();
     let mut stdout_is_open = true;
@@ -153,7 +153,7 @@ impl Quiet {
 impl Drop for Quiet {
     fn drop(&mut self) {
         // Where the shell has the terminal back already, its modes are the shell's, and setting
-        // them would stop us.
+        // them would stop this process.
         if in_foreground(&self.0) {
             let _ = rustix::termios::tcsetattr(&self.0, OptionalActions::Flush, &self.1);
         }

@@ -1,4 +1,4 @@
-//! Signals while a question stands: noted, and passed on when the terminal is as it was.
+//! Signals during a question: recorded, and effective once the terminal's modes are restored.
 
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -12,28 +12,28 @@ use signal_hook::low_level::{self, pipe};
 /// What ends or stops a process at a terminal.
 const CAUGHT: [i32; 5] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP];
 
-/// Whether signals do what they do by default. Once a signal was caught, nothing else gives it
-/// its effect back: signal-hook's handler stays.
-static AS_EVER: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+/// Whether signals have their default effect. Once a signal was caught, nothing else restores that:
+/// signal-hook's handler stays.
+static DEFAULT: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
-fn as_ever() -> io::Result<&'static AtomicBool> {
-    if let Some(as_ever) = AS_EVER.get() {
-        return Ok(as_ever);
+fn default_effect() -> io::Result<&'static AtomicBool> {
+    if let Some(default_effect) = DEFAULT.get() {
+        return Ok(default_effect);
     }
     let condition = Arc::new(AtomicBool::new(true));
     for signal in CAUGHT {
         signal_hook::flag::register_conditional_default(signal, Arc::clone(&condition))?;
     }
-    Ok(AS_EVER.get_or_init(|| condition))
+    Ok(DEFAULT.get_or_init(|| condition))
 }
 
 /// Caught from here on until it is dropped.
 pub(super) struct Signals {
     last: Arc<AtomicUsize>,
-    /// Readable when one came, whichever thread the system gave it to.
+    /// Readable when one arrived, whichever thread the system gave it to.
     wake: UnixStream,
     registered: Vec<SigId>,
-    as_ever: &'static AtomicBool,
+    default_effect: &'static AtomicBool,
 }
 
 impl Signals {
@@ -43,17 +43,17 @@ impl Signals {
             last: Arc::new(AtomicUsize::new(0)),
             wake,
             registered: Vec::new(),
-            as_ever: as_ever()?,
+            default_effect: default_effect()?,
         };
         for signal in CAUGHT {
             let number = usize::try_from(signal).expect("signals are positive");
             let last = Arc::clone(&signals.last);
-            let noted = signal_hook::flag::register_usize(signal, last, number)?;
-            signals.registered.push(noted);
+            let recorded = signal_hook::flag::register_usize(signal, last, number)?;
+            signals.registered.push(recorded);
             let woken = pipe::register(signal, waker.try_clone()?)?;
             signals.registered.push(woken);
         }
-        signals.as_ever.store(false, Ordering::SeqCst);
+        signals.default_effect.store(false, Ordering::SeqCst);
         Ok(signals)
     }
 
@@ -66,8 +66,8 @@ impl Signals {
         self.last.load(Ordering::SeqCst) != 0
     }
 
-    /// Lets what came take effect: the process ends here, or it was stopped and goes on now
-    /// (`true`). `false`: nothing came.
+    /// Gives the last one its effect: the process ends here, or it was stopped and continues now
+    /// (`true`). `false`: none arrived.
     pub(super) fn take_effect(self) -> bool {
         let last = Arc::clone(&self.last);
         drop(self);
@@ -78,7 +78,7 @@ impl Signals {
 
 impl Drop for Signals {
     fn drop(&mut self) {
-        self.as_ever.store(true, Ordering::SeqCst);
+        self.default_effect.store(true, Ordering::SeqCst);
         for id in self.registered.drain(..) {
             low_level::unregister(id);
         }

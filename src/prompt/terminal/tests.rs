@@ -202,7 +202,7 @@ fn nobody_is_asked_for_a_caller_that_has_gone() {
 fn a_job_in_the_background_does_not_read() {
     let asked = Asked::start("secret", "set -m;", "& wait");
     let (shown, answer) = asked.end();
-    assert_eq!(answer, format!("error {}", Error::Nobody), "{shown}");
+    assert_eq!(answer, format!("error {}", Error::Unavailable), "{shown}");
 }
 
 #[test]
@@ -217,5 +217,5 @@ fn without_a_terminal_nobody_is_asked() {
         .status()
         .expect("a process");
     assert_eq!(status.into_raw(), 0);
-    assert_eq!(answer(&file), format!("error {}", Error::Nobody));
+    assert_eq!(answer(&file), format!("error {}", Error::Unavailable));
 }

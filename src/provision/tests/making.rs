@@ -108,7 +108,7 @@ fn nothing_is_made_without_leave() {
         .ensure_with(Fault::None, &ask, &Silent)
         .expect_err("nobody");
     assert!(
-        matches!(error, Error::Prompt(PromptError::Nobody)),
+        matches!(error, Error::Prompt(PromptError::Unavailable)),
         "{error}"
     );
     let error = machine

@@ -206,7 +206,7 @@ impl Person {
     fn answer(&self, text: &str) -> Result<String, prompt::Error> {
         self.asked.lock().unwrap().push(text.to_owned());
         let answer = self.answers.lock().unwrap().pop();
-        answer.map(str::to_owned).ok_or(prompt::Error::Nobody)
+        answer.map(str::to_owned).ok_or(prompt::Error::Unavailable)
     }
 
     pub fn questions(&self) -> Vec<String> {
