@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use bitbucket_ssh::clock::SystemClock;
-use bitbucket_ssh::commands::{self, House};
+use bitbucket_ssh::commands;
 use bitbucket_ssh::context::{Context, Environment};
 use bitbucket_ssh::{diagnostics, secret};
 
@@ -25,8 +25,7 @@ fn main() -> ExitCode {
     diagnostics::begin(&context, "bitbucket", &arguments);
     let mut output = std::io::stdout().lock();
     let mut errors = std::io::stderr();
-    let house = House::new(&context);
-    let status = commands::run(arguments, &context, &house, &mut output, &mut errors);
+    let status = commands::run(arguments, &context, &mut output, &mut errors);
     diagnostics::trace2::end(&context, status);
     ExitCode::from(status)
 }

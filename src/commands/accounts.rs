@@ -2,20 +2,48 @@
 //!
 //! Knows `repository` and `identity`'s values.
 
-use super::Error;
+use super::{Error, resolve};
+use crate::context::Context;
 use crate::identity::Account;
+use crate::provision::record::Records;
 use crate::repository::Site;
 
 /// What is configured and recorded here.
 #[derive(Debug, Clone)]
-pub struct Accounts {
+pub(super) struct Accounts {
     /// Cloud first, then those of git config.
-    pub sites: Vec<Site>,
+    pub(super) sites: Vec<Site>,
     /// Logged in or recorded, in the order of their login.
-    pub accounts: Vec<Account>,
+    pub(super) accounts: Vec<Account>,
 }
 
 impl Accounts {
+    /// Sites of git config; recorded accounts, and those that only a managed key names.
+    pub(super) fn load(context: &Context) -> Result<Self, Error> {
+        let records = Records::open(context)?;
+        let mut accounts = records.accounts().to_vec();
+        for key in records.identities() {
+            if !accounts
+                .iter()
+                .any(|account| account.account == key.account)
+            {
+                accounts.push(Account {
+                    account: key.account.clone(),
+                    logged_in: false,
+                    user_name: None,
+                    id: None,
+                    key_fingerprints: Vec::new(),
+                    store: None,
+                    emails: Vec::new(),
+                });
+            }
+        }
+        Ok(Self {
+            sites: resolve::git_config(context)?.sites(),
+            accounts,
+        })
+    }
+
     /// The sites on which an account of this name is recorded.
     pub(super) fn sites_of(&self, name: &str) -> Vec<&Site> {
         let on = |site: &&Site| self.accounts.iter().any(|account| is(account, site, name));

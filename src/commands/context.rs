@@ -1,12 +1,11 @@
 //! One call of `git bitbucket`: what it was given, and where it speaks.
 //!
-//! Knows `context`, `prompt` and the seam to the rooms below.
+//! Knows `context` and `prompt`.
 
 use std::fmt::Display;
 use std::io::{Read, Write};
 use std::path::Path;
 
-use super::Rooms;
 use crate::context::Context;
 use crate::prompt::Prompt;
 use crate::text::Pasted;
@@ -15,8 +14,6 @@ use crate::text::Pasted;
 pub(super) struct CommandContext<'a> {
     /// The process's surroundings.
     pub(super) context: &'a Context,
-    /// The rooms below.
-    pub(super) rooms: &'a dyn Rooms,
     /// Who can be asked.
     pub(super) prompt: &'a dyn Prompt,
     /// Standard input.

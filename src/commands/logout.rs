@@ -5,26 +5,29 @@ use super::accounts::Accounts;
 use super::arguments::Logout;
 use super::context::CommandContext;
 use super::login::where_it_lies;
+use crate::bitbucket::credential;
 use crate::context::API_TOKEN;
-use crate::identity::{Account, AccountId};
+use crate::identity::{Account, AccountId, history};
+use crate::provision::record;
 use crate::secret::TokenPlace;
 
 /// Forgets the token wherever it lies and the record of the account, and says so.
 pub(super) fn logout(call: &mut CommandContext<'_>, options: &Logout) -> Result<(), Error> {
-    let known = call.rooms.known()?;
+    let known = Accounts::load(call.context)?;
     let account = which(options, &known)?;
     let site = known.site(Some(&account.site), None)?;
     let recorded = known
         .account(site, &account.name)
         .is_some_and(|record| record.logged_in);
-    let forgotten = call.rooms.forget(site, &account.name)?;
+    let forgotten = credential::forget(call.context, site, &account.name)?;
     if !recorded && forgotten.is_empty() {
         return Err(Error::NotLoggedIn(format!(
             "{account} is not logged in on {}",
             account.site
         )));
     }
-    call.rooms.erase(&account)?;
+    history::forget(call.context, &account.site, &account.name);
+    record::update(call.context, |records| records.forget_account(&account))?;
     tell(call, &account, &forgotten)
 }
 

@@ -1,26 +1,25 @@
-//! `git bitbucket …`: one file for each command. Uses the rooms; no room uses it.
+//! `git bitbucket …`: one file or folder for each command.
 
 mod accounts;
 mod arguments;
 mod context;
 mod doctor;
-mod error;
 mod git;
-pub mod hook;
+mod hook;
 mod hooks;
-mod house;
 mod key;
 mod login;
 mod logout;
 mod manual;
 mod migrate;
 mod other_tools;
+mod registry;
 mod repo;
-mod rooms;
+mod resolve;
 mod setup;
 mod ssh_blocks;
 mod ssh_config;
-pub mod status;
+mod status;
 #[cfg(test)]
 #[cfg(unix)]
 mod testing;
@@ -33,13 +32,11 @@ use std::io::{IsTerminal as _, Read, Write};
 use crate::context::Context;
 use crate::diagnostics;
 use crate::prompt;
-pub use accounts::Accounts;
+pub(crate) use crate::report::commands::Error;
+use accounts::Accounts;
 use arguments::{Reading, Repo, Verb};
 use context::CommandContext;
-pub use error::Error;
 use hook::Verdict;
-pub use house::House;
-pub use rooms::Rooms;
 
 /// Does what the arguments (without the program's name) say. Output goes to `output`, warnings and
 /// failures to `errors`; standard input is read where a command says so. The result is the exit
@@ -47,7 +44,6 @@ pub use rooms::Rooms;
 pub fn run(
     arguments: Vec<OsString>,
     context: &Context,
-    rooms: &dyn Rooms,
     output: &mut dyn Write,
     errors: &mut dyn Write,
 ) -> u8 {
@@ -68,7 +64,6 @@ pub fn run(
     let input: &mut dyn Read = &mut std::io::stdin();
     let mut call = CommandContext {
         context,
-        rooms,
         prompt: &*prompt,
         input,
         colour: status::wants_colour(context, std::io::stdout().is_terminal()),
@@ -152,7 +147,3 @@ fn perform(call: &mut CommandContext<'_>, verb: &Verb) -> u8 {
     }
     explanation.status
 }
-
-#[cfg(test)]
-#[cfg(unix)]
-mod tests;

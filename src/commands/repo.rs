@@ -4,13 +4,14 @@
 
 use std::process::Stdio;
 
+use super::accounts::Accounts;
 use super::arguments::{RepoClone, RepoCreate};
 use super::context::CommandContext;
-use super::{Error, git};
+use super::{Error, git, registry, resolve};
 use crate::bitbucket::{self, KeyRegistry, NewRepository};
 use crate::context::API_TOKEN;
 use crate::repository::token_page;
-use crate::repository::{self, Repository, Site, SiteKind};
+use crate::repository::{self, Direction, Repository, Site, SiteKind};
 
 /// Makes the repository, private unless it is wished otherwise, and adds its SSH URL as a remote
 /// of the current one. Nothing is made where a remote of that name is there already.
@@ -91,7 +92,7 @@ fn selection(
     name: &str,
     site: Option<&str>,
 ) -> Result<(Site, Repository), Error> {
-    let known = call.rooms.known()?;
+    let known = Accounts::load(call.context)?;
     let site = known.site(site, None)?;
     let part = |text: &str| {
         let plain = |c: char| c.is_alphanumeric() || "._~-".contains(c);
@@ -143,19 +144,17 @@ fn registry(
     repository: &Repository,
 ) -> Result<Box<dyn KeyRegistry>, Error> {
     let mut names: Vec<String> = Vec::new();
-    if let Some(examined) = call.rooms.examine(Some(&ssh_url(site, repository)))? {
-        let candidates = examined.ours.plan.candidates.into_iter();
+    let url = ssh_url(site, repository);
+    if let Some(resolved) = resolve::url(call.context, &url, Direction::Fetch)? {
+        let candidates = resolved.target.plan.candidates.into_iter();
         names.extend(candidates.filter_map(|one| Some(one.account?.name)));
-        let recorded = examined.ours.records.accounts().iter();
+        let recorded = resolved.target.records.accounts().iter();
         let recorded = recorded.filter(|account| account.account.site == site.url);
         names.extend(recorded.map(|account| account.account.name.clone()));
     }
     for name in names {
-        if let Some(token) = call.rooms.token(site, &name)? {
-            return call
-                .rooms
-                .connect(site, &token.account, &token.secret)
-                .map_err(|why| refused(why, site));
+        if let Some(registry) = registry::of_account(call.context, site, &name)? {
+            return Ok(registry);
         }
     }
     Err(Error::NotLoggedIn(format!(

@@ -7,9 +7,10 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::Error;
+use super::accounts::Accounts;
 use super::arguments::SshConfig;
 use super::context::CommandContext;
+use super::{Error, resolve};
 
 use crate::identity::{Holder, Offer, Rank};
 use crate::provision::ssh_config_file::{self, HEAD, quoted};
@@ -26,7 +27,7 @@ pub(super) fn ssh_config(call: &mut CommandContext<'_>, options: SshConfig) -> R
     }
     let text = blocks(call)?;
     if text.is_empty() {
-        return Err(Error::Below {
+        return Err(Error::Other {
             what: "there is no identity here yet that ssh could use".to_owned(),
             hints: vec!["git bitbucket key new".to_owned()],
         });
@@ -146,7 +147,7 @@ fn without_line(text: &[u8], line: &str) -> Vec<u8> {
 /// Empty: no identity is here. One block for each site and port, of the identities that go without a repository being selection.
 fn blocks(call: &CommandContext<'_>) -> Result<String, Error> {
     let mut text = String::new();
-    for site in call.rooms.known()?.sites {
+    for site in Accounts::load(call.context)?.sites {
         let files = identity_files(call, &site)?;
         if files.is_empty() {
             continue;
@@ -168,16 +169,11 @@ fn blocks(call: &CommandContext<'_>) -> Result<String, Error> {
 
 /// In the plan's order. Keys that nobody chose (rank 8) are ssh's own anyway.
 fn identity_files(call: &CommandContext<'_>, site: &Site) -> Result<Vec<PathBuf>, Error> {
-    let url = site
-        .ssh_hosts
-        .first()
-        .map(|place| format!("ssh://git@{}:{}/-", place.host, place.port));
-    let url = url.filter(|_| site.kind == SiteKind::DataCenter);
-    let Some(examined) = call.rooms.examine(url.as_deref())? else {
+    let Some(resolved) = resolve::site(call.context, site)? else {
         return Ok(Vec::new());
     };
     let mut files = Vec::new();
-    for candidate in examined.ours.plan.candidates {
+    for candidate in resolved.target.plan.candidates {
         let Offer::Identities(identities) = candidate.offer else {
             continue;
         };

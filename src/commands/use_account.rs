@@ -20,7 +20,7 @@ struct Place {
 
 /// Writes or removes `bitbucket.account` and says what stood there.
 pub(super) fn use_account(call: &mut CommandContext<'_>, options: &Use) -> Result<(), Error> {
-    let known = call.rooms.known()?;
+    let known = Accounts::load(call.context)?;
     let place = place(call, options, &known)?;
     let before = values(call, &place)?;
     let Some(account) = &options.account else {
@@ -160,22 +160,22 @@ fn values(call: &CommandContext<'_>, place: &Place) -> Result<Vec<String>, Error
 #[cfg(unix)]
 mod tests {
     use super::*;
-    use crate::commands::accounts::tests::{CENTER, CLOUD, account, site};
+    use crate::commands::accounts::tests::{CENTER, CLOUD, account};
     use crate::commands::testing::{Machine, Said};
 
-    fn known() -> Accounts {
-        Accounts {
-            sites: vec![site(CLOUD), site(CENTER)],
-            accounts: vec![
-                account(CLOUD, "alice@example.com"),
-                account(CLOUD, "both"),
-                account(CENTER, "both"),
-            ],
-        }
+    /// One account on Cloud alone, and one that both sites know.
+    fn machine() -> Machine {
+        let machine = Machine::new().with(&[("GIT_CEILING_DIRECTORIES", "/")]);
+        machine.site(CENTER);
+        machine.record(&[
+            account(CLOUD, "alice@example.com"),
+            account(CLOUD, "both"),
+            account(CENTER, "both"),
+        ]);
+        machine
     }
 
     fn call(machine: &Machine, options: &Use) -> Said<Result<(), Error>> {
-        machine.rooms.set_known(known());
         machine.call("", |call| use_account(call, options))
     }
 
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn an_account_is_written_and_taken_back() {
-        let machine = Machine::new();
+        let machine = machine();
         machine.git(&["init", "--quiet"]);
         let before = machine.read("work/.git/config");
         let said = call(&machine, &options("alice@example.com"));
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn several_values_are_replaced() {
-        let machine = Machine::new();
+        let machine = machine();
         machine.write(
             "home/.gitconfig",
             "[bitbucket]\n\taccount = a\n\taccount = b\n",
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_workspace_is_a_url() {
-        let machine = Machine::new();
+        let machine = machine();
         let wish = Use {
             workspace: Some("acme".to_owned()),
             ..options("alice@example.com")
@@ -267,7 +267,8 @@ mod tests {
 
     #[test]
     fn what_is_wrong_changes_nothing() {
-        let machine = Machine::new().with(&[("GIT_CEILING_DIRECTORIES", "/")]);
+        let machine = machine();
+        let before = machine.tree("home");
         for (wish, status, why) in [
             (options("alice@example.com"), 1, "no repository"),
             (options("both"), 2, "two sites know it"),
@@ -296,12 +297,12 @@ mod tests {
                 "{why}"
             );
         }
-        assert_eq!(machine.tree("home"), Vec::<std::path::PathBuf>::new());
+        assert_eq!(machine.tree("home"), before);
     }
 
     #[test]
     fn an_account_of_two_sites_is_written_for_one() {
-        let machine = Machine::new();
+        let machine = machine();
         let wish = Use {
             global: true,
             site: Some(CENTER.to_owned()),

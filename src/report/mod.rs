@@ -1,6 +1,7 @@
 //! Every error → what happened, hint lines, exit status; exhaustive, so that an error without
 //! its partner does not compile. The only place with words for failures.
 
+pub mod commands;
 pub mod connection;
 mod provision;
 mod rest;

@@ -25,6 +25,7 @@ mod first_clone;
 mod hostile;
 mod hosts;
 mod keys;
+mod login;
 mod long_lists;
 mod module_boundaries;
 mod network;

@@ -7,14 +7,14 @@ use crate::commands::context::CommandContext;
 use crate::settings::HttpSettings;
 
 pub(super) use crate::commands::context::word;
-use crate::commands::rooms::Examined;
-use crate::commands::{Error, status};
+use crate::commands::resolve::Resolved;
+use crate::commands::{Error, resolve, status};
 use crate::connection::managed_keys::http_settings;
 use crate::connection::resolve::with_recorded_ssh_hosts;
 use crate::context::Context;
 use crate::identity::{AccountId, Holder, Identity, ManagedKey, Offer};
 use crate::provision::record::Records;
-use crate::repository::{self, Site};
+use crate::repository::{self, Direction, Site};
 use crate::settings::{GitConfig, Settings};
 
 /// This machine, and the repository that is selection.
@@ -24,7 +24,7 @@ pub(super) struct Checkup<'a> {
     /// git's configuration, or why it cannot be read.
     pub(super) git_config: Result<GitConfig, String>,
     /// What the next fetch would meet, or why that cannot be said, with the next steps.
-    pub(super) examined: Result<Examined, (String, Vec<String>)>,
+    pub(super) examined: Result<Resolved, (String, Vec<String>)>,
     /// Whether no network may be touched.
     pub(super) offline: bool,
     target: Option<String>,
@@ -42,12 +42,16 @@ impl<'a> Checkup<'a> {
             Some(target) => Some(status::url(call.context, Some(target))?),
             None => status::url(call.context, None).ok(),
         };
-        let examined = match call.rooms.examine(url.as_deref()) {
+        let resolve = |url: Option<&str>| match url {
+            Some(url) => resolve::url(call.context, url, Direction::Fetch),
+            None => resolve::site(call.context, &repository::cloud()),
+        };
+        let examined = match resolve(url.as_deref()) {
             Ok(Some(examined)) => Ok(Some(examined)),
             Ok(None) if target.is_some() => {
                 return Err(Error::NoBitbucket(url.unwrap_or_default()));
             }
-            Ok(None) => call.rooms.examine(None),
+            Ok(None) => resolve(None),
             Err(error) => Err(error),
         };
         let unknown = || ("no Bitbucket site is configured".to_owned(), Vec::new());
@@ -76,7 +80,7 @@ impl<'a> Checkup<'a> {
     pub(super) fn with_settings(
         &self,
         check: &'static str,
-        checks: impl FnOnce(&Examined) -> Vec<Finding>,
+        checks: impl FnOnce(&Resolved) -> Vec<Finding>,
     ) -> Vec<Finding> {
         match &self.examined {
             Ok(examined) => checks(examined),
@@ -90,7 +94,7 @@ impl<'a> Checkup<'a> {
     /// The site that is selection; Cloud where nothing can be read.
     pub(super) fn site(&self) -> Site {
         match &self.examined {
-            Ok(examined) => examined.ours.located.site.clone(),
+            Ok(examined) => examined.target.located.site.clone(),
             Err(_) => repository::cloud(),
         }
     }
@@ -98,7 +102,7 @@ impl<'a> Checkup<'a> {
     /// The settings, where they can be read.
     pub(super) fn settings(&self) -> Option<&Settings> {
         let examined = self.examined.as_ref().ok()?;
-        Some(&examined.ours.settings)
+        Some(&examined.target.settings)
     }
 
     /// The user's ssh_config.
@@ -131,14 +135,14 @@ impl<'a> Checkup<'a> {
         if record.repository.is_some() {
             return true;
         }
-        let used = examined.ours.records.usable(&record.account, None);
+        let used = examined.target.records.usable(&record.account, None);
         used.is_none_or(|used| used.fingerprint == record.fingerprint)
     }
 
     /// The managed keys that are recorded here.
     pub(super) fn records(&self) -> &[ManagedKey] {
         match &self.examined {
-            Ok(examined) => examined.ours.records.identities(),
+            Ok(examined) => examined.target.records.identities(),
             Err(_) => &[],
         }
     }
@@ -146,7 +150,7 @@ impl<'a> Checkup<'a> {
     /// The first identity of the plan, and the account that it belongs to.
     pub(super) fn first_identity(&self) -> Option<(Option<&AccountId>, &Identity)> {
         let examined = self.examined.as_ref().ok()?;
-        let mut candidates = examined.ours.plan.candidates.iter();
+        let mut candidates = examined.target.plan.candidates.iter();
         candidates.find_map(|candidate| match &candidate.offer {
             Offer::Identities(identities) => {
                 Some((candidate.account.as_ref(), identities.first()?))
@@ -166,13 +170,13 @@ impl<'a> Checkup<'a> {
     /// The account that goes first; else the only one that is known. `None`: nobody, or several.
     pub(super) fn account(&self) -> Option<String> {
         let examined = self.examined.as_ref().ok()?;
-        let planned = examined.ours.plan.candidates.iter();
+        let planned = examined.target.plan.candidates.iter();
         let mut planned = planned.filter_map(|candidate| candidate.account.as_ref());
         if let Some(first) = planned.next() {
             return Some(first.name.clone());
         }
         let site = self.site();
-        let recorded = examined.ours.records.accounts().iter();
+        let recorded = examined.target.records.accounts().iter();
         let recorded: Vec<_> = recorded
             .filter(|account| account.account.site == site.url)
             .collect();

@@ -69,7 +69,7 @@ fn perform(call: &CommandContext<'_>, step: &Fix) -> Result<(), Error> {
             let comment = path
                 .file_name()
                 .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-            key_file::create_public(path, key, &comment).map_err(|error| Error::Below {
+            key_file::create_public(path, key, &comment).map_err(|error| Error::Other {
                 what: error.to_string(),
                 hints: Vec::new(),
             })
@@ -89,7 +89,7 @@ fn perform(call: &CommandContext<'_>, step: &Fix) -> Result<(), Error> {
         }),
         Fix::Forget(fingerprint) => {
             record::update(call.context, |records| records.forget_identity(fingerprint)).map_err(
-                |error| Error::Below {
+                |error| Error::Other {
                     what: error.to_string(),
                     hints: Vec::new(),
                 },

@@ -320,7 +320,7 @@ fn is_ours(file: &Path) -> bool {
 pub(super) fn settings(checkup: &Checkup<'_>) -> Vec<Finding> {
     let check = "settings";
     let settings = match &checkup.examined {
-        Ok(examined) => &examined.ours.settings,
+        Ok(examined) => &examined.target.settings,
         Err((why, hints)) => {
             let why_line = why.trim().replace('\n', "; ");
             let mut finding = Finding::fail(check, format!("cannot be read: {why_line}"));

@@ -9,7 +9,7 @@ use ssh_key::PublicKey;
 use super::checkup::{Checkup, word};
 use super::finding::{Finding, Fix};
 use crate::bitbucket;
-use crate::commands::rooms::Examined;
+use crate::commands::resolve::Resolved;
 use crate::connection::resolve::PUBLISHED_NAMES;
 use crate::host_key::known_hosts::KnownHosts;
 use crate::host_key::revocation::{self, RevokedKeys};
@@ -21,7 +21,7 @@ use crate::transport::known_hosts_files;
 
 /// Compares known_hosts, the revocation list and (online) the site's own page with the built-in
 /// keys.
-pub(super) fn check(checkup: &Checkup<'_>, examined: &Examined) -> Vec<Finding> {
+pub(super) fn check(checkup: &Checkup<'_>, examined: &Resolved) -> Vec<Finding> {
     let config = &examined.config;
     let files = known_hosts_files(config, checkup.context);
     let known = known_hosts::load(&files);
@@ -32,7 +32,7 @@ pub(super) fn check(checkup: &Checkup<'_>, examined: &Examined) -> Vec<Finding> 
             findings.extend(published_name(checkup, &name, &known, today.keys()));
         }
     }
-    for endpoint in &examined.ours.endpoints {
+    for endpoint in &examined.target.endpoints {
         if !endpoint.published {
             let alias = config.host_keys.host_key_alias.as_deref();
             findings.push(other_endpoint(checkup, &endpoint.address, alias, &known));

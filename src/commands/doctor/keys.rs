@@ -11,7 +11,7 @@ use ssh_key::public::KeyData;
 use super::checkup::{Checkup, word};
 use super::finding::{Finding, Fix, Verdict};
 use crate::bitbucket::keyring;
-use crate::commands::rooms::Examined;
+use crate::commands::resolve::Resolved;
 use crate::identity::key_file::{self, KeyFileError};
 use crate::identity::{Holder, Identity, ManagedKey, Offer, PassphrasePlace, State, agent};
 use crate::storage::DRAFT;
@@ -25,7 +25,7 @@ pub(super) fn files(checkup: &Checkup<'_>) -> Vec<Finding> {
     let check = "key-present";
     let mut findings = folders(checkup);
     if let Ok(examined) = &checkup.examined {
-        for file in &examined.ours.plan.missing {
+        for file in &examined.target.plan.missing {
             let shown = checkup.shown(&file.value);
             let finding = Finding::fail(check, "configured, but the file does not exist")
                 .next(format!("git bitbucket key new --file {}", word(&shown)));
@@ -65,7 +65,7 @@ pub(super) fn files(checkup: &Checkup<'_>) -> Vec<Finding> {
 fn existing(checkup: &Checkup<'_>) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = Vec::new();
     if let Ok(examined) = &checkup.examined {
-        for candidate in &examined.ours.plan.candidates {
+        for candidate in &examined.target.plan.candidates {
             if let Offer::Identities(identities) = &candidate.offer {
                 files.extend(identities.iter().filter_map(|one| match &one.holder {
                     Holder::File(file) => Some(file.clone()),
@@ -269,7 +269,7 @@ impl<'a> KeyFile<'a> {
 }
 
 /// The agent: whether it can be reached, and which keys it holds.
-pub(super) fn agent(checkup: &Checkup<'_>, examined: &Examined) -> Vec<Finding> {
+pub(super) fn agent(checkup: &Checkup<'_>, examined: &Resolved) -> Vec<Finding> {
     let check = "agent";
     let start = "eval \"$(ssh-agent)\"";
     let Some(socket) = agent::socket(&examined.config, checkup.context) else {
@@ -283,7 +283,7 @@ pub(super) fn agent(checkup: &Checkup<'_>, examined: &Examined) -> Vec<Finding> 
     let mut findings = vec![Finding::ok(check, text)];
     findings.extend(agent_key(checkup, &held));
     let check = "agent-keys";
-    let plan = &examined.ours.plan;
+    let plan = &examined.target.plan;
     let first = plan.candidates.first();
     let chosen = plan.decided_by.is_some() || first.is_some_and(|first| first.account.is_some());
     let number = held.len();

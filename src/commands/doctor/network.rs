@@ -13,7 +13,7 @@ use super::checkup::{Checkup, word};
 use super::finding::{Finding, Verdict};
 use super::git;
 use crate::bitbucket;
-use crate::commands::rooms::Examined;
+use crate::commands::resolve::Resolved;
 use crate::commands::setup::edit::literally;
 use crate::connection::managed_keys::ManagedKeys;
 use crate::diagnostics::{self, os_error_message};
@@ -38,13 +38,13 @@ pub(super) fn check(checkup: &Checkup<'_>) -> Vec<Finding> {
             "tcp",
             "not checked: the settings cannot be read",
         )],
-        Ok(Examined { config, .. })
+        Ok(Resolved { config, .. })
             if config.endpoint.proxy_command.is_some() || config.endpoint.proxy_jump.is_some() =>
         {
             let text = "not checked: ssh_config sets a proxy, which the session check covers";
             vec![Finding::skip("tcp", text)]
         }
-        Ok(Examined { ours, .. }) => endpoints(checkup, &ours.endpoints),
+        Ok(resolved) => endpoints(checkup, &resolved.target.endpoints),
     };
     findings.extend(api(checkup));
     findings
@@ -251,7 +251,7 @@ pub(super) fn session(checkup: &Checkup<'_>, prompt: &dyn Prompt) -> Vec<Finding
 /// A login with the identities of one candidate after the other.
 struct Login<'a> {
     checkup: &'a Checkup<'a>,
-    examined: &'a Examined,
+    examined: &'a Resolved,
     prompt: &'a dyn Prompt,
 }
 
@@ -260,7 +260,7 @@ impl Login<'_> {
         let check = "session";
         let mut findings = Vec::new();
         let mut new_key = false;
-        for candidate in &self.examined.ours.plan.candidates {
+        for candidate in &self.examined.target.plan.candidates {
             let Offer::Identities(identities) = &candidate.offer else {
                 new_key = true;
                 continue;
@@ -290,7 +290,7 @@ impl Login<'_> {
             || "a key of an unknown account".to_owned(),
             ToString::to_string,
         );
-        let located = &self.examined.ours.located;
+        let located = &self.examined.target.located;
         let what = match &located.repository {
             Some(repository) => repository.to_string(),
             None => located.site.url.clone(),
@@ -341,7 +341,7 @@ impl Login<'_> {
     /// repository the site's greeting.
     fn run(&self, identities: &[Identity]) -> Result<Outcome, Error> {
         let context = self.checkup.context;
-        let ours = &self.examined.ours;
+        let ours = &self.examined.target;
         let folder = context.temporary_directory();
         let local = |error: std::io::Error| Error::Local(error.to_string());
         let file = || tempfile::tempfile_in(&folder).map_err(local);

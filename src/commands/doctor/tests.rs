@@ -45,7 +45,7 @@ fn look(machine: &Machine, further: &Doctor) -> (Said<Result<bool, Error>>, Vec<
         offline: true,
         ..further.clone()
     };
-    let said = machine.really(&Silent, |call| doctor(call, &options));
+    let said = machine.ask(&Silent, |call| doctor(call, &options));
     let list = serde_json::from_str(&said.output).unwrap_or_else(|why| panic!("{why}: {said:?}"));
     (said, list)
 }
@@ -101,7 +101,7 @@ fn a_machine_that_is_well_has_no_fail() {
     ] {
         finds(&machine, check, "SKIP --offline");
     }
-    let said = machine.really(&Silent, |call| {
+    let said = machine.ask(&Silent, |call| {
         doctor(
             call,
             &Doctor {
@@ -249,19 +249,19 @@ fn permissions_and_a_missing_public_half_are_put_right() {
         offline: true,
         ..Doctor::default()
     };
-    let said = machine.really(&Silent, |call| doctor(call, &options));
+    let said = machine.ask(&Silent, |call| doctor(call, &options));
     assert!(!said.result.unwrap(), "nobody can be asked");
     assert!(!machine.path("home/.ssh/id_ed25519.pub").exists());
     let no = Answers::new(&["n"]);
     assert!(
         machine
-            .really(&no, |call| doctor(call, &options))
+            .ask(&no, |call| doctor(call, &options))
             .result
             .unwrap()
     );
     assert_eq!(no.questions(), ["write ~/.ssh/id_ed25519.pub? [y/N] "]);
     assert!(!machine.path("home/.ssh/id_ed25519.pub").exists());
-    let said = machine.really(&Answers::new(&["y"]), |call| doctor(call, &options));
+    let said = machine.ask(&Answers::new(&["y"]), |call| doctor(call, &options));
     assert!(said.result.unwrap());
     assert_eq!(machine.read("home/.ssh/id_ed25519.pub"), public);
 
@@ -281,7 +281,7 @@ fn permissions_and_a_missing_public_half_are_put_right() {
         yes: true,
         ..options
     };
-    let said = machine.really(&Silent, |call| doctor(call, &yes));
+    let said = machine.ask(&Silent, |call| doctor(call, &yes));
     assert!(said.result.unwrap(), "{}", said.output);
     finds(&machine, "key-permissions", "OK 0600");
 }
@@ -311,7 +311,7 @@ fn a_withdrawn_host_key_is_found_and_taken_away() {
         "host-keys-revoked",
         "FAIL this line trusts a key that Bitbucket withdrew in 2023",
     );
-    let said = machine.really(&Silent, |call| doctor(call, &FIX));
+    let said = machine.ask(&Silent, |call| doctor(call, &FIX));
     assert!(
         said.errors
             .contains("remove the withdrawn host key of bitbucket.org"),
@@ -341,7 +341,7 @@ fn known_hosts_is_compared_with_the_published_keys() {
     );
     assert!(
         machine
-            .really(&Silent, |call| doctor(call, &FIX))
+            .ask(&Silent, |call| doctor(call, &FIX))
             .result
             .unwrap()
     );
@@ -452,7 +452,7 @@ fn leftovers_are_found_and_taken_away() {
         "leftovers",
         "WARN a key pair was started but never written",
     );
-    let said = machine.really(&Silent, |call| doctor(call, &FIX));
+    let said = machine.ask(&Silent, |call| doctor(call, &FIX));
     assert!(said.result.unwrap(), "{}", said.output);
     finds(&machine, "leftovers", "OK ");
     assert!(!machine.path("home/.ssh/.bitbucket-ssh-abc").exists());
@@ -467,7 +467,7 @@ fn a_target_of_nobody_is_an_error() {
         offline: true,
         ..Doctor::default()
     };
-    let said = machine.really(&Silent, |call| doctor(call, &options));
+    let said = machine.ask(&Silent, |call| doctor(call, &options));
     assert!(
         matches!(said.result, Err(Error::NoBitbucket(_))),
         "{said:?}"

@@ -9,10 +9,11 @@ mod pre_push;
 
 use std::ffi::OsString;
 
-use super::Error;
 use super::arguments::{Hook, HookName};
 use super::context::CommandContext;
-use super::status;
+use super::{Error, resolve, status};
+use crate::connection::failure::Failure;
+use crate::context::Context;
 use crate::identity::Account;
 use crate::repository::{Direction, Repository};
 use crate::settings::AuthorCheck;
@@ -63,7 +64,7 @@ fn before_push(call: &mut CommandContext<'_>, arguments: &[OsString]) -> Result<
         return Ok(Verdict::Pass);
     };
     let url = url.to_string_lossy();
-    let Some(going) = call.rooms.going(&url, Direction::Push)? else {
+    let Some(going) = push_target(call.context, &url, Direction::Push)? else {
         return Ok(Verdict::Pass);
     };
     let remote = name.to_str().filter(|name| *name != url);
@@ -79,10 +80,36 @@ fn after_checkout(call: &mut CommandContext<'_>, arguments: &[OsString]) -> Resu
     let Ok(url) = status::url(call.context, None) else {
         return Ok(());
     };
-    match call.rooms.going(&url, Direction::Fetch)? {
+    match push_target(call.context, &url, Direction::Fetch)? {
         Some(going) => post_checkout::post_checkout(call, &going),
         None => Ok(()),
     }
+}
+
+/// `None`: the URL is on no Bitbucket site, or no account is known for it. Touches no network.
+fn push_target(
+    context: &Context,
+    url: &str,
+    direction: Direction,
+) -> Result<Option<PushTarget>, Error> {
+    let Some(resolved) = resolve::url(context, url, direction)? else {
+        return Ok(None);
+    };
+    let target = resolved.target;
+    if let Some(invalid) = target.settings.invalid.get("hooks.author") {
+        return Err(Failure::InvalidSetting(invalid.clone()).into());
+    }
+    let first = target.plan.candidates.first();
+    let account = first.and_then(|candidate| candidate.account.as_ref());
+    let account = account.and_then(|name| target.records.account(name));
+    Ok(match (target.located.repository, account) {
+        (Some(repository), Some(account)) => Some(PushTarget {
+            repository,
+            account: account.clone(),
+            check: target.settings.author_check.value,
+        }),
+        _ => None,
+    })
 }
 
 /// Whether an address is one of the account's, without regard to case. The name of an account

@@ -45,7 +45,7 @@ const FIRST: (u32, u32) = (2, 54);
 fn install_globally(call: &mut CommandContext<'_>) -> Result<(), Error> {
     let version = git::version(call.context)?.unwrap_or_default();
     if version < FIRST {
-        return Err(Error::Below {
+        return Err(Error::Other {
             what: format!(
                 "git {}.{} cannot run hooks from its configuration (2.54 can), and a global core.hooksPath would disable the hooks of every repository",
                 version.0, version.1
@@ -213,7 +213,7 @@ fn directory(call: &CommandContext<'_>) -> Result<PathBuf, Error> {
         })
     };
     if set_in(["--global", "--system"]) && !set_in(["--local", "--worktree"]) {
-        return Err(Error::Below {
+        return Err(Error::Other {
             what: format!(
                 "core.hooksPath is set for all repositories, so git runs only the hooks in {path}"
             ),

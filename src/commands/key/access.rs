@@ -5,18 +5,19 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Selection, provision, refused, registry, selection};
+use super::create::{NewKeyOptions, create_key, verify_key};
+use super::{Selection, refused, registry, selection};
 use crate::bitbucket::{KeyRegistry, RegisteredKey};
+use crate::commands::accounts::Accounts;
 use crate::commands::arguments::KeyNew;
 use crate::commands::context::CommandContext;
-use crate::commands::rooms::NewKeyOptions;
 use crate::commands::setup::edit::literally;
-use crate::commands::{Error, git};
+use crate::commands::{Error, git, resolve};
 use crate::identity::{ManagedKey, State};
 use crate::provision::ensure::AccessKey;
 use crate::provision::inventory::{self, Entry};
 use crate::provision::record::Records;
-use crate::repository::{self, Repository, Site, SiteKind};
+use crate::repository::{self, Direction, Repository, Site, SiteKind};
 
 /// Makes an access key for the repository of a URL (or goes on with one that was begun), proves it
 /// and enters it. An earlier one of ours is replaced in the configuration; it stays on the site and
@@ -38,7 +39,7 @@ pub(super) fn new(call: &mut CommandContext<'_>, options: &KeyNew, url: &str) ->
         access: Some(access),
         supersedes: &[],
     };
-    let records = Records::open(call.context).map_err(provision)?;
+    let records = Records::open(call.context)?;
     let of_it = || {
         let all = records.identities().iter();
         all.filter(|record| same(record, &repository))
@@ -62,11 +63,9 @@ pub(super) fn new(call: &mut CommandContext<'_>, options: &KeyNew, url: &str) ->
     });
     let made = match unfinished {
         Some(record) => record.clone(),
-        None => call
-            .rooms
-            .make(&site, &selection.account, new_key, call.prompt)?,
+        None => create_key(call, &site, &selection.account, new_key)?,
     };
-    call.rooms.prove(&site, &made, call.prompt)?;
+    verify_key(call, &site, &made)?;
     enter(
         call,
         &key,
@@ -116,10 +115,8 @@ pub(super) fn replace(
         access: Some(access),
         ..NewKeyOptions::default()
     };
-    let made = call
-        .rooms
-        .make(&selection.site, &selection.account, new_key, call.prompt)?;
-    call.rooms.prove(&selection.site, &made, call.prompt)?;
+    let made = create_key(call, &selection.site, &selection.account, new_key)?;
+    verify_key(call, &selection.site, &made)?;
     let key = setting(old.repository.as_deref().unwrap_or_default());
     if files(call, &key)?.contains(&old.file) {
         enter(call, &key, &made.file, Some(&old.file))?;
@@ -135,7 +132,7 @@ pub(super) fn entries(
     selection: &Selection,
     registry: &dyn KeyRegistry,
 ) -> Result<Vec<Entry>, Error> {
-    let records = Records::open(call.context).map_err(provision)?;
+    let records = Records::open(call.context)?;
     let mut left: Vec<ManagedKey> = records.identities().to_vec();
     left.retain(|record| record.account == selection.account && record.repository.is_some());
     let mut found = Vec::new();
@@ -184,7 +181,7 @@ pub(super) fn leave(call: &mut CommandContext<'_>, record: &ManagedKey) -> Resul
 
 /// Site and repository of a URL.
 fn which(call: &CommandContext<'_>, url: &str) -> Result<(Site, Repository), Error> {
-    let known = call.rooms.known()?;
+    let known = Accounts::load(call.context)?;
     let named = repository::of_url(&known.sites, url);
     let site = named.as_ref().and_then(|repository| {
         let mut sites = known.sites.iter();
@@ -227,7 +224,7 @@ fn administrator(
     url: &str,
 ) -> Result<Selection, Error> {
     let mut accounts = selection(call, options.which.account.as_deref(), Some(&site.url))?;
-    let plan = call.rooms.examine(Some(url))?.map(|seen| seen.ours.plan);
+    let plan = resolve::url(call.context, url, Direction::Fetch)?.map(|seen| seen.target.plan);
     let place = |one: &Selection| {
         let candidates = plan.iter().flat_map(|plan| &plan.candidates);
         let mut accounts = candidates.map(|candidate| candidate.account.as_ref());

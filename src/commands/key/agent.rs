@@ -1,6 +1,6 @@
 //! `key load` and `key unload`: managed keys in the agent.
 
-use super::{provision, selection};
+use super::selection;
 use crate::bitbucket::keyring;
 use crate::commands::Error;
 use crate::commands::arguments::KeyOf;
@@ -12,7 +12,7 @@ use crate::secret::Secret;
 use crate::settings::SshConfig;
 
 fn socket(call: &CommandContext<'_>) -> Result<std::path::PathBuf, Error> {
-    agent::socket(&SshConfig::default(), call.context).ok_or_else(|| Error::Below {
+    agent::socket(&SshConfig::default(), call.context).ok_or_else(|| Error::Other {
         what: "no ssh-agent: SSH_AUTH_SOCK is not set".to_owned(),
         hints: vec!["eval \"$(ssh-agent -s)\"".to_owned()],
     })
@@ -20,7 +20,7 @@ fn socket(call: &CommandContext<'_>) -> Result<std::path::PathBuf, Error> {
 
 /// The managed keys of the accounts that are selection whose files are here.
 fn managed(call: &CommandContext<'_>, options: &KeyOf) -> Result<Vec<ManagedKey>, Error> {
-    let records = Records::open(call.context).map_err(provision)?;
+    let records = Records::open(call.context)?;
     let selection = selection(call, options.account.as_deref(), options.site.as_deref())?;
     let of = |record: &&ManagedKey| {
         let whose = selection
@@ -31,7 +31,7 @@ fn managed(call: &CommandContext<'_>, options: &KeyOf) -> Result<Vec<ManagedKey>
     };
     let found: Vec<_> = records.identities().iter().filter(of).cloned().collect();
     if found.is_empty() {
-        return Err(Error::Below {
+        return Err(Error::Other {
             what: "no managed keys on this machine".to_owned(),
             hints: vec!["git bitbucket key new".to_owned()],
         });
@@ -73,14 +73,14 @@ pub(super) fn unload(call: &mut CommandContext<'_>, options: &KeyOf) -> Result<(
 }
 
 fn opened(call: &CommandContext<'_>, record: &ManagedKey) -> Result<ssh_key::PrivateKey, Error> {
-    let unusable = |error: KeyFileError| Error::Below {
+    let unusable = |error: KeyFileError| Error::Other {
         what: error.to_string(),
         hints: Vec::new(),
     };
     let passphrase: Option<Secret> = match record.passphrase {
         PassphrasePlace::None => None,
         PassphrasePlace::Keyring => keyring::key_passphrase(call.context, &record.fingerprint)
-            .map_err(|error| Error::Below {
+            .map_err(|error| Error::Other {
                 what: error.to_string(),
                 hints: Vec::new(),
             })?,
@@ -93,7 +93,7 @@ fn opened(call: &CommandContext<'_>, record: &ManagedKey) -> Result<ssh_key::Pri
 }
 
 fn broken(error: &agent::Error) -> Error {
-    Error::Below {
+    Error::Other {
         what: error.to_string(),
         hints: vec!["ssh-add -l".to_owned()],
     }

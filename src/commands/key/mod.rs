@@ -4,22 +4,22 @@
 
 mod access;
 mod agent;
+mod create;
 mod list;
 mod new;
 mod prune;
 mod revoke;
 mod rotate;
 
-use super::Error;
+use super::accounts::Accounts;
 use super::arguments::Key;
 use super::context::CommandContext;
+use super::{Error, registry};
 use crate::bitbucket::{self, KeyRegistry};
 use crate::identity::AccountId;
 use crate::provision::inventory::{self, Entry};
 use crate::provision::record::{self, Records};
-use crate::report;
 use crate::repository::Site;
-use crate::repository::token_page;
 
 /// Does what is asked of keys.
 pub(super) fn key(call: &mut CommandContext<'_>, verb: &Key) -> Result<(), Error> {
@@ -47,7 +47,7 @@ fn selection(
     account: Option<&str>,
     site: Option<&str>,
 ) -> Result<Vec<Selection>, Error> {
-    let known = call.rooms.known()?;
+    let known = Accounts::load(call.context)?;
     let mut accounts: Vec<AccountId> = known
         .accounts
         .iter()
@@ -130,7 +130,7 @@ fn each<'c>(
     match (failed.as_slice(), without) {
         ([], Some(error)) if done == 0 => Err(error),
         ([], _) => Ok(()),
-        (failed, _) => Err(Error::Below {
+        (failed, _) => Err(Error::Other {
             what: format!("failed for {}", failed.join(", ")),
             hints: Vec::new(),
         }),
@@ -158,24 +158,18 @@ fn one(
         .ok_or_else(|| Error::NotLoggedIn("no account is logged in".to_owned()))
 }
 
-/// The account's view of the site.
+/// The site as the account sees it.
 fn registry(
     call: &CommandContext<'_>,
     selection: &Selection,
 ) -> Result<Box<dyn KeyRegistry>, Error> {
     let name = &selection.account.name;
-    let Some(token) = call.rooms.token(&selection.site, name)? else {
-        return Err(Error::NotLoggedIn(format!("no API token for {name}")));
-    };
-    let connected = call.rooms.connect(&selection.site, name, &token.secret);
-    connected.map_err(|why| refused(why, selection))
+    registry::of_account(call.context, &selection.site, name)?
+        .ok_or_else(|| Error::NotLoggedIn(format!("no API token for {name}")))
 }
 
 fn refused(why: bitbucket::Error, selection: &Selection) -> Error {
-    Error::Site {
-        why,
-        page: token_page(&selection.site.url),
-    }
+    registry::refused(why, &selection.site)
 }
 
 /// The account's keys, on the site and here; behind them the access keys that it registered.
@@ -186,20 +180,11 @@ fn entries(
 ) -> Result<Vec<Entry>, Error> {
     let keys = registry.user().and_then(|user| registry.keys(&user));
     let keys = keys.map_err(|why| refused(why, selection))?;
-    let records = Records::open(call.context).map_err(provision)?;
-    let tag = record::machine_tag(call.context).map_err(provision)?;
+    let records = Records::open(call.context)?;
+    let tag = record::machine_tag(call.context)?;
     let own = inventory::of_account(&selection.account, &keys, records.identities(), &tag);
     let access = access::entries(call, selection, registry)?;
     Ok(own.into_iter().chain(access).collect())
-}
-
-/// A failure of provisioning in its own words.
-fn provision(error: crate::provision::Error) -> Error {
-    let told = report::connection::explain(&error.into());
-    Error::Below {
-        what: told.what.trim_start_matches("bitbucket-ssh: ").to_owned(),
-        hints: told.hints,
-    }
 }
 
 /// A yes: by `--yes`, or by a person. Where nobody can say it, nothing is changed.
@@ -208,7 +193,7 @@ fn agreed(call: &mut CommandContext<'_>, yes: bool, question: &str) -> Result<bo
         return Ok(true);
     }
     if !call.prompt.available() {
-        return Err(Error::Below {
+        return Err(Error::Other {
             what: "nobody can be asked here, so nothing was changed".to_owned(),
             hints: vec!["the same command with --yes".to_owned()],
         });

@@ -1,11 +1,11 @@
 //! `key new` and `key add`: a further key for an account.
 
-use super::{access, one, provision, refused, registry};
+use super::create::{NewKeyOptions, create_key};
+use super::{access, one, refused, registry};
 use crate::bitbucket::NewKey;
 use crate::commands::Error;
 use crate::commands::arguments::{KeyAdd, KeyNew};
 use crate::commands::context::CommandContext;
-use crate::commands::rooms::NewKeyOptions;
 use crate::identity::key_file;
 use crate::provision::record::{self, Records};
 
@@ -20,7 +20,7 @@ pub(super) fn new(call: &mut CommandContext<'_>, options: &KeyNew) -> Result<(),
         options.which.account.as_deref(),
         options.which.site.as_deref(),
     )?;
-    let before = Records::open(call.context).map_err(provision)?;
+    let before = Records::open(call.context)?;
     let before = before.usable(&selection.account, None).cloned();
     let new_key = NewKeyOptions {
         file: options.file.as_deref(),
@@ -29,9 +29,7 @@ pub(super) fn new(call: &mut CommandContext<'_>, options: &KeyNew) -> Result<(),
         access: None,
         supersedes: &[],
     };
-    let made = call
-        .rooms
-        .make(&selection.site, &selection.account, new_key, call.prompt)?;
+    let made = create_key(call, &selection.site, &selection.account, new_key)?;
     call.say(format!(
         "{} is now the key of {} ({})",
         call.shown(&made.file),
@@ -56,7 +54,7 @@ pub(super) fn add(call: &mut CommandContext<'_>, options: &KeyAdd) -> Result<(),
         options.which.site.as_deref(),
     )?;
     let file = call.context.directory.join(&options.file);
-    let unusable = |what: String| Error::Below {
+    let unusable = |what: String| Error::Other {
         what,
         hints: vec![format!("ssh-keygen -l -f '{}'", file.display())],
     };
@@ -101,8 +99,7 @@ pub(super) fn add(call: &mut CommandContext<'_>, options: &KeyAdd) -> Result<(),
             account.key_fingerprints.push(fingerprint.clone());
             records.set_account(account);
         }
-    })
-    .map_err(provision)?;
+    })?;
     call.say(format!(
         "registered {fingerprint} for {}",
         selection.account

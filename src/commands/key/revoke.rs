@@ -1,11 +1,11 @@
 //! `key revoke`: a key goes from the site and the agent, its files aside.
 
-use super::{Selection, access, entries, provision, registry, selection};
+use super::create::{NewKeyOptions, create_key, verify_key};
+use super::{Selection, access, entries, registry, selection};
 use crate::bitbucket::KeyRegistry;
 use crate::commands::Error;
 use crate::commands::arguments::KeyRevoke;
 use crate::commands::context::CommandContext;
-use crate::commands::rooms::NewKeyOptions;
 use crate::identity::State;
 use crate::provision::inventory::Entry;
 use crate::provision::removal;
@@ -38,7 +38,7 @@ pub(super) fn revoke(call: &mut CommandContext<'_>, options: &KeyRevoke) -> Resu
             .iter()
             .any(|(_, _, entry)| same(wanted, &entry.fingerprint))
         {
-            return Err(Error::Below {
+            return Err(Error::Other {
                 what: format!("no account has the key {}", crate::text::sanitise(wanted)),
                 hints: vec!["git bitbucket key list".to_owned()],
             });
@@ -61,10 +61,8 @@ pub(super) fn revoke(call: &mut CommandContext<'_>, options: &KeyRevoke) -> Resu
 
 fn replace(call: &mut CommandContext<'_>, selection: &Selection) -> Result<(), Error> {
     let Selection { site, account } = selection;
-    let made = call
-        .rooms
-        .make(site, account, NewKeyOptions::default(), call.prompt)?;
-    call.rooms.prove(site, &made, call.prompt)?;
+    let made = create_key(call, site, account, NewKeyOptions::default())?;
+    verify_key(call, site, &made)?;
     call.say(format!("{} replaces it", call.shown(&made.file)));
     Ok(())
 }
@@ -88,7 +86,7 @@ pub(super) fn remove(
             Some(record) => removal::begun(call.context, record, remove),
             None => remove(),
         };
-        removed.map_err(provision)?;
+        removed?;
         let from = opens.map_or_else(|| entry.account.to_string(), |place| place.to_string());
         call.say(format!("removed {} from {from}", entry.fingerprint));
     }
@@ -96,7 +94,7 @@ pub(super) fn remove(
         access::leave(call, record)?;
     }
     if let Some(record) = record
-        && let Some(moved) = removal::from_here(call.context, record).map_err(provision)?
+        && let Some(moved) = removal::from_here(call.context, record)?
     {
         call.say(format!("its files were renamed to {}", call.shown(&moved)));
     }

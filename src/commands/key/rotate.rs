@@ -1,11 +1,11 @@
 //! `key rotate`: a new key is made and proved before the old one goes.
 
+use super::create::{NewKeyOptions, create_key, verify_key};
 use super::list;
-use super::{Selection, agreed, each, entries, provision, registry, selection};
+use super::{Selection, agreed, each, entries, registry, selection};
 use crate::commands::Error;
 use crate::commands::arguments::KeyRotate;
 use crate::commands::context::CommandContext;
-use crate::commands::rooms::NewKeyOptions;
 use crate::identity::{ManagedKey, State};
 use crate::provision::inventory::{Entry, KeyListing};
 use crate::provision::record::Records;
@@ -68,12 +68,10 @@ fn rotate_of(
         supersedes: &supersedes,
         ..NewKeyOptions::default()
     };
-    let made = call
-        .rooms
-        .make(&selection.site, &selection.account, new_key, call.prompt)?;
-    call.rooms.prove(&selection.site, &made, call.prompt)?;
+    let made = create_key(call, &selection.site, &selection.account, new_key)?;
+    verify_key(call, &selection.site, &made)?;
     call.say(format!("{} replaces it", call.shown(&made.file)));
-    let fates = removal::superseded(call.context, registry.as_ref(), &made).map_err(provision)?;
+    let fates = removal::superseded(call.context, registry.as_ref(), &made)?;
     for (old, fate) in fates {
         tell(call, selection, &old, fate);
     }
@@ -105,7 +103,7 @@ fn tell(
 
 /// The new key of a rotation that was interrupted.
 fn begun(call: &CommandContext<'_>, selection: &Selection) -> Result<Option<ManagedKey>, Error> {
-    let records = Records::open(call.context).map_err(provision)?;
+    let records = Records::open(call.context)?;
     let mut records = records.identities().iter();
     let begun = records.find(|one| one.account == selection.account && !one.replaces.is_empty());
     Ok(begun.cloned())

@@ -29,7 +29,7 @@ pub(in crate::commands) fn check(registry: &dyn KeyRegistry) -> Result<Seen, Ref
     Ok(Seen { user, keys })
 }
 
-fn refusal(error: bitbucket::Error) -> Refusal {
+pub(super) fn refusal(error: bitbucket::Error) -> Refusal {
     let bitbucket::Error::ScopeMissing { required, granted } = error else {
         return Refusal::Site(error);
     };

@@ -7,12 +7,14 @@ mod ask;
 mod check;
 mod ssh_place;
 
+use super::accounts::Accounts;
 use super::arguments::Login;
 use super::context::CommandContext;
-use super::{Error, git};
-use crate::bitbucket::{self, SshSettings};
+use super::{Error, git, registry};
+use crate::bitbucket::{self, SshSettings, credential, keyring};
 use crate::context::API_TOKEN;
 use crate::identity::{Account, AccountId};
+use crate::provision::record;
 use crate::repository::token_page;
 use crate::repository::{Site, SiteKind};
 use crate::secret::{Secret, TokenPlace};
@@ -26,8 +28,8 @@ pub(super) use check::{Refusal, check};
 /// said. Asks only where no token comes from standard input.
 pub(super) fn login(call: &mut CommandContext<'_>, options: &Login) -> Result<(), Error> {
     storage::check_home(call.context)?;
-    let known = call.rooms.known()?;
-    let keyring = call.rooms.keyring();
+    let known = Accounts::load(call.context)?;
+    let keyring = keyring::available(call.context);
     let wished = options.store.map(TokenPlace::from);
     if wished == Some(TokenPlace::Keyring) && !keyring {
         return Err(Error::NoKeyring);
@@ -45,14 +47,14 @@ pub(super) fn login(call: &mut CommandContext<'_>, options: &Login) -> Result<()
         account: name,
         secret,
     } = &attempt;
-    call.rooms.store(site, name, secret, place)?;
+    credential::store(call.context, site, name, secret, place)?;
     if earlier.is_some_and(|earlier| earlier.store.is_some_and(|old| old != place)) {
         // The older token would be found first. It goes only once the new place has proved good.
-        call.rooms.forget(site, name)?;
-        call.rooms.store(site, name, secret, place)?;
+        credential::forget(call.context, site, name)?;
+        credential::store(call.context, site, name, secret, place)?;
     }
-    call.rooms
-        .record(account(&attempt, &seen, place, earlier))?;
+    let account = account(&attempt, &seen, place, earlier);
+    record::update(call.context, |records| records.set_account(account))?;
     tell(call, &attempt, &seen, place, wished.is_some())?;
     ssh_place::note(call, &attempt.site, ssh_settings, options.with_token)
 }
@@ -63,15 +65,18 @@ fn see(
     attempt: &Attempt,
 ) -> Result<(Seen, Result<Option<SshSettings>, bitbucket::Error>), Error> {
     let page = token_page(&attempt.site.url);
-    let registry = call
-        .rooms
-        .connect(&attempt.site, &attempt.account, &attempt.secret)
-        .map_err(Refusal::Site);
+    let registry = registry::connect(
+        call.context,
+        &attempt.site,
+        &attempt.account,
+        &attempt.secret,
+    )
+    .map_err(Refusal::Site);
     match registry.and_then(|registry| {
         let seen = check(&*registry)?;
         Ok((seen, registry.ssh_settings()))
     }) {
-        Ok((seen, _)) if !is_of(attempt, &seen) => Err(Error::Below {
+        Ok((seen, _)) if !is_of(attempt, &seen) => Err(Error::Other {
             what: format!(
                 "this is the token of {}, not of {}",
                 sanitise(&seen.user.display_name),

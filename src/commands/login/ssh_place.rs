@@ -3,7 +3,7 @@
 use crate::bitbucket::{self, SshSettings};
 use crate::commands::Error;
 use crate::commands::context::CommandContext;
-use crate::provision::record::SshPlace;
+use crate::provision::record::{self, SshPlace};
 use crate::repository::Site;
 
 /// Records host, port and host key, and says so. A host other than the web host counts only where
@@ -47,12 +47,15 @@ pub(super) fn note(
             address(&host, port)
         ));
     }
-    call.rooms.record_ssh(SshPlace {
+    let place = SshPlace {
         site: site.url.clone(),
         host: confirmed.then_some(host),
         port,
         fingerprint: settings.fingerprint,
-    })
+    };
+    Ok(record::update(call.context, |records| {
+        records.set_ssh_place(place);
+    })?)
 }
 
 /// Asks, where somebody can answer and did not give everything at once.

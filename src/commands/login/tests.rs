@@ -1,59 +1,7 @@
 use super::*;
-use crate::bitbucket::{self, Access, KeyId, KeyRegistry, NewKey, RegisteredKey, User};
+use crate::bitbucket::{self, KeyId, RegisteredKey, User};
 use crate::commands::accounts::Accounts;
 use crate::commands::accounts::tests::{CENTER, CLOUD, site};
-
-/// A site that knows one user, or refuses.
-struct Registry {
-    user: Result<User, bitbucket::Error>,
-    keys: Result<Vec<RegisteredKey>, bitbucket::Error>,
-}
-
-impl KeyRegistry for Registry {
-    fn user(&self) -> Result<User, bitbucket::Error> {
-        self.user.clone()
-    }
-
-    fn keys(&self, _user: &User) -> Result<Vec<RegisteredKey>, bitbucket::Error> {
-        self.keys.clone()
-    }
-
-    fn register(&self, _: &User, _: &NewKey) -> Result<RegisteredKey, bitbucket::Error> {
-        unreachable!("a login registers nothing")
-    }
-
-    fn remove(&self, _: &User, _: &KeyId) -> Result<(), bitbucket::Error> {
-        unreachable!("a login removes nothing")
-    }
-
-    fn access(&self, _: &crate::repository::Repository) -> Result<Access, bitbucket::Error> {
-        unreachable!("a login asks for no repository")
-    }
-
-    fn access_keys(
-        &self,
-        _: &crate::repository::Repository,
-    ) -> Result<Vec<RegisteredKey>, bitbucket::Error> {
-        unreachable!("a login asks for no repository")
-    }
-
-    fn register_access_key(
-        &self,
-        _: &crate::repository::Repository,
-        _: &NewKey,
-        _: bool,
-    ) -> Result<RegisteredKey, bitbucket::Error> {
-        unreachable!("a login asks for no repository")
-    }
-
-    fn remove_access_key(
-        &self,
-        _: &crate::repository::Repository,
-        _: &KeyId,
-    ) -> Result<(), bitbucket::Error> {
-        unreachable!("a login asks for no repository")
-    }
-}
 
 fn alice() -> User {
     User {
@@ -110,11 +58,7 @@ fn missing_scopes_are_named_as_far_as_the_site_tells() {
             "also what is no minimum",
         ),
     ] {
-        let registry = Registry {
-            user: Ok(alice()),
-            keys: Err(scopes(required, granted)),
-        };
-        let Err(Refusal::Scopes(found)) = check(&registry) else {
+        let Refusal::Scopes(found) = check::refusal(scopes(required, granted)) else {
             panic!("{why}");
         };
         assert_eq!(found, missing, "{why}");
@@ -122,11 +66,7 @@ fn missing_scopes_are_named_as_far_as_the_site_tells() {
     let refused = bitbucket::Error::TokenRefused {
         message: "no".to_owned(),
     };
-    let registry = Registry {
-        user: Err(refused.clone()),
-        keys: Ok(Vec::new()),
-    };
-    assert!(matches!(check(&registry), Err(Refusal::Site(error)) if error == refused));
+    assert!(matches!(check::refusal(refused.clone()), Refusal::Site(error) if error == refused));
 }
 
 #[test]
@@ -136,11 +76,10 @@ fn the_record_holds_what_was_read() {
         account: "alice@example.com".to_owned(),
         secret: Secret::new("t".to_owned()),
     };
-    let seen = check(&Registry {
-        user: Ok(alice()),
-        keys: Ok(vec![key()]),
-    })
-    .unwrap();
+    let seen = Seen {
+        user: alice(),
+        keys: vec![key()],
+    };
     let mut earlier = account(&attempt, &seen, TokenPlace::File, None);
     assert_eq!(earlier.emails, ["alice@example.com"]);
     earlier.emails = vec!["a@home.example".to_owned()];

@@ -12,6 +12,7 @@ mod tests;
 
 use std::path::PathBuf;
 
+use super::accounts::Accounts;
 use super::arguments::Migrate;
 use super::context::CommandContext;
 use super::doctor::is_ours;
@@ -98,7 +99,7 @@ fn plan(call: &CommandContext<'_>) -> Result<Plan, Error> {
         .filter_map(|scope| user(scope).ok().flatten())
         .any(|command| is_ours(context, &command));
     Ok(plan::plan(&plan::Found {
-        sites: &call.rooms.known()?.sites,
+        sites: &Accounts::load(call.context)?.sites,
         remotes: listed("--local", r"^remote\..*\.(url|pushurl)$")?,
         ssh_command: git::line(context, &["config", "--local", "--get", "core.sshCommand"])?,
         blocks: &blocks(&config.unwrap_or_default()),
@@ -154,7 +155,7 @@ fn undo(call: &mut CommandContext<'_>, file: &std::path::Path) -> Result<(), Err
         .then(|| one.splice.undo(&now))
         .flatten();
     let Some(before) = before else {
-        return Err(Error::Below {
+        return Err(Error::Other {
             what: format!("{shown} was changed since the migration, so it is left alone"),
             hints: vec!["git remote -v; git config --local --list".to_owned()],
         });

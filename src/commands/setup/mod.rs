@@ -13,6 +13,7 @@ mod undo;
 
 use std::path::Path;
 
+use super::accounts::Accounts;
 use super::arguments::Setup;
 use super::context::CommandContext;
 use super::{Error, other_tools};
@@ -34,7 +35,7 @@ pub(super) fn setup(call: &mut CommandContext<'_>, options: &Setup) -> Result<()
     let command = setting_change::command(&program)?;
     let mut wanted = setting_change::program_wishes(command.clone());
     if options.rewrite_https {
-        wanted.extend(setting_change::rewrites(&call.rooms.known()?));
+        wanted.extend(setting_change::rewrites(&Accounts::load(call.context)?));
     }
     let shim = options.shim.as_ref().map(|directory| Shim {
         scope,

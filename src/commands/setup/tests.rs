@@ -191,7 +191,7 @@ fn web_addresses_go_by_ssh_if_asked() {
     };
     done(&set_up(&machine, &options));
     let url = machine.git(&["ls-remote", "--get-url", "https://bitbucket.org/acme/site"]);
-    assert_eq!(url, "git@bitbucket.org:acme/site");
+    assert_eq!(url, "git@ssh.bitbucket.org:acme/site");
     machine.git(&["config", "--global", "user.name", "Ann"]);
     done(&undo(&machine, GLOBAL));
     assert_eq!(

@@ -15,15 +15,17 @@ pub use json::json;
 pub(super) use target::url;
 pub use text::render;
 
-use super::Error;
 use super::arguments::Status;
 use super::context::CommandContext;
+use super::resolve::Resolved;
+use super::{Error, resolve};
 use crate::context::Context;
-use crate::host_key::KnownFrom;
+use crate::host_key::{KnownFrom, known_hosts, published};
 use crate::identity::{Account, AccountId, Candidate, Offer, Plan, State};
-use crate::repository::{Repository, Site, SshHost};
+use crate::repository::{Direction, Repository, Site, SshHost};
 use crate::settings::{KeyType, Lines, Origin, Provision, Settings, SshConfig, TransportKind};
 use crate::text::{Shown, sanitise};
+use crate::transport::{self, Endpoint};
 
 /// Everything `status` shows.
 #[derive(Debug, Clone)]
@@ -38,8 +40,6 @@ pub struct StatusReport {
     pub endpoints: Vec<SshHost>,
     /// What git config says, and what of it does not count.
     pub settings: Settings,
-    /// What ssh_config says for the host.
-    pub ssh_config: SshConfig,
     /// The same plan that a connection would follow.
     pub plan: Plan,
     /// The recorded accounts of the site.
@@ -163,7 +163,7 @@ impl StatusReport {
 /// Shows what the remote or URL comes to.
 pub(super) fn status(call: &mut CommandContext<'_>, options: &Status) -> Result<(), Error> {
     let url = url(call.context, options.target.as_deref())?;
-    let Some(report) = call.rooms.status(&url)? else {
+    let Some(report) = report(call.context, &url)? else {
         return Err(Error::NoBitbucket(sanitise(&url)));
     };
     let text = if options.json {
@@ -173,6 +173,72 @@ pub(super) fn status(call: &mut CommandContext<'_>, options: &Status) -> Result<
     };
     call.say(text.trim_end());
     Ok(())
+}
+
+/// `None`: the URL is on no Bitbucket site.
+fn report(context: &Context, url: &str) -> Result<Option<StatusReport>, Error> {
+    let Some(Resolved { config, target }) = resolve::url(context, url, Direction::Fetch)? else {
+        return Ok(None);
+    };
+    let fingerprints = target.site_fingerprints();
+    let site = target.located.site;
+    let accounts = target.records.accounts().iter();
+    Ok(Some(StatusReport {
+        host_keys: host_keys(context, &config, &target.endpoints, &fingerprints),
+        endpoints: target
+            .endpoints
+            .into_iter()
+            .map(|endpoint| endpoint.address)
+            .collect(),
+        lines: Lines::read(StatusReport::origins(&target.settings, &target.plan)),
+        accounts: accounts
+            .filter(|account| account.account.site == site.url)
+            .cloned()
+            .collect(),
+        home: context.home().map(Into::into),
+        repository: target.located.repository,
+        user: target.user,
+        settings: target.settings,
+        plan: target.plan,
+        site,
+    }))
+}
+
+/// The keys by which the endpoints are known: lines of known_hosts, else the published keys, else
+/// those that the site named at login.
+fn host_keys(
+    context: &Context,
+    config: &SshConfig,
+    endpoints: &[Endpoint],
+    fingerprints: &[String],
+) -> Vec<KnownHostKey> {
+    let known = known_hosts::load(&transport::known_hosts_files(config, context));
+    let mut keys = Vec::new();
+    for endpoint in endpoints {
+        let address = &endpoint.address;
+        let alias = config.host_keys.host_key_alias.as_deref();
+        let (name, _) = known_hosts::names(alias, &address.host, address.port, endpoint.published);
+        let mut lines = known.keys_of(&name);
+        if lines.is_empty() && endpoint.published {
+            let published = published::keys().iter().cloned();
+            lines = published.map(|key| (key, KnownFrom::Published)).collect();
+        }
+        if lines.is_empty() {
+            keys.extend(fingerprints.iter().map(|fingerprint| KnownHostKey {
+                endpoint: address.clone(),
+                algorithm: None,
+                fingerprint: fingerprint.clone(),
+                from: KnownFrom::Site,
+            }));
+        }
+        keys.extend(lines.into_iter().map(|(key, from)| KnownHostKey {
+            endpoint: address.clone(),
+            algorithm: Some(key.algorithm().as_str().to_owned()),
+            fingerprint: key.fingerprint(ssh_key::HashAlg::Sha256).to_string(),
+            from,
+        }));
+    }
+    keys
 }
 
 /// Whether text is coloured: on a terminal (the caller knows), unless NO_COLOR is set and not empty

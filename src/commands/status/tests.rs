@@ -84,7 +84,6 @@ fn report(candidates: Vec<Candidate>) -> StatusReport {
                 why: "no such setting".to_owned(),
             }],
         },
-        ssh_config: SshConfig::default(),
         plan: Plan {
             candidates,
             skipped: vec![Skipped {

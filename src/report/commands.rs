@@ -1,14 +1,12 @@
-//! Why a command of `git bitbucket` did not do its work, with the next step.
-//!
-//! Knows the errors of the rooms that commands use.
+//! Why a command of `git bitbucket` failed, in words, with the next step and the exit status.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::bitbucket;
-use crate::prompt;
-use crate::report::Explanation;
-use crate::storage;
+use super::{Explanation, connection};
+use crate::bitbucket::{self, credential};
+use crate::connection::failure::Failure;
+use crate::{prompt, provision, settings, storage};
 
 /// A command's failure.
 #[derive(Debug, thiserror::Error)]
@@ -62,9 +60,15 @@ pub enum Error {
     /// A remote or URL that is no Bitbucket.
     #[error("{0} is on no Bitbucket site that is configured here")]
     NoBitbucket(String),
-    /// A room below failed, in its own words.
+    /// What a git command would fail with, too.
+    #[error(transparent)]
+    Connection(#[from] Failure),
+    /// A token is stored and cannot be read, or cannot be stored.
+    #[error(transparent)]
+    Credential(#[from] credential::Error),
+    /// What one command alone can meet.
     #[error("{what}")]
-    Below {
+    Other {
         /// What happened.
         what: String,
         /// Lines to paste.
@@ -110,15 +114,31 @@ pub enum Error {
 
 impl Error {
     /// A failure of reading or writing this file.
-    pub(super) fn file(file: &Path, why: io::Error) -> Self {
+    pub(crate) fn file(file: &Path, why: io::Error) -> Self {
         Self::File {
             file: file.to_owned(),
             why,
         }
     }
 
+    /// What one command alone can meet, with lines to paste.
+    pub(crate) fn other(what: impl Into<String>, hints: impl IntoIterator<Item = String>) -> Self {
+        Self::Other {
+            what: what.into(),
+            hints: hints.into_iter().collect(),
+        }
+    }
+
     /// The failure in words, its hints and the exit status (1, 2 or 4).
     pub fn explanation(&self) -> Explanation {
+        if let Self::Connection(failure) = self {
+            let mut explanation = connection::explain(failure);
+            if let Some(what) = explanation.what.strip_prefix("bitbucket-ssh: ") {
+                explanation.what = what.to_owned();
+            }
+            explanation.status = 1;
+            return explanation;
+        }
         let (hints, status) = match self {
             Self::NoHome => (vec!["export HOME=/home/YOU".to_owned()], 1),
             Self::ForeignHome(home) => (
@@ -151,8 +171,9 @@ impl Error {
                 vec!["git config --global bitbucket.https://HOST.type datacenter".to_owned()],
                 1,
             ),
-            Self::Below { hints, .. } => (hints.clone(), 1),
-            Self::EmptyToken | Self::Unanswered(_) => (Vec::new(), 1),
+            Self::Other { hints, .. } => (hints.clone(), 1),
+            Self::Credential(_) => (vec!["git bitbucket login --store file".to_owned()], 1),
+            Self::Connection(_) | Self::EmptyToken | Self::Unanswered(_) => (Vec::new(), 1),
             Self::Scopes { page, .. } => (
                 vec![format!(
                     "scopes cannot be added; make a new token with them at {page}"
@@ -213,6 +234,18 @@ fn lock_hint(file: &Path, why: &io::Error) -> Option<String> {
     })
 }
 
+impl From<provision::Error> for Error {
+    fn from(error: provision::Error) -> Self {
+        Self::Connection(error.into())
+    }
+}
+
+impl From<settings::Error> for Error {
+    fn from(error: settings::Error) -> Self {
+        Self::Connection(error.into())
+    }
+}
+
 impl From<storage::Error> for Error {
     fn from(error: storage::Error) -> Self {
         match error {
@@ -223,10 +256,7 @@ impl From<storage::Error> for Error {
                 why: io::Error::new(kind, why),
             },
             storage::Error::Changed(path) => Self::ChangedMeanwhile(path),
-            storage::Error::Locked { .. } => Self::Below {
-                what: error.to_string(),
-                hints: Vec::new(),
-            },
+            storage::Error::Locked { .. } => Self::other(error.to_string(), []),
         }
     }
 }

@@ -1,0 +1,102 @@
+//! What git would do for a URL: site, settings, plan and account. Touches no network.
+
+use std::ffi::OsString;
+
+use super::Error;
+use crate::connection::failure::Failure;
+use crate::connection::resolve::{self, BitbucketTarget, ResolvedCall, with_recorded_ssh_hosts};
+use crate::connection::start_trace2;
+use crate::context::Context;
+use crate::provision::record::Records;
+use crate::repository::{self, Direction, Site, SiteKind};
+use crate::settings::{GitConfig, SshConfig};
+use crate::ssh_command::{self, Invocation};
+
+/// What a connection to a Bitbucket site would use.
+pub(super) struct Resolved {
+    /// What the user's ssh_config says.
+    pub(super) config: SshConfig,
+    /// Site, settings, endpoints, plan and records.
+    pub(super) target: BitbucketTarget,
+}
+
+/// git's configuration, with the SSH hosts that logins have recorded.
+pub(super) fn git_config(context: &Context) -> Result<GitConfig, Error> {
+    let git_config = GitConfig::open(context)?;
+    start_trace2(context, &git_config);
+    Ok(match Records::open(context) {
+        Ok(records) => with_recorded_ssh_hosts(git_config, &records),
+        Err(_) => git_config,
+    })
+}
+
+/// What a git command for this URL would use. `None`: it is on no Bitbucket site.
+pub(super) fn url(
+    context: &Context,
+    url: &str,
+    direction: Direction,
+) -> Result<Option<Resolved>, Error> {
+    let git_config = git_config(context)?;
+    match command_line(&git_config.sites(), url, direction) {
+        Some(arguments) => resolve(context, arguments, git_config),
+        None => Ok(None),
+    }
+}
+
+/// What `ssh` to the site's first host would use; on Cloud, `ssh git@bitbucket.org`.
+pub(super) fn site(context: &Context, site: &Site) -> Result<Option<Resolved>, Error> {
+    let arguments = match (site.kind, site.ssh_hosts.first()) {
+        (SiteKind::DataCenter, Some(place)) => {
+            vec![format!("ssh://git@{}:{}", place.host, place.port).into()]
+        }
+        _ => vec!["git@bitbucket.org".into()],
+    };
+    resolve(context, arguments, git_config(context)?)
+}
+
+fn resolve(
+    context: &Context,
+    arguments: Vec<OsString>,
+    git_config: GitConfig,
+) -> Result<Option<Resolved>, Error> {
+    let request = match ssh_command::parse(arguments).map_err(Failure::from)? {
+        Invocation::Native(request) => request,
+        _ => return Ok(None),
+    };
+    let found = resolve::resolve(context, &request, git_config)?;
+    Ok(found.and_then(|ResolvedCall { config, target, .. }| {
+        target.map(|target| Resolved { config, target })
+    }))
+}
+
+/// The command line that git would call for a URL. `None`: a URL that does not go by SSH and is
+/// of no site of ours.
+fn command_line(sites: &[Site], url: &str, direction: Direction) -> Option<Vec<OsString>> {
+    let service = match direction {
+        Direction::Fetch => "git-upload-pack",
+        Direction::Push => "git-receive-pack",
+    };
+    let (place, path) = if let Some(rest) = url.strip_prefix("ssh://") {
+        let (authority, path) = rest.split_once('/')?;
+        (format!("ssh://{authority}"), format!("/{path}"))
+    } else if url.contains("://") {
+        let repository = repository::of_url(sites, url)?;
+        let site = sites.iter().find(|site| site.url == repository.site)?;
+        let host = match site.kind {
+            SiteKind::Cloud => "ssh://git@bitbucket.org".to_owned(),
+            SiteKind::DataCenter => {
+                let place = site.ssh_hosts.first()?;
+                format!("ssh://git@{}:{}", place.host, place.port)
+            }
+        };
+        (host, format!("/{repository}"))
+    } else if let Some((bracketed, path)) = url.split_once("]:") {
+        let (user, place) = bracketed.split_once('[')?;
+        (format!("ssh://{user}{place}"), path.to_owned())
+    } else {
+        let (place, path) = url.split_once(':')?;
+        (place.to_owned(), path.to_owned())
+    };
+    let quoted = path.replace('\'', "'\\''").replace('!', "'\\!'");
+    Some(vec![place.into(), format!("{service} '{quoted}'").into()])
+}
