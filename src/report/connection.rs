@@ -8,7 +8,7 @@ use crate::diagnostics;
 use crate::identity::key_file::KeyFileError;
 use crate::identity::{ManagedKey, Rank, Skipped};
 use crate::repository::key_page;
-use crate::settings::{self, Ignored, Lines, Origin};
+use crate::settings::{self, Ignored, Origin};
 use crate::text::sanitise;
 use crate::transport::{self, Refusal};
 
@@ -211,12 +211,14 @@ fn login_refused(log: &AttemptLog, refusal: &Refusal) -> Explanation {
 /// A setting that is not understood, in git's phrase.
 fn invalid_setting(invalid: &Ignored) -> Explanation {
     let value = sanitise(&invalid.value);
-    let Origin::GitConfig { file, key, .. } = &invalid.origin else {
+    let Origin::GitConfig {
+        file, line, key, ..
+    } = &invalid.origin
+    else {
         return Explanation::new(format!("bad config value '{value}': {}", invalid.why));
     };
     let (of_file, option) = match file {
         Some(file) => {
-            let line = Lines::read([&invalid.origin]).find(file, key, &invalid.value);
             let line = line.map_or_else(String::new, |line| format!(" at line {line}"));
             (
                 format!(" in file {}{line}", file.display()),

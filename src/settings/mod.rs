@@ -6,7 +6,6 @@
 mod error;
 pub mod git_config;
 pub mod keys;
-mod lines;
 mod repository_policy;
 mod resolve;
 mod sites;
@@ -21,7 +20,6 @@ use std::path::PathBuf;
 
 pub use error::Error;
 pub use git_config::{GitConfig, HttpSettings};
-pub use lines::Lines;
 pub use ssh_config::{
     AlgorithmConfig, AuthenticationConfig, EndpointConfig, HostKeyConfig, IdentityConfig,
     SessionConfig, SshConfig, StrictHostKeyChecking, UnsupportedDirectives,
@@ -40,6 +38,18 @@ pub enum Scope {
     Worktree,
 }
 
+impl Scope {
+    /// git's name for it (config.c, `config_scope_name`).
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::Global => "global",
+            Self::Local => "local",
+            Self::Worktree => "worktree",
+        }
+    }
+}
+
 /// Where a value was said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
@@ -47,12 +57,14 @@ pub enum Origin {
     CommandLine(String),
     /// A variable, by name.
     Environment(&'static str),
-    /// git config. The line is found by reading the file again, only when it is shown.
+    /// git config.
     GitConfig {
         /// Its scope.
         scope: Scope,
         /// Its file; `None` where git config has none.
         file: Option<PathBuf>,
+        /// The line in the file, counted from 1; `None` where no one value is meant.
+        line: Option<usize>,
         /// The whole key as written: `bitbucket.https://bitbucket.org/acme.account`.
         key: String,
     },

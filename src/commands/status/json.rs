@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::origin::json_origin;
 use super::{StatusReport, carrier, key_type, place, provision};
 use crate::host_key::KnownFrom;
 use crate::identity::{Candidate, Holder, Identity, Offer, State};
@@ -36,17 +37,17 @@ pub fn json(report: &StatusReport) -> String {
         "endpoints": report.endpoints.iter().map(place).collect::<Vec<_>>(),
         "transport": {
             "value": carrier(settings.transport.value),
-            "origin": report.origin(&settings.transport.origin, carrier(settings.transport.value)),
+            "origin": json_origin(&settings.transport.origin),
         },
         "provision": {
             "value": provision(settings.provision.value),
-            "origin": report.origin(&settings.provision.origin, provision(settings.provision.value)),
+            "origin": json_origin(&settings.provision.origin),
         },
         "plan": plan,
         "closed_by": report.plan.decided_by.map(|rank| rank as u8),
         "missing": report.plan.missing.iter().map(|missing| json!({
             "file": missing.value,
-            "origin": report.origin(&missing.origin, &missing.value.display().to_string()),
+            "origin": json_origin(&missing.origin),
         })).collect::<Vec<_>>(),
         "passed_over": report.plan.skipped.iter().map(|passed| json!({
             "what": passed.what,
@@ -55,7 +56,7 @@ pub fn json(report: &StatusReport) -> String {
         "ignored": report.settings.ignored.iter().map(|ignored| json!({
             "value": ignored.value,
             "why": ignored.why,
-            "origin": report.origin(&ignored.origin, &ignored.value),
+            "origin": json_origin(&ignored.origin),
         })).collect::<Vec<_>>(),
         "host_keys": report.host_keys.iter().map(|key| {
             let (source, line) = match &key.from {
@@ -81,14 +82,9 @@ pub fn json(report: &StatusReport) -> String {
 /// One entry for each identity of a candidate; a new key is one.
 fn entries(report: &StatusReport, connection: usize, candidate: &Candidate) -> Vec<Value> {
     let account = candidate.account.as_ref().map(|account| &account.name);
-    let said = account.map_or("", String::as_str);
     let entry = |identity: Option<&Identity>| {
         let file = identity.and_then(|identity| identity.file.as_ref());
         let managed = identity.and_then(|identity| identity.managed.as_ref());
-        let value = match file {
-            Some(file) if account.is_none() => file.display().to_string(),
-            _ => said.to_owned(),
-        };
         json!({
             "account": account,
             "file": file,
@@ -110,7 +106,7 @@ fn entries(report: &StatusReport, connection: usize, candidate: &Candidate) -> V
             "certificates": identity.map_or(0, |identity| identity.certificates.len()),
             "reason": candidate.reason.text,
             "rank": candidate.reason.rank as u8,
-            "origin": report.origin(&candidate.reason.origin, &value),
+            "origin": json_origin(&candidate.reason.origin),
             "connection": connection,
         })
     };

@@ -23,7 +23,7 @@ use crate::context::Context;
 use crate::host_key::{KnownFrom, known_hosts, published};
 use crate::identity::{Account, AccountId, Candidate, Offer, Plan, State};
 use crate::repository::{Direction, Repository, Site, SshHost};
-use crate::settings::{KeyType, Lines, Origin, Provision, Settings, SshConfig, TransportKind};
+use crate::settings::{KeyType, Provision, Settings, SshConfig, TransportKind};
 use crate::text::{Shown, sanitise};
 use crate::transport::{self, Endpoint};
 
@@ -46,8 +46,6 @@ pub struct StatusReport {
     pub accounts: Vec<Account>,
     /// Keys by which the endpoints are known.
     pub host_keys: Vec<KnownHostKey>,
-    /// The lines of the files named by origins: [`StatusReport::origins`] says which.
-    pub lines: Lines,
     /// Shown as `~` in text.
     pub home: Option<PathBuf>,
 }
@@ -66,20 +64,6 @@ pub struct KnownHostKey {
 }
 
 impl StatusReport {
-    /// Every origin that is shown: what [`Lines::read`] is to read.
-    pub fn origins<'a>(settings: &'a Settings, plan: &'a Plan) -> impl Iterator<Item = &'a Origin> {
-        let candidates = plan
-            .candidates
-            .iter()
-            .map(|candidate| &candidate.reason.origin);
-        let ignored = settings.ignored.iter().map(|ignored| &ignored.origin);
-        let missing = plan.missing.iter().map(|missing| &missing.origin);
-        candidates
-            .chain(missing)
-            .chain(ignored)
-            .chain([&settings.transport.origin, &settings.provision.origin])
-    }
-
     /// The account of the first candidate. `None`: its account is not known, or there is none.
     fn account(&self) -> Option<&AccountId> {
         self.plan.candidates.first()?.account.as_ref()
@@ -93,7 +77,7 @@ impl StatusReport {
     /// What the next fetch would do, in one sentence without a full stop.
     fn next(&self) -> String {
         if let Some(fault) = self.settings.invalid_for_call() {
-            let place = self.place_of(&fault.origin, &fault.value);
+            let place = self.place_of(&fault.origin);
             return format!("fails, since the setting at {place} is not understood");
         }
         if let Some(missing) = self.plan.missing.first() {
@@ -190,7 +174,6 @@ fn report(context: &Context, url: &str) -> Result<Option<StatusReport>, Error> {
             .into_iter()
             .map(|endpoint| endpoint.address)
             .collect(),
-        lines: Lines::read(StatusReport::origins(&target.settings, &target.plan)),
         accounts: accounts
             .filter(|account| account.account.site == site.url)
             .cloned()

@@ -2,7 +2,9 @@ use super::*;
 use crate::host_key::Line;
 use crate::identity::{Holder, Identity, Rank, Reason, Skipped};
 use crate::repository::SiteKind;
-use crate::settings::{AuthorCheck, IdentitySettings, Ignored, PassphraseStore, Scope, Sourced};
+use crate::settings::{
+    AuthorCheck, IdentitySettings, Ignored, Origin, PassphraseStore, Scope, Sourced,
+};
 
 const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILagMUl9kwxh2SrmZO8kgfYMfAFuRBO/BiMYWvwpqcRi";
@@ -23,6 +25,7 @@ fn config(key: &str) -> Origin {
     Origin::GitConfig {
         scope: Scope::Global,
         file: Some(PathBuf::from("/home/a/.gitconfig")),
+        line: None,
         key: key.to_owned(),
     }
 }
@@ -104,7 +107,6 @@ fn report(candidates: Vec<Candidate>) -> StatusReport {
             store: None,
             emails: Vec::new(),
         }],
-        lines: Lines::default(),
         home: Some(PathBuf::from("/home/a")),
     }
 }
@@ -255,19 +257,14 @@ fn what_the_next_fetch_does() {
 #[cfg(unix)]
 #[test]
 fn a_setting_is_shown_with_its_line() {
-    let machine = crate::commands::testing::Machine::new();
-    machine.write(
-        "home/.gitconfig",
-        "[bitbucket]\n\taccount = bob@example.com\n\taccount = alice@example.com\n",
-    );
-    let file = machine.path("home/.gitconfig");
+    let file = PathBuf::from("/srv/gitconfig");
     let mut report = report(two());
     report.plan.candidates[0].reason.origin = Origin::GitConfig {
         scope: Scope::Global,
         file: Some(file.clone()),
+        line: Some(3),
         key: "bitbucket.account".to_owned(),
     };
-    report.lines = Lines::read(StatusReport::origins(&report.settings, &report.plan));
     let text = render(&report, false);
     assert!(text.contains(&format!("{}:3)", file.display())), "{text}");
     let value: serde_json::Value = serde_json::from_str(&json(&report)).unwrap();

@@ -20,7 +20,7 @@ pub fn render(report: &StatusReport, colour: bool) -> String {
         "missing",
         report.plan.missing.iter().map(|missing| {
             let file = missing.value.display().to_string();
-            let place = report.place_of(&missing.origin, &file);
+            let place = report.place_of(&missing.origin);
             format!("{} ({place})", sanitise(&file))
         }),
     );
@@ -39,7 +39,7 @@ pub fn render(report: &StatusReport, colour: bool) -> String {
             format!(
                 "{key}{} ({}): {}",
                 sanitise(&ignored.value),
-                report.place_of(&ignored.origin, &ignored.value),
+                report.place_of(&ignored.origin),
                 sanitise(&ignored.why)
             )
         }),
@@ -163,7 +163,7 @@ fn account(report: &StatusReport) -> String {
 fn said(report: &StatusReport, value: &str, origin: &Origin) -> String {
     match origin {
         Origin::Default => value.to_owned(),
-        origin => format!("{value} ({})", report.place_of(origin, value)),
+        origin => format!("{value} ({})", report.place_of(origin)),
     }
 }
 
@@ -208,18 +208,10 @@ fn described(report: &StatusReport, identity: &Identity) -> String {
 }
 
 fn reason(report: &StatusReport, candidate: &Candidate) -> String {
-    let value = match (&candidate.account, &candidate.offer) {
-        (Some(account), _) => account.name.clone(),
-        (None, Offer::Identities(identities)) => identities
-            .first()
-            .and_then(|identity| identity.file.as_ref())
-            .map_or_else(String::new, |file| file.display().to_string()),
-        (None, Offer::NewKey) => String::new(),
-    };
     let text = sanitise(&candidate.reason.text);
     match &candidate.reason.origin {
         Origin::Default => text,
-        origin => format!("{text} ({})", sanitise(&report.place_of(origin, &value))),
+        origin => format!("{text} ({})", sanitise(&report.place_of(origin))),
     }
 }
 

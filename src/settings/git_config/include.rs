@@ -4,20 +4,19 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use gix::bstr::{BStr, ByteSlice};
-use gix::config::File;
-use gix::config::parse::Events;
+use gix::bstr::{BStr, BString, ByteSlice};
+use gix::config::parse::{EventRef, Events};
 use gix::glob::wildmatch::Mode;
 
+use super::Entry;
 use super::discover::Repository;
-use super::entry::Entry;
 use crate::context::Context;
 use crate::settings::{Error, Scope};
 
 /// git's MAX_INCLUDE_DEPTH (git, config.c).
 const DEEPEST: usize = 10;
 
-/// Sections that somebody here looks at; all others are only parsed.
+/// Sections that are used here; all others are only parsed.
 const WANTED: [&str; 10] = [
     "bitbucket",
     "remote",
@@ -85,45 +84,36 @@ impl<'a> Reader<'a> {
         let Some(bytes) = contents(file, scope)? else {
             return Ok(());
         };
-        let parsed = parse(&bytes).map_err(|line| Error::BadGitConfig {
+        let variables = variables(&bytes).map_err(|line| Error::BadGitConfig {
             file: file.to_owned(),
             line,
         })?;
         let path: Arc<Path> = Arc::from(file);
-        for section in parsed.sections() {
-            let header = section.header();
-            let name = header.name().to_str_lossy().to_ascii_lowercase();
-            let subsection = header
-                .subsection_name()
-                .map(|text| text.to_str_lossy().into_owned());
-            let condition = match (name.as_str(), &subsection) {
-                ("include", None) => Some((true, by_remote)),
-                ("includeif", Some(condition)) => Some(self.holds(condition, file, by_remote)),
-                _ => None,
-            };
-            if condition.is_none() && !WANTED.contains(&name.as_str()) {
-                continue;
-            }
-            for (variable, value) in section.body() {
-                match condition {
-                    None => self.entries.push(Entry {
+        for variable in variables {
+            let condition = match (variable.section.as_str(), &variable.subsection) {
+                ("include", None) => (true, by_remote),
+                ("includeif", Some(condition)) => self.holds(condition, file, by_remote),
+                (section, _) if WANTED.contains(&section) => {
+                    self.entries.push(Entry {
                         scope,
                         file: Arc::clone(&path),
-                        section: name.clone(),
-                        subsection: subsection.clone(),
-                        bare: value.is_empty()
-                            && section.body().value_implicit(&variable) == Some(None),
-                        name: variable,
-                        value: value.to_str_lossy().into_owned(),
+                        line: variable.line,
+                        section: variable.section,
+                        subsection: variable.subsection,
+                        name: variable.name,
+                        value: variable.value.to_str_lossy().into_owned(),
+                        bare: variable.bare,
                         by_remote,
-                    }),
-                    Some((true, by_remote)) if variable.eq_ignore_ascii_case("path") => {
-                        if let Some(target) = self.target(value.as_ref(), file) {
-                            self.read_at(&target, scope, depth + 1, by_remote)?;
-                        }
-                    }
-                    Some(_) => {}
+                    });
+                    continue;
                 }
+                _ => continue,
+            };
+            if let (true, by_remote) = condition
+                && variable.name.eq_ignore_ascii_case("path")
+                && let Some(target) = self.target(variable.value.as_ref(), file)
+            {
+                self.read_at(&target, scope, depth + 1, by_remote)?;
             }
         }
         Ok(())
@@ -226,13 +216,62 @@ fn contents(file: &Path, scope: Scope) -> Result<Option<Vec<u8>>, Error> {
     }
 }
 
-/// The line that cannot be read, on failure.
-fn parse(bytes: &[u8]) -> Result<File, usize> {
-    let events = Events::from_bytes(bytes, None).map_err(|error| error.line_number())?;
-    Ok(File::from_parse_events_no_includes(
-        events,
-        gix::config::file::Metadata::default(),
-    ))
+/// One variable of a file.
+struct Variable {
+    /// In lower case.
+    section: String,
+    subsection: Option<String>,
+    name: String,
+    value: BString,
+    /// It has no `=`.
+    bare: bool,
+    /// Counted from 1.
+    line: usize,
+}
+
+/// Every variable of a file, in order. On failure, the line that cannot be read.
+fn variables(text: &[u8]) -> Result<Vec<Variable>, usize> {
+    let events = Events::from_bytes(text, None).map_err(|error| error.line_number())?;
+    let mut variables: Vec<Variable> = Vec::new();
+    let (mut section, mut subsection) = (String::new(), None);
+    let mut line = 1;
+    let mut unfinished = BString::default();
+    for event in events.iter() {
+        match (event, variables.last_mut()) {
+            (
+                EventRef::SectionHeader {
+                    name,
+                    separator,
+                    subsection_name,
+                },
+                _,
+            ) => {
+                section = name.to_str_lossy().to_ascii_lowercase();
+                let text = subsection_name.map(|text| text.to_str_lossy().into_owned());
+                // `[section.Sub]`: without regard to case (git-config(1), Syntax).
+                let is_old = separator.is_some_and(|separator| separator == ".");
+                subsection = text.map(|text| if is_old { text.to_lowercase() } else { text });
+            }
+            (EventRef::SectionValueName(name), _) => variables.push(Variable {
+                section: section.clone(),
+                subsection: subsection.clone(),
+                name: name.to_string(),
+                value: BString::default(),
+                bare: true,
+                line,
+            }),
+            (EventRef::KeyValueSeparator, Some(variable)) => variable.bare = false,
+            (EventRef::ValueNotDone(text), _) => unfinished.extend_from_slice(text),
+            (EventRef::Value(text) | EventRef::ValueDone(text), Some(variable)) => {
+                unfinished.extend_from_slice(text);
+                variable.value = gix::config::value::normalize(&unfinished).into_owned();
+                unfinished.clear();
+            }
+            (EventRef::Newline(text), _) => line += text.find_iter("\n").count(),
+            _ => {}
+        }
+    }
+    Ok(variables)
 }
 
 fn with_tail(pattern: &str) -> String {
@@ -254,5 +293,94 @@ fn slashes(path: &Path) -> String {
         text.replace('\\', "/")
     } else {
         text.into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "# a comment\n[bitbucket]\n\taccount = alice ; mine\n\tACCOUNT = \"bob # no\"\n\n[Bitbucket \"https://bitbucket.org/a\\\"cme\"] account = carol\n\tidentityFile = ~/.ssh/\\\n  key\n\tprovision\r\n[bitbucket.Old]\naccount = dave\n";
+
+    #[test]
+    fn a_variable_knows_its_line() {
+        let found = variables(FILE.as_bytes()).unwrap();
+        let found: Vec<_> = found
+            .iter()
+            .map(|variable| {
+                let subsection = variable.subsection.as_deref().unwrap_or("-");
+                let value = variable.value.to_str().unwrap();
+                (
+                    subsection,
+                    variable.name.as_str(),
+                    value,
+                    variable.line,
+                    variable.bare,
+                )
+            })
+            .collect();
+        let by_url = "https://bitbucket.org/a\"cme";
+        assert_eq!(
+            found,
+            [
+                ("-", "account", "alice", 3, false),
+                ("-", "ACCOUNT", "bob # no", 4, false),
+                (by_url, "account", "carol", 6, false),
+                (by_url, "identityFile", "~/.ssh/  key", 7, false),
+                (by_url, "provision", "", 9, true),
+                ("old", "account", "dave", 11, false),
+            ]
+        );
+    }
+
+    /// git lists the same keys and values in the same order.
+    #[cfg(unix)]
+    #[test]
+    fn values_are_read_as_git_reads_them() {
+        let home = crate::settings::git_config::fixture::Home::new();
+        let pieces = [
+            "[a]\n",
+            "[a \"B c\"]\n",
+            "[A.B]",
+            "k = v\n",
+            "k=\"q ; q\"  x  # c\n",
+            "k = a\\\n  b\n",
+            "  long-name  =  x\\ty  \n",
+            "; c\n",
+            "\n",
+            "k\n",
+            "k =\n",
+            "k = \"\\\"\\\\\" ; \"\n",
+            "k = v \"  \" \n",
+            "k = a\r\n",
+        ];
+        let mut random = fastrand::Rng::with_seed(11);
+        for _ in 0..60 {
+            let mut text = String::from("[first]\n");
+            for _ in 0..random.usize(1..9) {
+                text.push_str(pieces[random.usize(0..pieces.len())]);
+            }
+            home.write("config", &text);
+            let listed = home.git(
+                &home.path(),
+                &["config", "--file", "config", "--null", "--list"],
+            );
+            let mut read = String::new();
+            for entry in variables(text.as_bytes()).unwrap() {
+                let key = match &entry.subsection {
+                    Some(sub) => format!("{}.{sub}", entry.section),
+                    None => entry.section.clone(),
+                };
+                read.extend([&key, ".", &entry.name.to_lowercase()]);
+                let line = text.lines().nth(entry.line - 1).unwrap();
+                assert!(line.contains(&entry.name), "{text}");
+                if !entry.bare {
+                    read.push('\n');
+                    read.push_str(entry.value.to_str().unwrap());
+                }
+                read.push('\0');
+            }
+            assert_eq!(read.trim_end(), listed, "{text}");
+        }
     }
 }

@@ -4,27 +4,84 @@
 //! Reads; the one process it may start asks git where the machine's file lies, once for each git.
 
 mod discover;
-mod entry;
 #[cfg(test)]
 pub(super) mod fixture;
 mod include;
-mod params;
 mod remotes;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gix::glob::wildmatch::Mode;
 
 use crate::context::Context;
 use crate::diagnostics::trace2::Param;
 use crate::repository::{Repository as Wanted, Site, SiteKind, SshHost};
-use crate::settings::{Error, Ignored, OtherHosts, Provision, Scope, Settings, Sourced};
+use crate::settings::{Error, Ignored, Origin, OtherHosts, Provision, Scope, Settings, Sourced};
 use crate::settings::{resolve, sites, url_match};
 
 pub use discover::{Repository as WorkingCopy, is_the_users};
-pub use entry::Entry;
 
 use discover::Repository;
 use include::Reader;
 use remotes::Alias;
+
+/// One `key = value`, in the order in which git reads them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its scope; an included file has that of the file that includes it.
+    pub scope: Scope,
+    /// The file it is in.
+    pub file: Arc<Path>,
+    /// The line its name is on, counted from 1.
+    pub line: usize,
+    /// The section in lower case: `bitbucket`.
+    pub section: String,
+    /// In quotes: a URL, a name.
+    pub subsection: Option<String>,
+    /// The variable as written.
+    pub name: String,
+    /// The value; empty also for a variable without `=`.
+    pub value: String,
+    /// It has no `=`: git's "true", which is no value of these settings.
+    pub bare: bool,
+    /// Reached by an `includeIf "hasconfig:…"`: counts only when the requested repository is one
+    /// of the current one's remotes.
+    pub by_remote: bool,
+}
+
+impl Entry {
+    /// The whole key as written: `bitbucket.https://bitbucket.org/acme.account`.
+    pub fn key(&self) -> String {
+        match &self.subsection {
+            Some(subsection) => format!("{}.{subsection}.{}", self.section, self.name),
+            None => format!("{}.{}", self.section, self.name),
+        }
+    }
+
+    /// Whether it is `section.name`, or `section.<anything>.name`.
+    pub fn is(&self, section: &str, name: &str) -> bool {
+        self.section == section && self.name.eq_ignore_ascii_case(name)
+    }
+
+    /// Where it is set.
+    pub fn origin(&self) -> Origin {
+        Origin::GitConfig {
+            scope: self.scope,
+            file: Some(self.file.to_path_buf()),
+            line: Some(self.line),
+            key: self.key(),
+        }
+    }
+
+    /// Of the repository's own files.
+    pub fn is_own(&self) -> bool {
+        self.scope >= Scope::Local
+    }
+}
+
+/// Sections whose values may appear in git's log; others may hold a password.
+const LOGGED_SECTIONS: [&str; 4] = ["bitbucket", "core", "ssh", "trace2"];
 
 /// git config as it is from the working directory: the machine's, the user's, and the
 /// repository's own where git would trust it.
@@ -144,9 +201,10 @@ impl GitConfig {
         settings.ignored.extend(not_understood);
         if let Some(file) = self.untrusted().filter(|file| speaks_of_us(file)) {
             settings.ignored.push(Ignored {
-                origin: crate::settings::Origin::GitConfig {
+                origin: Origin::GitConfig {
                     scope: Scope::Local,
                     file: Some(file.to_owned()),
+                    line: None,
                     key: "bitbucket.*".to_owned(),
                 },
                 value: String::new(),
@@ -212,13 +270,35 @@ impl GitConfig {
 
     /// `trace2.NAME` (any case) as git reads it: from system and global configuration only.
     pub fn trace2(&self, name: &str) -> Option<String> {
-        params::trace2(&self.entries, name)
+        let last = self.entries.iter().rfind(|entry| {
+            entry.is("trace2", name)
+                && entry.subsection.is_none()
+                && !entry.is_own()
+                && !entry.by_remote
+        });
+        last.map(|entry| entry.value.clone())
     }
 
     /// This program's settings, and git's that lead to it, whose key matches one of the
     /// comma-separated patterns (without regard to case), for git's log.
     pub fn matching(&self, patterns: &str) -> Vec<Param> {
-        params::matching(&self.entries, patterns)
+        let patterns: Vec<&str> = patterns.split(',').map(str::trim).collect();
+        let matches = |entry: &&Entry| {
+            let key = entry.key();
+            LOGGED_SECTIONS.contains(&entry.section.as_str())
+                && patterns.iter().any(|pattern| {
+                    let pattern = pattern.as_bytes().into();
+                    gix::glob::wildmatch(pattern, key.as_str().into(), Mode::IGNORE_CASE)
+                })
+        };
+        let matching = self.entries.iter().filter(matches);
+        matching
+            .map(|entry| Param {
+                scope: entry.scope.name(),
+                name: entry.key(),
+                value: entry.value.clone(),
+            })
+            .collect()
     }
 
     /// The current repository's remotes: name and URL after `insteadOf`, in git's order; a remote

@@ -1,6 +1,6 @@
 //! The remotes of the current repository, with the URLs that git would use. Pure.
 
-use super::entry::Entry;
+use super::Entry;
 
 /// Name and URL of every remote, after `insteadOf`; further URLs for pushing behind those for
 /// fetching (git-config(1), `url.<base>.insteadOf`, `pushInsteadOf`).
