@@ -156,12 +156,12 @@ impl Context {
         }
     }
 
-    /// A path in prose: `~/…` for what lies below the home.
+    /// A path in prose: `~/…` for what is below the home.
     pub fn shown(&self, path: &Path) -> Shown {
         Shown::path(path, self.home())
     }
 
-    /// A path as a word of a command to paste: `~/…` for what lies below the home.
+    /// A path as a word of a command to paste: `~/…` for what is below the home.
     pub fn pasted(&self, path: &Path) -> Pasted {
         Pasted::path(path, self.home())
     }

@@ -32,9 +32,9 @@ const MOST_PAGES: usize = 1000;
 pub struct User {
     /// `{uuid}` on Cloud, the slug on Data Center: what addresses the user in paths.
     pub id: String,
-    /// `username` where the site tells one.
+    /// `username`, where the site has one.
     pub user_name: Option<String>,
-    /// For people.
+    /// For messages.
     pub display_name: String,
 }
 
@@ -49,21 +49,21 @@ pub struct NewKey {
     pub expires: Option<Timestamp>,
 }
 
-/// A repository that is to be made.
+/// A repository to create.
 #[derive(Debug, Clone)]
 pub struct NewRepository {
-    /// Where.
+    /// Its name.
     pub repository: Repository,
     /// Key of the project it belongs to; on Data Center the workspace is the project.
     pub project: Option<String>,
-    /// Whether everybody may read it.
+    /// Whether everyone may read it.
     pub public: bool,
 }
 
 /// What a token sees of a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Not there, or not for this account.
+    /// Not there, or not accessible to this account.
     None,
     /// It may read.
     Read,
@@ -89,7 +89,7 @@ pub trait KeyRegistry {
     /// where it cannot be read this is the error.
     fn access(&self, repository: &Repository) -> Result<Access, Error>;
 
-    /// The repository's access keys, over all pages. Read by whoever administers the repository.
+    /// The repository's access keys, over all pages. Needs a token that administers the repository.
     fn access_keys(&self, repository: &Repository) -> Result<Vec<RegisteredKey>, Error>;
 
     /// Registers an access key of the repository. `writes`: it may push, where the site has such
@@ -105,15 +105,15 @@ pub trait KeyRegistry {
     /// Removes one access key; a key that is not there counts as removed.
     fn remove_access_key(&self, repository: &Repository, id: &KeyId) -> Result<(), Error>;
 
-    /// Makes a repository. The result is its SSH URL as the site gives it; `None`: it gives none.
+    /// Creates a repository. The result is its SSH URL as the site gives it; `None`: it gives none.
     fn create_repository(&self, new: &NewRepository) -> Result<Option<String>, Error> {
         Err(Error::NotFound {
             message: format!("no repository {} can be made here", new.repository),
         })
     }
 
-    /// How the site's SSH is reached and which host key it has, read over the API's connection.
-    /// `None`: the site does not tell (Cloud: what is built in counts).
+    /// Address and host key of the site's SSH server, read over the API's connection. `None`: the site
+    /// does not tell (Cloud, for which they are built in).
     fn ssh_settings(&self) -> Result<Option<SshSettings>, Error> {
         Ok(None)
     }
@@ -122,13 +122,13 @@ pub trait KeyRegistry {
 /// A Data Center's SSH settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SshSettings {
-    /// Whether SSH is switched on.
+    /// Whether SSH is enabled.
     pub enabled: bool,
-    /// Lower case. `None`: the site does not say; the web host counts.
+    /// Lower case. `None`: the site does not say; it is the web host then.
     pub host: Option<String>,
     /// 7999 where the site does not say.
     pub port: u16,
-    /// `SHA256:…` of the host key. `None`: not told, or not as SHA-256.
+    /// `SHA256:…` of the host key. `None`: unknown, or not given as SHA-256.
     pub fingerprint: Option<String>,
 }
 
@@ -137,7 +137,7 @@ pub struct SshSettings {
 /// # Errors
 ///
 /// [`Error::Unreachable`] for an `apiUrl` that is no `https:` URL (plain `http:` only for a
-/// loopback address), a proxy that is none, or certificates that cannot be read.
+/// loopback address), a URL that names no proxy, or certificates that cannot be read.
 #[expect(
     clippy::needless_pass_by_value,
     reason = "the caller keeps no copy of the token"
@@ -205,7 +205,7 @@ pub enum Error {
     /// 401: the token is not valid (expired, wrong address, no scopes).
     #[error("the site does not accept the API token: {message}")]
     TokenRefused {
-        /// The site's words, sanitised.
+        /// The site's message, sanitised.
         message: String,
     },
     /// 403 with the scopes that are required.
@@ -219,21 +219,21 @@ pub enum Error {
     /// 403 otherwise.
     #[error("the site refuses this: {message}")]
     Forbidden {
-        /// The site's words, sanitised.
+        /// The site's message, sanitised.
         message: String,
     },
     /// 404.
     #[error("not found: {message}")]
     NotFound {
-        /// The site's words, sanitised.
+        /// The site's message, sanitised.
         message: String,
     },
-    /// 400, 409 and other 4xx: the site does not take what was sent.
+    /// 400, 409 and other 4xx: the site does not accept what was sent.
     #[error("the site refuses the key: {message}")]
     Refused {
         /// The status.
         status: u16,
-        /// The site's words with its field messages, sanitised.
+        /// The site's message with those of fields, sanitised.
         message: String,
     },
     /// 429, after the retries.
@@ -247,7 +247,7 @@ pub enum Error {
     Server {
         /// The status.
         status: u16,
-        /// The site's words, sanitised.
+        /// The site's message, sanitised.
         message: String,
     },
     /// No answer: name, connection, TLS, time-out, a body that is too long or cut.
@@ -255,10 +255,10 @@ pub enum Error {
     Unreachable {
         /// The API's host.
         host: String,
-        /// The words of the failing layer.
+        /// What the failing layer reports.
         why: String,
     },
-    /// An answer that is none: not JSON, a field missing.
+    /// Not an answer of Bitbucket's: not JSON, a field missing.
     #[error("{host} answers something that is no Bitbucket: {why}")]
     Unexpected {
         /// The API's host.

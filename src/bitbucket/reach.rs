@@ -1,6 +1,4 @@
-//! What a site shows to anybody: that it answers, what time it has, which host keys it publishes.
-//!
-//! No token is sent.
+//! What a site tells without a token: that it answers, its clock, the host keys that it publishes.
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
@@ -19,7 +17,7 @@ const PUBLISHED: &str = "/site/ssh";
 pub struct Reached {
     /// The HTTP status; without a token usually 401.
     pub status: u16,
-    /// The site's clock (`Date`, RFC 9110 section 6.6.1). `None`: not told.
+    /// The site's clock (`Date`, RFC 9110 section 6.6.1). `None`: it sends none.
     pub date: Option<Timestamp>,
 }
 
@@ -43,8 +41,8 @@ pub fn reach(context: &Context, site: &Site, http: &HttpSettings) -> Result<Reac
     })
 }
 
-/// The host keys that Cloud publishes over HTTPS, as known_hosts lines. `None`: this site
-/// publishes none there (Data Center, or another API than Cloud's own).
+/// The host keys that Cloud publishes over HTTPS, as known_hosts lines. `None`: this site publishes none
+/// (Data Center, or another API than Cloud's own).
 pub fn published_host_keys(
     context: &Context,
     site: &Site,

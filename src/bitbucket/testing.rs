@@ -1,4 +1,4 @@
-//! A server on loopback that answers what a test wrote down, and remembers what it was asked.
+//! A server on loopback that sends scripted answers and records the requests.
 
 use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -35,7 +35,7 @@ impl Seen {
     }
 }
 
-/// An answer, byte for byte, and whether the connection then stays open without a word.
+/// An answer, byte for byte, and whether the connection then stays open and silent.
 pub(super) struct Reply {
     pub bytes: Vec<u8>,
     pub hangs: bool,
@@ -58,7 +58,7 @@ pub(super) fn with(status: u16, headers: &str, body: &str) -> Reply {
     ))
 }
 
-/// Whatever is written down.
+/// Any bytes.
 pub(super) fn raw(text: impl Into<Vec<u8>>) -> Reply {
     Reply {
         bytes: text.into(),
@@ -73,20 +73,20 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Ends with the process; a request beyond the script gets no answer.
+    /// Runs until the process ends; a request beyond the script gets no answer.
     pub(super) fn start(script: impl IntoIterator<Item = Reply>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
         let mut script: VecDeque<Reply> = script.into_iter().collect();
-        let noted = Arc::clone(&seen);
+        let recorded = Arc::clone(&seen);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
                 let Some(request) = read(&stream) else {
                     continue;
                 };
-                noted.lock().unwrap().push(request);
+                recorded.lock().unwrap().push(request);
                 let Some(reply) = script.pop_front() else {
                     continue;
                 };
@@ -109,12 +109,12 @@ impl Server {
         &self.url
     }
 
-    /// Everything it was asked so far.
+    /// All requests so far.
     pub(super) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 
-    /// Method and target of everything it was asked so far.
+    /// Method and target of all requests so far.
     pub(super) fn asked(&self) -> Vec<String> {
         let seen = self.seen();
         seen.iter()
@@ -122,7 +122,7 @@ impl Server {
             .collect()
     }
 
-    /// A client for it, as `alice@example.com` with the token `secret-token`, in a hurry.
+    /// A client for it, as `alice@example.com` with the token `secret-token` and short limits.
     pub(super) fn client(&self, base: &str) -> Client {
         let secret = Secret::new("secret-token".to_owned());
         let authorization = Authorization::basic("alice@example.com", &secret);
@@ -132,14 +132,14 @@ impl Server {
             &api,
             authorization,
             &HttpSettings::default(),
-            hurried(),
+            short_limits(),
         )
         .unwrap()
     }
 }
 
 /// Limits that a test can wait for.
-pub(super) fn hurried() -> Limits {
+pub(super) fn short_limits() -> Limits {
     Limits {
         connect: Duration::from_secs(2),
         call: Duration::from_secs(2),

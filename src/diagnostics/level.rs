@@ -1,7 +1,7 @@
 //! How much is shown, as ssh(1)'s LogLevel counts it, and the subscriber that turns `tracing` events
 //! into lines.
 //!
-//! Events of other crates are left out: nobody has checked them for secrets.
+//! Events of other crates are left out: they have not been checked for secrets.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -168,14 +168,14 @@ mod tests {
     #[test]
     fn options_decide_as_ssh_decides() {
         for (verbosity, quiet, log_level, expected, why) in [
-            (0, false, None, None, "nothing said"),
+            (0, false, None, None, "nothing is given"),
             (0, true, None, Some(Level::Quiet), "-q"),
             (
                 1,
                 false,
                 Some("ERROR"),
                 Some(Level::Debug1),
-                "-v stands before LogLevel",
+                "-v wins over LogLevel",
             ),
             (
                 2,
@@ -219,8 +219,8 @@ mod tests {
         }
         static HEARD: Heard = Heard(std::sync::Mutex::new(Vec::new()));
         tracing::subscriber::with_default(&HEARD, || {
-            tracing::warn!("ours");
-            tracing::warn!(target: "russh::client", "theirs, which nobody has looked through");
+            tracing::warn!("own");
+            tracing::warn!(target: "russh::client", "not checked for secrets");
         });
         let heard = HEARD.0.lock().expect("one thread").clone();
         assert_eq!(heard, ["bitbucket_ssh::diagnostics::level::tests"]);

@@ -45,7 +45,7 @@ pub struct LogOptions {
 /// Why diagnostics cannot start.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// `-E FILE` cannot be opened; OpenSSH's words.
+    /// `-E FILE` cannot be opened; OpenSSH's message.
     #[error("Couldn't open logfile {}: {why}", file.display())]
     LogFile {
         /// The file.
@@ -166,7 +166,7 @@ fn write_line(text: &str) {
 pub fn os_error_message(error: &std::io::Error) -> String {
     let text = error.to_string();
     match text.split_once(" (os error ") {
-        Some((words, _)) => words.to_owned(),
+        Some((message, _)) => message.to_owned(),
         None => text,
     }
 }

@@ -34,7 +34,7 @@ static LAST_LINE: Mutex<LastLine> = Mutex::new(LastLine {
     reserved: 0,
 });
 
-/// The terminal's last line: whoever writes on stderr holds it meanwhile.
+/// The terminal's last line; locked by every write to stderr.
 struct LastLine {
     /// A spinner is on it.
     spinner: bool,
@@ -290,14 +290,14 @@ mod tests {
                 false,
                 false,
                 true,
-                "LC_ALL stands before LANG",
+                "LC_ALL wins over LANG",
             ),
             (
                 &[("TERM", "xterm"), ("LC_ALL", ""), ("LC_CTYPE", "C.UTF-8")],
                 false,
                 true,
                 true,
-                "an empty one says nothing",
+                "an empty one counts as unset",
             ),
             (
                 &[("TERM", "xterm"), ("NO_COLOR", "1")],

@@ -195,7 +195,7 @@ mod tests {
         for (variables, batch, terminal, expected, why) in [
             (vec![], false, true, Channel::Terminal, "a person is there"),
             (vec![], true, true, Channel::None, "BatchMode"),
-            (vec![], false, false, Channel::None, "nobody"),
+            (vec![], false, false, Channel::None, "neither"),
             (
                 vec![("SSH_ASKPASS", "/bin/ask")],
                 false,
@@ -215,7 +215,7 @@ mod tests {
                 false,
                 true,
                 Channel::Terminal,
-                "the terminal stands before the display",
+                "the terminal comes before the display",
             ),
             (
                 vec![
@@ -275,7 +275,7 @@ mod tests {
                 false,
                 true,
                 ask(),
-                "its words have no case",
+                "in any case",
             ),
             (
                 vec![

@@ -7,7 +7,7 @@ use std::path::Path;
 /// The longest text that [`sanitise`] leaves whole.
 const LONGEST: usize = 1000;
 
-/// Text from outside as one line of prose: made harmless as [`sanitise`] does it, when it is made.
+/// Text from outside as one line of prose, made harmless by [`sanitise`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Shown(String);
 
@@ -22,7 +22,7 @@ impl Shown {
         Self::new(String::from_utf8_lossy(bytes))
     }
 
-    /// A path as people write it: `~/…` for what lies below `home`.
+    /// A path as people write it: `~/…` for what is below `home`.
     pub fn path(path: &Path, home: Option<&Path>) -> Self {
         match below(path, home) {
             Some(rest) => Self::new(format!("~/{}", rest.display())),
@@ -80,17 +80,17 @@ pub fn sanitise(text: &str) -> String {
 }
 
 /// Several lines from outside, whole: line feeds and tabs stay, and a carriage return before a line
-/// feed (a lone one would write over what stands there); other control characters become `\ooo`.
+/// feed (a lone one would overwrite the line); other control characters become `\ooo`.
 pub fn sanitise_lines(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut rest = text.chars().peekable();
     while let Some(character) = rest.next() {
-        let kept = match character {
+        let stays = match character {
             '\n' | '\t' => true,
             '\r' => rest.peek() == Some(&'\n'),
             c => !is_harmful(c),
         };
-        if kept {
+        if stays {
             clean.push(character);
         } else {
             push_octal(&mut clean, character);
@@ -117,8 +117,8 @@ pub fn fence(message: &str) -> Cow<'_, str> {
     Cow::Owned(clean)
 }
 
-/// As [`fence`], for a JSON text: the characters become `\uXXXX`, which means the same to whoever
-/// parses it.
+/// As [`fence`], for a JSON text: the characters become `\uXXXX`, which means the same to every
+/// parser.
 pub fn fence_json(json: &str) -> Cow<'_, str> {
     let stopped = |c: char| c != '\n' && is_harmful(c);
     if !json.contains(stopped) {

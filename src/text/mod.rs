@@ -1,5 +1,4 @@
-//! Text on its way to a person: what comes from outside is made harmless, a command can be pasted,
-//! a number agrees with its noun.
+//! Text for people: from outside made harmless, as a command to paste, numbers and times in words.
 //!
 //! Text of configurations, URLs, servers and file names enters a message through a type that says
 //! what it is there: [`Shown`] in prose, [`Pasted`] as a word of a command. [`fence`] and

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use super::fence::{below, is_harmful};
 
-/// One word of a command line that a person can paste: a POSIX shell reads exactly the text that it
-/// was made of, and the terminal it stands on is given no control character.
+/// One word of a command that can be pasted: a POSIX shell reads exactly the text that it was made of, and
+/// the terminal that shows it is given no control character.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pasted(String);
 
@@ -18,7 +18,7 @@ impl Pasted {
         Self(word(text.as_ref()))
     }
 
-    /// A path: `~/…` for what lies below `home`, and never taken for an option.
+    /// A path: `~/…` for what is below `home`, and never an option.
     pub fn path(path: &Path, home: Option<&Path>) -> Self {
         if let Some(rest) = below(path, home) {
             return Self(format!("~/{}", word(rest.as_os_str())));

@@ -41,7 +41,7 @@ pub fn span(duration: Duration) -> String {
 }
 
 /// sshd_config(5), TIME FORMATS: a number of seconds, or parts with a unit each (`1h30m`). `None`:
-/// no such time, or one that ssh has no room for.
+/// not a time, or too long a one for ssh.
 pub fn ssh_seconds(text: &str) -> Option<u32> {
     if text.is_empty() {
         return None;

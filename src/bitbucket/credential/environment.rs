@@ -5,8 +5,8 @@ use crate::context::{API_TOKEN, Context};
 use crate::repository;
 use crate::secret::{Secret, TokenPlace};
 
-/// The account of the environment and the URL of its site: `BITBUCKET_SITE`, else Cloud. `None`:
-/// one of the two variables is missing or empty.
+/// The URL of the environment's site (`BITBUCKET_SITE`, else Cloud) and its token. `None`: account or
+/// token is missing or empty.
 pub fn environment(context: &Context) -> Option<(String, Token)> {
     let variables = &context.environment;
     let account = variables
@@ -86,7 +86,11 @@ mod tests {
                 "the address first",
             ),
             (&[("BITBUCKET_EMAIL", "a@x")], None, "no token"),
-            (&[("BITBUCKET_API_TOKEN", "t")], None, "nobody's token"),
+            (
+                &[("BITBUCKET_API_TOKEN", "t")],
+                None,
+                "a token without an account",
+            ),
             (
                 &[("BITBUCKET_EMAIL", "a@x"), ("BITBUCKET_API_TOKEN", "")],
                 None,

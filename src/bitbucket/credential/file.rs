@@ -1,7 +1,7 @@
 //! `tokens.json`, 0600, in the records' directory (0700): tokens where there is no keyring.
 //!
-//! Replaced as a whole (new file, fsync, rename) under an advisory lock; a reader sees the old or
-//! the new one.
+//! Replaced as a whole (new file, fsync, rename) under an advisory lock; a reader sees the old or the new
+//! file.
 
 use serde::{Deserialize, Serialize};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
@@ -50,7 +50,7 @@ pub(super) fn load(
     }))
 }
 
-/// In place of an earlier one of the account.
+/// Replaces an earlier token of the account.
 pub(super) fn store(
     context: &Context,
     site: &str,
@@ -67,12 +67,12 @@ pub(super) fn store(
         true
     })?;
     match load(context, site, account)? {
-        Some((_, kept)) if kept == *secret => Ok(()),
-        _ => Err(Error::NotKept),
+        Some((_, stored)) if stored == *secret => Ok(()),
+        _ => Err(Error::NotStored),
     }
 }
 
-/// `false`: it was not there.
+/// `false`: there was none.
 pub(super) fn forget(context: &Context, site: &str, account: &str) -> Result<bool, Error> {
     match load(context, site, account)? {
         None => Ok(false),
@@ -84,7 +84,7 @@ pub(super) fn forget(context: &Context, site: &str, account: &str) -> Result<boo
     }
 }
 
-/// Reads, changes and replaces the file under the lock; not written where nothing changed.
+/// Reads, changes and replaces the file under the lock. An unchanged file is not written.
 fn change(context: &Context, change: impl FnOnce(&mut Vec<Entry>) -> bool) -> Result<bool, Error> {
     let directory = Directory::records(context)?;
     let _lock = directory.lock("tokens.lock")?;
@@ -112,7 +112,7 @@ fn read(directory: &Directory<'_>) -> Result<Tokens, Error> {
     let Some(text) = directory.read(FILE)?.map(Zeroizing::new) else {
         return Ok(Tokens::default());
     };
-    // serde_json's messages tell line and column, and for a wrong type the value: not shown.
+    // serde_json's message may contain a value: only its place is shown.
     let tokens: Tokens = serde_json::from_slice(&text).map_err(|error| {
         failed(format!(
             "not understood at line {}, column {}",

@@ -1,6 +1,6 @@
-//! git's credential helpers (git-credential(1)), asked without any interaction.
+//! git's credential helpers (git-credential(1)), without any interaction.
 //!
-//! A repository's own configuration names none: git runs outside of every repository.
+//! git runs outside of every repository, so that a repository's own configuration names no helper.
 
 use std::io::{Read as _, Write as _};
 use std::process::{Child, Stdio};
@@ -19,8 +19,8 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// More than any answer of `git credential`.
 const LONGEST: u64 = 64 * 1024;
 
-/// For the host of the API, then for the site's web host. `None`: no helper has it, or none
-/// answered in time.
+/// The token for the host of the API, else that for the site's web host. `None`: no helper has one, or
+/// none answered in time.
 pub(super) fn fill(context: &Context, site: &Site, account: &str) -> Option<Secret> {
     let mut addresses: Vec<Address> = Vec::new();
     for address in [&site.api_url, &site.url]
@@ -37,23 +37,23 @@ pub(super) fn fill(context: &Context, site: &Site, account: &str) -> Option<Secr
         .find_map(|address| fill_at(context, address, account))
 }
 
-/// Gives it to every helper, for the API's host, and looks whether one kept it.
+/// Gives the token to every helper, for the API's host, and checks that one stored it.
 pub(super) fn store(
     context: &Context,
     site: &Site,
     account: &str,
     secret: &Secret,
 ) -> Result<(), Error> {
-    let address = Address::parse(&site.api_url).ok_or(Error::NotKept)?;
-    let input = description(&address, account, Some(secret)).ok_or(Error::NotKept)?;
+    let address = Address::parse(&site.api_url).ok_or(Error::NotStored)?;
+    let input = description(&address, account, Some(secret)).ok_or(Error::NotStored)?;
     run(context, "approve", &input);
     match fill_at(context, &address, account) {
-        Some(kept) if kept == *secret => Ok(()),
-        _ => Err(Error::NotKept),
+        Some(stored) if stored == *secret => Ok(()),
+        _ => Err(Error::NotStored),
     }
 }
 
-/// Takes it out of every helper, for the API's host. `false`: none had it.
+/// Removes the token from every helper, for the API's host. `false`: none had it.
 pub(super) fn forget(context: &Context, site: &Site, account: &str) -> bool {
     let Some(address) = Address::parse(&site.api_url) else {
         return false;
@@ -80,7 +80,7 @@ fn fill_at(context: &Context, address: &Address, account: &str) -> Option<Secret
     same_account(value("username")?, account).then(|| Secret::new(password.to_owned()))
 }
 
-/// The lines of the protocol. `None`: a value that would break out of its line.
+/// The lines of the protocol. `None`: a value does not fit on one line.
 fn description(
     address: &Address,
     account: &str,
@@ -106,7 +106,7 @@ fn description(
     Some(text)
 }
 
-/// What git wrote; `None`: it failed, is not there, or took too long.
+/// What git wrote. `None`: it failed, is not installed, or took too long.
 fn run(context: &Context, action: &str, input: &str) -> Option<Zeroizing<Vec<u8>>> {
     let mut child = context
         .command("git")
@@ -125,7 +125,7 @@ fn run(context: &Context, action: &str, input: &str) -> Option<Zeroizing<Vec<u8>
         .inspect_err(|error| tracing::debug!("git credential: {error}"))
         .ok()?;
     if let Some(mut stdin) = child.stdin.take() {
-        // A helper that reads nothing is no failure of its own.
+        // A helper need not read its input.
         let _ = stdin.write_all(input.as_bytes());
     }
     let output = read(&mut child);
@@ -137,7 +137,7 @@ fn run(context: &Context, action: &str, input: &str) -> Option<Zeroizing<Vec<u8>
     if succeeded { output } else { None }
 }
 
-/// Everything up to the end of its output, or until the time is over.
+/// The whole output, unless it takes too long.
 fn read(child: &mut Child) -> Option<Zeroizing<Vec<u8>>> {
     let stdout = child.stdout.take()?;
     let (sender, receiver) = mpsc::channel();
@@ -155,7 +155,7 @@ fn read(child: &mut Child) -> Option<Zeroizing<Vec<u8>>> {
     None
 }
 
-/// Whether it ended well, soon after its output.
+/// Whether it succeeded, and ended soon after its output.
 fn finished(child: &mut Child) -> bool {
     let start = Instant::now();
     loop {

@@ -1,7 +1,7 @@
-//! Where API tokens come from and where they are kept.
+//! API tokens: where they come from and where they are stored.
 //!
-//! Sources in this order, first that has one: environment, system keyring, `tokens.json`, git's
-//! credential helpers. Accounts are compared without regard to case. Asks nobody.
+//! Sources in this order, the first that has one: environment, system keyring, `tokens.json`, git's
+//! credential helpers. Accounts are compared without regard to case. No questions are asked.
 
 mod environment;
 mod file;
@@ -19,10 +19,10 @@ use crate::storage;
 
 pub use environment::environment;
 
-/// A token (on Data Center also a password), whose it is and where it lies.
+/// A token (on Data Center also a password), its account and its source.
 #[derive(Debug, Clone)]
 pub struct Token {
-    /// As the source writes it; where that does not say, as it was asked for.
+    /// As the source spells it, else as the caller did.
     pub account: String,
     /// The token.
     pub secret: Secret,
@@ -30,10 +30,10 @@ pub struct Token {
     pub place: TokenPlace,
 }
 
-/// Why a token could not be read or kept.
+/// Why a token could not be read or stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The keyring, most of all a locked one.
+    /// The keyring failed or is locked.
     #[error(transparent)]
     Keyring(#[from] keyring::Error),
     /// `tokens.json` cannot be read, understood or written.
@@ -44,12 +44,12 @@ pub enum Error {
         /// What happened.
         why: String,
     },
-    /// `tokens.json` has no place, or cannot be read or written.
+    /// The directory of `tokens.json` cannot be used.
     #[error(transparent)]
     Storage(#[from] storage::Error),
-    /// No credential helper of git's gave the token back.
+    /// No credential helper of git returned the token.
     #[error("git's credential helpers do not keep the token")]
-    NotKept,
+    NotStored,
 }
 
 /// The token of an account. `None`: no source has one.
@@ -69,11 +69,11 @@ pub fn find(context: &Context, site: &Site, account: &str) -> Result<Option<Toke
         secret,
         place,
     };
-    let mut trouble = None;
+    let mut failure = None;
     match keyring::token(context, &site.url, account) {
         Ok(Some(secret)) => return Ok(Some(token(secret, TokenPlace::Keyring))),
         Ok(None) => {}
-        Err(error) => trouble = Some(Error::Keyring(error)),
+        Err(error) => failure = Some(Error::Keyring(error)),
     }
     match file::load(context, &site.url, account) {
         Ok(Some((account, secret))) => {
@@ -84,16 +84,16 @@ pub fn find(context: &Context, site: &Site, account: &str) -> Result<Option<Toke
             }));
         }
         Ok(None) => {}
-        Err(error) => trouble = trouble.or(Some(error)),
+        Err(error) => failure = failure.or(Some(error)),
     }
     if let Some(secret) = git::fill(context, site, account) {
         return Ok(Some(token(secret, TokenPlace::GitCredential)));
     }
-    trouble.map_or(Ok(None), Err)
+    failure.map_or(Ok(None), Err)
 }
 
-/// Keeps a token in one place, in place of an earlier one there, and reads it back. Nothing is
-/// done for [`TokenPlace::Environment`].
+/// Stores a token in one place, replacing an earlier one there, and reads it back. Nothing is done for
+/// [`TokenPlace::Environment`].
 pub fn store(
     context: &Context,
     site: &Site,
@@ -109,8 +109,8 @@ pub fn store(
     }
 }
 
-/// Forgets a token wherever it was kept; the places it was in. What git's helpers have for the
-/// web host, which git itself uses over https, stays.
+/// Removes a token from every place, and returns those that had it. What git's helpers have for the web
+/// host, which git itself uses over https, stays.
 pub fn forget(context: &Context, site: &Site, account: &str) -> Result<Vec<TokenPlace>, Error> {
     let mut places = Vec::new();
     if file::forget(context, &site.url, account)? {

@@ -285,7 +285,7 @@ fn without_a_helper_nothing_is_kept_and_nobody_asked() {
         &secret("t"),
         TokenPlace::GitCredential,
     );
-    assert_eq!(error, Err(Error::NotKept));
+    assert_eq!(error, Err(Error::NotStored));
     assert_eq!(found(&home, "a@x"), None);
     assert!(!home.path("asked").exists());
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{DataCenter, authorization, ssh_base_url, ssh_fingerprint};
 use crate::bitbucket::credential::Token;
 use crate::bitbucket::http::Client;
-use crate::bitbucket::testing::{Reply, Server, context, hurried, json as answer, with};
+use crate::bitbucket::testing::{Reply, Server, context, json as answer, short_limits, with};
 use crate::bitbucket::{Access, Error, KeyId, KeyRegistry as _, NewKey, SshSettings, User};
 use crate::clock::Clock;
 use crate::repository::Repository;
@@ -46,7 +46,7 @@ fn data_center(script: impl IntoIterator<Item = Reply>) -> (Server, DataCenter) 
         &api,
         authorization,
         &HttpSettings::default(),
-        hurried(),
+        short_limits(),
     );
     (server, DataCenter::new(client.unwrap()))
 }
@@ -95,7 +95,7 @@ fn tokens_are_bearers_and_passwords_are_not() {
             server.url(),
             authorization(&token(secret)),
             &HttpSettings::default(),
-            hurried(),
+            short_limits(),
         );
         client.unwrap().get("/x").unwrap();
         assert_eq!(

@@ -1,7 +1,7 @@
-//! URLs of one API, read strictly: where a token may go is decided here. Pure.
+//! URLs of one API, parsed strictly: they decide where a token may be sent. Pure.
 //!
-//! What two readers could understand differently (user names, backslashes, blanks, controls) is
-//! no address at all.
+//! What two parsers could understand differently (user names, backslashes, blanks, controls) is
+//! rejected.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -21,7 +21,7 @@ pub(in crate::bitbucket) struct Address {
 }
 
 impl Address {
-    /// `None`: not of that shape.
+    /// `None`: not such a URL.
     pub(in crate::bitbucket) fn parse(url: &str) -> Option<Self> {
         let (scheme, rest) = url.split_once("://")?;
         let secure = match scheme.to_ascii_lowercase().as_str() {
@@ -47,8 +47,8 @@ impl Address {
         })
     }
 
-    /// Where `reference` (a `Location`, a paging link) points to, seen from this address
-    /// (RFC 3986, section 4.2). `None`: nowhere that can be understood.
+    /// The target of `reference` (a `Location`, a paging link) relative to this address (RFC 3986,
+    /// section 4.2). `None`: not such a URL.
     pub(super) fn join(&self, reference: &str) -> Option<Self> {
         if let Some(authority) = reference.strip_prefix("//") {
             return Self::parse(&format!("{}://{authority}", self.scheme()));
@@ -68,7 +68,7 @@ impl Address {
         Self::parse(&format!("{}{target}", self.origin()))
     }
 
-    /// The same origin with `path` (begins with `/`) behind this address's own.
+    /// This address with `path` (begins with `/`) appended to its own.
     pub(super) fn below(&self, path: &str) -> Self {
         let base = self.target.trim_end_matches('/');
         Self {
@@ -77,7 +77,7 @@ impl Address {
         }
     }
 
-    /// Scheme, host and port; the port only where it is not the scheme's own.
+    /// Scheme, host and port; the port only where it is not the scheme's default.
     pub(super) fn origin(&self) -> String {
         let usual = if self.secure { 443 } else { 80 };
         if self.port == usual {
@@ -87,7 +87,7 @@ impl Address {
         }
     }
 
-    /// Whether a token for this address may go to the other one.
+    /// Whether a token for this address may be sent to the other one.
     pub(in crate::bitbucket) fn same_origin(&self, other: &Self) -> bool {
         self.secure == other.secure && self.host == other.host && self.port == other.port
     }
@@ -152,7 +152,7 @@ fn host_and_port(authority: &str) -> Option<(String, Option<u16>)> {
     fits.then(|| (host.to_ascii_lowercase(), port))
 }
 
-/// Bytes that RFC 3986 does not allow in a path or query, `%XX`; what is encoded stays so.
+/// `%XX` for bytes that RFC 3986 does not allow in a path or query; what is encoded already stays.
 fn encoded(target: &str) -> String {
     let mut clean = String::with_capacity(target.len() + 1);
     if !target.starts_with('/') {
@@ -168,7 +168,7 @@ fn encoded(target: &str) -> String {
     clean
 }
 
-/// One part of a path, everything encoded that could end it or be read as something else: the
+/// One segment of a path: everything is encoded that could end it or mean something else, such as the
 /// braces of a UUID, `/`, `?`, `%`.
 pub(in crate::bitbucket) fn segment(text: &str) -> String {
     const KEPT: AsciiSet = NON_ALPHANUMERIC

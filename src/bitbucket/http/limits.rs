@@ -1,4 +1,4 @@
-//! How long a call may take, how much it may bring, and how often it is tried again. Pure.
+//! How long a call may take, how long an answer may be, and how often a call is repeated. Pure.
 //!
 //! Header: RFC 9110, section 10.2.3 (`Retry-After`: seconds, or an HTTP date).
 
@@ -18,7 +18,7 @@ pub(in crate::bitbucket) struct Limits {
     pub body: u64,
     /// How often it is sent at most.
     pub tries: u32,
-    /// The pause before the second try where the server names none; doubled from then on.
+    /// The pause before the second try where the server requests none; doubled from then on.
     pub first_pause: Duration,
     /// What all pauses of one call may take together.
     pub pauses: Duration,
@@ -38,23 +38,23 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The pause after try number `tried` (from 1), with `waited` behind us. `None`: give up.
+    /// The pause after try number `tried` (from 1), when `waited` has passed already. `None`: give up.
     pub(super) fn pause(
         &self,
         tried: u32,
         waited: Duration,
-        wished: Option<Duration>,
+        requested: Option<Duration>,
     ) -> Option<Duration> {
         if tried >= self.tries {
             return None;
         }
-        let pause = wished.unwrap_or(self.first_pause * 2u32.pow(tried - 1));
+        let pause = requested.unwrap_or(self.first_pause * 2u32.pow(tried - 1));
         (waited.saturating_add(pause) <= self.pauses).then_some(pause)
     }
 }
 
-/// The wait that a `Retry-After` asks for; a date that is over asks for none. `None`: it says
-/// nothing that can be understood.
+/// The wait that a `Retry-After` requests; zero for a date in the past. `None`: neither a number nor a
+/// date.
 pub(super) fn retry_after(header: &str, now: Timestamp) -> Option<Duration> {
     let header = header.trim();
     if let Ok(seconds) = header.parse() {

@@ -49,12 +49,12 @@ pub(super) struct Client {
 /// A call without an answer.
 struct Lost {
     error: Error,
-    /// The connection was there and ended.
-    in_mid_air: bool,
+    /// The connection had been made and was lost.
+    after_connect: bool,
 }
 
 impl Client {
-    /// Opens nothing yet. Errors as [`super::connect`].
+    /// Connects to nothing yet. Errors as [`super::connect`].
     pub(super) fn new(
         context: &Context,
         api_url: &str,
@@ -62,7 +62,7 @@ impl Client {
         settings: &HttpSettings,
         limits: Limits,
     ) -> Result<Self, Error> {
-        // What stands before an `@` may be a password.
+        // The part before an `@` may be a password.
         let shown = api_url.rsplit('@').next().unwrap_or_default();
         let unusable = |why: String| Error::Unreachable {
             host: sanitise(shown),
@@ -108,7 +108,7 @@ impl Client {
         })
     }
 
-    /// The API's host for messages, with its port where that is not the usual one.
+    /// The API's host for messages, with its port where that is not the scheme's.
     pub(super) fn host(&self) -> String {
         self.base.host_port()
     }
@@ -162,7 +162,7 @@ impl Client {
         Ok(answer)
     }
 
-    /// Where a link leads, if the token may go there.
+    /// The target of a link, if the token may be sent there.
     fn within(&self, from: &Address, link: &str) -> Result<Address, Error> {
         let target = from.join(link);
         match target {
@@ -179,21 +179,21 @@ impl Client {
         let mut waited = Duration::ZERO;
         let _waiting = diagnostics::waiting("rest", || format!("waiting for {}", self.host()));
         for tried in 1.. {
-            let answer = match self.once(method, address, body) {
+            let answer = match self.try_once(method, address, body) {
                 Ok(answer) => answer,
-                // A question may be repeated once; whatever changes something may not.
-                Err(lost) if lost.in_mid_air && method == "GET" && tried == 1 => continue,
+                // Reading may be repeated once; what changes something may not.
+                Err(lost) if lost.after_connect && method == "GET" && tried == 1 => continue,
                 Err(lost) => return Err(lost.error),
             };
             let limited = answer.status == 429;
             if !limited && (method != "GET" || answer.status < 500) {
                 return Ok(answer);
             }
-            let wished = answer
+            let requested = answer
                 .header("retry-after")
                 .and_then(|header| limits::retry_after(header, self.now()));
-            let Some(pause) = self.limits.pause(tried, waited, wished) else {
-                let retry_after = wished.map(|wait| wait.as_secs());
+            let Some(pause) = self.limits.pause(tried, waited, requested) else {
+                let retry_after = requested.map(|wait| wait.as_secs());
                 return if limited {
                     Err(Error::RateLimited { retry_after })
                 } else {
@@ -212,7 +212,7 @@ impl Client {
         unreachable!("the tries end")
     }
 
-    fn once(&self, method: &str, address: &Address, body: &str) -> Result<Answer, Lost> {
+    fn try_once(&self, method: &str, address: &Address, body: &str) -> Result<Answer, Lost> {
         let start = Instant::now();
         let outcome = self
             .call(method, address, body)
@@ -233,8 +233,8 @@ impl Client {
                 })
             }
             Err(error) => {
-                let in_mid_air = is_loss(&error);
-                let mut why = words(&error);
+                let after_connect = is_loss(&error);
+                let mut why = reason(&error);
                 if let Some(proxy) = &self.proxy {
                     why = format!("{why} (by the proxy {proxy})");
                 }
@@ -243,7 +243,7 @@ impl Client {
                 let host = self.host();
                 Err(Lost {
                     error: Error::Unreachable { host, why },
-                    in_mid_air,
+                    after_connect,
                 })
             }
         }
@@ -277,7 +277,7 @@ impl Client {
                 .body(body.to_owned())?
                 .with_agent(&self.agent)
                 .run(),
-            // Without a length some front ends answer 411 (reference, section 2.1).
+            // Some front ends answer 411 to a DELETE without a length.
             _ => request
                 .header("content-length", "0")
                 .body(())?
@@ -287,7 +287,7 @@ impl Client {
     }
 }
 
-/// The value of an `Authorization` header, if there is to be one.
+/// The value of an `Authorization` header. `None`: no such header.
 #[derive(Debug)]
 pub(super) struct Authorization(Option<Secret>);
 
@@ -327,7 +327,7 @@ pub(super) struct Answer {
     headers: Vec<(String, String)>,
     /// The API's host, for messages.
     host: String,
-    /// Where it came from.
+    /// The URL that gave it.
     address: Address,
     /// The status' name as the standard has it.
     reason: &'static str,
@@ -355,12 +355,12 @@ impl Answer {
         matches!(self.status, 301 | 302 | 303 | 307 | 308).then(|| self.header("location"))?
     }
 
-    /// Status and its name, where the body says nothing.
+    /// Status and its name, for a body without a message.
     pub(super) fn reason(&self) -> String {
         format!("{} {}", self.status, self.reason)
     }
 
-    /// An answer of Bitbucket's shape but for `why`.
+    /// An answer that is not what Bitbucket would send, because of `why`.
     pub(super) fn unexpected(&self, why: &str) -> Error {
         Error::Unexpected {
             host: self.host.clone(),
@@ -393,7 +393,7 @@ fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Whether the connection was there and ended before the answer did.
+/// Whether the connection had been made and was lost before the end of the answer.
 fn is_loss(error: &ureq::Error) -> bool {
     use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     matches!(error, ureq::Error::Io(error) if matches!(
@@ -402,8 +402,8 @@ fn is_loss(error: &ureq::Error) -> bool {
     ))
 }
 
-/// The failing layer's words.
-fn words(error: &ureq::Error) -> String {
+/// What the failing layer reports.
+fn reason(error: &ureq::Error) -> String {
     sanitise(&match error {
         ureq::Error::Io(error) => error.to_string(),
         ureq::Error::HostNotFound => "the name does not resolve".to_owned(),

@@ -1,4 +1,4 @@
-//! Which proxy a call goes through: git's `http.proxy`, else the usual variables. Pure.
+//! The proxy for a call: git's `http.proxy`, else that of the environment. Pure.
 //!
 //! Variables as curl(1) reads them ("ENVIRONMENT"); a loopback address never has a proxy.
 
@@ -70,7 +70,7 @@ mod tests {
         let upper = ("HTTPS_PROXY", "http://u:2");
         let git = Some("http://p:1");
         for (configured, variables, expected, why) in [
-            (None, &[][..], None, "nothing said"),
+            (None, &[][..], None, "none is set"),
             (git, &[upper][..], git, "git first"),
             (
                 Some(""),

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{Authorization, Client};
 use crate::bitbucket::Error;
-use crate::bitbucket::testing::{Reply, Server, context, hurried, json as answer, raw, with};
+use crate::bitbucket::testing::{Reply, Server, context, json as answer, raw, short_limits, with};
 use crate::secret::Secret;
 use crate::settings::HttpSettings;
 
@@ -207,7 +207,7 @@ fn nobody_there_is_told_as_such() {
         "http://127.0.0.1:1",
         bearer(),
         &settings,
-        hurried(),
+        short_limits(),
     )
     .unwrap();
     let error = client.get("/x").unwrap_err();
@@ -241,7 +241,7 @@ fn a_token_needs_a_place_where_it_may_go() {
         ),
         ("https://h", proxy, "no such proxy"),
     ] {
-        let error = Client::new(&context(&[]), url, bearer(), &settings, hurried()).err();
+        let error = Client::new(&context(&[]), url, bearer(), &settings, short_limits()).err();
         assert!(matches!(error, Some(Error::Unreachable { .. })), "{why}");
     }
 }
@@ -257,7 +257,7 @@ fn a_proxy_is_asked_for_a_tunnel_and_gets_no_token() {
         "https://api.example.com/2.0",
         bearer(),
         &HttpSettings::default(),
-        hurried(),
+        short_limits(),
     )
     .unwrap();
     let error = client.get("/user").unwrap_err();
@@ -282,7 +282,7 @@ mod tls {
     use rustls::pki_types::{CertificateDer, PrivateKeyDer};
     use rustls::{ServerConfig, ServerConnection, Stream};
 
-    use super::{bearer, context, hurried};
+    use super::{bearer, context, short_limits};
     use crate::bitbucket::Error;
     use crate::bitbucket::http::Client;
     use crate::settings::HttpSettings;
@@ -374,7 +374,7 @@ mod tls {
             &api,
             bearer(),
             &HttpSettings::default(),
-            hurried(),
+            short_limits(),
         )
         .unwrap();
         let error = client.get("/x").unwrap_err();
@@ -385,8 +385,14 @@ mod tls {
             (&[][..], trusting),
             (&variables[..], HttpSettings::default()),
         ] {
-            let client =
-                Client::new(&context(variables), &api, bearer(), &settings, hurried()).unwrap();
+            let client = Client::new(
+                &context(variables),
+                &api,
+                bearer(),
+                &settings,
+                short_limits(),
+            )
+            .unwrap();
             client.get("/x").unwrap();
             let request = seen.recv().unwrap();
             assert!(request.starts_with(b"GET /x HTTP/1.1\r\n"));
@@ -399,7 +405,7 @@ mod tls {
             &api,
             bearer(),
             &HttpSettings::default(),
-            hurried(),
+            short_limits(),
         )
         .unwrap();
         client.get("/x").unwrap_err();

@@ -278,7 +278,7 @@ mod tests {
     #[test]
     fn a_variable_stands_before_the_configuration() {
         for (variables, config, expected, why) in [
-            (&[][..], &[][..], &[][..], "nothing is said"),
+            (&[][..], &[][..], &[][..], "nothing is set"),
             (&[("GIT_TRACE2", "")], &[], &[], "empty"),
             (&[("GIT_TRACE2", "False")], &[], &[], "no"),
             (

@@ -52,7 +52,7 @@ fn local_time(at: &At<'_>) -> String {
 fn normal(event: &Event<'_>, at: &At<'_>, brief: bool) -> Option<String> {
     let text = match event {
         Event::Version => format!("version {PROGRAM}"),
-        Event::Start(argv) => format!("start {}", words(argv)),
+        Event::Start(argv) => format!("start {}", quoted_argv(argv)),
         Event::Name { name, hierarchy } => format!("cmd_name {name} ({hierarchy})"),
         Event::Mode(mode) => format!("cmd_mode {mode}"),
         Event::Param(param) => format!(
@@ -61,7 +61,7 @@ fn normal(event: &Event<'_>, at: &At<'_>, brief: bool) -> Option<String> {
         ),
         Event::Error { text, .. } => format!("error {}", one_line(text)),
         Event::Line(text) => one_line(text),
-        Event::Exec { program, argv } => format!("exec[0] {program} {}", words(argv)),
+        Event::Exec { program, argv } => format!("exec[0] {program} {}", quoted_argv(argv)),
         Event::NotExecuted(number) => format!("exec_result[0] code:{number}"),
         Event::Exit(code) => format!("exit elapsed:{} code:{code}", seconds(at.absolute)),
         Event::AtExit(code) => format!("atexit elapsed:{} code:{code}", seconds(at.absolute)),
@@ -86,7 +86,7 @@ fn normal(event: &Event<'_>, at: &At<'_>, brief: bool) -> Option<String> {
 fn perf(event: &Event<'_>, at: &At<'_>, brief: bool) -> String {
     let text = match event {
         Event::Version => PROGRAM.to_owned(),
-        Event::Start(argv) => words(argv),
+        Event::Start(argv) => quoted_argv(argv),
         Event::Name { name, hierarchy } => format!("{name} ({hierarchy})"),
         Event::Mode(mode) => (*mode).to_owned(),
         Event::Param(param) => format!("{}:{}", param.name, param.value),
@@ -97,7 +97,7 @@ fn perf(event: &Event<'_>, at: &At<'_>, brief: bool) -> String {
         }
         Event::Data { key, value, .. } => format!("{key}:{}", one_line(value)),
         Event::Error { text, .. } | Event::Line(text) => one_line(text),
-        Event::Exec { program, argv } => format!("id:0 argv:[{program} {}]", words(argv)),
+        Event::Exec { program, argv } => format!("id:0 argv:[{program} {}]", quoted_argv(argv)),
         Event::NotExecuted(number) => format!("id:0 code:{number}"),
         Event::Exit(code) | Event::AtExit(code) => format!("code:{code}"),
     };
@@ -244,7 +244,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// An argv as git quotes it for people (quote.c, `sq_append_quote_argv_pretty`).
-fn words(argv: &[String]) -> String {
+fn quoted_argv(argv: &[String]) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "+,-./:=@_^".contains(c);
     let quoted = argv.iter().map(|word| {
         if !word.is_empty() && word.chars().all(plain) {
@@ -280,7 +280,7 @@ mod tests {
             message: "of ssh.bitbucket.org",
             took: 1_000_001,
         };
-        // What git 2.47 writes, with our words in it.
+        // As git 2.47 writes it.
         assert_eq!(
             perf(&leave, &at(here), true),
             "d1 | main                     | region_leave |     |  0.012345 |  1.000001 | bitbucket    | ..label:kex of ssh.bitbucket.org"
@@ -327,7 +327,7 @@ mod tests {
             assert_eq!(value["sid"], "PARENT/OWN");
         }
         assert_eq!(
-            words(&argv),
+            quoted_argv(&argv),
             r"bitbucket-ssh 'a '\''b'\''".to_owned() + "\u{1b}'\\!''"
         );
     }

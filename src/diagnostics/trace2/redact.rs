@@ -1,6 +1,6 @@
 //! Texts without their secrets, whatever GIT_TRACE2_REDACT says. Pure.
 
-/// What stands in a secret's place; git's own word.
+/// What replaces a secret; git's own word.
 pub(super) const HIDDEN: &str = "<REDACTED>";
 
 /// How Atlassian's tokens begin: API tokens, repository and workspace tokens, Data Center's.
@@ -51,7 +51,7 @@ fn without_tokens(text: &str, beginning: &str) -> String {
     clean
 }
 
-/// `scheme://user:password@host` (trace2.c, `redact_arg`), for any scheme, wherever it stands.
+/// `scheme://user:password@host` (trace2.c, `redact_arg`), for any scheme, anywhere in the text.
 fn without_passwords(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;

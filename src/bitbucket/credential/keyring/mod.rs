@@ -1,8 +1,7 @@
 //! The system's keyring: API tokens, and passphrases of key files.
 //!
-//! Secret Service, Keychain or Credential Manager; never kernel keys. Where there is none this is
-//! no error when something is read. Entries are `service` and `username`, as every tool of the
-//! platform shows them: `bitbucket-ssh:SITE-URL` with the account, `bitbucket-ssh:passphrase` with
+//! Secret Service, Keychain or Credential Manager; never kernel keys. Without a keyring nothing is found,
+//! which is no error. Entries are `service` and `username`, as every tool of the platform shows them: `bitbucket-ssh:SITE-URL` with the account, `bitbucket-ssh:passphrase` with
 //! the key's fingerprint.
 
 #[cfg(any(target_os = "macos", windows))]
@@ -17,24 +16,24 @@ mod tests;
 use crate::context::Context;
 use crate::secret::Secret;
 
-/// Why the keyring does not give or take something.
+/// Why the keyring does not return or store something.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// It is there, and locked; nobody unlocked it.
+    /// It is locked, and was not unlocked.
     #[error("the system's keyring is locked")]
     Locked,
-    /// There is none here: no session, no service, none that was answered by in time.
+    /// There is none: no session, no service, or no answer in time.
     #[error("there is no keyring in this session")]
     Unavailable,
-    /// It took a secret and does not give it back.
+    /// It does not return what was stored.
     #[error("the system's keyring does not give back what it was given")]
-    NotKept,
-    /// It failed otherwise; its words.
+    NotStored,
+    /// It failed otherwise; its message.
     #[error("the system's keyring failed: {0}")]
     Failed(String),
 }
 
-/// One secret's place in the keyring.
+/// What identifies one secret in the keyring.
 #[derive(Debug, Clone)]
 struct Entry {
     service: String,
@@ -61,7 +60,7 @@ impl Entry {
     }
 }
 
-/// Whether a keyring is there, locked or not. Starts none, asks nobody, waits at most some seconds.
+/// Whether there is a keyring, locked or not. Starts none, asks no question, waits a few seconds at most.
 pub fn available(context: &Context) -> bool {
     store::available(context)
 }
@@ -70,22 +69,22 @@ pub fn available(context: &Context) -> bool {
 ///
 /// # Errors
 ///
-/// [`Error::Locked`] where the token is there and nobody unlocked the keyring.
+/// [`Error::Locked`] where the token is there and the keyring was not unlocked.
 pub fn token(context: &Context, site: &str, account: &str) -> Result<Option<Secret>, Error> {
     load(context, Entry::token(site, account))
 }
 
-/// Keeps an API token, in place of an earlier one, and reads it back.
+/// Stores an API token, replacing an earlier one, and reads it back.
 pub fn store_token(
     context: &Context,
     site: &str,
     account: &str,
     secret: &Secret,
 ) -> Result<(), Error> {
-    keep(context, Entry::token(site, account), secret)
+    save(context, Entry::token(site, account), secret)
 }
 
-/// Takes an API token out. `false`: it was not there.
+/// Removes an API token. `false`: there was none.
 pub fn forget_token(context: &Context, site: &str, account: &str) -> Result<bool, Error> {
     remove(context, Entry::token(site, account))
 }
@@ -94,21 +93,21 @@ pub fn forget_token(context: &Context, site: &str, account: &str) -> Result<bool
 ///
 /// # Errors
 ///
-/// [`Error::Locked`] where the passphrase is there and nobody unlocked the keyring.
+/// [`Error::Locked`] where the passphrase is there and the keyring was not unlocked.
 pub fn key_passphrase(context: &Context, fingerprint: &str) -> Result<Option<Secret>, Error> {
     load(context, Entry::passphrase(fingerprint))
 }
 
-/// Keeps the passphrase of a key and reads it back.
+/// Stores the passphrase of a key and reads it back.
 pub fn store_key_passphrase(
     context: &Context,
     fingerprint: &str,
     secret: &Secret,
 ) -> Result<(), Error> {
-    keep(context, Entry::passphrase(fingerprint), secret)
+    save(context, Entry::passphrase(fingerprint), secret)
 }
 
-/// Takes the passphrase of a key out. `false`: it was not there.
+/// Removes the passphrase of a key. `false`: there was none.
 pub fn forget_key_passphrase(context: &Context, fingerprint: &str) -> Result<bool, Error> {
     remove(context, Entry::passphrase(fingerprint))
 }
@@ -120,11 +119,11 @@ fn load(context: &Context, entry: Entry) -> Result<Option<Secret>, Error> {
     }
 }
 
-fn keep(context: &Context, entry: Entry, secret: &Secret) -> Result<(), Error> {
+fn save(context: &Context, entry: Entry, secret: &Secret) -> Result<(), Error> {
     store::store(context, entry.clone(), secret)?;
     match store::load(context, entry)? {
-        Some(kept) if kept == *secret => Ok(()),
-        _ => Err(Error::NotKept),
+        Some(stored) if stored == *secret => Ok(()),
+        _ => Err(Error::NotStored),
     }
 }
 

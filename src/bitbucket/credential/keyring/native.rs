@@ -1,6 +1,6 @@
 //! macOS' Keychain and Windows' Credential Manager, through the `keyring` crate.
 //!
-//! The platform itself decides whether somebody can be asked to unlock.
+//! The platform itself decides whether it asks the user to unlock it.
 
 use super::{Entry, Error};
 use crate::context::Context;
@@ -13,36 +13,35 @@ pub(super) fn available(_: &Context) -> bool {
 
 /// `None`: nothing there.
 pub(super) fn load(_: &Context, entry: Entry) -> Result<Option<Secret>, Error> {
-    match opened(&entry)?.get_password() {
+    match open(&entry)?.get_password() {
         Ok(text) => Ok(Some(Secret::new(text))),
         Err(keyring::Error::NoEntry) => Ok(None),
-        Err(error) => Err(told(&error)),
+        Err(error) => Err(failure(&error)),
     }
 }
 
-/// In place of what was there.
+/// Replaces what was there.
 pub(super) fn store(_: &Context, entry: Entry, secret: &Secret) -> Result<(), Error> {
-    let opened = opened(&entry)?;
-    opened
+    open(&entry)?
         .set_password(secret.reveal())
-        .map_err(|error| told(&error))
+        .map_err(|error| failure(&error))
 }
 
 /// `false`: nothing was there.
 pub(super) fn forget(_: &Context, entry: Entry) -> Result<bool, Error> {
-    match opened(&entry)?.delete_credential() {
+    match open(&entry)?.delete_credential() {
         Ok(()) => Ok(true),
         Err(keyring::Error::NoEntry) => Ok(false),
-        Err(error) => Err(told(&error)),
+        Err(error) => Err(failure(&error)),
     }
 }
 
-fn opened(entry: &Entry) -> Result<keyring::Entry, Error> {
+fn open(entry: &Entry) -> Result<keyring::Entry, Error> {
     tracing::trace!("keyring: {}", entry.label);
-    keyring::Entry::new(&entry.service, &entry.user_name).map_err(|error| told(&error))
+    keyring::Entry::new(&entry.service, &entry.user_name).map_err(|error| failure(&error))
 }
 
-fn told(error: &keyring::Error) -> Error {
+fn failure(error: &keyring::Error) -> Error {
     match error {
         keyring::Error::NoDefaultStore => Error::Unavailable,
         keyring::Error::NoStorageAccess(_) => Error::Locked,

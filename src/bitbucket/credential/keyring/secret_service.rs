@@ -1,9 +1,9 @@
 //! The Secret Service on the session's bus (`https://specifications.freedesktop.org/secret-service/`).
 //!
-//! Its bus is the one of the captured environment; only a socket that is there is opened, only a
-//! service that runs already is spoken to: nothing is launched. An unlock dialog is shown only
-//! where there is a display and the caller did not forbid questions. Every wait has an end, also
-//! when the bus or the service hangs. The attributes are those of the `keyring` crate.
+//! The bus is that of the captured environment. Nothing is launched: only a socket that exists is opened,
+//! and only a service that runs already is called. An unlock dialog is shown only where there is a display
+//! and the caller did not forbid questions. Every wait has an end, also when the bus or the service hangs.
+//! The attributes are those of the `keyring` crate.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -20,10 +20,10 @@ use crate::context::Context;
 use crate::secret::Secret;
 
 const SERVICE: &str = "org.freedesktop.secrets";
-/// Longer than any answer takes that needs no person.
+/// Longer than any answer takes that needs no dialog.
 const ANSWER: Duration = Duration::from_secs(5);
-/// For a person in front of the unlock dialog.
-const PERSON: Duration = Duration::from_secs(60);
+/// For the user to answer the unlock dialog.
+const DIALOG: Duration = Duration::from_secs(60);
 
 /// Whether the service runs.
 pub(super) fn available(context: &Context) -> bool {
@@ -34,7 +34,7 @@ pub(super) fn available(context: &Context) -> bool {
 pub(super) fn load(context: &Context, entry: Entry) -> Result<Option<Secret>, Error> {
     bounded(context, move |session| {
         let service = session.service()?;
-        let found = service.search_items(attributes(&entry)).map_err(told)?;
+        let found = service.search_items(attributes(&entry)).map_err(failure)?;
         let item = match (found.unlocked.first(), found.locked.first()) {
             (Some(item), _) => item,
             (None, Some(item)) => {
@@ -43,25 +43,25 @@ pub(super) fn load(context: &Context, entry: Entry) -> Result<Option<Secret>, Er
             }
             (None, None) => return Ok(None),
         };
-        let text = String::from_utf8(item.get_secret().map_err(told)?);
+        let text = String::from_utf8(item.get_secret().map_err(failure)?);
         let text = text.map_err(|_| Error::Failed("a secret that is no text".to_owned()))?;
         Ok(Some(Secret::new(text)))
     })
 }
 
-/// In place of what was there.
+/// Replaces what was there.
 pub(super) fn store(context: &Context, entry: Entry, secret: &Secret) -> Result<(), Error> {
     let secret = secret.clone();
     bounded(context, move |session| {
         let service = session.service()?;
         let collection = default_collection(&service)?;
-        if collection.is_locked().map_err(told)? {
+        if collection.is_locked().map_err(failure)? {
             session.unlock(|| collection.unlock())?;
         }
         let text = secret.reveal().as_bytes();
         let item =
             collection.create_item(&entry.label, attributes(&entry), text, true, "text/plain");
-        item.map(|_| ()).map_err(told)
+        item.map(|_| ()).map_err(failure)
     })
 }
 
@@ -69,12 +69,12 @@ pub(super) fn store(context: &Context, entry: Entry, secret: &Secret) -> Result<
 pub(super) fn forget(context: &Context, entry: Entry) -> Result<bool, Error> {
     bounded(context, move |session| {
         let service = session.service()?;
-        let found = service.search_items(attributes(&entry)).map_err(told)?;
+        let found = service.search_items(attributes(&entry)).map_err(failure)?;
         for item in &found.locked {
             session.unlock(|| item.unlock())?;
         }
         for item in found.unlocked.iter().chain(&found.locked) {
-            item.delete().map_err(told)?;
+            item.delete().map_err(failure)?;
         }
         Ok(!found.unlocked.is_empty() || !found.locked.is_empty())
     })
@@ -89,14 +89,14 @@ struct Session {
 }
 
 impl Session {
-    /// `None`: no bus whose socket is there.
+    /// `None`: no bus whose socket exists.
     fn of(context: &Context) -> Option<Self> {
         let environment = &context.environment;
         let addresses = match environment.text("DBUS_SESSION_BUS_ADDRESS") {
             Some(list) => list.to_owned(),
             None => format!("unix:path={}/bus", environment.text("XDG_RUNTIME_DIR")?),
         };
-        let address = addresses.split(';').find(|address| is_there(address))?;
+        let address = addresses.split(';').find(|address| exists(address))?;
         let display = environment
             .text("WAYLAND_DISPLAY")
             .or(environment.text("DISPLAY"));
@@ -108,7 +108,7 @@ impl Session {
         })
     }
 
-    /// Connects where the service has an owner; asking for it any other way would start it.
+    /// Connects where the service has an owner; any other call would start it.
     fn connection(&self) -> Result<Connection, Error> {
         let connected = || -> zbus::Result<Option<Connection>> {
             let connection = connection::Builder::address(self.address.as_str())?.build()?;
@@ -125,7 +125,7 @@ impl Session {
         }
     }
 
-    /// By a dialog of the service's, or not at all.
+    /// By a dialog of the service, or not at all.
     fn unlock(
         &self,
         dialog: impl FnOnce() -> Result<(), secret_service::Error>,
@@ -135,18 +135,19 @@ impl Session {
         }
         tracing::warn!("waiting for the keyring to be unlocked");
         self.asking.store(true, Ordering::SeqCst);
-        let unlocked = dialog().map_err(told);
+        let unlocked = dialog().map_err(failure);
         self.asking.store(false, Ordering::SeqCst);
         unlocked
     }
 
     fn service(&self) -> Result<SecretService<'static>, Error> {
-        SecretService::connect_with_existing(EncryptionType::Dh, self.connection()?).map_err(told)
+        SecretService::connect_with_existing(EncryptionType::Dh, self.connection()?)
+            .map_err(failure)
     }
 }
 
 /// Only sockets: `autolaunch:` and `unixexec:` would start programs.
-fn is_there(address: &str) -> bool {
+fn exists(address: &str) -> bool {
     let Some(options) = address.strip_prefix("unix:") else {
         return false;
     };
@@ -159,7 +160,7 @@ fn is_there(address: &str) -> bool {
         })
 }
 
-/// Runs `work` beside this thread, so that nothing that hangs makes git wait.
+/// Runs `work` in another thread, so that a service that hangs does not keep git waiting.
 fn bounded<T: Send + 'static>(
     context: &Context,
     work: impl FnOnce(&Session) -> Result<T, Error> + Send + 'static,
@@ -176,7 +177,7 @@ fn bounded<T: Send + 'static>(
         return outcome;
     }
     if asking.load(Ordering::SeqCst) {
-        return receiver.recv_timeout(PERSON).unwrap_or(Err(Error::Locked));
+        return receiver.recv_timeout(DIALOG).unwrap_or(Err(Error::Locked));
     }
     tracing::debug!("the keyring did not answer in {} s", ANSWER.as_secs());
     Err(Error::Unavailable)
@@ -189,7 +190,7 @@ fn default_collection<'a>(service: &'a SecretService<'static>) -> Result<Collect
             secret_service::Error::NoResult => {
                 Error::Failed("it has no default collection".to_owned())
             }
-            other => told(other),
+            other => failure(other),
         })
 }
 
@@ -200,7 +201,7 @@ fn attributes(entry: &Entry) -> HashMap<&str, &str> {
     ])
 }
 
-fn told(error: secret_service::Error) -> Error {
+fn failure(error: secret_service::Error) -> Error {
     match error {
         secret_service::Error::Locked | secret_service::Error::Prompt => Error::Locked,
         secret_service::Error::Unavailable => Error::Unavailable,
