@@ -5,7 +5,7 @@
 use super::{Error, resolve};
 use crate::context::Context;
 use crate::identity::Account;
-use crate::provision::record::Records;
+use crate::provision::Records;
 use crate::repository::Site;
 
 /// What is configured and recorded here.

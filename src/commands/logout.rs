@@ -8,7 +8,7 @@ use super::login::where_it_lies;
 use crate::bitbucket::credential;
 use crate::context::API_TOKEN;
 use crate::identity::{Account, AccountId, history};
-use crate::provision::record;
+use crate::provision::Records;
 use crate::secret::TokenPlace;
 
 /// Forgets the token wherever it lies and the record of the account, and says so.
@@ -27,7 +27,7 @@ pub(super) fn logout(call: &mut CommandContext<'_>, options: &Logout) -> Result<
         )));
     }
     history::forget(call.context, &account.site, &account.name);
-    record::update(call.context, |records| records.forget_account(&account))?;
+    Records::update(call.context, |records| records.forget_account(&account))?;
     tell(call, &account, &forgotten)
 }
 

@@ -7,7 +7,7 @@ use crate::connection::failure::Failure;
 use crate::connection::resolve::{self, BitbucketTarget, ResolvedCall, with_recorded_ssh_hosts};
 use crate::connection::start_trace2;
 use crate::context::Context;
-use crate::provision::record::Records;
+use crate::provision::Records;
 use crate::repository::{self, Direction, Site, SiteKind};
 use crate::settings::{GitConfig, SshConfig};
 use crate::ssh_command::{self, Invocation};

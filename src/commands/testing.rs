@@ -13,7 +13,7 @@ use crate::clock::SystemClock;
 use crate::context::{Context, Environment};
 use crate::identity::Account;
 use crate::prompt::{Error, Prompt, Silent};
-use crate::provision::record;
+use crate::provision::Records;
 use crate::secret::Secret;
 
 /// A machine with a home, an empty system configuration and a `bitbucket-ssh` beside
@@ -118,7 +118,7 @@ impl Machine {
 
     /// Records accounts as a login does.
     pub(super) fn record(&self, accounts: &[Account]) {
-        record::update(&self.context, |records| {
+        Records::update(&self.context, |records| {
             for account in accounts {
                 records.set_account(account.clone());
             }

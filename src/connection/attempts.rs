@@ -16,8 +16,9 @@ use crate::connection::verify_key::{Wait, until_accepted};
 use crate::diagnostics::trace2;
 use crate::identity::{AccountId, Candidate, Identity, ManagedKey, Offer, Plan, Rank, Reason};
 use crate::prompt;
-use crate::provision::ensure::{ManualLock, Refused};
+use crate::provision::Refused;
 use crate::settings::{Origin, Provision};
+use crate::storage::Lock;
 use crate::transport::{ExitStatus, Outcome, Refusal, Session, run as run_session};
 
 /// Works through the plan. Returns the remote command's exit status.
@@ -96,7 +97,7 @@ enum Freshness {
     /// The site has just registered it.
     Registered,
     /// A person is adding it to the site.
-    Pasted(#[expect(dead_code, reason = "held, not used")] ManualLock),
+    Pasted(#[expect(dead_code, reason = "held, not used")] Lock),
     /// It was refused although the account's key list shows it.
     Listed,
 }

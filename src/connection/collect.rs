@@ -15,7 +15,7 @@ use crate::identity::plan_inputs::{
     SshConfigKeys,
 };
 use crate::identity::{Holder, Identity, ManagedKey, Rank, agent, key_file};
-use crate::provision::record::Records;
+use crate::provision::Records;
 use crate::repository::{Repository, Service, Site};
 use crate::settings::{Settings, Sourced, SshConfig};
 

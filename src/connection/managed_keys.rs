@@ -16,11 +16,14 @@ use crate::identity::history::{self, HistoryEvent};
 use crate::identity::{AccountId, Identity, ManagedKey, PassphrasePlace, State};
 use crate::prompt::{Prompt, Silent};
 use crate::provision::key_status::{self, KeyStatus};
-use crate::provision::person::Person;
-use crate::provision::{self, ensure, removal};
+use crate::provision::{
+    self, AdditionalKey, KeyRequest, LoginPrompt, ProvisionContext, ProvisionedKey, Refused,
+    UnknownAccount, Wanted, removal,
+};
 use crate::repository::{Direction, Repository, Site};
 use crate::secret::{Secret, TokenPlace};
 use crate::settings::{GitConfig, HttpSettings, Settings};
+use crate::storage::Lock;
 use crate::transport::Endpoint;
 
 /// A key that was created, completed or found just now.
@@ -28,7 +31,7 @@ pub struct NewKey {
     /// The key pair.
     pub identity: Identity,
     /// A person is adding it to the site; held until the server accepts it.
-    pub manual_registration: Option<ensure::ManualLock>,
+    pub manual_registration: Option<Lock>,
 }
 
 /// The managed keys of one site.
@@ -70,26 +73,19 @@ impl<'a> ManagedKeys<'a> {
         self.ensure(account, prompt, None, &[])
     }
 
-    /// Creates a further key pair for an account that has one, which stays. With `access`: an
-    /// access key, registered with the account's token. `supersedes`: fingerprints of keys that
-    /// are removed once the new one is verified.
+    /// Creates a further key pair for an account that has one, which stays. `supersedes`:
+    /// fingerprints of keys that are removed once the new one is verified.
     pub fn create_additional(
         &self,
         account: &AccountId,
         prompt: &dyn Prompt,
-        further: ensure::AdditionalKey<'_>,
-        access: Option<ensure::AccessKey<'_>>,
+        key: AdditionalKey<'_>,
         supersedes: &[String],
     ) -> Result<ManagedKey, Failure> {
-        let made = ensure::ensure(&ensure::KeyRequest {
-            context: self.context,
-            site: self.site,
+        let made = provision::ensure(&KeyRequest {
+            at: self.at(prompt),
             account,
-            settings: self.settings,
-            prompt,
-            replaces: None,
-            further: Some(further),
-            access,
+            wanted: Wanted::Additional(key),
             supersedes,
             registry: &|| self.registry(account),
         })?;
@@ -103,16 +99,14 @@ impl<'a> ManagedKeys<'a> {
     pub fn create_for_unknown_account(
         &self,
         prompt: &dyn Prompt,
-        refused: Option<ensure::Refused<'_>>,
+        refused: Option<Refused<'_>>,
     ) -> Result<Option<NewKey>, Failure> {
-        let unknown = ensure::UnknownAccount {
-            context: self.context,
-            site: self.site,
-            settings: self.settings,
-            prompt,
+        let unknown = UnknownAccount {
+            at: self.at(prompt),
             refused,
         };
-        let made = self.with_person(|person| ensure::ensure_newcomer(&unknown, person))?;
+        let made =
+            self.with_login(|login| provision::ensure_for_unknown_account(&unknown, login))?;
         Ok(made.map(|made| self.new_key(made)))
     }
 
@@ -134,19 +128,14 @@ impl<'a> ManagedKeys<'a> {
         replaces: Option<&ManagedKey>,
         supersedes: &[String],
     ) -> Result<NewKey, Failure> {
-        let request = ensure::KeyRequest {
-            context: self.context,
-            site: self.site,
+        let request = KeyRequest {
+            at: self.at(prompt),
             account,
-            settings: self.settings,
-            prompt,
-            replaces,
-            further: None,
-            access: None,
+            wanted: replaces.map_or(Wanted::Any, Wanted::NewerThan),
             supersedes,
             registry: &|| self.registry(account),
         };
-        let made = self.with_person(|person| ensure::ensure_with(&request, person));
+        let made = self.with_login(|login| provision::ensure_interactively(&request, login));
         Ok(self.new_key(made.map_err(|error| self.with_token_source(error))?))
     }
 
@@ -170,26 +159,31 @@ impl<'a> ManagedKeys<'a> {
 
     /// Completes a key whose record is pending. `None`: its files are not here.
     pub(super) fn finish(&self, record: &ManagedKey) -> Result<Option<NewKey>, Failure> {
-        let further = ensure::AdditionalKey {
+        let key = AdditionalKey {
             file: Some(&record.file),
-        };
-        let made = ensure::finish(&ensure::KeyRequest {
-            context: self.context,
-            site: self.site,
-            account: &record.account,
-            settings: self.settings,
-            prompt: &Silent,
-            replaces: None,
-            further: Some(further),
             access: None,
+        };
+        let made = provision::finish(&KeyRequest {
+            at: self.at(&Silent),
+            account: &record.account,
+            wanted: Wanted::Additional(key),
             supersedes: &[],
             registry: &|| self.registry(&record.account),
         })?;
         Ok(made.map(|made| self.new_key(made)))
     }
 
-    fn with_person<T>(&self, act: impl FnOnce(&Person<'_>) -> T) -> T {
-        act(&Person {
+    fn at<'b>(&'b self, prompt: &'b dyn Prompt) -> ProvisionContext<'b> {
+        ProvisionContext {
+            context: self.context,
+            site: self.site,
+            settings: self.settings,
+            prompt,
+        }
+    }
+
+    fn with_login<T>(&self, act: impl FnOnce(&LoginPrompt<'_>) -> T) -> T {
+        act(&LoginPrompt {
             registry: &|account| self.registry(account),
             connect: &|account, secret| {
                 let token = Token {
@@ -204,7 +198,7 @@ impl<'a> ManagedKeys<'a> {
         })
     }
 
-    fn new_key(&self, made: ensure::ProvisionedKey) -> NewKey {
+    fn new_key(&self, made: ProvisionedKey) -> NewKey {
         if let Some(passphrase) = made.passphrase {
             self.chosen
                 .replace(Some((made.record.file.clone(), passphrase)));
@@ -241,7 +235,7 @@ impl<'a> ManagedKeys<'a> {
             },
             // A `key revoke` that was interrupted.
             KeyStatus::Gone if key.state == State::Removing => {
-                removal::from_here(self.context, key)?;
+                removal::remove_here(self.context, key)?;
                 self.create(&key.account, prompt)?
             }
             KeyStatus::Gone => {
@@ -265,11 +259,7 @@ impl<'a> ManagedKeys<'a> {
             return Ok(None);
         };
         let keys = registry.user().and_then(|user| registry.keys(&user));
-        let keys = keys.map_err(|error| provision::Error::Site {
-            account: account.clone(),
-            error,
-        })?;
-        Ok(Some(keys))
+        Ok(Some(keys.map_err(provision::Error::site(account))?))
     }
 
     /// Whether the account's token sees the repository (for a push: may write to it).
@@ -286,10 +276,7 @@ impl<'a> ManagedKeys<'a> {
         };
         let access = registry
             .access(repository)
-            .map_err(|error| provision::Error::Site {
-                account: account.clone(),
-                error,
-            })?;
+            .map_err(provision::Error::site(account))?;
         Ok(match direction {
             Direction::Fetch => access != Access::None,
             Direction::Push => access == Access::Write,
@@ -357,12 +344,12 @@ impl<'a> ManagedKeys<'a> {
             });
         }
         history::remember(self.context, &events);
-        ensure::sweep(self.context);
+        provision::sweep(self.context);
     }
 
     fn record_verified(&self, identity: &Identity) {
         if let Some(key) = identity.managed.as_ref().filter(|key| is_unverified(key))
-            && let Err(error) = ensure::proved(self.context, key)
+            && let Err(error) = provision::verified(self.context, key)
         {
             tracing::warn!("{error}");
         }
@@ -385,10 +372,7 @@ impl<'a> ManagedKeys<'a> {
         };
         let http = http_settings(self.git_config, self.site);
         let registry = bitbucket::connect(self.context, self.site, token, http);
-        registry.map(Some).map_err(|error| provision::Error::Site {
-            account: account.clone(),
-            error,
-        })
+        registry.map(Some).map_err(provision::Error::site(account))
     }
 }
 

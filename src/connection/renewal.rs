@@ -151,7 +151,7 @@ impl Work {
         let Some(registry) = keys.registry(&new.account)? else {
             return Ok(());
         };
-        for (old, outcome) in removal::superseded(&self.context, registry.as_ref(), new)? {
+        for (old, outcome) in removal::finish_rotation(&self.context, registry.as_ref(), new)? {
             if let RemovalOutcome::Left(why) = outcome {
                 tracing::info!("{} stays on the account: {why}", old.file.display());
             }

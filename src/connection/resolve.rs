@@ -9,7 +9,7 @@ use crate::context::{API_TOKEN, Context, Environment};
 use crate::diagnostics::trace2;
 use crate::identity::history::History;
 use crate::identity::{Plan, plan};
-use crate::provision::record::Records;
+use crate::provision::Records;
 use crate::repository::{self, Located, Service, Site, SiteKind, SshHost};
 use crate::settings::{GitConfig, Origin, Settings, Sourced, SshConfig, TransportKind, ssh_config};
 use crate::ssh_command::Request;

@@ -1,29 +1,117 @@
-//! Making a key: generate, register, prove, record; each step durable before the next.
+//! Creating, registering, rotating and removing keys, each step durable before the next.
 //!
-//! Knows `bitbucket`, `identity`, `settings`, `repository` and the ground floor. The records it
-//! keeps lie in `~/.ssh/bitbucket-ssh/`; it asks through `prompt`, and the proof by a connection is
-//! the corridor's.
+//! The records are in `~/.ssh/bitbucket-ssh/`. That a new key works is verified by the caller's
+//! connection.
 
-pub mod ensure;
-mod error;
-mod generate;
-pub mod inventory;
-mod key_file;
+mod interactive;
 pub mod key_status;
-pub mod local_keys;
-mod manual;
-mod names;
-mod new_pair;
-mod passphrase;
-pub mod person;
+mod new_key;
 mod provisioner;
-pub mod record;
+mod records;
 mod registration;
 pub mod removal;
 mod request;
-pub mod site_pages;
 pub mod ssh_config_file;
 #[cfg(all(test, unix))]
 mod tests;
 
-pub use error::Error;
+use std::path::PathBuf;
+
+use crate::identity::AccountId;
+use crate::identity::key_file::KeyFileError;
+use crate::{bitbucket, prompt, storage};
+
+pub use interactive::{LoginPrompt, SCOPES, token_instructions};
+pub use provisioner::{
+    ensure, ensure_for_unknown_account, ensure_interactively, finish, sweep, verified,
+};
+pub use records::{Records, SshPlace, machine_tag};
+pub use request::{
+    AccessKey, AdditionalKey, KeyRequest, ProvisionContext, ProvisionedKey, Refused, Registry,
+    UnknownAccount, Wanted,
+};
+
+/// Why a key could not be created, found or recorded. What was begun stays recorded, and the next
+/// call goes on with the same key pair.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The records cannot be read or parsed. They are left as they are.
+    #[error("{}: {why}", path.display())]
+    Records {
+        /// The file.
+        path: PathBuf,
+        /// The system's words, or what is wrong with it.
+        why: String,
+    },
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    Storage(#[from] storage::Error),
+    /// `bitbucket.provision = never`.
+    #[error("{account} has no key here, and bitbucket.provision is never")]
+    NotAllowed {
+        /// The account.
+        account: AccountId,
+    },
+    /// The user declined.
+    #[error("no key was wanted for {account}")]
+    Declined {
+        /// The account.
+        account: AccountId,
+    },
+    /// No source has a token for the account.
+    #[error("there is no API token for {account}")]
+    NoToken {
+        /// The account.
+        account: AccountId,
+    },
+    /// The site refused, or could not be asked.
+    #[error("{error}")]
+    Site {
+        /// The account whose token was used.
+        account: AccountId,
+        /// The error.
+        error: bitbucket::Error,
+    },
+    /// Data Center: this kind of token cannot add keys to its user's account. The new key stays
+    /// recorded; once the user has added it on the web page, the next call goes on with it.
+    #[error("{account}'s token may not add SSH keys: {message}")]
+    TokenMayNotAdd {
+        /// The account whose token was used.
+        account: AccountId,
+        /// The site's message, sanitised.
+        message: String,
+        /// The public key to add.
+        public_key: String,
+    },
+    /// A stored token cannot be read.
+    #[error(transparent)]
+    Credential(#[from] bitbucket::credential::Error),
+    /// The system's keyring cannot store the passphrase.
+    #[error(transparent)]
+    Keyring(#[from] bitbucket::keyring::Error),
+    /// The site says of every new key that it has it already.
+    #[error("the site takes none of the key pairs: {message}")]
+    AlwaysTaken {
+        /// The site's message, sanitised.
+        message: String,
+    },
+    /// A key file cannot be used or written.
+    #[error(transparent)]
+    KeyFile(#[from] KeyFileError),
+    /// The random source failed, or the key type cannot be created.
+    #[error("cannot make a key pair: {0}")]
+    Generate(String),
+    /// A question was not answered.
+    #[error(transparent)]
+    Prompt(#[from] prompt::Error),
+}
+
+impl Error {
+    /// For what the site answers to calls with this account's token.
+    pub fn site(account: &AccountId) -> impl Fn(bitbucket::Error) -> Self + Copy {
+        move |error| Self::Site {
+            account: account.clone(),
+            error,
+        }
+    }
+}

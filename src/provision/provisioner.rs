@@ -1,65 +1,316 @@
-//! The work at the site's counter: finish what was begun, adopt what is listed, make what is not
-//! there. The request of the steps, and the lock around them, are [`super::ensure`]'s.
+//! The steps to a registered key, each durable before the next begins.
+//!
+//! Lock of the site → token → list of the account's keys → record *pending* → private key file →
+//! `.pub` → register → record *registered*. The caller's connection verifies the key, after which
+//! [`verified`] is called. Interrupted anywhere, the next call goes on with the same key pair.
+
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use ssh_key::PublicKey;
 
-use super::ensure::{KeyRequest, ProvisionedKey, made};
-use super::key_file::{holds, is_taken};
-use super::new_pair::{expires, file_name, one_line, place_new};
-use super::passphrase;
-use super::record::{self, Records};
-use super::registration::{List, Registration, register};
-use super::ssh_config_file;
-use super::{Error, names};
+use super::interactive::{self, LoginPrompt};
+use super::new_key;
+use super::records::Records;
+use super::registration::{KeyList, Registration, register};
+use super::request::{
+    KeyRequest, ProvisionContext, ProvisionedKey, Registry, UnknownAccount, Wanted,
+};
+use super::{Error, removal, ssh_config_file};
 use crate::bitbucket::{self, KeyRegistry, NewKey, RegisteredKey};
+use crate::context::Context;
 use crate::diagnostics;
 use crate::identity::{Holder, ManagedKey, State, key_file};
-use crate::repository::SiteKind;
+use crate::prompt;
+use crate::repository::{Site, SiteKind};
+use crate::settings::Provision;
+use crate::storage::{self, Attempt, Directory, Lock};
 
-/// How many pairs are made where the site says it knows each of them already.
-const PAIRS: usize = 3;
-
-/// What is at hand once the site has answered.
-pub(super) struct Provisioner<'a> {
-    pub(super) request: &'a KeyRequest<'a>,
-    pub(super) registry: &'a dyn KeyRegistry,
-    pub(super) list: List<'a>,
-    pub(super) keys: Vec<RegisteredKey>,
+/// Creates a key pair for the account and registers it; or completes one that was begun, adopts one
+/// that the account lists already, or takes one that another process has just created. Writes below
+/// `~/.ssh` only. After an error, what was begun stays recorded.
+pub fn ensure(request: &KeyRequest<'_>) -> Result<ProvisionedKey, Error> {
+    check_allowed(request)?;
+    locked(request, None, lock(&request.at)?)
 }
 
-impl Provisioner<'_> {
+/// As [`ensure`]. Without a token, a user on a terminal is asked for one, or adds the key on the web
+/// page.
+pub fn ensure_interactively(
+    request: &KeyRequest<'_>,
+    login: &LoginPrompt<'_>,
+) -> Result<ProvisionedKey, Error> {
+    check_allowed(request)?;
+    locked(request, Some(login), lock(&request.at)?)
+}
+
+/// As [`ensure_interactively`], where no account of the site is known: a user on a terminal names
+/// one. `None`: the user names none, or one whose key would not help.
+pub fn ensure_for_unknown_account(
+    unknown: &UnknownAccount<'_>,
+    login: &LoginPrompt<'_>,
+) -> Result<Option<ProvisionedKey>, Error> {
+    let at = unknown.at;
+    let lock = lock(&at)?;
+    let records = Records::open(at.context)?;
+    if let Some(record) = records.newest(&at.site.url) {
+        return Ok(Some(record.clone().into()));
+    }
+    let Some(account) = interactive::ask_account(unknown, login)? else {
+        return Ok(None);
+    };
+    let request = KeyRequest {
+        at,
+        account: &account,
+        wanted: Wanted::Any,
+        supersedes: &[],
+        registry: &|| (login.registry)(&account),
+    };
+    if let Some(refused) = unknown.refused {
+        if (request.registry)()?.is_none() && interactive::log_in(&request, login)?.is_none() {
+            // Whether the key helps cannot be asked without a token.
+            return interactive::register_manually(&request, lock).map(Some);
+        }
+        if !(refused.may_help)(&account)? {
+            return Ok(None);
+        }
+    }
+    locked(&request, Some(login), lock).map(Some)
+}
+
+/// Completes the pending key in [`super::AdditionalKey::file`], and creates no other. `None`: its
+/// files no longer exist.
+pub fn finish(request: &KeyRequest<'_>) -> Result<Option<ProvisionedKey>, Error> {
+    let _lock = lock(&request.at)?;
+    let registry = (request.registry)()?.ok_or_else(|| Error::NoToken {
+        account: request.account.clone(),
+    })?;
+    Provisioner::new(request, registry.as_ref())?.resume_pending()
+}
+
+/// Records that a server accepted the key. A key that the user added on the web page stays
+/// unverified: only a login tells which account has it.
+pub fn verified(context: &Context, record: &ManagedKey) -> Result<(), Error> {
+    Records::update(context, |records| {
+        records.set_accepted(&record.fingerprint);
+    })
+}
+
+/// Removes what killed processes left unfinished in `~/.ssh`, in the records' directory and in the
+/// state directory. Never fails.
+pub fn sweep(context: &Context) {
+    let directories = [
+        context.ssh_directory(),
+        context.records_directory(),
+        context.state_directory(),
+    ];
+    for directory in directories.into_iter().flatten() {
+        storage::sweep_drafts(&directory);
+    }
+}
+
+fn check_allowed(request: &KeyRequest<'_>) -> Result<(), Error> {
+    if request.at.settings.provision.value == Provision::Never {
+        return Err(Error::NotAllowed {
+            account: request.account.clone(),
+        });
+    }
+    Ok(())
+}
+
+/// How long to wait for a process that creates a key for the same site, where the user cannot be
+/// asked. That process may be waiting for an answer.
+const LOCK_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Takes the lock under which keys of the site are created. Says so while another process has it,
+/// and gives up once git has ended.
+pub(super) fn lock(at: &ProvisionContext<'_>) -> Result<Lock, Error> {
+    let directory = Directory::records(at.context)?;
+    let name = lock_name(at.site);
+    let begun = Instant::now();
+    let mut waiting = None;
+    let lock = loop {
+        let holder = match directory.try_lock(&name)? {
+            Attempt::Held(lock) => break lock,
+            Attempt::Busy { holder } => holder,
+        };
+        let waited = begun.elapsed();
+        if waiting.is_none() && waited > Duration::from_millis(50) {
+            let pid = holder.map_or("?".to_owned(), |pid| pid.to_string());
+            let text = format!("waiting for process {pid}");
+            diagnostics::notice(&text);
+            let shown = move || text.clone();
+            waiting = Some(diagnostics::waiting_since("lock", begun, shown));
+        }
+        if prompt::caller_gone() {
+            return Err(Error::Prompt(prompt::Error::CallerGone));
+        }
+        if waited > LOCK_PATIENCE && !at.prompt.available() {
+            return Err(storage::Error::Locked { holder }.into());
+        }
+        std::thread::sleep(Lock::PAUSE);
+    };
+    sweep(at.context);
+    Ok(lock)
+}
+
+fn lock_name(site: &Site) -> String {
+    let (_, address) = site.url.split_once("://").unwrap_or(("", &site.url));
+    let name = address.replace(|c: char| !c.is_ascii_alphanumeric() && c != '.', "_");
+    format!("{name}.lock")
+}
+
+/// Everything that happens under the lock of the site.
+fn locked(
+    request: &KeyRequest<'_>,
+    login: Option<&LoginPrompt<'_>>,
+    lock: Lock,
+) -> Result<ProvisionedKey, Error> {
+    let account = request.account;
+    let _region = diagnostics::trace2::region("provision", || account.to_string());
+    // An update, not only a look: it also removes what a killed process left of the records.
+    let meanwhile = Records::update(request.at.context, |records| match request.wanted {
+        Wanted::Any => records.usable(account, None).cloned(),
+        Wanted::NewerThan(old) => records.usable(account, Some(old)).cloned(),
+        Wanted::Additional(_) => records.successor(account, request.supersedes).cloned(),
+    })?;
+    if let Some(record) = meanwhile {
+        tracing::info!("{}: created meanwhile", record.file.display());
+        return Ok(record.into());
+    }
+    if request.at.settings.provision.value == Provision::Ask {
+        let question = format!("Make a key for {account} and register it with the site? [Y/n] ");
+        if !request.at.prompt.confirm(&question)? {
+            return Err(Error::Declined {
+                account: account.clone(),
+            });
+        }
+    }
+    let login = login.filter(|_| request.at.prompt.terminal());
+    let Some(registry) = registry(request, login)? else {
+        return interactive::register_manually(request, lock);
+    };
+    match Provisioner::new(request, registry.as_ref())?.run() {
+        // A kind of token that cannot add keys; the user can.
+        Err(
+            Error::Site {
+                error: bitbucket::Error::Forbidden { message },
+                ..
+            }
+            | Error::TokenMayNotAdd { message, .. },
+        ) if login.is_some() => {
+            diagnostics::notice(&format!("the token may not register keys: {message}"));
+            interactive::register_manually(request, lock)
+        }
+        result => result,
+    }
+}
+
+/// The account's view of the site, after a login where there is no token. `None`: the user adds the
+/// key on the web page instead.
+fn registry(
+    request: &KeyRequest<'_>,
+    login: Option<&LoginPrompt<'_>>,
+) -> Result<Option<Registry>, Error> {
+    match ((request.registry)()?, login) {
+        (Some(registry), _) => Ok(Some(registry)),
+        (None, Some(login)) => interactive::log_in(request, login),
+        (None, None) => Err(Error::NoToken {
+            account: request.account.clone(),
+        }),
+    }
+}
+
+/// How many key pairs are created where the site says that it has each of them already.
+const MAX_PAIRS: usize = 3;
+
+/// A request, and what the site lists.
+struct Provisioner<'a> {
+    request: &'a KeyRequest<'a>,
+    registry: &'a dyn KeyRegistry,
+    list: KeyList<'a>,
+    keys: Vec<RegisteredKey>,
+    /// The records after the site's answers were recorded.
+    records: Records,
+}
+
+impl<'a> Provisioner<'a> {
+    /// Reads the list that the key is to be on, and records what it says of the account.
+    fn new(request: &'a KeyRequest<'a>, registry: &'a dyn KeyRegistry) -> Result<Self, Error> {
+        let context = request.at.context;
+        let site_error = Error::site(request.account);
+        let list = match request.access() {
+            Some(access) => KeyList::Repository(access),
+            None => {
+                let user = registry.user().map_err(site_error)?;
+                interactive::check_user(request, &user).map_err(site_error)?;
+                KeyList::Account(user)
+            }
+        };
+        let keys = list.keys(registry).map_err(site_error)?;
+        let records = match &list {
+            KeyList::Account(user) => {
+                let records = Records::update(context, |records| {
+                    records.set_listed(request.account, request.at.site.kind, (user, &keys), None);
+                    records.clone()
+                })?;
+                removal::finish_removals(context, &records, request.account, &keys)?;
+                records
+            }
+            KeyList::Repository(_) => Records::open(context)?,
+        };
+        Ok(Self {
+            request,
+            registry,
+            list,
+            keys,
+            records,
+        })
+    }
+
+    fn run(&self) -> Result<ProvisionedKey, Error> {
+        if let Some(resumed) = self.resume_pending()? {
+            return Ok(resumed);
+        }
+        if !matches!(self.request.wanted, Wanted::Additional(_))
+            && let Some(adopted) = self.adopt()?
+        {
+            return Ok(adopted.into());
+        }
+        self.create()
+    }
+
     fn now(&self) -> Timestamp {
-        self.request.context.clock.now()
+        self.request.at.context.clock.now()
     }
 
     fn listed(&self, fingerprint: &str) -> Option<&RegisteredKey> {
         self.keys.iter().find(|key| key.fingerprint == fingerprint)
     }
 
-    /// A pending record whose file is here is gone on with; one without its file is dropped. Where
-    /// a file was asked for, only that one's.
-    pub(super) fn resume_pending(&self) -> Result<Option<ProvisionedKey>, Error> {
-        let context = self.request.context;
-        let records = Records::open(context)?;
-        let asked_for = self.request.file();
-        let pending = records.identities().iter().filter(|record| {
+    /// Completes a pending key whose file exists, and forgets those whose file does not. Where a
+    /// file was asked for, only its key.
+    fn resume_pending(&self) -> Result<Option<ProvisionedKey>, Error> {
+        let context = self.request.at.context;
+        let file = self.request.file();
+        let pending = self.records.identities().iter().filter(|record| {
             record.state == State::Pending
-                && self.request.is(record)
-                && asked_for.as_ref().is_none_or(|file| *file == record.file)
+                && self.request.matches(record)
+                && file.as_ref().is_none_or(|file| *file == record.file)
         });
         for record in pending {
-            if !holds(&record.file, &record.fingerprint)? {
-                self.drop_without_file(record)?;
+            if !key_file::holds(&record.file, &record.fingerprint)? {
+                self.forget_without_file(record)?;
                 continue;
             }
-            if let Ok(public) = ssh_key::PublicKey::from_openssh(&record.public_key) {
+            if let Ok(public) = PublicKey::from_openssh(&record.public_key) {
                 key_file::create_public(&record.file, &public, &record.label)?;
             }
-            let file = context.shown(&record.file);
-            diagnostics::notice(&format!("going on with the key {file}"));
-            // Its time begins when the site is told of it, not when it was begun.
+            let shown = context.shown(&record.file);
+            diagnostics::notice(&format!("going on with the key {shown}"));
+            // Its lifetime begins when it is registered.
             let mut record = ManagedKey {
-                expires: expires(self.request, self.now()),
+                expires: new_key::expires(self.request, self.now()),
                 ..record.clone()
             };
             for old in self.request.supersedes {
@@ -68,51 +319,48 @@ impl Provisioner<'_> {
                 }
             }
             match self.register(&record)? {
-                Ok(record) => return Ok(Some(made(record))),
-                Err(words) => self.forget_taken_key(&record, &words)?,
+                Ok(record) => return Ok(Some(record.into())),
+                Err(message) => self.forget_taken_key(&record, &message)?,
             }
         }
         Ok(None)
     }
 
-    /// Nothing of it is here. Where the site knows it nevertheless, that is said: its file may
-    /// have been moved, so it is not ours to remove.
-    fn drop_without_file(&self, record: &ManagedKey) -> Result<(), Error> {
+    /// Forgets a pending key without a file. Where the site has it nevertheless, that is said and the
+    /// key stays there: its file may have been moved.
+    fn forget_without_file(&self, record: &ManagedKey) -> Result<(), Error> {
+        let context = self.request.at.context;
         if let Some(listed) = self.listed(&record.fingerprint) {
             diagnostics::notice(&format!(
                 "the key {} has gone; the site still lists it as \"{}\" ({})",
-                self.request.context.shown(&record.file),
+                context.shown(&record.file),
                 listed.label,
                 record.fingerprint
             ));
         } else {
-            passphrase::forget(self.request.context, record);
+            new_key::forget_passphrase(context, record);
         }
-        record::update(self.request.context, |records| {
-            records.forget_identity(&record.fingerprint);
-        })
+        Records::forget(context, &record.fingerprint)
     }
 
-    /// The site knows this key from elsewhere: it is nobody's here. Its files stay.
-    fn forget_taken_key(&self, record: &ManagedKey, words: &str) -> Result<(), Error> {
-        let file = self.request.context.shown(&record.file);
-        diagnostics::notice(&format!("the site does not take {file}: {words}"));
-        record::update(self.request.context, |records| {
-            records.forget_identity(&record.fingerprint);
-        })
+    /// Forgets a key that the site has for another account. Its files stay.
+    fn forget_taken_key(&self, record: &ManagedKey, message: &str) -> Result<(), Error> {
+        let context = self.request.at.context;
+        let file = context.shown(&record.file);
+        diagnostics::notice(&format!("the site does not take {file}: {message}"));
+        Records::forget(context, &record.fingerprint)
     }
 
-    /// A key file of the name we would give it, which the account lists and nobody recorded.
-    pub(super) fn adopt(&self) -> Result<Option<ManagedKey>, Error> {
-        let Some(directory) = self.request.context.ssh_directory() else {
+    /// Takes a key file with one of the usual names that the account lists and that is not recorded.
+    fn adopt(&self) -> Result<Option<ManagedKey>, Error> {
+        let context = self.request.at.context;
+        let Some(directory) = context.ssh_directory() else {
             return Ok(None);
         };
-        let replaced = self
-            .request
-            .replaces
-            .map(|record| record.fingerprint.as_str());
-        let name = file_name(self.request);
-        for file in names::places(&directory, &name).take_while(|file| is_taken(file)) {
+        let replaced = self.request.replaced();
+        let name = new_key::file_name(self.request);
+        let files = new_key::file_names(&directory, &name);
+        for file in files.take_while(|file| key_file::is_taken(file)) {
             let Ok(identity) = key_file::identity(&file) else {
                 continue;
             };
@@ -126,11 +374,12 @@ impl Provisioner<'_> {
             let Some(listed) = self.listed(&fingerprint) else {
                 continue;
             };
-            let expired = listed.expires.is_some_and(|end| end <= self.now());
-            if expired || replaced == Some(fingerprint.as_str()) {
+            if listed.expires.is_some_and(|end| end <= self.now())
+                || replaced.is_some_and(|old| old.fingerprint == fingerprint)
+            {
                 continue;
             }
-            let passphrase = match passphrase::place_of(self.request.context, &file, &fingerprint) {
+            let passphrase = match new_key::passphrase_place(context, &file, &fingerprint) {
                 Err(Error::KeyFile(error)) => {
                     tracing::info!("{error}");
                     continue;
@@ -143,7 +392,7 @@ impl Provisioner<'_> {
             let record = ManagedKey {
                 account: self.request.account.clone(),
                 file: file.clone(),
-                public_key: one_line(public),
+                public_key: new_key::one_line(public),
                 fingerprint,
                 key_id: Some(listed.id.as_str().to_owned()),
                 label: listed.label.clone(),
@@ -155,12 +404,10 @@ impl Provisioner<'_> {
                 read_only: false,
                 replaces: Vec::new(),
             };
-            record::update(self.request.context, |records| {
-                records.set_identity(record.clone());
-            })?;
+            Records::update(context, |records| records.set_identity(record.clone()))?;
             diagnostics::notice(&format!(
                 "taking the key {}, which {} lists",
-                self.request.context.shown(&file),
+                context.shown(&file),
                 self.request.account
             ));
             return Ok(Some(record));
@@ -168,48 +415,45 @@ impl Provisioner<'_> {
         Ok(None)
     }
 
-    pub(super) fn make(&self) -> Result<ProvisionedKey, Error> {
-        let request = self.request;
-        let context = request.context;
-        let passphrase =
-            passphrase::choose(context, request.settings.passphrase.value, request.prompt)?;
+    fn create(&self) -> Result<ProvisionedKey, Error> {
+        let passphrase = new_key::choose_passphrase(&self.request.at)?;
         let mut message = String::new();
-        for _ in 0..PAIRS {
-            let record = place_new(request, &passphrase)?;
+        for _ in 0..MAX_PAIRS {
+            let record = new_key::create(self.request, &passphrase)?;
             match self.register(&record)? {
                 Ok(record) => {
                     return Ok(ProvisionedKey {
-                        record,
                         passphrase: passphrase.secret,
-                        manual_registration: None,
+                        ..record.into()
                     });
                 }
-                Err(words) => {
-                    self.forget_taken_key(&record, &words)?;
-                    message = words;
+                Err(taken) => {
+                    self.forget_taken_key(&record, &taken)?;
+                    message = taken;
                 }
             }
         }
         Err(Error::AlwaysTaken { message })
     }
 
-    /// On the account's list, and recorded so. The inner error: the site knows the key from
-    /// elsewhere, in its words.
+    /// Registers the key, and records that. The inner error is the site's message: it has the key
+    /// for another account.
     fn register(&self, record: &ManagedKey) -> Result<Result<ManagedKey, String>, Error> {
-        let registration = if let Some(listed) = self.listed(&record.fingerprint) {
-            Registration::Listed(listed.clone())
-        } else {
-            let key = NewKey {
-                public_key: record.public_key.clone(),
-                label: record.label.clone(),
-                expires: record.expires,
-            };
-            let registered = register(self.registry, self.list, &key, &record.fingerprint);
-            registered.map_err(|error| self.not_registered(record, error))?
+        let registration = match self.listed(&record.fingerprint) {
+            Some(listed) => Registration::Listed(listed.clone()),
+            None => {
+                let key = NewKey {
+                    public_key: record.public_key.clone(),
+                    label: record.label.clone(),
+                    expires: record.expires,
+                };
+                register(self.registry, &self.list, &key, &record.fingerprint)
+                    .map_err(|error| self.not_registered(record, error))?
+            }
         };
         let listed = match registration {
             Registration::Listed(listed) => listed,
-            Registration::Taken(words) => return Ok(Err(words)),
+            Registration::Taken(message) => return Ok(Err(message)),
         };
         let registered = ManagedKey {
             key_id: Some(listed.id.as_str().to_owned()),
@@ -217,26 +461,22 @@ impl Provisioner<'_> {
             state: State::Registered,
             ..record.clone()
         };
-        // A rotation keeps the old one's record: until the new one is proved it serves, and then
-        // the site has to be told.
-        let replaced = self.request.replaces.map(|old| old.fingerprint.clone());
-        let replaced = replaced.filter(|old| !registered.replaces.contains(old));
-        record::update(self.request.context, |records| {
+        // A rotation keeps the old key's record: it is used until the new key is verified, and the
+        // site still has it.
+        let replaced = self.request.replaced();
+        let replaced = replaced.filter(|old| !registered.replaces.contains(&old.fingerprint));
+        let context = self.request.at.context;
+        Records::update(context, |records| {
             records.set_identity(registered.clone());
-            if let Some(old) = &replaced {
-                records.forget_identity(old);
+            if let Some(old) = replaced {
+                records.forget_identity(&old.fingerprint);
             }
-            let account = records.account(self.request.account).cloned();
-            if let Some(mut account) = account.filter(|_| registered.repository.is_none())
-                && !account.key_fingerprints.contains(&registered.fingerprint)
-            {
-                let fingerprint = registered.fingerprint.clone();
-                account.key_fingerprints.push(fingerprint);
-                records.set_account(account);
+            if registered.repository.is_none() {
+                records.add_listed(self.request.account, &registered.fingerprint);
             }
         })?;
-        if let Some(old) = self.request.replaces.filter(|_| replaced.is_some()) {
-            ssh_config_file::follow(self.request.context, &old.file, &registered.file);
+        if let Some(old) = replaced {
+            ssh_config_file::follow(context, &old.file, &registered.file);
         }
         diagnostics::notice(&format!(
             "registered it with Bitbucket as \"{}\"",
@@ -246,19 +486,18 @@ impl Provisioner<'_> {
     }
 
     fn not_registered(&self, record: &ManagedKey, error: bitbucket::Error) -> Error {
-        let account = self.request.account.clone();
-        let kind = self.request.site.kind;
         match error {
             bitbucket::Error::Forbidden { message }
-                if kind == SiteKind::DataCenter && record.repository.is_none() =>
+                if self.request.at.site.kind == SiteKind::DataCenter
+                    && record.repository.is_none() =>
             {
                 Error::TokenMayNotAdd {
-                    account,
+                    account: self.request.account.clone(),
                     message,
                     public_key: format!("{} {}", record.public_key, record.label),
                 }
             }
-            error => Error::Site { account, error },
+            error => Error::site(self.request.account)(error),
         }
     }
 }

@@ -1,72 +1,62 @@
-//! Getting one public key onto a list of the site: an account's, or a repository's access keys.
-//! Whatever a call answers, the list decides.
+//! Registering one public key with an account, or as an access key of a repository. Whatever a call
+//! answers, the site's list decides.
 
 use std::time::Duration;
 
+use super::request::AccessKey;
 use crate::bitbucket::{Error, KeyRegistry, NewKey, RegisteredKey, User};
-use crate::repository::Repository;
 
-/// The list that a key is to stand on.
-#[derive(Clone, Copy)]
-pub(super) enum List<'a> {
+/// The list that a key is to be on.
+pub(super) enum KeyList<'a> {
     /// The account's own keys.
-    Account(&'a User),
+    Account(User),
     /// A repository's access keys.
-    Repository {
-        /// Which.
-        repository: &'a Repository,
-        /// Whether the new key may push.
-        writes: bool,
-    },
+    Repository(AccessKey<'a>),
 }
 
-impl List<'_> {
+impl KeyList<'_> {
     /// Every key on it.
-    pub(super) fn keys(self, registry: &dyn KeyRegistry) -> Result<Vec<RegisteredKey>, Error> {
+    pub(super) fn keys(&self, registry: &dyn KeyRegistry) -> Result<Vec<RegisteredKey>, Error> {
         match self {
             Self::Account(user) => registry.keys(user),
-            Self::Repository { repository, .. } => registry.access_keys(repository),
+            Self::Repository(access) => registry.access_keys(access.repository),
         }
     }
 
-    fn add(self, registry: &dyn KeyRegistry, key: &NewKey) -> Result<RegisteredKey, Error> {
+    fn add(&self, registry: &dyn KeyRegistry, key: &NewKey) -> Result<RegisteredKey, Error> {
         match self {
             Self::Account(user) => registry.register(user, key),
-            Self::Repository { repository, writes } => {
-                registry.register_access_key(repository, key, writes)
+            Self::Repository(access) => {
+                registry.register_access_key(access.repository, key, !access.read_only)
             }
         }
     }
 }
 
-/// What became of it.
+/// What came of a registration.
 #[derive(Debug)]
 pub(super) enum Registration {
     /// It is on the list.
     Listed(RegisteredKey),
-    /// The site knows the key, and it is not on this list; the site's words.
+    /// The site has the key, but not on this list. Its message.
     Taken(String),
 }
 
-/// How often a call is repeated whose answer was lost.
-const TRIES: u32 = 3;
+/// How often a call is made whose answer was lost.
+const MAX_TRIES: u32 = 3;
 
-/// How often the list is read where a key may have been stored a moment ago: the site's list may
-/// lag behind its store.
-const LOOKS: u32 = 3;
+/// How often the list is read where the key may have been stored a moment ago, because the list may
+/// lag behind.
+const MAX_READS: u32 = 3;
 
 /// The first pause; the next ones are twice as long.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// Registers the key; after a refusal or a lost answer it looks whether the key is on the list.
-///
-/// # Errors
-///
-/// The refusal, where the key is not on the list; the last error, where the site cannot be asked.
-/// Never [`Registration::Taken`] without a list that was read after the refusal.
+/// Registers the key. After a refusal or a lost answer, reads the list: it may have the key. The
+/// result is [`Registration::Taken`] only if the list was read after the refusal.
 pub(super) fn register(
     registry: &dyn KeyRegistry,
-    list: List<'_>,
+    list: &KeyList<'_>,
     key: &NewKey,
     fingerprint: &str,
 ) -> Result<Registration, Error> {
@@ -83,13 +73,13 @@ pub(super) fn register(
             Err(error) => error,
         };
         tracing::info!("registering the key: {error}");
-        let looks = if may_be_stored(&error) { LOOKS } else { 1 };
-        match (look(registry, list, fingerprint, looks), error) {
+        let reads = if may_be_stored(&error) { MAX_READS } else { 1 };
+        match (wait_for_key(registry, list, fingerprint, reads), error) {
             (Ok(Some(listed)), _) => return Ok(Registration::Listed(listed)),
             (Ok(None), Error::Refused { status, message }) if is_taken(status, &message) => {
                 return Ok(Registration::Taken(message));
             }
-            (_, Error::Unreachable { .. } | Error::Server { .. }) if tries < TRIES => {
+            (_, Error::Unreachable { .. } | Error::Server { .. }) if tries < MAX_TRIES => {
                 std::thread::sleep(PAUSE * 2_u32.pow(tries));
                 tries += 1;
             }
@@ -98,16 +88,16 @@ pub(super) fn register(
     }
 }
 
-/// Reads the list until the key is on it, with growing pauses. A list that cannot be read ends it:
-/// the call itself was patient already.
-fn look(
+/// Reads the list until the key is on it, with growing pauses. A list that cannot be read ends it,
+/// since the call has been repeated already.
+fn wait_for_key(
     registry: &dyn KeyRegistry,
-    list: List<'_>,
+    list: &KeyList<'_>,
     fingerprint: &str,
-    looks: u32,
+    reads: u32,
 ) -> Result<Option<RegisteredKey>, Error> {
     let mut pause = PAUSE;
-    for _ in 1..looks {
+    for _ in 1..reads {
         if let Some(listed) = listed(registry, list, fingerprint)? {
             return Ok(Some(listed));
         }
@@ -119,15 +109,15 @@ fn look(
 
 fn listed(
     registry: &dyn KeyRegistry,
-    list: List<'_>,
+    list: &KeyList<'_>,
     fingerprint: &str,
 ) -> Result<Option<RegisteredKey>, Error> {
     let keys = list.keys(registry)?;
     Ok(keys.into_iter().find(|key| key.fingerprint == fingerprint))
 }
 
-/// Whether this call, or one before it whose answer was lost, may have stored the key although it
-/// says otherwise.
+/// Whether the key may have been stored nevertheless, by this call or by one before it whose answer
+/// was lost.
 fn may_be_stored(error: &Error) -> bool {
     match error {
         Error::Unreachable { .. } | Error::Server { .. } | Error::Unexpected { .. } => true,
@@ -136,8 +126,8 @@ fn may_be_stored(error: &Error) -> bool {
     }
 }
 
-/// 409 is Data Center's word for it. Cloud answers 400 with one of several texts (bitbucket.md
-/// 2.7); a text that is not known is an error with the site's words, never a second key.
+/// Data Center answers 409, Cloud 400 with one of several texts. A text that is not known is an error,
+/// and does not lead to a second key.
 fn is_taken(status: u16, message: &str) -> bool {
     let message = message.to_lowercase();
     status == 409

@@ -1,11 +1,10 @@
-//! Taking a key away: from the site, from the agent, and its files aside. Nothing is deleted that
-//! cannot be put back: the files are renamed.
+//! Removing a key: from the site, from the agent, and from this machine, where its files are renamed
+//! and not deleted.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::key_file::{holds, with_pub};
-use super::record::{self, Records};
+use super::records::Records;
 use super::{Error, ssh_config_file};
 use crate::bitbucket::{self, KeyId, KeyRegistry, RegisteredKey};
 use crate::context::Context;
@@ -14,48 +13,44 @@ use crate::repository::Repository;
 use crate::settings::SshConfig;
 use crate::storage;
 
-/// Which list of the site a key stands on.
+/// The list of the site that a key is on.
 #[derive(Debug, Clone, Copy)]
 pub enum Place<'a> {
-    /// The account's own.
+    /// The account's own keys.
     Account,
     /// A repository's access keys.
     Repository(&'a Repository),
 }
 
-/// Removes the key from a list of the site, by the account's token; one that is not there counts
-/// as removed.
-pub fn from_site(
+/// Removes a key from a list of the site, with the account's token. One that is not on it counts as
+/// removed.
+pub fn remove_from_site(
     account: &AccountId,
     registry: &dyn KeyRegistry,
     place: Place<'_>,
     id: &KeyId,
 ) -> Result<(), Error> {
-    let site_said = |error: bitbucket::Error| Error::Site {
-        account: account.clone(),
-        error,
-    };
     let removed = match place {
         Place::Account => registry.user().and_then(|user| registry.remove(&user, id)),
         Place::Repository(repository) => registry.remove_access_key(repository, id),
     };
-    removed.map_err(site_said)
+    removed.map_err(Error::site(account))
 }
 
-/// Does `remove`, which takes the key from the site; meanwhile the record says so, durably: whoever
-/// finds the key gone after a crash knows that it was not somebody else. Where the site refuses, the
-/// record is as before; where its answer was lost, the key may have gone.
-pub fn begun(
+/// Calls `remove`, which removes the key from the site, while the record durably has the state
+/// [`State::Removing`]: after a crash, it tells that nobody else removed the key. If the site
+/// refuses, the record is as before; if its answer was lost, the state stays.
+pub fn remove_recorded(
     context: &Context,
     record: &ManagedKey,
     remove: impl FnOnce() -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let is = |state| {
-        record::update(context, |records| {
+    let set = |state| {
+        Records::update(context, |records| {
             records.set_state(&record.fingerprint, state);
         })
     };
-    is(State::Removing)?;
+    set(State::Removing)?;
     let removed = remove();
     if let Err(Error::Site { error, .. }) = &removed
         && !matches!(
@@ -63,45 +58,42 @@ pub fn begun(
             bitbucket::Error::Unreachable { .. } | bitbucket::Error::Server { .. }
         )
     {
-        is(record.state)?;
+        set(record.state)?;
     }
     removed
 }
 
-/// What is left here of keys whose removal was begun, and which the account no longer lists.
-pub(super) fn finish(
+/// Finishes removals that were interrupted: of keys that the account no longer lists.
+pub(super) fn finish_removals(
     context: &Context,
+    records: &Records,
     account: &AccountId,
     keys: &[RegisteredKey],
 ) -> Result<(), Error> {
-    let records = Records::open(context)?;
     let of_account = records.identities().iter().filter(|record| {
         record.state == State::Removing && record.account == *account && record.repository.is_none()
     });
     for record in of_account {
         if keys.iter().all(|key| key.fingerprint != record.fingerprint) {
-            from_here(context, record)?;
+            remove_here(context, record)?;
         }
     }
     Ok(())
 }
 
-/// What became of an old key of a rotation.
+/// What came of removing the old key of a rotation.
 #[derive(Debug)]
 pub enum RemovalOutcome {
-    /// It has gone from the site; the new name of its private key file, where there was one.
+    /// It is removed from the site. The new name of its private key file, where there was one.
     Renamed(Option<PathBuf>),
-    /// It stays, there and here: the token may not delete. The site's words.
+    /// It stays on the site and here, because the token cannot delete keys. The site's answer.
     Left(bitbucket::Error),
 }
 
-/// Takes away what a proved identity replaces, from the site and from here, and notes that the
-/// rotation is done. What the token may not delete is left, on the site and here.
-///
-/// # Errors
-///
-/// The site cannot be asked, or the files cannot be moved: a later call goes on.
-pub fn superseded(
+/// Removes the keys that a verified key replaces, from the site and from here, and records that the
+/// rotation is finished. A key that the token cannot delete stays. After an error, a later call
+/// goes on.
+pub fn finish_rotation(
     context: &Context,
     registry: &dyn KeyRegistry,
     new: &ManagedKey,
@@ -109,54 +101,50 @@ pub fn superseded(
     let records = Records::open(context)?;
     let all = records.identities().iter();
     let old = all.filter(|one| new.replaces.contains(&one.fingerprint));
-    let site_said = |error: bitbucket::Error| Error::Site {
-        account: new.account.clone(),
-        error,
-    };
-    let user = registry.user().map_err(site_said)?;
-    let listed = registry.keys(&user).map_err(site_said)?;
-    let mut fates = Vec::new();
+    let site_error = Error::site(&new.account);
+    let user = registry.user().map_err(site_error)?;
+    let listed = registry.keys(&user).map_err(site_error)?;
+    let mut outcomes = Vec::new();
     for record in old {
         let key = listed
             .iter()
             .find(|key| key.fingerprint == record.fingerprint);
         ssh_config_file::follow(context, &record.file, &new.file);
         let removed = key.map_or(Ok(()), |key| {
-            begun(context, record, || {
-                registry.remove(&user, &key.id).map_err(site_said)
+            remove_recorded(context, record, || {
+                registry.remove(&user, &key.id).map_err(site_error)
             })
         });
-        let fate = match removed {
-            Ok(()) => RemovalOutcome::Renamed(from_here(context, record)?),
-            Err(Error::Site { error, .. }) if may_not_delete(&error) => RemovalOutcome::Left(error),
+        let outcome = match removed {
+            Ok(()) => RemovalOutcome::Renamed(remove_here(context, record)?),
+            Err(Error::Site { error, .. }) if cannot_delete(&error) => RemovalOutcome::Left(error),
             Err(error) => return Err(error),
         };
-        fates.push((record.clone(), fate));
+        outcomes.push((record.clone(), outcome));
     }
-    record::update(context, |records| records.rotation_done(&new.fingerprint))?;
-    Ok(fates)
+    Records::update(context, |records| records.rotation_done(&new.fingerprint))?;
+    Ok(outcomes)
 }
 
-/// Whether the site says that this token may not do it, rather than that it cannot be done now.
-fn may_not_delete(error: &bitbucket::Error) -> bool {
+/// Whether this token cannot delete keys, rather than that it failed this time.
+fn cannot_delete(error: &bitbucket::Error) -> bool {
     matches!(
         error,
         bitbucket::Error::ScopeMissing { .. } | bitbucket::Error::Forbidden { .. }
     )
 }
 
-/// Moves `FILE` and `FILE.pub` aside, where they still hold this key, and forgets the record; the
-/// agent forgets the key where it
-/// holds it. Gives the new name of the private key file. `None`: there was no file.
-pub fn from_here(context: &Context, record: &ManagedKey) -> Result<Option<PathBuf>, Error> {
+/// Removes the key from the agent, renames `FILE` and `FILE.pub` where they still have this key, and
+/// forgets the record. Returns the new name of the private key file. `None`: there was no file.
+pub fn remove_here(context: &Context, record: &ManagedKey) -> Result<Option<PathBuf>, Error> {
     let key = ssh_key::PublicKey::from_openssh(&record.public_key).ok();
     if let (Some(socket), Some(key)) = (agent::socket(&SshConfig::default(), context), &key) {
-        // An agent that does not hold it says no, which is as good.
+        // Where the agent cannot be asked, the key stays there until the agent ends.
         let _ = agent::remove(&socket, key);
     }
-    // The name may be another key's by now: where the removal was interrupted behind this step.
-    // What cannot be read is what was recorded.
-    let moved = match holds(&record.file, &record.fingerprint) {
+    // Where an earlier removal was interrupted after this step, the name may be another key's now. A
+    // file that cannot be read is taken for the recorded key.
+    let moved = match key_file::holds(&record.file, &record.fingerprint) {
         Ok(false) => None,
         Ok(true) | Err(_) => rename_revoked(&record.file)?,
     };
@@ -165,15 +153,13 @@ pub fn from_here(context: &Context, record: &ManagedKey) -> Result<Option<PathBu
             .is_some_and(|key| key.key_data() != public.key_data())
     };
     if !key_file::public_beside(&record.file).is_some_and(other) {
-        rename_revoked(&with_pub(&record.file))?;
+        rename_revoked(&key_file::public_file(&record.file))?;
     }
-    record::update(context, |records| {
-        records.forget_identity(&record.fingerprint);
-    })?;
+    Records::forget(context, &record.fingerprint)?;
     Ok(moved)
 }
 
-/// `FILE.revoked`, `FILE.revoked-2`, …
+/// Renames to `FILE.revoked`, `FILE.revoked-2`, …
 fn rename_revoked(file: &Path) -> Result<Option<PathBuf>, Error> {
     for number in 1..1000 {
         let mut name = file.as_os_str().to_owned();

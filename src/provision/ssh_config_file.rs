@@ -1,5 +1,5 @@
-//! The file that `git bitbucket ssh-config --write` keeps for plain ssh, `bitbucket-ssh/ssh_config`
-//! beside the records: where it is there, it follows a key that takes the place of another.
+//! `ssh_config` beside the records, which `git bitbucket ssh-config --write` creates for plain ssh.
+//! Where it exists, it is kept up to date when a key replaces another.
 
 use std::path::{Path, PathBuf};
 
@@ -10,10 +10,10 @@ use crate::text::ssh_config_word;
 /// The file's name.
 const NAME: &str = "ssh_config";
 
-/// The first line, by which the file is known as ours.
+/// The first line, by which the file is recognised.
 pub const HEAD: &str = "# Written by `git bitbucket ssh-config --write`; `git bitbucket ssh-config --remove` takes it away.\n";
 
-/// The file, whether it is there or not. `None` without a home.
+/// The file, whether it exists or not. `None` without a home.
 pub fn file(context: &Context) -> Option<PathBuf> {
     Some(context.records_directory()?.join(NAME))
 }
@@ -24,9 +24,9 @@ pub fn quoted(path: &Path) -> String {
     ssh_config_word(&text).unwrap_or(text)
 }
 
-/// The new file stands where the old one stood. Nothing where there is no such file, where it is
-/// not ours, or where it does not name the old one; a file that cannot be written is logged, since
-/// the key itself has been replaced.
+/// Replaces the old key file with the new one. Does nothing where the file does not exist, does not
+/// begin with [`HEAD`], or does not name the old key file. Where it cannot be written, that is
+/// logged, since the key itself has been replaced.
 pub(super) fn follow(context: &Context, old: &Path, new: &Path) {
     let Ok(directory) = Directory::records(context) else {
         return;
@@ -46,7 +46,7 @@ pub(super) fn follow(context: &Context, old: &Path, new: &Path) {
     }
 }
 
-/// The text with the new file's line. `None`: nothing is to be changed.
+/// The text with the new key file. `None`: nothing changes.
 fn followed(text: &str, old: &Path, new: &Path) -> Option<String> {
     if !text.starts_with(HEAD) {
         return None;

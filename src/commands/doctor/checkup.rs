@@ -13,7 +13,7 @@ use crate::connection::managed_keys::http_settings;
 use crate::connection::resolve::with_recorded_ssh_hosts;
 use crate::context::Context;
 use crate::identity::{AccountId, Holder, Identity, ManagedKey, Offer};
-use crate::provision::record::Records;
+use crate::provision::Records;
 use crate::repository::{self, Direction, Site};
 use crate::settings::{GitConfig, Settings};
 

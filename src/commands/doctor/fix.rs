@@ -7,7 +7,7 @@ use super::finding::Fix;
 use crate::commands::Error;
 use crate::commands::context::CommandContext;
 use crate::identity::key_file;
-use crate::provision::record;
+use crate::provision::Records;
 use crate::storage;
 
 /// Does them; the result says whether none was left undone for want of somebody to ask.
@@ -88,7 +88,7 @@ fn perform(call: &CommandContext<'_>, step: &Fix) -> Result<(), Error> {
             format!("{text}{gap}{}\n", lines.join("\n"))
         }),
         Fix::Forget(fingerprint) => {
-            record::update(call.context, |records| records.forget_identity(fingerprint)).map_err(
+            Records::update(call.context, |records| records.forget_identity(fingerprint)).map_err(
                 |error| Error::Other {
                     what: error.to_string(),
                     hints: Vec::new(),

@@ -14,9 +14,9 @@ use crate::commands::context::CommandContext;
 use crate::commands::setup::edit::literally;
 use crate::commands::{Error, git, resolve};
 use crate::identity::{ManagedKey, State};
-use crate::provision::ensure::AccessKey;
-use crate::provision::inventory::{self, Entry};
-use crate::provision::record::Records;
+use crate::provision::AccessKey;
+use crate::provision::Records;
+use crate::provision::key_status::{self, KeyEntry};
 use crate::repository::{self, Direction, Repository, Site, SiteKind};
 
 /// Makes an access key for the repository of a URL (or goes on with one that was begun), proves it
@@ -131,7 +131,7 @@ pub(super) fn entries(
     call: &mut CommandContext<'_>,
     selection: &Selection,
     registry: &dyn KeyRegistry,
-) -> Result<Vec<Entry>, Error> {
+) -> Result<Vec<KeyEntry>, Error> {
     let records = Records::open(call.context)?;
     let mut left: Vec<ManagedKey> = records.identities().to_vec();
     left.retain(|record| record.account == selection.account && record.repository.is_some());
@@ -149,7 +149,7 @@ pub(super) fn entries(
             ));
         }
         let listed: Option<Vec<RegisteredKey>> = listed.ok();
-        found.extend(inventory::of_repository(&own, listed.as_deref()));
+        found.extend(key_status::repository_keys(&own, listed.as_deref()));
     }
     Ok(found)
 }

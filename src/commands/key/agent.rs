@@ -7,7 +7,7 @@ use crate::commands::arguments::KeyOf;
 use crate::commands::context::CommandContext;
 use crate::identity::key_file::{self, KeyFileError};
 use crate::identity::{ManagedKey, PassphrasePlace, agent};
-use crate::provision::record::Records;
+use crate::provision::Records;
 use crate::secret::Secret;
 use crate::settings::SshConfig;
 

@@ -9,7 +9,7 @@ use crate::connection::managed_keys::ManagedKeys;
 use crate::connection::verify_key::KeyVerifier;
 use crate::identity::{AccountId, ManagedKey};
 use crate::provision;
-use crate::provision::ensure::{AccessKey, AdditionalKey};
+use crate::provision::{AccessKey, AdditionalKey};
 use crate::repository::Site;
 use crate::settings::{KeyType, Origin, Provision, Sourced};
 
@@ -47,15 +47,12 @@ pub(super) fn create_key(
     if let Some(days) = new_key.days {
         settings.key_lifetime = Some(Sourced::new(days, asked()));
     }
-    let further = AdditionalKey { file: new_key.file };
+    let key = AdditionalKey {
+        file: new_key.file,
+        access: new_key.access,
+    };
     ManagedKeys::new(call.context, site, &settings, &git_config)
-        .create_additional(
-            account,
-            call.prompt,
-            further,
-            new_key.access,
-            new_key.supersedes,
-        )
+        .create_additional(account, call.prompt, key, new_key.supersedes)
         .map_err(|failure| match failure {
             Failure::Provision(provision::Error::NoToken { account }) => {
                 Error::NotLoggedIn(format!("there is no API token for {}", account.name))

@@ -8,7 +8,7 @@ use crate::commands::Error;
 use crate::commands::arguments::KeyList;
 use crate::commands::context::CommandContext;
 use crate::identity::{ManagedKey, State};
-use crate::provision::inventory::{Entry, KeyListing};
+use crate::provision::key_status::{KeyEntry, KeyListing};
 use crate::text::{days_ago, fence_json, sanitise};
 
 /// Lists the keys of every selected account; writes nothing. Where the list of one account cannot be
@@ -44,7 +44,7 @@ pub(super) fn list(call: &mut CommandContext<'_>, options: &KeyList) -> Result<(
 
 /// Aligned columns. Where they do not fit into `columns` (`None`: no limit), each key has lines of
 /// its own.
-fn table(entries: &[Entry], now: Timestamp, columns: Option<usize>) -> Vec<String> {
+fn table(entries: &[KeyEntry], now: Timestamp, columns: Option<usize>) -> Vec<String> {
     let rows: Vec<_> = entries.iter().map(|entry| row(entry, now)).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
     let widths: [usize; 6] = std::array::from_fn(|column| width(column).unwrap_or_default());
@@ -64,7 +64,7 @@ fn table(entries: &[Entry], now: Timestamp, columns: Option<usize>) -> Vec<Strin
 }
 
 /// Label, fingerprint, machine, state, last use, expiry.
-fn row(entry: &Entry, now: Timestamp) -> [String; 6] {
+fn row(entry: &KeyEntry, now: Timestamp) -> [String; 6] {
     let used = entry.listed.as_ref().and_then(|key| key.last_used);
     let used = used.map_or_else(
         || "never used".to_owned(),
@@ -84,8 +84,8 @@ fn row(entry: &Entry, now: Timestamp) -> [String; 6] {
 }
 
 /// What is known of the key, in words. JSON has [`KeyListing::word`].
-fn state(entry: &Entry) -> &'static str {
-    match entry.standing {
+fn state(entry: &KeyEntry) -> &'static str {
+    match entry.listing {
         KeyListing::Managed(State::Pending) => "not registered yet",
         KeyListing::Managed(State::Registered) => "not verified yet",
         KeyListing::Managed(State::Verified) => "works",
@@ -126,7 +126,7 @@ fn wrapped(text: &str, columns: usize) -> Vec<String> {
 }
 
 /// The label, and for an access key its repository.
-fn label(entry: &Entry) -> String {
+fn label(entry: &KeyEntry) -> String {
     let label = sanitise(&entry.label);
     match entry.record.as_ref() {
         Some(ManagedKey {
@@ -142,7 +142,7 @@ fn label(entry: &Entry) -> String {
 }
 
 /// A key for programs, as `docs/schemas/key-list.json` describes it.
-fn value(entry: &Entry) -> Value {
+fn value(entry: &KeyEntry) -> Value {
     let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
     let record = entry.record.as_ref();
     json!({
@@ -154,7 +154,7 @@ fn value(entry: &Entry) -> Value {
         "last_used": time(entry.listed.as_ref().and_then(|key| key.last_used)),
         "expires": time(entry.expires()),
         "this_machine": entry.this_machine,
-        "state": entry.standing.word(),
+        "state": entry.listing.word(),
         "file": record.map(|record| record.file.display().to_string()),
         "repository": record.and_then(|record| record.repository.clone()),
         "read_only": record.is_some_and(|record| record.read_only),

@@ -17,8 +17,8 @@ use super::context::CommandContext;
 use super::{Error, registry};
 use crate::bitbucket::{self, KeyRegistry};
 use crate::identity::AccountId;
-use crate::provision::inventory::{self, Entry};
-use crate::provision::record::{self, Records};
+use crate::provision::key_status::{self, KeyEntry};
+use crate::provision::{Records, machine_tag};
 use crate::repository::Site;
 
 /// Does what is asked of keys.
@@ -177,12 +177,12 @@ fn entries(
     call: &mut CommandContext<'_>,
     selection: &Selection,
     registry: &dyn KeyRegistry,
-) -> Result<Vec<Entry>, Error> {
+) -> Result<Vec<KeyEntry>, Error> {
     let keys = registry.user().and_then(|user| registry.keys(&user));
     let keys = keys.map_err(|why| refused(why, selection))?;
     let records = Records::open(call.context)?;
-    let tag = record::machine_tag(call.context)?;
-    let own = inventory::of_account(&selection.account, &keys, records.identities(), &tag);
+    let tag = machine_tag(call.context)?;
+    let own = key_status::account_keys(&selection.account, &keys, records.identities(), &tag);
     let access = access::entries(call, selection, registry)?;
     Ok(own.into_iter().chain(access).collect())
 }

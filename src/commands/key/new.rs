@@ -7,7 +7,7 @@ use crate::commands::Error;
 use crate::commands::arguments::{KeyAdd, KeyNew};
 use crate::commands::context::CommandContext;
 use crate::identity::key_file;
-use crate::provision::record::{self, Records};
+use crate::provision::Records;
 
 /// Makes a key pair and registers it. It takes the place of the account's managed key in the plan;
 /// the old file and its registration stay and are named.
@@ -94,7 +94,7 @@ pub(super) fn add(call: &mut CommandContext<'_>, options: &KeyAdd) -> Result<(),
     registry
         .register(&user, &new)
         .map_err(|why| refused(why, &selection))?;
-    record::update(call.context, |records| {
+    Records::update(call.context, |records| {
         if let Some(mut account) = records.account(&selection.account).cloned() {
             account.key_fingerprints.push(fingerprint.clone());
             records.set_account(account);

@@ -9,8 +9,7 @@ use super::{Selection, agreed, each, entries, registry, revoke, selection};
 use crate::commands::Error;
 use crate::commands::arguments::KeyPrune;
 use crate::commands::context::CommandContext;
-use crate::provision::inventory::{Entry, is_ours};
-use crate::provision::local_keys;
+use crate::provision::key_status::{self, KeyEntry, is_own_label};
 
 /// Never younger than this, with `--unused`.
 const YOUNGEST: i64 = 30;
@@ -19,7 +18,7 @@ const YOUNGEST: i64 = 30;
 /// that carry this program's label and were last used longer ago.
 pub(super) fn prune(call: &mut CommandContext<'_>, options: &KeyPrune) -> Result<(), Error> {
     let which = &options.which;
-    let held = local_keys::fingerprints(call.context);
+    let held = key_status::local_fingerprints(call.context);
     let selection = selection(call, which.account.as_deref(), which.site.as_deref())?;
     each(call, &selection, |call, selection| {
         prune_of(call, options, selection, &held)
@@ -34,9 +33,9 @@ fn prune_of(
 ) -> Result<(), Error> {
     let now = call.context.clock.now();
     let registry = registry(call, selection)?;
-    let due: Vec<Entry> = entries(call, selection, registry.as_ref())?
+    let due: Vec<KeyEntry> = entries(call, selection, registry.as_ref())?
         .into_iter()
-        .filter(|entry| entry.listed.is_some() && is_ours(&entry.label))
+        .filter(|entry| entry.listed.is_some() && is_own_label(&entry.label))
         .filter(|entry| is_due(entry, held, options.unused, now))
         .collect();
     if due.is_empty() {
@@ -58,7 +57,7 @@ fn prune_of(
     Ok(())
 }
 
-fn is_due(entry: &Entry, held: &HashSet<String>, unused: Option<u32>, now: Timestamp) -> bool {
+fn is_due(entry: &KeyEntry, held: &HashSet<String>, unused: Option<u32>, now: Timestamp) -> bool {
     let recorded = entry.record.as_ref();
     let held =
         held.contains(&entry.fingerprint) || recorded.is_some_and(|record| record.file.exists());

@@ -7,14 +7,14 @@ use crate::commands::Error;
 use crate::commands::arguments::KeyRevoke;
 use crate::commands::context::CommandContext;
 use crate::identity::State;
-use crate::provision::inventory::Entry;
+use crate::provision::key_status::KeyEntry;
 use crate::provision::removal;
 
 /// Removes each key that is named by its fingerprint. `--compromised`: a managed key is replaced
 /// first. Nothing is done where one of the fingerprints is unknown.
 pub(super) fn revoke(call: &mut CommandContext<'_>, options: &KeyRevoke) -> Result<(), Error> {
     let all = selection(call, None, options.site.as_deref())?;
-    let mut found: Vec<(usize, usize, Entry)> = Vec::new();
+    let mut found: Vec<(usize, usize, KeyEntry)> = Vec::new();
     let mut registries: Vec<Box<dyn KeyRegistry>> = Vec::new();
     for (place, selection) in all.iter().enumerate() {
         let registry = match registry(call, selection) {
@@ -72,7 +72,7 @@ pub(super) fn remove(
     call: &mut CommandContext<'_>,
     selection: &Selection,
     registry: &dyn KeyRegistry,
-    entry: &Entry,
+    entry: &KeyEntry,
 ) -> Result<(), Error> {
     let record = entry.record.as_ref();
     let opens = record.and_then(|record| access::repository_of(record, &selection.site));
@@ -81,9 +81,9 @@ pub(super) fn remove(
             Some(repository) => removal::Place::Repository(repository),
             None => removal::Place::Account,
         };
-        let remove = || removal::from_site(&entry.account, registry, from, &listed.id);
+        let remove = || removal::remove_from_site(&entry.account, registry, from, &listed.id);
         let removed = match record {
-            Some(record) => removal::begun(call.context, record, remove),
+            Some(record) => removal::remove_recorded(call.context, record, remove),
             None => remove(),
         };
         removed?;
@@ -94,7 +94,7 @@ pub(super) fn remove(
         access::leave(call, record)?;
     }
     if let Some(record) = record
-        && let Some(moved) = removal::from_here(call.context, record)?
+        && let Some(moved) = removal::remove_here(call.context, record)?
     {
         call.say(format!("its files were renamed to {}", call.shown(&moved)));
     }

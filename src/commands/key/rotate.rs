@@ -7,8 +7,8 @@ use crate::commands::Error;
 use crate::commands::arguments::KeyRotate;
 use crate::commands::context::CommandContext;
 use crate::identity::{ManagedKey, State};
-use crate::provision::inventory::{Entry, KeyListing};
-use crate::provision::record::Records;
+use crate::provision::Records;
+use crate::provision::key_status::{KeyEntry, KeyListing};
 use crate::provision::removal::{self, RemovalOutcome};
 use crate::repository::key_page;
 
@@ -31,12 +31,12 @@ fn rotate_of(
     let now = call.context.clock.now();
     let registry = registry(call, selection)?;
     let begun = begun(call, selection)?;
-    let old: Vec<Entry> = entries(call, selection, registry.as_ref())?
+    let old: Vec<KeyEntry> = entries(call, selection, registry.as_ref())?
         .into_iter()
         .filter(|entry| match &begun {
             Some(new) => new.replaces.contains(&entry.fingerprint),
             None => {
-                in_use(entry.standing)
+                in_use(entry.listing)
                     && is_the_account_s(entry)
                     && is_older(entry, options.older_than, now)
             }
@@ -71,7 +71,7 @@ fn rotate_of(
     let made = create_key(call, &selection.site, &selection.account, new_key)?;
     verify_key(call, &selection.site, &made)?;
     call.say(format!("{} replaces it", call.shown(&made.file)));
-    let fates = removal::superseded(call.context, registry.as_ref(), &made)?;
+    let fates = removal::finish_rotation(call.context, registry.as_ref(), &made)?;
     for (old, fate) in fates {
         tell(call, selection, &old, fate);
     }
@@ -110,17 +110,17 @@ fn begun(call: &CommandContext<'_>, selection: &Selection) -> Result<Option<Mana
 }
 
 /// One that was begun and never finished is the next one to be made, not one to be replaced.
-fn in_use(standing: KeyListing) -> bool {
-    matches!(standing, KeyListing::Managed(state) if state != State::Pending)
+fn in_use(listing: KeyListing) -> bool {
+    matches!(listing, KeyListing::Managed(state) if state != State::Pending)
 }
 
 /// An access key is replaced where it is made, for its repository.
-fn is_the_account_s(entry: &Entry) -> bool {
+fn is_the_account_s(entry: &KeyEntry) -> bool {
     let record = entry.record.as_ref();
     record.is_some_and(|record| record.repository.is_none())
 }
 
-fn is_older(entry: &Entry, days: Option<u32>, now: jiff::Timestamp) -> bool {
+fn is_older(entry: &KeyEntry, days: Option<u32>, now: jiff::Timestamp) -> bool {
     let Some(days) = days else { return true };
     let age = entry
         .created()
@@ -137,13 +137,13 @@ pub(super) fn count(number: usize) -> String {
 }
 
 /// When a key was last of use: its last login, else its making.
-pub(super) fn idle_since(entry: &Entry) -> Option<jiff::Timestamp> {
+pub(super) fn idle_since(entry: &KeyEntry) -> Option<jiff::Timestamp> {
     let used = entry.listed.as_ref().and_then(|key| key.last_used);
     used.or_else(|| entry.created())
 }
 
 /// A key in one line, for a question.
-pub(super) fn line(entry: &Entry, now: jiff::Timestamp) -> String {
+pub(super) fn line(entry: &KeyEntry, now: jiff::Timestamp) -> String {
     let since = idle_since(entry).map_or_else(String::new, |at| {
         format!("  last used {}", list::ago(at, now))
     });

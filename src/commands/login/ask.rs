@@ -6,7 +6,7 @@ use crate::commands::accounts::Accounts;
 use crate::commands::arguments::Login;
 use crate::commands::context::CommandContext;
 use crate::prompt;
-use crate::provision::site_pages;
+use crate::provision::token_instructions;
 use crate::repository::{Site, SiteKind};
 use crate::secret::Secret;
 
@@ -40,7 +40,7 @@ pub(super) fn ask(
     let secret = if options.with_token {
         read_token(call)?
     } else {
-        for line in site_pages::lines(&site, &account) {
+        for line in token_instructions(&site, &account) {
             call.warn(line);
         }
         let text = format!("API token for {account}: ");

@@ -1,7 +1,7 @@
 //! What the site says of a token, without changing anything there.
 
 use crate::bitbucket::{self, KeyRegistry, RegisteredKey, User};
-use crate::provision::site_pages::SCOPES;
+use crate::provision::SCOPES;
 
 /// What a token showed.
 #[derive(Debug, Clone)]

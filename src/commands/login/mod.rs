@@ -14,7 +14,7 @@ use super::{Error, git, registry};
 use crate::bitbucket::{self, SshSettings, credential, keyring};
 use crate::context::API_TOKEN;
 use crate::identity::{Account, AccountId};
-use crate::provision::record;
+use crate::provision::Records;
 use crate::repository::token_page;
 use crate::repository::{Site, SiteKind};
 use crate::secret::{Secret, TokenPlace};
@@ -54,7 +54,7 @@ pub(super) fn login(call: &mut CommandContext<'_>, options: &Login) -> Result<()
         credential::store(call.context, site, name, secret, place)?;
     }
     let account = account(&attempt, &seen, place, earlier);
-    record::update(call.context, |records| records.set_account(account))?;
+    Records::update(call.context, |records| records.set_account(account))?;
     tell(call, &attempt, &seen, place, wished.is_some())?;
     ssh_place::note(call, &attempt.site, ssh_settings, options.with_token)
 }

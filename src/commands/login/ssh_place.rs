@@ -3,7 +3,7 @@
 use crate::bitbucket::{self, SshSettings};
 use crate::commands::Error;
 use crate::commands::context::CommandContext;
-use crate::provision::record::{self, SshPlace};
+use crate::provision::{Records, SshPlace};
 use crate::repository::Site;
 
 /// Records host, port and host key, and says so. A host other than the web host counts only where
@@ -53,7 +53,7 @@ pub(super) fn note(
         port,
         fingerprint: settings.fingerprint,
     };
-    Ok(record::update(call.context, |records| {
+    Ok(Records::update(call.context, |records| {
         records.set_ssh_place(place);
     })?)
 }

@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::diagnostics;
 use crate::identity::{ManagedKey, PassphrasePlace};
 use crate::prompt::{self, Error};
-use crate::provision::record::Records;
+use crate::provision::Records;
 use crate::secret::Secret;
 use crate::transport::ExitStatus;
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use ssh_key::{Cipher, Kdf, LineEnding, PrivateKey, PublicKey};
 
 use super::KeyFileError;
-use super::open::{public_beside, with_suffix};
+use super::open::{public_beside, public_file};
 use crate::secret::Secret;
 use crate::storage;
 
@@ -60,7 +60,7 @@ pub fn create(
         .map_err(|error| unwritable(error.to_string()))?;
     if has_other_public_key(path, key.public_key()) {
         return Err(KeyFileError::Exists {
-            path: with_suffix(path, ".pub"),
+            path: public_file(path),
         });
     }
     write(path, text.as_bytes(), 0o600)?;
@@ -70,7 +70,7 @@ pub fn create(
 /// Writes `FILE.pub` (0644) beside a private key file. An existing one with this key stays; one with
 /// another key is [`KeyFileError::Exists`].
 pub fn create_public(path: &Path, key: &PublicKey, comment: &str) -> Result<(), KeyFileError> {
-    let public = with_suffix(path, ".pub");
+    let public = public_file(path);
     if has_other_public_key(path, key) {
         return Err(KeyFileError::Exists { path: public });
     }
@@ -87,9 +87,14 @@ pub fn create_public(path: &Path, key: &PublicKey, comment: &str) -> Result<(), 
     write(&public, line.as_bytes(), 0o644)
 }
 
+/// Whether something has this name, even a symbolic link that leads nowhere.
+pub fn is_taken(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok()
+}
+
 /// Whether `FILE.pub` exists and does not have this key.
 fn has_other_public_key(path: &Path, key: &PublicKey) -> bool {
-    with_suffix(path, ".pub").exists()
+    public_file(path).exists()
         && public_beside(path).is_none_or(|found| found.key_data() != key.key_data())
 }
 

@@ -5,8 +5,10 @@ mod open;
 
 use std::path::{Path, PathBuf};
 
-pub use create::{Encryption, create, create_public};
-pub use open::{certificate, certificate_beside, comment, identity, open, public_beside};
+pub use create::{Encryption, create, create_public, is_taken};
+pub use open::{
+    certificate, certificate_beside, comment, holds, identity, open, public_beside, public_file,
+};
 
 use crate::text::{Pasted, sanitise};
 

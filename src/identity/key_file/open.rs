@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ssh_key::encoding::{Decode as _, Reader as _};
 use ssh_key::public::KeyData;
-use ssh_key::{Certificate, PrivateKey, PublicKey};
+use ssh_key::{Certificate, HashAlg, PrivateKey, PublicKey};
 use zeroize::Zeroizing;
 
 use super::KeyFileError;
@@ -57,9 +57,31 @@ pub fn identity(path: &Path) -> Result<Identity, KeyFileError> {
     })
 }
 
+/// Whether the file itself (never its `.pub`) has the private half of this key. A file without a
+/// private key does not. One that cannot be read is an error, because it may have it.
+pub fn holds(path: &Path, fingerprint: &str) -> Result<bool, KeyFileError> {
+    let found = match open(path, None) {
+        Ok(key) => Some(key.fingerprint(HashAlg::Sha256).to_string()),
+        Err(KeyFileError::Encrypted { .. }) => identity(path)?.fingerprint(),
+        Err(
+            KeyFileError::Missing { .. }
+            | KeyFileError::Malformed { .. }
+            | KeyFileError::Putty { .. }
+            | KeyFileError::PublicOnly { .. },
+        ) => None,
+        Err(error) => return Err(error),
+    };
+    Ok(found.as_deref() == Some(fingerprint))
+}
+
+/// `FILE.pub`.
+pub fn public_file(path: &Path) -> PathBuf {
+    with_suffix(path, ".pub")
+}
+
 /// The key in `FILE.pub`. `None`: there is no such file, or no key in it.
 pub fn public_beside(path: &Path) -> Option<PublicKey> {
-    public_line(&read(&with_suffix(path, ".pub")).ok()?)
+    public_line(&read(&public_file(path)).ok()?)
 }
 
 /// The certificate in `FILE-cert.pub`, also for `FILE.pub`. `None`: there is no such file, or no
@@ -79,7 +101,7 @@ pub fn certificate(file: &Path) -> Option<Certificate> {
 }
 
 /// The file name with a suffix.
-pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)

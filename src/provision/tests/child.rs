@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use super::machine::Machine;
 use super::site::Fault;
-use crate::provision::ensure::proved;
+use crate::provision::verified;
 
 /// The child's machine.
 const DIRECTORY: &str = "PROVISION_TEST_MACHINE";
@@ -61,7 +61,7 @@ fn child_process() {
     let fault = std::env::var(FAULT).expect("set").parse::<usize>();
     let machine = Machine::of_parent(PathBuf::from(directory));
     match machine.ensure(FAULTS[fault.expect("a number")]) {
-        Ok(made) => proved(&machine.context(), &made.record).expect("recorded"),
+        Ok(made) => verified(&machine.context(), &made.record).expect("recorded"),
         Err(error) => panic!("ended: {error}"),
     }
 }

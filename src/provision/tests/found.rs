@@ -13,14 +13,14 @@ use crate::identity::key_file::{self, KeyFileError};
 use crate::identity::{ManagedKey, PassphrasePlace, State};
 use crate::prompt::Silent;
 use crate::provision::Error;
-use crate::provision::record::{self, Records};
+use crate::provision::Records;
 use crate::settings::{Origin, PassphraseStore, Sourced};
 
 #[test]
 fn what_is_there_is_adopted_or_left_alone() {
     let machine = Machine::new();
     let first = machine.ensure(Fault::None).expect("a key").record;
-    let records = record::file(&machine.context()).expect("a home");
+    let records = machine.records_file();
     fs::remove_file(&records).expect("the records are lost");
     let adopted = machine.ensure(Fault::None).expect("the same key").record;
     assert_eq!(
@@ -59,7 +59,7 @@ fn a_pending_record_without_its_file_is_dropped() {
         read_only: false,
         replaces: Vec::new(),
     };
-    record::update(&machine.context(), |records| records.set_identity(ghost)).expect("recorded");
+    Records::update(&machine.context(), |records| records.set_identity(ghost)).expect("recorded");
     machine.ensure(Fault::None).expect("a key");
     machine.is_in_order("the ghost has gone");
 }
@@ -68,7 +68,7 @@ fn a_pending_record_without_its_file_is_dropped() {
 fn broken_records_are_an_error_and_stay() {
     let machine = Machine::new();
     machine.ensure(Fault::None).expect("a key");
-    let file = record::file(&machine.context()).expect("a home");
+    let file = machine.records_file();
     for text in ["{", "{\"version\": 99}"] {
         fs::write(&file, text).expect("broken");
         let error = machine.ensure(Fault::None).expect_err("an error");
@@ -134,7 +134,7 @@ fn what_lies_at_a_begun_key_s_place_is_left_alone() {
 fn a_public_key_is_not_adopted() {
     let machine = Machine::new();
     let first = machine.ensure(Fault::None).expect("a key").record;
-    fs::remove_file(record::file(&machine.context()).expect("a home")).expect("lost records");
+    fs::remove_file(machine.records_file()).expect("lost records");
     let public = format!("{}.pub", first.file.display());
     fs::copy(&public, &first.file).expect("the private half has gone");
     let second = machine.ensure(Fault::None).expect("another key").record;
@@ -156,7 +156,7 @@ fn an_adopted_key_gets_its_public_half_and_its_passphrase_s_place() {
         let answers = Answers::new(words);
         let first = machine.ensure_with(Fault::None, &wish, &answers);
         let first = first.expect(why).record;
-        fs::remove_file(record::file(&machine.context()).expect("a home")).expect(why);
+        fs::remove_file(machine.records_file()).expect(why);
         let public = PathBuf::from(format!("{}.pub", first.file.display()));
         fs::remove_file(&public).expect(why);
         let adopted = machine.ensure(Fault::None).expect(why).record;
@@ -182,7 +182,7 @@ fn a_begun_key_s_time_begins_when_it_is_registered() {
     let machine = Machine::new();
     let mut record = begun(&machine);
     record.expires = Some(Timestamp::UNIX_EPOCH);
-    record::update(&machine.context(), |records| records.set_identity(record)).expect("recorded");
+    Records::update(&machine.context(), |records| records.set_identity(record)).expect("recorded");
     let mut wish = settings();
     wish.key_lifetime = Some(Sourced::new(1, Origin::Environment("CI")));
     let before = machine.context().clock.now();

@@ -13,7 +13,7 @@ use crate::identity::key_file::{self, KeyFileError};
 use crate::identity::{ManagedKey, PassphrasePlace, State};
 use crate::prompt::Silent;
 use crate::provision::Error;
-use crate::provision::record::{self, Records};
+use crate::provision::Records;
 use crate::settings::{Origin, PassphraseStore, Settings, Sourced};
 
 /// A child that ends with the test.
@@ -111,7 +111,7 @@ fn a_key_s_passphrase_lies_in_the_keyring_and_is_found_again() {
     assert!(key_file::open(&made.file, Some(&kept)).is_ok(), "it opens");
     assert!(kept.reveal().len() >= 22, "128 bits or more");
 
-    let records = record::file(&machine.context()).expect("a home");
+    let records = machine.records_file();
     fs::remove_file(&records).expect("the records are lost");
     let adopted = ensure().expect("the same key").record;
     assert_eq!(adopted.fingerprint, made.fingerprint);

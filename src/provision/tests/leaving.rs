@@ -7,7 +7,7 @@ use super::machine::{Machine, account};
 use super::site::Fault;
 use crate::bitbucket;
 use crate::identity::{ManagedKey, State};
-use crate::provision::record::Records;
+use crate::provision::Records;
 use crate::provision::{Error, removal};
 
 fn said(error: bitbucket::Error) -> Result<(), Error> {
@@ -46,7 +46,7 @@ fn the_record_says_that_a_removal_was_begun_unless_the_site_refuses_it() {
     ] {
         let machine = Machine::new();
         let record = made(&machine);
-        let removed = removal::begun(&machine.context(), &record, || {
+        let removed = removal::remove_recorded(&machine.context(), &record, || {
             assert_eq!(state(&machine), Some(State::Removing), "before: {why}");
             said(error)
         });
@@ -59,7 +59,7 @@ fn the_record_says_that_a_removal_was_begun_unless_the_site_refuses_it() {
 fn what_has_left_the_list_is_put_aside_before_another_is_made() {
     let machine = Machine::new();
     let old = made(&machine);
-    removal::begun(&machine.context(), &old, || Ok(())).expect("recorded");
+    removal::remove_recorded(&machine.context(), &old, || Ok(())).expect("recorded");
     for entry in fs::read_dir(machine.directory.join("account")).expect("the account") {
         fs::remove_file(entry.expect("a key").path()).expect("gone from the site");
     }
@@ -80,14 +80,14 @@ fn what_has_left_the_list_is_put_aside_before_another_is_made() {
 fn another_key_that_has_the_name_by_now_stays() {
     let machine = Machine::new();
     let old = made(&machine);
-    removal::from_here(&machine.context(), &old).expect("aside");
+    removal::remove_here(&machine.context(), &old).expect("aside");
     assert!(with(&old, ".revoked").exists());
     for entry in fs::read_dir(machine.directory.join("account")).expect("the account") {
         fs::remove_file(entry.expect("a key").path()).expect("gone from the site");
     }
     let new = made(&machine);
     assert_eq!(new.file, old.file);
-    let moved = removal::from_here(&machine.context(), &old).expect("nothing to do");
+    let moved = removal::remove_here(&machine.context(), &old).expect("nothing to do");
     assert_eq!(moved, None);
     machine.is_in_order("the new one is untouched");
 }

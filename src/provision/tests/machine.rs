@@ -14,8 +14,8 @@ use crate::context::{Context, Environment};
 use crate::identity::{AccountId, ManagedKey, State, key_file};
 use crate::prompt::{Prompt, Silent};
 use crate::provision::Error;
-use crate::provision::ensure::{KeyRequest, ProvisionedKey, ensure};
-use crate::provision::record::Records;
+use crate::provision::Records;
+use crate::provision::{KeyRequest, ProvisionContext, ProvisionedKey, Wanted, ensure};
 use crate::repository::{Site, SiteKind};
 use crate::settings::{
     AuthorCheck, IdentitySettings, KeyType, Origin, PassphraseStore, Provision, Settings, Sourced,
@@ -51,6 +51,10 @@ impl Machine {
             program: PathBuf::new(),
             clock: Arc::new(SystemClock),
         }
+    }
+
+    pub(super) fn records_file(&self) -> PathBuf {
+        self.ssh().join("bitbucket-ssh/records.json")
     }
 
     pub(super) fn ssh(&self) -> PathBuf {
@@ -115,14 +119,14 @@ impl Machine {
         registry: &dyn Fn() -> Result<Option<Box<dyn KeyRegistry>>, Error>,
     ) -> Result<ProvisionedKey, Error> {
         ensure(&KeyRequest {
-            context: &self.context(),
-            site: &site(),
+            at: ProvisionContext {
+                context: &self.context(),
+                site: &site(),
+                settings,
+                prompt,
+            },
             account: &account(),
-            settings,
-            prompt,
-            replaces,
-            further: None,
-            access: None,
+            wanted: replaces.map_or(Wanted::Any, Wanted::NewerThan),
             supersedes: &[],
             registry,
         })

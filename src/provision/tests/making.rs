@@ -11,8 +11,8 @@ use crate::bitbucket::KeyRegistry;
 use crate::identity::{AccountId, ManagedKey, PassphrasePlace, State, key_file};
 use crate::prompt::{Error as PromptError, Silent};
 use crate::provision::Error;
-use crate::provision::ensure::{KeyRequest, ensure, proved};
-use crate::provision::record::{self, Records};
+use crate::provision::Records;
+use crate::provision::{KeyRequest, ProvisionContext, Wanted, ensure, verified};
 use crate::repository::{Site, SiteKind};
 use crate::secret::Secret;
 use crate::settings::{KeyType, Origin, PassphraseStore, Provision, Sourced};
@@ -36,10 +36,7 @@ fn a_bare_machine_gets_one_key() {
     assert_eq!(bits(&made.file), 0o600);
     assert_eq!(bits(&machine.ssh()), 0o700);
     assert_eq!(bits(&machine.ssh().join("bitbucket-ssh")), 0o700);
-    assert_eq!(
-        bits(&record::file(&machine.context()).expect("a home")),
-        0o600
-    );
+    assert_eq!(bits(&machine.records_file()), 0o600);
     let label = &made.label;
     assert!(
         label.starts_with("bitbucket-ssh ") && label.len() < 100,
@@ -51,7 +48,7 @@ fn a_bare_machine_gets_one_key() {
         again.fingerprint, made.fingerprint,
         "the second call makes nothing"
     );
-    proved(&machine.context(), &again).expect("recorded");
+    verified(&machine.context(), &again).expect("recorded");
     let records = Records::open(&machine.context()).expect("records");
     assert_eq!(records.identities()[0].state, State::Verified);
 }
@@ -146,7 +143,7 @@ fn only_what_is_still_registered_is_proved() {
     let machine = Machine::new();
     let made = machine.ensure(Fault::None).expect("a key").record;
     let state = |record: &ManagedKey| {
-        proved(&machine.context(), record).expect("recorded");
+        verified(&machine.context(), record).expect("recorded");
         let records = Records::open(&machine.context()).expect("records");
         records.identities().first().map(|known| known.state)
     };
@@ -155,7 +152,7 @@ fn only_what_is_still_registered_is_proved() {
             state,
             ..made.clone()
         };
-        record::update(&machine.context(), |records| records.set_identity(record))
+        Records::update(&machine.context(), |records| records.set_identity(record))
             .expect("recorded");
     };
     for (before, after, why) in [
@@ -166,7 +163,7 @@ fn only_what_is_still_registered_is_proved() {
         put(before);
         assert_eq!(state(&made), Some(after), "{why}");
     }
-    record::update(&machine.context(), |records| {
+    Records::update(&machine.context(), |records| {
         records.forget_identity(&made.fingerprint);
     })
     .expect("revoked");
@@ -223,7 +220,7 @@ fn in_somebody_else_s_home_nothing_is_made() {
         // Root's, for everybody else.
         context.environment = crate::context::Environment::new([("HOME".into(), "/".into())]);
     }
-    let error = record::update(&context, |_| ()).expect_err("not ours");
+    let error = Records::update(&context, |_| ()).expect_err("not ours");
     assert!(
         matches!(error, Error::Storage(storage::Error::ForeignOwner(_))),
         "{error}"
@@ -274,17 +271,17 @@ fn on_data_center_a_token_of_somebody_else_makes_nothing() {
     };
     for (name, expected, why) in [("bob", false, "somebody else"), ("YOU", true, "no case")] {
         let made = ensure(&KeyRequest {
-            context: &machine.context(),
-            site: &site,
+            at: ProvisionContext {
+                context: &machine.context(),
+                site: &site,
+                settings: &settings(),
+                prompt: &Silent,
+            },
             account: &AccountId {
                 site: site.url.clone(),
                 name: name.to_owned(),
             },
-            settings: &settings(),
-            prompt: &Silent,
-            replaces: None,
-            further: None,
-            access: None,
+            wanted: Wanted::Any,
             supersedes: &[],
             registry: &|| Ok(Some(Box::new(machine.account(Fault::None)))),
         });

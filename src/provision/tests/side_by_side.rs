@@ -4,10 +4,11 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::Stdio;
 
 use super::child::child;
-use super::machine::{Machine, site};
+use super::machine::{Machine, settings, site};
 use super::site::Fault;
 use crate::prompt::Silent;
-use crate::provision::ensure::lock_of;
+use crate::provision::ProvisionContext;
+use crate::provision::provisioner::lock;
 use crate::storage::Lock;
 
 #[test]
@@ -24,7 +25,13 @@ fn eight_processes_make_one_key() {
 
 /// Held by this process.
 fn held(machine: &Machine) -> Lock {
-    lock_of(&machine.context(), &site(), &Silent).expect("nobody else")
+    let at = ProvisionContext {
+        context: &machine.context(),
+        site: &site(),
+        settings: &settings(),
+        prompt: &Silent,
+    };
+    lock(&at).expect("nobody else")
 }
 
 #[test]

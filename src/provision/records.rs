@@ -1,15 +1,16 @@
-//! What is recorded beside the keys: accounts, and the identities this program made.
+//! `records.json`: the accounts, and the keys that bitbucket-ssh created or adopted.
 //!
-//! Reading takes no lock, since a file is only ever replaced as a whole. Every change reads the
-//! file anew under a lock of its own.
-
-use std::path::PathBuf;
+//! Reading takes no lock, since the file is only replaced as a whole. Every change reads the file
+//! again under a lock.
 
 use serde::{Deserialize, Serialize};
 
 use super::Error;
+use crate::bitbucket::{RegisteredKey, User};
 use crate::context::Context;
 use crate::identity::{Account, AccountId, ManagedKey, State};
+use crate::repository::SiteKind;
+use crate::secret::TokenPlace;
 use crate::storage::{self, Directory};
 
 /// The file's name.
@@ -18,7 +19,7 @@ const FILE: &str = "records.json";
 /// What this version writes, and the newest it reads.
 const VERSION: u32 = 1;
 
-/// Accounts and identities as they stood when the file was read.
+/// The content of the file when it was read.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Records {
     version: u32,
@@ -30,17 +31,17 @@ pub struct Records {
     ssh_places: Vec<SshPlace>,
 }
 
-/// Where a Data Center speaks SSH, as its settings told at login, over the API's connection.
+/// The SSH address of a Data Center, as its settings named it over HTTPS at login.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SshPlace {
     /// [`crate::repository::Site::url`].
     pub site: String,
-    /// Lower case. `None`: the settings name another host than the web host, and nobody has
+    /// In lower case. `None`: the settings name another host than the web host, and the user has not
     /// confirmed it.
     pub host: Option<String>,
     /// Its port.
     pub port: u16,
-    /// `SHA256:…` of the host key. `None`: not told.
+    /// `SHA256:…` of the host key. `None`: not named.
     pub fingerprint: Option<String>,
 }
 
@@ -56,11 +57,8 @@ impl Default for Records {
 }
 
 impl Records {
-    /// Reads the file. One that is not there is empty.
-    ///
-    /// # Errors
-    ///
-    /// A file that cannot be read or understood; it is left as it is.
+    /// Reads the file. One that does not exist is empty; one that cannot be read or parsed is an
+    /// error, and left as it is.
     pub fn open(context: &Context) -> Result<Self, Error> {
         let Ok(directory) = Directory::records(context) else {
             return Ok(Self::default());
@@ -85,22 +83,49 @@ impl Records {
         Ok(records)
     }
 
-    /// Every account, in the request of login.
+    /// Changes the records: reads them, changes them, and has them on disk when it returns. A file
+    /// that cannot be read is left as it is; where it cannot be written, the old one stays.
+    pub fn update<T>(context: &Context, change: impl FnOnce(&mut Self) -> T) -> Result<T, Error> {
+        let directory = Directory::records(context)?;
+        let _lock = directory.lock("records.lock")?;
+        let mut records = Self::open(context)?;
+        let as_text = |records: &Self| {
+            serde_json::to_vec_pretty(records).map_err(|error| Error::Records {
+                path: directory.file(FILE),
+                why: error.to_string(),
+            })
+        };
+        let before = as_text(&records)?;
+        let result = change(&mut records);
+        let after = as_text(&records)?;
+        directory.sweep();
+        if after != before {
+            directory.replace(FILE, &after)?;
+        }
+        Ok(result)
+    }
+
+    /// Forgets a key; its files stay.
+    pub fn forget(context: &Context, fingerprint: &str) -> Result<(), Error> {
+        Self::update(context, |records| records.forget_identity(fingerprint))
+    }
+
+    /// Every account, in the order of their login.
     pub fn accounts(&self) -> &[Account] {
         &self.accounts
     }
 
-    /// Every identity, in the request of making.
+    /// Every managed key, in the order of their creation.
     pub fn identities(&self) -> &[ManagedKey] {
         &self.identities
     }
 
-    /// Every Data Center's place of SSH.
+    /// The SSH addresses of Data Centers.
     pub fn ssh_places(&self) -> &[SshPlace] {
         &self.ssh_places
     }
 
-    /// Fingerprints of the site's host keys, as it told them over the API's connection.
+    /// Fingerprints of the site's host keys that its settings named.
     pub fn site_fingerprints(&self, site: &str) -> Vec<String> {
         let of_site = self.ssh_places.iter().filter(|place| place.site == site);
         of_site
@@ -108,21 +133,21 @@ impl Records {
             .collect()
     }
 
-    /// Notes where a site speaks SSH, in place of what was noted before.
+    /// Records a site's SSH address, in place of an earlier one.
     pub fn set_ssh_place(&mut self, place: SshPlace) {
         self.ssh_places.retain(|known| known.site != place.site);
         self.ssh_places.push(place);
     }
 
-    /// The account's record. `None`: nothing is recorded of it.
+    /// The record of an account. `None`: there is none.
     pub fn account(&self, name: &AccountId) -> Option<&Account> {
         self.accounts
             .iter()
             .find(|account| account.account == *name)
     }
 
-    /// Adds an account, or puts what is known of it in the place of what was known.
-    /// An unverified identity that the account lists is verified by that.
+    /// Adds an account, or replaces its record. Unverified keys of the account that its list shows
+    /// are verified by that.
     pub fn set_account(&mut self, account: Account) {
         for identity in &mut self.identities {
             let listed = account.key_fingerprints.contains(&identity.fingerprint);
@@ -141,8 +166,47 @@ impl Records {
         }
     }
 
-    /// Forgets an account; its identities stay. `false`: nothing was recorded of it. With the last
-    /// account and identity of a site goes what was noted of its place of SSH.
+    /// Records what the site reports of an account: the user and the key list. `store`: where a login
+    /// has just stored the token.
+    pub(super) fn set_listed(
+        &mut self,
+        account: &AccountId,
+        kind: SiteKind,
+        (user, keys): (&User, &[RegisteredKey]),
+        store: Option<TokenPlace>,
+    ) {
+        let known = self.account(account);
+        let emails = match (known, kind) {
+            (Some(known), _) => known.emails.clone(),
+            (None, SiteKind::Cloud) => vec![account.name.clone()],
+            (None, SiteKind::DataCenter) => Vec::new(),
+        };
+        self.set_account(Account {
+            account: known.map_or_else(|| account.clone(), |known| known.account.clone()),
+            logged_in: store.is_some() || known.is_some_and(|known| known.logged_in),
+            user_name: user.user_name.clone(),
+            id: Some(user.id.clone()),
+            key_fingerprints: keys.iter().map(|key| key.fingerprint.clone()).collect(),
+            store: store.or(known.and_then(|known| known.store)),
+            emails,
+        });
+    }
+
+    /// Adds a key to what is recorded of the account's key list.
+    pub(super) fn add_listed(&mut self, account: &AccountId, fingerprint: &str) {
+        if let Some(mut account) = self.account(account).cloned()
+            && !account
+                .key_fingerprints
+                .iter()
+                .any(|one| one == fingerprint)
+        {
+            account.key_fingerprints.push(fingerprint.to_owned());
+            self.set_account(account);
+        }
+    }
+
+    /// Forgets an account; its keys stay. `false`: it was not recorded. With the last account and key
+    /// of a site, the site's SSH address is forgotten.
     pub fn forget_account(&mut self, name: &AccountId) -> bool {
         let before = self.accounts.len();
         self.accounts.retain(|account| account.account != *name);
@@ -158,15 +222,15 @@ impl Records {
         self.accounts.len() < before
     }
 
-    /// The newest identity of any account of the site that was let in or registered and whose
-    /// file is here. The request of making decides, never a clock: clocks jump.
+    /// The newest key of any account of the site that is registered and whose file exists. The order
+    /// of creation decides, not the clock, which may jump.
     pub fn newest(&self, site: &str) -> Option<&ManagedKey> {
         self.identities
             .iter()
             .rfind(|identity| identity.account.site == site && is_usable(identity))
     }
 
-    /// Adds an identity, or puts it in the place of the one with the same fingerprint.
+    /// Adds a key, or replaces the record with the same fingerprint.
     pub fn set_identity(&mut self, identity: ManagedKey) {
         let known = self.identities.iter_mut();
         match known
@@ -178,10 +242,10 @@ impl Records {
         }
     }
 
-    /// A connection with an identity was let in: what was registered is proved; what a person has
-    /// pasted is unverified, since only a login tells into whose account. One that was forgotten
-    /// meanwhile (revoked by another process) stays forgotten.
-    pub fn let_in(&mut self, fingerprint: &str) {
+    /// A server accepted the key. A registered key is verified by that; one that the user added on the
+    /// web page is unverified, since only a login tells which account has it. One that another
+    /// process has revoked meanwhile stays forgotten.
+    pub fn set_accepted(&mut self, fingerprint: &str) {
         let known = self.identities.iter_mut();
         for known in known.filter(|known| known.fingerprint == fingerprint) {
             known.state = match known.state {
@@ -192,7 +256,7 @@ impl Records {
         }
     }
 
-    /// What is known of an identity now.
+    /// Sets the state of a key.
     pub fn set_state(&mut self, fingerprint: &str, state: State) {
         let known = self.identities.iter_mut();
         for known in known.filter(|known| known.fingerprint == fingerprint) {
@@ -200,32 +264,31 @@ impl Records {
         }
     }
 
-    /// The identity that another run has made meanwhile in the place of these. `None`: nobody has.
+    /// The key that another process has created meanwhile in the place of these.
     pub fn successor(&self, account: &AccountId, superseded: &[String]) -> Option<&ManagedKey> {
         if superseded.is_empty() {
             return None;
         }
-        let begun = self.identities.iter().find(|identity| {
+        let new = self.identities.iter().find(|identity| {
             let theirs = &identity.replaces;
             identity.account == *account
                 && is_usable(identity)
                 && superseded.iter().any(|old| theirs.contains(old))
         });
         let left = |old: &String| self.identities.iter().any(|one| one.fingerprint == *old);
-        begun.or_else(|| {
+        new.or_else(|| {
             let all_gone = !superseded.iter().any(left);
             self.usable(account, None).filter(|_| all_gone)
         })
     }
 
-    /// The identity with which a rotation was begun that is not done. `None`: there is none on the
-    /// site.
+    /// The new key of a rotation on this site that is not finished.
     pub fn rotation_begun(&self, site: &str) -> Option<&ManagedKey> {
         let mut identities = self.identities.iter();
         identities.find(|one| one.account.site == site && !one.replaces.is_empty())
     }
 
-    /// The identities that one replaces are gone, or are left where they are.
+    /// Ends the rotation to this key: the old keys are removed, or stay.
     pub fn rotation_done(&mut self, fingerprint: &str) {
         for identity in &mut self.identities {
             if identity.fingerprint == fingerprint {
@@ -234,14 +297,14 @@ impl Records {
         }
     }
 
-    /// Forgets an identity; its files stay.
+    /// Forgets a key; its files stay.
     pub fn forget_identity(&mut self, fingerprint: &str) {
         self.identities
             .retain(|identity| identity.fingerprint != fingerprint);
     }
 
-    /// The newest identity of the account that the site was told of and whose file is here.
-    /// `newer_than`: only one that was made after that one.
+    /// The newest key of the account that is registered and whose file exists. `newer_than`: only one
+    /// that was created after that one.
     pub fn usable(
         &self,
         account: &AccountId,
@@ -259,41 +322,15 @@ impl Records {
     }
 }
 
-/// A key of an account whose file is here. A file that cannot be looked at has not gone.
+/// A registered key of an account whose file exists. A file that cannot be examined counts as
+/// existing.
 fn is_usable(identity: &ManagedKey) -> bool {
     identity.state != State::Pending
         && identity.repository.is_none()
         && identity.file.try_exists().unwrap_or(true)
 }
 
-/// Changes the records: read anew, changed, and on disk when this returns.
-///
-/// # Errors
-///
-/// The file cannot be read (it is left as it is) or written (the old one stands).
-pub fn update<T>(context: &Context, change: impl FnOnce(&mut Records) -> T) -> Result<T, Error> {
-    let directory = Directory::records(context)?;
-    let _lock = directory.lock("records.lock")?;
-    let mut records = Records::open(context)?;
-    let before = serde_json::to_vec_pretty(&records).unwrap_or_default();
-    let result = change(&mut records);
-    let after = serde_json::to_vec_pretty(&records).map_err(|error| Error::Records {
-        path: directory.file(FILE),
-        why: error.to_string(),
-    })?;
-    directory.sweep();
-    if after != before {
-        directory.replace(FILE, &after)?;
-    }
-    Ok(result)
-}
-
-/// Where the records lie. `None` without a home.
-pub fn file(context: &Context) -> Option<PathBuf> {
-    Some(context.records_directory()?.join(FILE))
-}
-
-/// A random word of this machine, made once: it tells this machine's labels from another's.
+/// A random word that is created once, by which this machine's labels are told from another's.
 pub fn machine_tag(context: &Context) -> Result<String, Error> {
     const FILE: &str = "machine";
     let directory = Directory::records(context)?;
@@ -310,7 +347,7 @@ pub fn machine_tag(context: &Context) -> Result<String, Error> {
     }
 }
 
-/// Four syllables: about 26 bits, and a person can read it out.
+/// Four syllables: about 26 bits, and easy to read out.
 fn random_word() -> Result<String, Error> {
     const CONSONANTS: &[u8; 16] = b"bdfghjklmnprstvz";
     const VOWELS: &[u8; 5] = b"aeiou";
