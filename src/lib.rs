@@ -1,19 +1,18 @@
-//! `bitbucket-ssh`: git's SSH program for Bitbucket. The right identity for every repository,
-//! made and registered on the way where there is none.
+//! `bitbucket-ssh`: git's SSH program for Bitbucket. It selects the account and key for each
+//! repository, and creates and registers a key if the account has none here.
 //!
-//! The walk of one `git fetch` through the modules, which stand in this order:
+//! One `git fetch` passes through the modules in this order:
 //!
-//! 1. [`ssh_command`]: what git asked (argv).
-//! 2. [`repository`]: which site and repository is meant.
-//! 3. [`settings`]: what is wished (git config, ssh_config, environment).
-//! 4. [`identity`]: who may go, in which order, and why.
-//! 5. [`host_key`]: who answers.
-//! 6. [`transport`]: the session.
-//! 7. [`bitbucket`] and [`provision`]: a new key, where the plan says so.
+//! 1. [`ssh_command`]: the command line that git called.
+//! 2. [`settings`]: git config, ssh_config and the environment.
+//! 3. [`repository`]: the site and the repository.
+//! 4. [`identity`]: which keys may be used, in which order, and why.
+//! 5. [`transport`]: the SSH session; [`host_key`] checks the server's key.
+//! 6. [`provision`] with [`bitbucket`]: a new key, if the plan contains one.
 //!
-//! The corridor that calls them in turn is `connection`; the ground floor that every room may
-//! use is [`context`], [`clock`], [`secret`], [`sanitise`], [`prompt`] and [`diagnostics`]; [`report`] words
-//! every failure; [`commands`] is `git bitbucket`.
+//! [`connection`] calls them in turn. [`report`] turns every error into a message, [`commands`] is
+//! `git bitbucket`. [`context`], [`clock`], [`secret`], [`storage`], [`text`], [`prompt`] and
+//! [`diagnostics`] are used everywhere.
 
 pub mod ssh_command;
 

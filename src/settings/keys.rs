@@ -1,5 +1,5 @@
-//! Every setting of the section `bitbucket`: one table that reading, misspelling, completion and
-//! documentation share. Pure.
+//! Every setting of the section `bitbucket`, in one table for reading, spelling hints, completion and
+//! documentation. Pure.
 
 use crate::text::nearest;
 
@@ -10,17 +10,17 @@ pub struct Key {
     pub name: &'static str,
     /// Its values, as shown in documentation.
     pub values: &'static str,
-    /// What holds where nothing is said.
+    /// What applies if it is not set.
     pub default: &'static str,
     /// One sentence.
     pub sentence: &'static str,
-    /// Where it may stand.
+    /// How it may be written.
     pub form: Form,
-    /// What of it a repository's own configuration may say.
+    /// Which values a repository's own configuration may set.
     pub in_repository: InRepository,
 }
 
-/// With which keys a setting may stand.
+/// How a setting may be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// `bitbucket.key` and `bitbucket.<url>.key`.
@@ -31,7 +31,7 @@ pub enum Form {
     Site,
 }
 
-/// What a repository's own configuration may say.
+/// Which values a repository's own configuration may set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InRepository {
     /// Everything.
@@ -46,15 +46,15 @@ pub enum InRepository {
 pub const KEYS: [Key; 12] = [
     Key {
         name: "account",
-        values: "account, several times: tried in order",
-        default: "accounts logged in",
+        values: "an account; several are tried in order",
+        default: "the accounts that are logged in",
         sentence: "The account to use.",
         form: Form::PlainOrUrl,
         in_repository: InRepository::Allowed,
     },
     Key {
         name: "identityFile",
-        values: "path, absolute or ~/…",
+        values: "a path, absolute or ~/…",
         default: "none",
         sentence: "A private key file, or the .pub of a key that an agent holds.",
         form: Form::PlainOrUrl,
@@ -63,8 +63,8 @@ pub const KEYS: [Key; 12] = [
     Key {
         name: "provision",
         values: "auto, ask, never",
-        default: "auto on Cloud, ask elsewhere; never where CI is set",
-        sentence: "Whether a missing identity is made.",
+        default: "auto on Cloud, ask on Data Center; never if CI is set",
+        sentence: "Whether a missing key is created.",
         form: Form::PlainOrUrl,
         in_repository: InRepository::OnlyNever,
     },
@@ -72,7 +72,7 @@ pub const KEYS: [Key; 12] = [
         name: "keyType",
         values: "ed25519, ecdsa, rsa, rsa-BITS",
         default: "ed25519",
-        sentence: "The type of keys that are made; rsa means 4096 bits.",
+        sentence: "The type of new keys; rsa means 4096 bits.",
         form: Form::PlainOrUrl,
         in_repository: InRepository::Ignored,
     },
@@ -80,7 +80,7 @@ pub const KEYS: [Key; 12] = [
         name: "keyLifetime",
         values: "90d, 12w, 1y",
         default: "none",
-        sentence: "The expiry given to the site; such keys are renewed by themselves.",
+        sentence: "The lifetime of new keys on the site; such keys are renewed automatically.",
         form: Form::PlainOrUrl,
         in_repository: InRepository::Ignored,
     },
@@ -88,7 +88,7 @@ pub const KEYS: [Key; 12] = [
         name: "passphrase",
         values: "auto, keyring, ask, none",
         default: "auto",
-        sentence: "Where the passphrase of a key that is made comes from.",
+        sentence: "Where the passphrase of a new key comes from: a random one kept in the keyring, one you type, or none.",
         form: Form::PlainOrUrl,
         in_repository: InRepository::Ignored,
     },
@@ -96,15 +96,15 @@ pub const KEYS: [Key; 12] = [
         name: "transport",
         values: "native, openssh",
         default: "native",
-        sentence: "Who carries the bytes to a Bitbucket host; with openssh nobody goes on as another account, and who was served is not learned.",
+        sentence: "The SSH client for Bitbucket hosts: this program or the system's ssh. With openssh, a refused repository is not tried with another account, and the account that worked is not remembered.",
         form: Form::PlainOrUrl,
         in_repository: InRepository::Allowed,
     },
     Key {
         name: "otherHosts",
         values: "system, native",
-        default: "system; native where no ssh is installed",
-        sentence: "Who carries the bytes to hosts that are no Bitbucket.",
+        default: "system; native if no ssh is installed",
+        sentence: "The SSH client for all other hosts: the system's ssh or this program.",
         form: Form::Plain,
         in_repository: InRepository::Ignored,
     },
@@ -112,7 +112,7 @@ pub const KEYS: [Key; 12] = [
         name: "hooks.author",
         values: "warn, refuse, off",
         default: "warn",
-        sentence: "What the pre-push hook does about commits of other addresses than the account's.",
+        sentence: "What the pre-push hook does if the author of a commit is not an address of the account.",
         form: Form::PlainOrUrl,
         in_repository: InRepository::Allowed,
     },
@@ -120,7 +120,7 @@ pub const KEYS: [Key; 12] = [
         name: "type",
         values: "cloud, datacenter",
         default: "cloud for https://bitbucket.org",
-        sentence: "Makes the URL a site.",
+        sentence: "The kind of site; this setting declares the URL a site.",
         form: Form::Site,
         in_repository: InRepository::Ignored,
     },
@@ -128,15 +128,15 @@ pub const KEYS: [Key; 12] = [
         name: "apiUrl",
         values: "URL",
         default: "https://api.bitbucket.org/2.0; the site's URL on Data Center",
-        sentence: "The REST base; plain http only for a loopback address.",
+        sentence: "The base URL of the REST API; plain http only for a loopback address.",
         form: Form::Site,
         in_repository: InRepository::Ignored,
     },
     Key {
         name: "sshHost",
-        values: "host[:port], several times: tried in order",
+        values: "host[:port]; several are tried in order",
         default: "ssh.bitbucket.org, bitbucket.org, altssh.bitbucket.org:443; HOST:7999 on Data Center",
-        sentence: "Where the site speaks SSH.",
+        sentence: "The site's SSH servers.",
         form: Form::Site,
         in_repository: InRepository::Ignored,
     },
