@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     diagnostics::begin(&context, "bitbucket-ssh", &arguments);
     let status = match connection::run(arguments, &context) {
         Ok(status) => status.0,
-        Err(failure) => report::connection::tell(&failure),
+        Err(failure) => report::connection::report(&failure),
     };
     diagnostics::trace2::end(&context, status);
     ExitCode::from(status)

@@ -14,7 +14,7 @@ use crate::connection::renewal;
 use crate::connection::resolve::variables_to_send;
 use crate::connection::verify_key::{Wait, until_accepted};
 use crate::diagnostics::trace2;
-use crate::identity::{AccountId, Candidate, Identity, ManagedKey, Offer, Plan, Rank, Reason};
+use crate::identity::{AccountId, Candidate, Identity, ManagedKey, Offer, Rank, Reason};
 use crate::prompt;
 use crate::provision::Refused;
 use crate::settings::{Origin, Provision};
@@ -32,7 +32,7 @@ pub(super) fn run(connection: &Connection<'_>) -> Result<ExitStatus, Failure> {
     if let Some(missing) = plan.missing.first() {
         return Err(Failure::IdentityFileMissing(missing.clone()));
     }
-    let mut log = AttemptLog::default();
+    let mut log = connection.target.attempt_log();
     let unknown_account = connection.ask_for_account().then(unknown_account);
     for candidate in plan.candidates.iter().chain(&unknown_account) {
         let mut next = connection.first_offer(candidate, &mut log)?;
@@ -46,7 +46,8 @@ pub(super) fn run(connection: &Connection<'_>) -> Result<ExitStatus, Failure> {
                     connection
                         .keys
                         .completed(connection.target(), &identity, &endpoint);
-                    log.report_fallback(offer.account.as_ref(), connection.target());
+                    let direction = connection.target.located.service.direction();
+                    log.report_fallback(offer.account.as_ref(), direction);
                     renewal::after(connection, &endpoint, &identity);
                     return Ok(status);
                 }
@@ -75,10 +76,6 @@ pub(super) fn run(connection: &Connection<'_>) -> Result<ExitStatus, Failure> {
             };
         }
     }
-    log.no_account_known = no_account_known(plan);
-    log.skipped.clone_from(&plan.skipped);
-    log.decided_by = plan.decided_by;
-    log.provision_blocker = connection.target.settings.provision_blocker().cloned();
     Err(Failure::PlanExhausted(Box::new(log)))
 }
 
@@ -176,7 +173,7 @@ impl Connection<'_> {
     /// Whether a person may be asked for an account when nothing else is left to try.
     fn ask_for_account(&self) -> bool {
         self.prompt.terminal()
-            && no_account_known(&self.target.plan)
+            && self.target.no_account_known()
             && self.target.settings.provision.value != Provision::Never
     }
 
@@ -185,7 +182,7 @@ impl Connection<'_> {
         &self,
         log: &mut AttemptLog,
     ) -> Result<Option<NextOffer>, Failure> {
-        let summary = log.summary(self.target());
+        let summary = log.summary();
         let log = RefCell::new(log);
         let may_help =
             |account: &AccountId| self.may_create_after_denial(account, &mut log.borrow_mut());
@@ -311,9 +308,4 @@ fn unknown_account() -> Candidate {
             text: "no account was known".to_owned(),
         },
     }
-}
-
-/// No setting names an account, and none is recorded.
-fn no_account_known(plan: &Plan) -> bool {
-    plan.decided_by.is_none() && plan.candidates.iter().all(|one| one.account.is_none())
 }

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::connection::collect::ConnectionTarget;
 use crate::identity::{AccountId, Identity, ManagedKey, Rank, Skipped};
+use crate::repository::{Direction, Repository};
 use crate::settings::Sourced;
 use crate::text::sanitise;
 use crate::transport::{ExitStatus, Refusal};
@@ -144,12 +144,16 @@ pub struct AttemptLog {
     pub refused_logins: Vec<(Option<AccountId>, Refusal)>,
     /// Accounts for which no key was created, and why.
     pub not_created: Vec<(AccountId, String)>,
+    /// The repository of the command, where it names one.
+    pub repository: Option<Repository>,
     /// What the plan left out.
     pub skipped: Vec<Skipped>,
     /// No setting names an account, and none is recorded.
     pub no_account_known: bool,
     /// The rank that closed the plan.
     pub decided_by: Option<Rank>,
+    /// The account that this rank names first, and where. `None`: a key file, or all were skipped.
+    pub chosen: Option<Sourced<String>>,
     /// The invalid setting that prevents keys from being created.
     pub provision_blocker: Option<settings::Ignored>,
 }
@@ -160,10 +164,10 @@ impl AttemptLog {
     }
 
     /// One sentence about the repository that was denied. `None`: none was.
-    pub(super) fn summary(&self, target: ConnectionTarget<'_>) -> Option<String> {
+    pub(super) fn summary(&self) -> Option<String> {
         let first = self.denied.first()?;
         let message = sanitise(&first.message());
-        let repository = target.repository.map(ToString::to_string);
+        let repository = self.repository.as_ref().map(ToString::to_string);
         Some(format!(
             "No key on this machine may use {} ({message}).",
             sanitise(&repository.unwrap_or_default())
@@ -199,14 +203,14 @@ impl AttemptLog {
     }
 
     /// Says that another account than the first was used: for a push in one line, else at `-v`.
-    pub(super) fn report_fallback(&self, used: Option<&AccountId>, target: ConnectionTarget<'_>) {
-        let (Some(first), Some(repository)) = (self.denied.first(), target.repository) else {
+    pub(super) fn report_fallback(&self, used: Option<&AccountId>, direction: Direction) {
+        let (Some(first), Some(repository)) = (self.denied.first(), &self.repository) else {
             return;
         };
         let denied = named(first.account.as_ref(), &first.identity);
         let used = used.map_or_else(|| "another key".to_owned(), ToString::to_string);
         let line = format!("{repository}: {denied} has no access, went on as {used}");
-        if target.service.direction() == repository::Direction::Push {
+        if direction == Direction::Push {
             crate::diagnostics::notice(&line);
         } else {
             tracing::info!("{line}");

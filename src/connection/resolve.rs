@@ -4,7 +4,7 @@
 //! network, and writes nothing but caches that may be lost.
 
 use crate::connection::collect::{self, ConnectionTarget};
-use crate::connection::failure::Failure;
+use crate::connection::failure::{AttemptLog, Failure};
 use crate::context::{API_TOKEN, Context, Environment};
 use crate::diagnostics::trace2;
 use crate::identity::history::History;
@@ -102,6 +102,33 @@ impl BitbucketTarget {
     /// The host keys that the site named at login (`SHA256:…`).
     pub fn site_fingerprints(&self) -> Vec<String> {
         self.records.site_fingerprints(&self.located.site.url)
+    }
+
+    /// A log in which nothing was tried yet.
+    pub(super) fn attempt_log(&self) -> AttemptLog {
+        let plan = &self.plan;
+        let first = plan
+            .candidates
+            .first()
+            .filter(|_| plan.decided_by.is_some());
+        AttemptLog {
+            repository: self.located.repository.clone(),
+            skipped: plan.skipped.clone(),
+            no_account_known: self.no_account_known(),
+            decided_by: plan.decided_by,
+            chosen: first.map(|first| {
+                let account = first.account.as_ref().map(ToString::to_string);
+                Sourced::new(account.unwrap_or_default(), first.reason.origin.clone())
+            }),
+            provision_blocker: self.settings.provision_blocker().cloned(),
+            ..AttemptLog::default()
+        }
+    }
+
+    /// No setting names an account, and none is recorded.
+    pub(super) fn no_account_known(&self) -> bool {
+        let mut candidates = self.plan.candidates.iter();
+        self.plan.decided_by.is_none() && candidates.all(|one| one.account.is_none())
     }
 
     /// What the connection is for.

@@ -1,5 +1,5 @@
-//! Every error → what happened, hint lines, exit status; exhaustive, so that an error without
-//! its partner does not compile. The only place with words for failures.
+//! From an error to its message: what happened, hints and exit status. The matches are exhaustive,
+//! so an error without a message does not compile.
 
 pub mod commands;
 pub mod connection;
@@ -7,19 +7,23 @@ mod provision;
 mod rest;
 mod session;
 
-/// What is printed about a failure.
+use crate::identity::AccountId;
+use crate::repository;
+use crate::text::Pasted;
+
+/// The message about a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
     /// The first line (or lines, where OpenSSH has several).
     pub what: String,
-    /// Each printed as `hint: …`; a command in it can be pasted.
+    /// Each is printed as `hint: …`. A hint that is a command can be pasted as it stands.
     pub hints: Vec<String>,
     /// 255 for `bitbucket-ssh`; 1, 2 or 4 for `git bitbucket`.
     pub status: u8,
 }
 
 impl Explanation {
-    /// A failure of `bitbucket-ssh`: status 255.
+    /// For a failure of `bitbucket-ssh`: status 255.
     fn new(what: impl Into<String>) -> Self {
         Self {
             what: what.into(),
@@ -28,8 +32,12 @@ impl Explanation {
         }
     }
 
-    fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hints.push(hint.into());
+    fn hint(self, hint: impl Into<String>) -> Self {
+        self.hints([hint.into()])
+    }
+
+    fn hints(mut self, hints: impl IntoIterator<Item = String>) -> Self {
+        self.hints.extend(hints);
         self
     }
 }
@@ -43,14 +51,33 @@ impl std::fmt::Display for Explanation {
     }
 }
 
-/// Hints for who has no key here and no token: one line to paste, and the other way.
-fn log_in(command: &str) -> [String; 2] {
+/// The command that logs in to an account.
+fn login(account: &AccountId) -> String {
+    let name = Pasted::new(&account.name);
+    if account.site == repository::cloud().url {
+        format!("git bitbucket login {name}")
+    } else {
+        let site = Pasted::new(&account.site);
+        format!("git bitbucket login {name} --site {site}")
+    }
+}
+
+/// The command that creates a key for an account.
+fn new_key(account: &AccountId) -> String {
+    format!(
+        "git bitbucket key new --account {}",
+        Pasted::new(&account.name)
+    )
+}
+
+/// Hints for a machine without a key and a token: the login command, and the alternative.
+fn login_or_environment(command: &str) -> [String; 2] {
     let other = format!(
         "or set BITBUCKET_EMAIL and BITBUCKET_API_TOKEN, and repeat the command; a token has the scopes {TOKEN_SCOPES}: {}",
-        crate::repository::token_page(&crate::repository::cloud().url)
+        repository::token_page(&repository::cloud().url)
     );
     [command.to_owned(), other]
 }
 
-/// The scopes that an API token needs at least.
+/// The scopes that an API token needs.
 const TOKEN_SCOPES: &str = "read:user:bitbucket, read:ssh-key:bitbucket, write:ssh-key:bitbucket";

@@ -1,53 +1,48 @@
-//! Words for what the REST API answered.
+//! Messages for errors of the REST API.
 
-use super::Explanation;
+use super::{Explanation, login};
 use crate::bitbucket::Error;
 use crate::identity::AccountId;
 use crate::repository::{self, key_page, token_page};
 
-/// `of`: whose token it was.
-pub(super) fn explain(error: &Error, of: &AccountId) -> Explanation {
-    let account = &of.name;
-    let told = Explanation::new(format!("bitbucket-ssh: {account}: {error}"));
-    let elsewhere = of.site != repository::cloud().url;
-    let login = if elsewhere {
-        format!("git bitbucket login {account} --site {}", of.site)
-    } else {
-        format!("git bitbucket login {account}")
-    };
+/// `account`: the one whose token was used.
+pub(super) fn explain(error: &Error, account: &AccountId) -> Explanation {
+    let explanation = Explanation::new(format!("bitbucket-ssh: {account}: {error}"));
+    let data_center = account.site != repository::cloud().url;
+    let login = login(account);
     match error {
-        Error::TokenRefused { .. } if elsewhere => told
+        Error::TokenRefused { .. } if data_center => explanation
             .hint("the password or HTTP access token may be wrong or expired:")
             .hint(login),
-        Error::Forbidden { .. } if elsewhere => told
+        Error::Forbidden { .. } if data_center => explanation
             .hint("an HTTP access token may not do that; the password may:")
             .hint(login),
-        Error::Credential(_) => told
+        Error::Credential(_) => explanation
             .hint("or give the token in the environment: BITBUCKET_EMAIL and BITBUCKET_API_TOKEN"),
-        Error::TokenRefused { .. } => told
+        Error::TokenRefused { .. } => explanation
             .hint("the token may have expired, or be one without scopes; make a new one with scopes, app Bitbucket:")
-            .hint(token_page(&of.site))
+            .hint(token_page(&account.site))
             .hint(login),
-        Error::ScopeMissing { required, .. } => told
+        Error::ScopeMissing { required, .. } => explanation
             .hint(format!("scopes cannot be added to a token; make one that has {}:", required.join(" ")))
-            .hint(token_page(&of.site))
+            .hint(token_page(&account.site))
             .hint(login),
-        Error::Forbidden { .. } => told
+        Error::Forbidden { .. } => explanation
             .hint("this kind of token may not do that; an API token with scopes may:")
-            .hint(token_page(&of.site)),
-        Error::NotFound { .. } => told.hint("git bitbucket status"),
-        Error::Refused { .. } => told
-            .hint(format!("add the public key by hand: {}", key_page(&of.site))),
+            .hint(token_page(&account.site)),
+        Error::NotFound { .. } => explanation.hint("git bitbucket status"),
+        Error::Refused { .. } => explanation
+            .hint(format!("add the public key by hand: {}", key_page(&account.site))),
         Error::RateLimited { retry_after } => match retry_after {
-            Some(seconds) => told.hint(format!("try again in {seconds} seconds")),
-            None => told.hint("try again in some minutes"),
+            Some(seconds) => explanation.hint(format!("try again in {seconds} seconds")),
+            None => explanation.hint("try again in some minutes"),
         },
-        Error::Server { .. } => told.hint("nothing was lost; the same command goes on where this one ended"),
-        Error::Unreachable { .. } => told
+        Error::Server { .. } => explanation.hint("nothing was lost; the same command goes on where this one ended"),
+        Error::Unreachable { .. } => explanation
             .hint("nothing was lost; the same command goes on where this one ended")
             .hint("behind a proxy: git config --global http.proxy http://HOST:PORT"),
         Error::Unexpected { .. } | Error::ElsewhereRefused { .. } => {
-            told.hint("is this the right address? git config --show-origin --get-regexp 'bitbucket\\..*\\.apiurl'")
+            explanation.hint("is this the right address? git config --show-origin --get-regexp 'bitbucket\\..*\\.apiurl'")
         }
     }
 }

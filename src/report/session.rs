@@ -1,39 +1,38 @@
-//! Words for a session that did not come about, or was lost. OpenSSH's phrases come first:
-//! programs match on them.
+//! Messages for a session that failed. OpenSSH's phrases come first: programs match on them.
 
 use super::Explanation;
 use crate::host_key::{Verdict, messages};
 use crate::transport::Error;
 
 pub(super) fn explain(error: &Error) -> Explanation {
-    let told = Explanation::new(error.to_string());
+    let explanation = Explanation::new(error.to_string());
     match error {
-        Error::Resolve { .. } => told.hint("is there a network, and is the host spelt right?"),
-        Error::Connect { .. } | Error::Timeout { .. } => told.hint(
+        Error::Resolve { .. } => explanation.hint("is there a network, and is the host spelt right?"),
+        Error::Connect { .. } | Error::Timeout { .. } => explanation.hint(
             "a network that blocks port 22 may let this through: ssh://git@altssh.bitbucket.org:443/WORKSPACE/REPOSITORY.git",
         ),
-        Error::Identification { why, .. } if why.contains("timed out") => told
+        Error::Identification { why, .. } if why.contains("timed out") => explanation
             .hint("it was reached, and did not say a word; which endpoint answers: git bitbucket doctor"),
         Error::Identification { .. } => {
-            told.hint("the server ended the connection at once: try again in a moment")
+            explanation.hint("the server ended the connection at once: try again in a moment")
         }
-        Error::Negotiate { .. } => told
+        Error::Negotiate { .. } => explanation
             .hint("what is offered is narrowed by Ciphers, KexAlgorithms, MACs or HostKeyAlgorithms in ssh_config")
             .hint("git config --global bitbucket.transport openssh"),
-        Error::HostKey { .. } => host_key(error, told),
+        Error::HostKey { .. } => host_key(error, explanation),
         Error::Closed { authenticated: false, .. } => {
-            told.hint("nothing was sent yet: the same command can be repeated")
+            explanation.hint("nothing was sent yet: the same command can be repeated")
         }
         Error::Closed { .. }
         | Error::Damaged { .. }
         | Error::Channel(_)
         | Error::Local(_)
-        | Error::CallerGone => told,
+        | Error::CallerGone => explanation,
     }
 }
 
-/// OpenSSH's boxes, and its last line.
-fn host_key(error: &Error, told: Explanation) -> Explanation {
+/// OpenSSH's text about a host key that is not accepted.
+fn host_key(error: &Error, explanation: Explanation) -> Explanation {
     let Error::HostKey {
         name,
         key,
@@ -43,19 +42,19 @@ fn host_key(error: &Error, told: Explanation) -> Explanation {
         ..
     } = error
     else {
-        return told;
+        return explanation;
     };
     let in_front = |text: String| Explanation::new(format!("{text}\n{error}"));
     match &**verdict {
         Verdict::Changed { offending } => {
             let file = user_file.clone().unwrap_or_default();
-            let told = in_front(format!(
+            let explanation = in_front(format!(
                 "{}\n{}",
                 messages::changed(name, key, offending, &file),
                 messages::changed_and_strict(name)
             ));
-            offending.iter().fold(told, |told, offending| {
-                told.hint("if the change is announced, forget the old key:")
+            offending.iter().fold(explanation, |explanation, offending| {
+                explanation.hint("if the change is announced, forget the old key:")
                     .hint(format!(
                         "ssh-keygen -f '{}' -R '{name}'",
                         offending.line.file.display()
@@ -71,13 +70,13 @@ fn host_key(error: &Error, told: Explanation) -> Explanation {
             .hint("https://support.atlassian.com/bitbucket-cloud/docs/configure-ssh-and-two-step-verification/")
         }
         Verdict::Unknown { .. } => {
-            let told = if *strict {
+            let explanation = if *strict {
                 in_front(messages::unknown_and_strict(name, key))
             } else {
-                told
+                explanation
             };
             match user_file {
-                Some(file) => told
+                Some(file) => explanation
                     .hint(format!(
                         "compare {} with what the server's administrator says, and if it is the same:",
                         key.fingerprint(ssh_key::HashAlg::Sha256)
@@ -87,7 +86,7 @@ fn host_key(error: &Error, told: Explanation) -> Explanation {
                         key.to_openssh().unwrap_or_default().trim_end(),
                         file.display()
                     )),
-                None => told.hint(
+                None => explanation.hint(
                     "there is no UserKnownHostsFile: only hosts in GlobalKnownHostsFile are believed",
                 ),
             }
@@ -105,6 +104,6 @@ fn host_key(error: &Error, told: Explanation) -> Explanation {
             messages::unknown_and_strict(name, key)
         )),
         Verdict::BadCertificate(why) => in_front(format!("Certificate invalid: {why}")),
-        Verdict::Known(_) => told,
+        Verdict::Known(_) => explanation,
     }
 }

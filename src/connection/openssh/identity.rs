@@ -4,7 +4,7 @@
 use super::super::Connection;
 use super::passes_descriptor;
 use crate::bitbucket::keyring;
-use crate::connection::failure::{AttemptLog, Failure};
+use crate::connection::failure::Failure;
 use crate::connection::managed_keys::{NewKey, is_unverified};
 use crate::connection::verify_key::{KeyVerifier, Wait};
 use crate::identity::{Identity, ManagedKey, Offer, PassphrasePlace, Rank};
@@ -46,13 +46,9 @@ impl Connection<'_> {
             return Err(Failure::IdentityFileMissing(missing.clone()));
         }
         let new = match (plan.candidates.first(), plan.decided_by) {
-            (None, Some(rank)) => {
-                return Err(Failure::PlanExhausted(Box::new(AttemptLog {
-                    skipped: plan.skipped.clone(),
-                    decided_by: Some(rank),
-                    provision_blocker: self.target.settings.provision_blocker().cloned(),
-                    ..AttemptLog::default()
-                })));
+            (None, Some(_)) => {
+                let log = self.target.attempt_log();
+                return Err(Failure::PlanExhausted(Box::new(log)));
             }
             (None, None) => {
                 let allowed = self.target.settings.provision.value != Provision::Never;
