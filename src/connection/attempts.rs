@@ -207,16 +207,16 @@ impl Connection<'_> {
         let direction = self.target.located.service.direction();
         match self.keys.sees(account, repository, direction) {
             Ok(true) => return Ok(true),
-            Ok(false) => log.not_created(account, "its token does not see the repository"),
+            Ok(false) => log.not_created(account, "its token has no access to the repository"),
             Err(error) if self.prompt.available() => {
                 tracing::info!("{account}: {error}");
                 let question = format!(
-                    "Make a key for {account}, whose access to {repository} is not known? [y/N] "
+                    "Cannot check whether {account} has access to {repository}. Create a key for it? [y/N] "
                 );
                 if self.prompt.confirm(&question)? {
                     return Ok(true);
                 }
-                log.not_created(account, "no key was wanted");
+                log.not_created(account, "declined");
             }
             Err(error) => log.not_created(account, &error.to_string()),
         }

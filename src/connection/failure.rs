@@ -169,7 +169,7 @@ impl AttemptLog {
         let message = sanitise(&first.message());
         let repository = self.repository.as_ref().map(ToString::to_string);
         Some(format!(
-            "No key on this machine may use {} ({message}).",
+            "No key on this machine has access to {} ({message}).",
             sanitise(&repository.unwrap_or_default())
         ))
     }
@@ -190,7 +190,7 @@ impl AttemptLog {
 
     pub(super) fn repository_denied(&mut self, denied: DeniedIdentity) {
         tracing::info!(
-            "{} was let in, but may not use the repository: {}",
+            "{} was accepted, but has no access to the repository: {}",
             named(denied.account.as_ref(), &denied.identity),
             sanitise(String::from_utf8_lossy(&denied.stderr).trim())
         );
@@ -198,7 +198,7 @@ impl AttemptLog {
     }
 
     pub(super) fn not_created(&mut self, account: &AccountId, why: &str) {
-        tracing::info!("no key is made for {account}: {why}");
+        tracing::info!("no key is created for {account}: {why}");
         self.not_created.push((account.clone(), why.to_owned()));
     }
 
@@ -209,7 +209,7 @@ impl AttemptLog {
         };
         let denied = named(first.account.as_ref(), &first.identity);
         let used = used.map_or_else(|| "another key".to_owned(), ToString::to_string);
-        let line = format!("{repository}: {denied} has no access, went on as {used}");
+        let line = format!("{repository}: {denied} has no access, used {used} instead");
         if direction == Direction::Push {
             crate::diagnostics::notice(&line);
         } else {

@@ -240,7 +240,7 @@ impl<'a> ManagedKeys<'a> {
             }
             KeyStatus::Gone => {
                 let question = format!(
-                    "The key {} is no longer on {}'s account. Make a new one? [y/N] ",
+                    "The key {} was removed from {}'s account. Create a new one? [y/N] ",
                     key.file.display(),
                     key.account
                 );

@@ -38,7 +38,7 @@ pub(super) fn run(
     let other_hosts = git_config.other_hosts().map_err(Failure::InvalidSetting)?;
     if installed {
         if other_hosts.value != OtherHosts::Native {
-            return hand_over("a host that is no Bitbucket");
+            return hand_over("not a Bitbucket host");
         }
         if let Some(directive) = &config.unsupported.beyond_a_command {
             return hand_over(directive);

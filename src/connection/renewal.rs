@@ -48,7 +48,7 @@ pub(super) fn after(connection: &Connection<'_>, endpoint: &Endpoint, used: &Ide
     };
     let file = key.file.display();
     if key.passphrase == PassphrasePlace::Person {
-        tracing::info!("{file}: a person has its passphrase");
+        tracing::info!("{file} is not renewed: its passphrase is not stored");
         return;
     }
     let Ok(state) = Directory::state(context) else {

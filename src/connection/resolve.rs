@@ -90,10 +90,10 @@ impl ResolvedCall {
             tracing::info!("plan {}: {candidate}", number + 1);
         }
         for skipped in &target.plan.skipped {
-            tracing::info!("passed over: {}: {}", skipped.what, skipped.why);
+            tracing::info!("skipped: {}: {}", skipped.what, skipped.why);
         }
         if target.plan.candidates.is_empty() {
-            tracing::info!("plan: nobody may go");
+            tracing::info!("plan: no identity may be used");
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::diagnostics;
 use crate::identity::key_file::KeyFileError;
 use crate::identity::{ManagedKey, Rank, Skipped};
 use crate::repository::key_page;
-use crate::settings::{self, Ignored, Origin};
+use crate::settings::{self, Ignored, Origin, Sourced};
 use crate::text::{Pasted, sanitise};
 use crate::transport::{self, Refusal};
 
@@ -47,7 +47,7 @@ pub fn explain(failure: &Failure) -> Explanation {
         Failure::Prompt(error) => Explanation::new(format!("bitbucket-ssh: {error}")),
         Failure::Diagnostics(error) => Explanation::new(error.to_string()),
         Failure::NoSystemSsh { reason } => Explanation::new(format!(
-            "bitbucket-ssh: {reason} needs the system's ssh, and none is installed"
+            "bitbucket-ssh: {reason} needs the system's ssh, which is not installed"
         ))
         .hint("git config --global bitbucket.otherHosts native"),
         Failure::HandOver { ssh, why } => {
@@ -55,21 +55,21 @@ pub fn explain(failure: &Failure) -> Explanation {
         }
         Failure::IdentityFileMissing(file) => missing_file(&file.value, &file.origin),
         Failure::ListedButRefused(key) => refused(key)
-            .hint("the account lists this key, and Bitbucket's SSH servers refuse it: is the account active, and may it use SSH here?")
+            .hint("the key is on the account, but Bitbucket's SSH servers refuse it: check that the account is active and allowed to use SSH")
             .hint(key_page(&key.account.site)),
         Failure::Expired(key) => refused(key)
-            .hint("its time on the account is over, and bitbucket.provision lets no new one be made unasked:")
+            .hint("the key has expired, and bitbucket.provision does not allow creating a new one automatically")
             .hint(new_key(&key.account)),
         Failure::EnvironmentToken(error) => environment_token(error),
         Failure::NewKeyNotAccepted(key) => refused(key)
-            .hint("Bitbucket has taken the key and its SSH servers do not know it yet: repeat the command in a minute"),
+            .hint("the key is registered, but Bitbucket's SSH servers do not know it yet: repeat the command in a minute"),
         Failure::Removed(key) => refused(key)
-            .hint("the key is no longer on the account: somebody has removed it there")
+            .hint("the key was removed from the account")
             .hint(new_key(&key.account)),
         Failure::KeyListUnreadable { key, why } => refused(key)
             .hint(match why {
-                Some(error) => format!("whether it is still on the account could not be asked: {error}"),
-                None => "whether it is still on the account cannot be asked without an API token".to_owned(),
+                Some(error) => format!("cannot check whether the key is still on the account: {error}"),
+                None => "cannot check whether the key is still on the account: there is no API token".to_owned(),
             })
             .hint(login(&key.account)),
         Failure::Unusable(key, why) => Explanation::new("Permission denied (publickey).")
@@ -88,8 +88,9 @@ pub fn explain(failure: &Failure) -> Explanation {
 fn settings(error: &settings::Error) -> Explanation {
     let explanation = Explanation::new(error.to_string());
     match error {
-        settings::Error::SshConfig(_) => explanation
-            .hint("what was meant, and the line that mends it: git bitbucket doctor --offline"),
+        settings::Error::SshConfig(_) => {
+            explanation.hint("to see which option was meant: git bitbucket doctor --offline")
+        }
         _ => explanation,
     }
 }
@@ -109,7 +110,7 @@ fn missing_file(file: &Path, origin: &Origin) -> Explanation {
             key,
             ..
         } => explanation.hint(format!(
-            "or, since {} names it, without that setting: {}",
+            "or remove {}, which names it: {}",
             sanitise(key),
             unset(Some(config), key)
         )),
@@ -154,7 +155,7 @@ fn environment_token(error: &crate::provision::Error) -> Explanation {
         return explanation;
     };
     explanation
-        .hint("it stands in BITBUCKET_API_TOKEN: put a new one there, or take it away and log in:")
+        .hint("the token is in BITBUCKET_API_TOKEN: set a new one there, or unset it and log in")
         .hint("unset BITBUCKET_API_TOKEN BITBUCKET_EMAIL BITBUCKET_USERNAME")
         .hint(login)
 }
@@ -188,10 +189,12 @@ fn plan_exhausted(log: &AttemptLog) -> Explanation {
 
 fn repository_denied(log: &AttemptLog) -> Vec<String> {
     let mut hints = Vec::new();
+    let repository = log.repository.as_ref().map(ToString::to_string);
+    let repository = sanitise(&repository.unwrap_or_default());
     for denied in &log.denied {
         let name = named(denied.account.as_ref(), &denied.identity);
         hints.push(format!(
-            "{} was let in; the server said: {}",
+            "signed in as {}, which has no access to {repository} ({})",
             with_fingerprint(name, denied.identity.fingerprint()),
             sanitise(&denied.message())
         ));
@@ -199,22 +202,50 @@ fn repository_denied(log: &AttemptLog) -> Vec<String> {
     hints.extend(refused_logins(log));
     hints.extend(unusable_files(log));
     for (account, why) in &log.not_created {
-        hints.push(format!("no key was made for {account}: {why}"));
+        hints.push(format!("no key was created for {account}: {why}"));
         hints.push(new_key(account));
     }
     if !log.not_created.is_empty() {
         return hints;
     }
     if log.no_account_known {
-        hints.push("no account is known here; with one that may use the repository:".to_owned());
+        hints.push("no account is logged in here; log in to one that has access:".to_owned());
         hints.extend(login_or_environment("git bitbucket login"));
     } else if log.decided_by.is_none() {
-        hints.push("an account that may use it goes by itself once it is logged in:".to_owned());
+        hints.push(
+            "if another of your accounts has access, log in to it and git will use it:".to_owned(),
+        );
         hints.push("git bitbucket login".to_owned());
     } else {
-        hints.push("nobody else was tried, since this one is chosen; why, and who could go: git bitbucket status".to_owned());
+        let place = log.chosen.as_ref().map(configured_at);
+        hints.push(format!(
+            "no other account was tried, because this one is configured{}",
+            place.unwrap_or_default()
+        ));
+        hints.push("git bitbucket status".to_owned());
     }
     hints
+}
+
+/// ` (FILE:LINE)`, ` (--account)`, ` (BITBUCKET_ACCOUNT)`; nothing where that is not known.
+fn configured_at(account: &Sourced<String>) -> String {
+    match &account.origin {
+        Origin::CommandLine(option) => format!(" ({})", sanitise(option)),
+        Origin::Environment(variable) => format!(" ({variable})"),
+        Origin::GitConfig {
+            file: Some(file),
+            line,
+            ..
+        } => {
+            let line = line.map_or_else(String::new, |line| format!(":{line}"));
+            format!(" ({}{line})", file.display())
+        }
+        Origin::GitConfig {
+            file: None, key, ..
+        } => format!(" ({})", sanitise(key)),
+        Origin::SshConfig => " (ssh_config)".to_owned(),
+        Origin::Default => String::new(),
+    }
 }
 
 fn login_refused(log: &AttemptLog, refusal: &Refusal) -> Explanation {
@@ -249,7 +280,7 @@ fn no_identity(log: &AttemptLog) -> Explanation {
         (None, None) => Explanation::new(no_key(log)).hints(unusable),
         (Some(_), blocker) => {
             let what = if by_command_line {
-                "Permission denied (publickey): no identity file of the command line can be used."
+                "Permission denied (publickey): none of the key files of the command line can be used."
                     .to_owned()
             } else {
                 no_key(log)
@@ -272,13 +303,13 @@ fn no_identity(log: &AttemptLog) -> Explanation {
             .hint(format!("{} {}", forbidden.what, forbidden.why))
             .hint("git config --global bitbucket.provision auto")
             .hint(format!(
-                "or only once: git bitbucket key new --account {}",
+                "or create one key: git bitbucket key new --account {}",
                 Pasted::new(&forbidden.what)
             ));
     }
     if by_command_line {
         return explanation
-            .hint("without -i and --account the usual identity goes: git bitbucket status");
+            .hint("to see which key is used without -i and --account: git bitbucket status");
     }
     explanation.hints(how_to_log_in(log))
 }
@@ -289,7 +320,7 @@ fn no_key(log: &AttemptLog) -> String {
     let unprotected = files.filter(|error| matches!(error, KeyFileError::Unprotected { .. }));
     let mut lines: Vec<_> = unprotected.map(KeyFileError::complaint).collect();
     lines.push(
-        "Permission denied (publickey): there is no key for this repository here.".to_owned(),
+        "Permission denied (publickey): this machine has no key for this repository.".to_owned(),
     );
     lines.join("\n")
 }
@@ -319,7 +350,7 @@ fn refused_logins(log: &AttemptLog) -> Vec<String> {
         let keys: Vec<_> = offered
             .map(|(fingerprint, file)| {
                 let name = file.as_ref().map(|file| file.display().to_string());
-                let name = name.unwrap_or_else(|| "a key of the agent".to_owned());
+                let name = name.unwrap_or_else(|| "a key in the agent".to_owned());
                 with_fingerprint(name, fingerprint.clone())
             })
             .collect();

@@ -73,7 +73,7 @@ fn new_key(account: &AccountId) -> String {
 /// Hints for a machine without a key and a token: the login command, and the alternative.
 fn login_or_environment(command: &str) -> [String; 2] {
     let other = format!(
-        "or set BITBUCKET_EMAIL and BITBUCKET_API_TOKEN, and repeat the command; a token has the scopes {TOKEN_SCOPES}: {}",
+        "or set BITBUCKET_EMAIL and BITBUCKET_API_TOKEN and repeat the command; create the token at {} with the scopes {TOKEN_SCOPES}",
         repository::token_page(&repository::cloud().url)
     );
     [command.to_owned(), other]

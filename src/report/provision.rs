@@ -3,7 +3,6 @@
 use super::{Explanation, login, login_or_environment, new_key, rest};
 use crate::provision::Error;
 use crate::repository::{self, key_page};
-use crate::repository::key_page;
 use crate::storage;
 use crate::text::sanitise;
 
@@ -12,22 +11,22 @@ pub(super) fn explain(error: &Error) -> Explanation {
     match error {
         Error::Storage(storage::Error::NoHome) => explanation.hint("export HOME=/home/YOU"),
         Error::Storage(storage::Error::ForeignOwner(path)) => explanation.hint(format!(
-            "nothing was made; run git as the owner of {}, or set HOME",
+            "no key was created: run git as the owner of {}, or set HOME",
             sanitise(&path.to_string_lossy())
         )),
-        Error::Storage(storage::Error::Locked { holder }) => {
-            explanation.hints(holder.map(|pid| format!("what is it doing? ps -fp {pid}")))
-        }
+        Error::Storage(storage::Error::Locked { holder }) => explanation.hints(
+            holder.map(|pid| format!("to see what the other process is doing: ps -fp {pid}")),
+        ),
         Error::Records { path, .. } => explanation.hint(format!(
-            "nothing was changed; mend the file, or set it aside: mv '{0}' '{0}.broken'",
+            "nothing was changed; correct the file, or rename it: mv '{0}' '{0}.broken'",
             path.display()
         )),
         Error::Storage(_) | Error::KeyFile(_) => {
-            explanation.hint("nothing was lost; the same command goes on where this one ended")
+            explanation.hint("nothing was lost: repeat the command, and it continues from here")
         }
         Error::NotAllowed { account } => explanation
             .hint("git config --global bitbucket.provision auto")
-            .hint(format!("or only once: {}", new_key(account))),
+            .hint(format!("or create one key: {}", new_key(account))),
         Error::Declined { .. } => explanation.hint("git bitbucket status"),
         Error::NoToken { account } => {
             let (token, hints) = if account.site == repository::cloud().url {
@@ -47,18 +46,17 @@ pub(super) fn explain(error: &Error) -> Explanation {
             ..
         } => explanation
             .hint(format!(
-                "add this public key at {}",
+                "add this public key at {} and repeat the command:",
                 key_page(&account.site)
             ))
             .hint(public_key.clone())
-            .hint("and repeat the command: it goes on with this key")
             .hint(format!("or log in with the password: {}", login(account))),
         Error::Keyring(_) => explanation.hint("unlock the keyring and repeat the command"),
         Error::Credential(_) => explanation
             .hint("unlock the keyring and repeat the command")
-            .hint("or without it: export BITBUCKET_EMAIL=… BITBUCKET_API_TOKEN=…"),
+            .hint("or without the keyring: export BITBUCKET_EMAIL=… BITBUCKET_API_TOKEN=…"),
         Error::AlwaysTaken { .. } => {
-            explanation.hint("a deleted key may stay known for 30 days; try again later")
+            explanation.hint("Bitbucket may know a deleted key for 30 days: try again later")
         }
         Error::Generate(_) => explanation,
         Error::Prompt(_) => explanation.hint("git config --global bitbucket.provision auto"),

@@ -12,37 +12,37 @@ pub(super) fn explain(error: &Error, account: &AccountId) -> Explanation {
     let login = login(account);
     match error {
         Error::TokenRefused { .. } if data_center => explanation
-            .hint("the password or HTTP access token may be wrong or expired:")
+            .hint("the password or HTTP access token is wrong or has expired; log in again:")
             .hint(login),
         Error::Forbidden { .. } if data_center => explanation
-            .hint("an HTTP access token may not do that; the password may:")
+            .hint("an HTTP access token does not allow this; log in with the password:")
             .hint(login),
         Error::Credential(_) => explanation
-            .hint("or give the token in the environment: BITBUCKET_EMAIL and BITBUCKET_API_TOKEN"),
+            .hint("or set the token in the environment: BITBUCKET_EMAIL and BITBUCKET_API_TOKEN"),
         Error::TokenRefused { .. } => explanation
-            .hint("the token may have expired, or be one without scopes; make a new one with scopes, app Bitbucket:")
+            .hint("the token may have expired, or have no scopes; create a new one with scopes for the app Bitbucket:")
             .hint(token_page(&account.site))
             .hint(login),
         Error::ScopeMissing { required, .. } => explanation
-            .hint(format!("scopes cannot be added to a token; make one that has {}:", required.join(" ")))
+            .hint(format!("scopes cannot be added to a token; create a new one with {}:", required.join(" ")))
             .hint(token_page(&account.site))
             .hint(login),
         Error::Forbidden { .. } => explanation
-            .hint("this kind of token may not do that; an API token with scopes may:")
+            .hint("this kind of token does not allow this; create an API token with scopes:")
             .hint(token_page(&account.site)),
         Error::NotFound { .. } => explanation.hint("git bitbucket status"),
         Error::Refused { .. } => explanation
             .hint(format!("add the public key by hand: {}", key_page(&account.site))),
         Error::RateLimited { retry_after } => match retry_after {
             Some(seconds) => explanation.hint(format!("try again in {seconds} seconds")),
-            None => explanation.hint("try again in some minutes"),
+            None => explanation.hint("try again in a few minutes"),
         },
-        Error::Server { .. } => explanation.hint("nothing was lost; the same command goes on where this one ended"),
+        Error::Server { .. } => explanation.hint("nothing was lost: repeat the command, and it continues from here"),
         Error::Unreachable { .. } => explanation
-            .hint("nothing was lost; the same command goes on where this one ended")
+            .hint("nothing was lost: repeat the command, and it continues from here")
             .hint("behind a proxy: git config --global http.proxy http://HOST:PORT"),
         Error::Unexpected { .. } | Error::ElsewhereRefused { .. } => {
-            explanation.hint("is this the right address? git config --show-origin --get-regexp 'bitbucket\\..*\\.apiurl'")
+            explanation.hint("check the address: git config --show-origin --get-regexp 'bitbucket\\..*\\.apiurl'")
         }
     }
 }

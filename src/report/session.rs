@@ -7,21 +7,21 @@ use crate::transport::Error;
 pub(super) fn explain(error: &Error) -> Explanation {
     let explanation = Explanation::new(error.to_string());
     match error {
-        Error::Resolve { .. } => explanation.hint("is there a network, and is the host spelt right?"),
+        Error::Resolve { .. } => explanation.hint("check the network connection and the spelling of the host"),
         Error::Connect { .. } | Error::Timeout { .. } => explanation.hint(
-            "a network that blocks port 22 may let this through: ssh://git@altssh.bitbucket.org:443/WORKSPACE/REPOSITORY.git",
+            "if the network blocks port 22, try port 443: ssh://git@altssh.bitbucket.org:443/WORKSPACE/REPOSITORY.git",
         ),
         Error::Identification { why, .. } if why.contains("timed out") => explanation
-            .hint("it was reached, and did not say a word; which endpoint answers: git bitbucket doctor"),
+            .hint("the server accepted the connection but sent no SSH banner; to check all servers: git bitbucket doctor"),
         Error::Identification { .. } => {
-            explanation.hint("the server ended the connection at once: try again in a moment")
+            explanation.hint("the server closed the connection at once: try again in a moment")
         }
         Error::Negotiate { .. } => explanation
-            .hint("what is offered is narrowed by Ciphers, KexAlgorithms, MACs or HostKeyAlgorithms in ssh_config")
+            .hint("Ciphers, KexAlgorithms, MACs or HostKeyAlgorithms in ssh_config may limit the choice; the system's ssh may support more:")
             .hint("git config --global bitbucket.transport openssh"),
         Error::HostKey { .. } => host_key(error, explanation),
         Error::Closed { authenticated: false, .. } => {
-            explanation.hint("nothing was sent yet: the same command can be repeated")
+            explanation.hint("nothing was sent yet: repeat the command")
         }
         Error::Closed { .. }
         | Error::Damaged { .. }
@@ -54,7 +54,7 @@ fn host_key(error: &Error, explanation: Explanation) -> Explanation {
                 messages::changed_and_strict(name)
             ));
             offending.iter().fold(explanation, |explanation, offending| {
-                explanation.hint("if the change is announced, forget the old key:")
+                explanation.hint("if the change was announced, remove the old key:")
                     .hint(format!(
                         "ssh-keygen -f '{}' -R '{name}'",
                         offending.line.file.display()
@@ -64,9 +64,9 @@ fn host_key(error: &Error, explanation: Explanation) -> Explanation {
         Verdict::NotPublished => {
             let algorithm = messages::key_type(key);
             in_front(format!(
-                "The {algorithm} host key of {name} is none of those that Bitbucket publishes."
+                "The {algorithm} host key of {name} is not one of the keys that Bitbucket publishes."
             ))
-            .hint("somebody may be listening in; what Bitbucket publishes:")
+            .hint("the connection may be intercepted; the keys that Bitbucket publishes:")
             .hint("https://support.atlassian.com/bitbucket-cloud/docs/configure-ssh-and-two-step-verification/")
         }
         Verdict::Unknown { .. } => {
@@ -78,7 +78,7 @@ fn host_key(error: &Error, explanation: Explanation) -> Explanation {
             match user_file {
                 Some(file) => explanation
                     .hint(format!(
-                        "compare {} with what the server's administrator says, and if it is the same:",
+                        "compare {} with the fingerprint from the server's administrator; if it is the same:",
                         key.fingerprint(ssh_key::HashAlg::Sha256)
                     ))
                     .hint(format!(
@@ -87,14 +87,14 @@ fn host_key(error: &Error, explanation: Explanation) -> Explanation {
                         file.display()
                     )),
                 None => explanation.hint(
-                    "there is no UserKnownHostsFile: only hosts in GlobalKnownHostsFile are believed",
+                    "there is no UserKnownHostsFile: only the hosts in GlobalKnownHostsFile are known",
                 ),
             }
         }
         Verdict::Revoked {
             line: Some(line), ..
         } => in_front(messages::revoked(name, key)).hint(format!(
-            "whoever has this key is not to be believed: line {} of {} says so; the new key comes from the server's administrator",
+            "do not connect: the key is revoked by line {} of {}; ask the server's administrator for the new key",
             line.number,
             line.file.display()
         )),

@@ -122,7 +122,7 @@ fn a_newcomer_whose_keys_may_not_use_the_repository_is_told_how_to_log_in() {
     let world = with_a_stranger_s_key();
     let token = world.sandbox.add_token(ALICE, sandbox::SCOPES_ALL);
     let mut git = Terminal::start(&world, "git", &["clone", URL, "site"]);
-    git.sees("No key on this machine may use acme/site (conq: repository access denied.).");
+    git.sees("No key on this machine has access to acme/site (conq: repository access denied.).");
     git.sees(&format!("[{ALICE}]: "));
     git.types("");
     git.sees("by hand): ");
@@ -156,7 +156,7 @@ fn a_newcomer_s_account_gets_no_key_where_it_does_not_see_the_repository() {
     let (text, status) = git.ends();
     assert_eq!(status, 128, "{text}");
     assert!(
-        text.contains("no key was made for bob@example.com"),
+        text.contains("no key was created for bob@example.com"),
         "{text}"
     );
     assert_eq!(world.sandbox.keys("bob@example.com").len(), 1);
@@ -168,7 +168,7 @@ fn a_newcomer_s_account_gets_no_key_where_it_does_not_see_the_repository() {
     git.types("");
     git.sees("by hand): ");
     git.types(&token);
-    git.sees(&format!("Make a key for {ALICE}, whose access"));
+    git.sees(&format!("whether {ALICE} has access to"));
     git.types("y");
     let (text, status) = git.ends();
     assert_eq!(status, 0, "{text}");
@@ -305,7 +305,7 @@ fn a_token_that_cannot_read_the_repository_is_asked_about_after_a_refusal() {
     world.git(&["ls-remote", crate::choice::SITE]).succeeds();
     for (answer, keys) in [("n", 0), ("y", 1)] {
         let mut git = Terminal::start(&world, "git", &["ls-remote", crate::choice::TOOLS]);
-        git.sees("Make a key for bob@example.com");
+        git.sees("whether bob@example.com has access to");
         git.sees("[y/N] ");
         git.types(answer);
         let (text, status) = git.ends();

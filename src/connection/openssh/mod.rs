@@ -45,7 +45,7 @@ pub(super) fn run(
     let (host, port) = (&endpoint.address.host, endpoint.address.port);
     let name = identity.as_ref().map(Identity::to_string);
     let name = name.unwrap_or_else(|| "its own identities".to_owned());
-    tracing::info!("the system's ssh goes to {host} port {port} with {name}");
+    tracing::info!("the system's ssh connects to {host} port {port} with {name}");
     tracing::info!("handing over to {} ({reason})", ssh.display());
     let argv = connection.request.argv_with_config(&file);
     system_ssh::hand_over(&context, ssh, &argv).map_err(failed)

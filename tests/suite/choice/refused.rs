@@ -63,7 +63,7 @@ fn a_listed_key_that_is_refused_is_an_error_that_says_so() {
     world.sandbox.faults().ssh(SshFault::RefuseKey, 1);
     ask(&world, &["git@bitbucket.org", &advertise(SITE)])
         .fails_with(255)
-        .says("the account lists this key");
+        .says("the key is on the account");
     assert_eq!(world.sandbox.keys(ALICE).len(), 1);
 }
 

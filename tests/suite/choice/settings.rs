@@ -130,7 +130,7 @@ fn a_missing_identity_file_is_an_error_with_the_line_that_makes_it() {
     ask(&world, &["git@bitbucket.org", &advertise(OPEN)])
         .fails_with(255)
         .says(&format!(
-            "hint: git bitbucket key new --file '{}'",
+            "hint: git bitbucket key new --file {}",
             file.display()
         ));
     assert_eq!(count(&world), before, "nothing else is tried");

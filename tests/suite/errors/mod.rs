@@ -147,10 +147,13 @@ pub fn holds(title: &str, scene: impl Fn() -> Scene) {
         &normalise::normalise(&first.world, &said),
     );
     let advice = Advice::of(&said);
+    let root = |scene: &Scene| scene.world.path("").display().to_string();
+    let first_root = root(&first);
     first.follow(&advice.lines);
     for alternative in advice.alternatives {
         let again = scene();
         again.fails();
+        let alternative = alternative.replace(&first_root, &root(&again));
         again.follow(&[alternative]);
     }
 }
