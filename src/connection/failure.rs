@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::identity::{AccountId, Identity, ManagedKey, Rank, Skipped};
 use crate::repository::{Direction, Repository};
-use crate::settings::Sourced;
+use crate::settings::{Origin, Sourced};
 use crate::text::sanitise;
 use crate::transport::{ExitStatus, Refusal};
 use crate::{prompt, provision, repository, settings, ssh_command, transport};
@@ -152,8 +152,8 @@ pub struct AttemptLog {
     pub no_account_known: bool,
     /// The rank that closed the plan.
     pub decided_by: Option<Rank>,
-    /// The account that this rank names first, and where. `None`: a key file, or all were skipped.
-    pub chosen: Option<Sourced<String>>,
+    /// Where the first identity of that rank is configured.
+    pub configured_at: Option<Origin>,
     /// The invalid setting that prevents keys from being created.
     pub provision_blocker: Option<settings::Ignored>,
 }

@@ -116,10 +116,7 @@ impl BitbucketTarget {
             skipped: plan.skipped.clone(),
             no_account_known: self.no_account_known(),
             decided_by: plan.decided_by,
-            chosen: first.map(|first| {
-                let account = first.account.as_ref().map(ToString::to_string);
-                Sourced::new(account.unwrap_or_default(), first.reason.origin.clone())
-            }),
+            configured_at: first.map(|first| first.reason.origin.clone()),
             provision_blocker: self.settings.provision_blocker().cloned(),
             ..AttemptLog::default()
         }

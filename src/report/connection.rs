@@ -8,7 +8,7 @@ use crate::diagnostics;
 use crate::identity::key_file::KeyFileError;
 use crate::identity::{ManagedKey, Rank, Skipped};
 use crate::repository::key_page;
-use crate::settings::{self, Ignored, Origin, Sourced};
+use crate::settings::{self, Ignored, Origin};
 use crate::text::{Pasted, sanitise};
 use crate::transport::{self, Refusal};
 
@@ -217,7 +217,7 @@ fn repository_denied(log: &AttemptLog) -> Vec<String> {
         );
         hints.push("git bitbucket login".to_owned());
     } else {
-        let place = log.chosen.as_ref().map(configured_at);
+        let place = log.configured_at.as_ref().map(place);
         hints.push(format!(
             "no other account was tried, because this one is configured{}",
             place.unwrap_or_default()
@@ -228,8 +228,8 @@ fn repository_denied(log: &AttemptLog) -> Vec<String> {
 }
 
 /// ` (FILE:LINE)`, ` (--account)`, ` (BITBUCKET_ACCOUNT)`; nothing where that is not known.
-fn configured_at(account: &Sourced<String>) -> String {
-    match &account.origin {
+fn place(origin: &Origin) -> String {
+    match origin {
         Origin::CommandLine(option) => format!(" ({})", sanitise(option)),
         Origin::Environment(variable) => format!(" ({variable})"),
         Origin::GitConfig {
