@@ -218,7 +218,8 @@ fn write(
         return Ok(());
     }
     directory.sweep();
-    directory.replace_json(FILE, after)
+    let text = serde_json::to_vec(after).expect("strings, numbers and times are JSON");
+    directory.replace(FILE, &text)
 }
 
 fn read(directory: &Directory<'_>) -> History {

@@ -1,6 +1,7 @@
 //! Provisioning against an account that is a folder, so that it outlives killed processes.
 
 mod child;
+mod earlier_files;
 mod found;
 mod interrupted;
 #[cfg(target_os = "linux")]
