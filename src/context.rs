@@ -1,6 +1,6 @@
 //! The process's surroundings: environment, working directory, the program's own path, the clock.
 //!
-//! Captured once by the entry points in `src/bin` and passed on as a value. Children are started by
+//! Captured once, by [`Context::capture`], and passed on as a value. Children are started by
 //! [`Context::command`], the one place that removes the API token from their environment. Uses only `clock` and `text`.
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, OnceLock};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, SystemClock};
 use crate::text::{Pasted, Shown};
 
 /// The variable that holds an API token; no child ever inherits it.
@@ -105,6 +105,17 @@ pub struct Context {
 }
 
 impl Context {
+    /// The surroundings of this process. Only the entry points call it.
+    #[expect(clippy::disallowed_methods, reason = "the only place that reads them")]
+    pub fn capture() -> Self {
+        Self {
+            environment: Environment::new(std::env::vars_os()),
+            directory: std::env::current_dir().unwrap_or_default(),
+            program: std::env::current_exe().unwrap_or_default(),
+            clock: Arc::new(SystemClock),
+        }
+    }
+
     /// `$HOME`, as for git. `None` where it is not set or empty.
     pub fn home(&self) -> Option<&Path> {
         self.environment
