@@ -1,9 +1,7 @@
-//! The command line of `git bitbucket`, as clap reads it; beside this, its folder and `manual` no
-//! file imports clap.
+//! The command line of `git bitbucket`, as clap reads it; beside this and `manual` no file
+//! imports clap.
 //!
 //! Says what may be typed, does nothing. Knows `secret`'s names of places.
-
-pub(super) mod tools;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -12,9 +10,6 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::secret::TokenPlace;
 use crate::settings::KeyType;
-pub(super) use tools::{
-    Completions, Doctor, Hooks, Man, Migrate, Repo, RepoClone, RepoCreate, SshConfig,
-};
 
 /// Bitbucket over SSH: the right key for every repository, made and registered on the way.
 #[derive(Debug, Parser)]
@@ -296,6 +291,135 @@ pub(super) struct Status {
     /// As JSON
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// `doctor`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
+pub(super) struct Doctor {
+    /// A remote or a URL; without it the current branch's remote, else `origin`, else Cloud
+    #[arg(value_name = "REMOTE | URL")]
+    pub(super) target: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Touch no network
+    #[arg(long)]
+    pub(super) offline: bool,
+    /// Do the steps that are safe, asking before each: permissions, a missing .pub, revoked or new
+    /// host keys, leftovers
+    #[arg(long)]
+    pub(super) fix: bool,
+    /// Do not ask
+    #[arg(long, requires = "fix")]
+    pub(super) yes: bool,
+}
+
+/// `repo`.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub(super) enum Repo {
+    /// Create a repository on the site and add it as a remote of the current one
+    Create(RepoCreate),
+    /// Clone by the site's SSH URL
+    Clone(RepoClone),
+}
+
+/// `repo create`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub(super) struct RepoCreate {
+    /// Workspace (on Data Center: project key or ~user) and slug
+    #[arg(value_name = "WORKSPACE/SLUG")]
+    pub(super) name: String,
+    /// The project it belongs to (Cloud)
+    #[arg(long, value_name = "KEY")]
+    pub(super) project: Option<String>,
+    /// Everybody may read it
+    #[arg(long)]
+    pub(super) public: bool,
+    /// The remote's name
+    #[arg(long, value_name = "NAME", default_value = "origin")]
+    pub(super) remote: String,
+    /// The site's web address
+    #[arg(long, value_name = "URL")]
+    pub(super) site: Option<String>,
+}
+
+/// `repo clone`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub(super) struct RepoClone {
+    /// Workspace (on Data Center: project key or ~user) and slug
+    #[arg(value_name = "WORKSPACE/SLUG")]
+    pub(super) name: String,
+    /// Where to; without it a directory with the slug's name
+    pub(super) directory: Option<PathBuf>,
+    /// The site's web address
+    #[arg(long, value_name = "URL")]
+    pub(super) site: Option<String>,
+    /// Options for git clone
+    #[arg(last = true, value_name = "GIT OPTIONS")]
+    pub(super) git_options: Vec<OsString>,
+}
+
+/// `ssh-config`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Args)]
+#[group(multiple = false)]
+pub(super) struct SshConfig {
+    /// Keep it in ~/.ssh/bitbucket-ssh/ssh_config, included from ~/.ssh/config
+    #[arg(long)]
+    pub(super) write: bool,
+    /// Take both away again
+    #[arg(long)]
+    pub(super) remove: bool,
+}
+
+/// `hooks`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub(super) enum Hooks {
+    /// Install pre-push and post-checkout; hooks that are there are kept and called
+    Install(HookScope),
+    /// Take them away and put back what was there
+    Uninstall(HookScope),
+}
+
+/// Where hooks are installed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Args)]
+#[group(multiple = false)]
+pub(super) struct HookScope {
+    /// For this repository (the default)
+    #[arg(long)]
+    pub(super) local: bool,
+    /// For all repositories, by configuration (git 2.54 or newer)
+    #[arg(long)]
+    pub(super) global: bool,
+}
+
+/// `migrate`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Args)]
+pub(super) struct Migrate {
+    /// Show what would be changed, and change nothing
+    #[arg(long, conflicts_with = "undo")]
+    pub(super) dry_run: bool,
+    /// Take the last migration of this repository back
+    #[arg(long)]
+    pub(super) undo: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub(super) yes: bool,
+}
+
+/// `completions`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(super) struct Completions {
+    /// Which shell
+    pub(super) shell: clap_complete::Shell,
+}
+
+/// `man`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub(super) struct Man {
+    /// Where the pages are written; without it git-bitbucket.1 goes to standard output
+    #[arg(value_name = "DIR")]
+    pub(super) directory: Option<PathBuf>,
 }
 
 /// `hook`.

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod arguments;
+mod config_file;
 mod context;
 mod doctor;
 mod git;

@@ -2,14 +2,14 @@
 //! that their undo brings back every byte (0600, in the records' folder).
 //!
 //! A file that was changed since has no way back: what stands in it is somebody else's too, and the
-//! verb takes its own value out by name. Knows `setup::edit`.
+//! verb takes its own value out by name.
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::Error;
-use super::setup::edit::{Draft, Splice, digest};
+use super::config_file::{Draft, Reversal};
 use crate::context::Context;
 use crate::storage::{self, Directory};
 
@@ -30,10 +30,8 @@ struct Change {
     file: PathBuf,
     /// Whether the file was there before.
     existed: bool,
-    /// The way back from the content with the digest `after`.
-    splice: Splice,
-    /// SHA-256 of what was written.
-    after: String,
+    #[serde(flatten)]
+    reversal: Reversal,
 }
 
 /// Lets git change a copy of the file, and puts it in place. Done twice without another's change
@@ -63,19 +61,17 @@ pub(super) fn change(
     let recorded = match earlier {
         None => Some((before.is_some(), old.clone())),
         // Somebody else wrote between: our value of then is no state to come back to.
-        Some(earlier) if earlier.after != digest(&old) => None,
-        Some(earlier) => earlier
-            .splice
-            .undo(&old)
-            .map(|text| (earlier.existed, text)),
+        Some(earlier) => {
+            let original = earlier.reversal.original(&old);
+            original.map(|text| (earlier.existed, text))
+        }
     };
     if let Some((existed, original)) = recorded {
         changes.changes.push(Change {
             what: what.to_owned(),
             file: file.to_owned(),
             existed,
-            splice: Splice::between(&original, &new),
-            after: digest(&new),
+            reversal: Reversal::new(Some(&original), &new),
         });
     }
     changes.save(context)?;
@@ -97,9 +93,7 @@ pub(super) fn take_back(context: &Context, what: &str, file: &Path) -> Result<bo
     let change = changes.changes.remove(at);
     let now = storage::read(file)?;
     let text = now.as_deref().unwrap_or_default();
-    let original = (digest(text) == change.after)
-        .then(|| change.splice.undo(text))
-        .flatten();
+    let original = change.reversal.original(text);
     if let Some(original) = &original {
         let original = (change.existed || !original.is_empty()).then_some(original.as_slice());
         storage::replace_locked(file, now.as_deref(), original)?;

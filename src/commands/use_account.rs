@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use super::accounts::Accounts;
 use super::arguments::Use;
+use super::config_file::{self, Scope};
 use super::context::CommandContext;
-use super::{Error, git, setup, undo};
+use super::{Error, git, undo};
 use crate::text::sanitise;
 
 /// One key of one scope.
@@ -57,8 +58,8 @@ impl Place {
     /// The file that git would write.
     fn file(&self, call: &CommandContext<'_>) -> Result<PathBuf, Error> {
         match self.scope {
-            "--local" => setup::repository_file(call.context),
-            _ => setup::user_file(call.context),
+            "--local" => config_file::file(call.context, Scope::Local),
+            _ => config_file::global_file(call.context),
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::checkup::{Checkup, word};
 use super::finding::Finding;
 use super::ssh_config;
-use crate::commands::{Error, git, other_tools, setup};
+use crate::commands::{Error, config_file, git, other_tools};
 use crate::context::Context;
 use crate::repository::{self, SiteKind};
 use crate::settings::{Ignored, Origin};
@@ -91,7 +91,7 @@ fn remedy(checkup: &Checkup<'_>, called: &Called) -> String {
         "command" => format!("unset GIT_CONFIG_COUNT GIT_CONFIG_PARAMETERS; {setup}"),
         "local" => format!("{setup} --local"),
         "worktree" => format!("git config --worktree --unset-all core.sshCommand; {setup}"),
-        "global" if !setup::writes(context, &configured.file) => {
+        "global" if !config_file::is_global(context, &configured.file) => {
             let unset = unset(checkup, &configured.file, "core.sshCommand");
             format!("{unset}; {setup}")
         }

@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::arguments::Hooks;
 use super::context::CommandContext;
-use super::setup;
-use super::{Error, git, undo};
+use super::{Error, config_file, git, undo};
 use crate::storage;
 
 #[cfg(test)]
@@ -59,7 +58,7 @@ fn install_globally(call: &mut CommandContext<'_>) -> Result<(), Error> {
         settings.push((format!("{section}.event"), hook.to_owned()));
         settings.push((format!("{section}.command"), command(hook)));
     }
-    let file = setup::user_file(call.context)?;
+    let file = config_file::global_file(call.context)?;
     undo::change(call.context, WHAT, &file, |draft| {
         settings
             .iter()
@@ -74,7 +73,7 @@ fn install_globally(call: &mut CommandContext<'_>) -> Result<(), Error> {
 
 /// Removes both; it is no error if they were never installed.
 fn uninstall_globally(call: &mut CommandContext<'_>) -> Result<(), Error> {
-    let file = setup::user_file(call.context)?;
+    let file = config_file::global_file(call.context)?;
     if undo::take_back(call.context, WHAT, &file)? {
         call.say(format!("{}: restored", call.shown(&file)));
         return Ok(());

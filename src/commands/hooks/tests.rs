@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
-use crate::commands::arguments::tools::HookScope;
+use crate::commands::arguments::HookScope;
 use crate::commands::testing::{Machine, Said};
 
 const LOCAL: HookScope = HookScope {

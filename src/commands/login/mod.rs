@@ -4,25 +4,21 @@
 //! `bitbucket`, `repository`, `identity`'s records and the commands' ground.
 
 mod ask;
-mod check;
-mod ssh_place;
 
 use super::accounts::Accounts;
 use super::arguments::Login;
 use super::context::CommandContext;
 use super::{Error, git, registry};
-use crate::bitbucket::{self, SshSettings, credential, keyring};
+use crate::bitbucket::{self, KeyRegistry, RegisteredKey, SshSettings, User, credential, keyring};
 use crate::context::API_TOKEN;
 use crate::identity::{Account, AccountId};
-use crate::provision::Records;
+use crate::provision::{Records, SCOPES, SshPlace};
 use crate::repository::token_page;
 use crate::repository::{Site, SiteKind};
 use crate::secret::{Secret, TokenPlace};
 use crate::storage;
 use crate::text::sanitise;
 use ask::ask;
-use check::Seen;
-pub(super) use check::{Refusal, check};
 
 /// Logs in: the token is checked, then stored, then the account is recorded, then everything is
 /// said. Asks only where no token comes from standard input.
@@ -56,7 +52,7 @@ pub(super) fn login(call: &mut CommandContext<'_>, options: &Login) -> Result<()
     let account = account(&attempt, &seen, place, earlier);
     Records::update(call.context, |records| records.set_account(account))?;
     tell(call, &attempt, &seen, place, wished.is_some())?;
-    ssh_place::note(call, &attempt.site, ssh_settings, options.with_token)
+    record_ssh_place(call, &attempt.site, ssh_settings, options.with_token)
 }
 
 /// What the site says of the token, and how its SSH is reached.
@@ -203,6 +199,142 @@ pub(super) fn where_it_lies(store: TokenPlace, records: &str) -> String {
         TokenPlace::Keyring => "the system's keyring".to_owned(),
         TokenPlace::File => format!("{records}/tokens.json (only you can read it)"),
         TokenPlace::GitCredential => "git's credential helper".to_owned(),
+    }
+}
+
+/// What a token showed.
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    /// Whose it is.
+    pub(super) user: User,
+    /// The account's keys.
+    pub(super) keys: Vec<RegisteredKey>,
+}
+
+/// Why a token is of no use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// It lacks these scopes, as far as the site tells: all that are missing where it names those
+    /// that were granted, else those of the call that failed.
+    Scopes(Vec<String>),
+    /// Everything else.
+    Site(bitbucket::Error),
+}
+
+/// Reads user and keys.
+pub(super) fn check(registry: &dyn KeyRegistry) -> Result<Seen, Refusal> {
+    let user = registry.user().map_err(refusal)?;
+    let keys = registry.keys(&user).map_err(refusal)?;
+    Ok(Seen { user, keys })
+}
+
+fn refusal(error: bitbucket::Error) -> Refusal {
+    let bitbucket::Error::ScopeMissing { required, granted } = error else {
+        return Refusal::Site(error);
+    };
+    let mut missing: Vec<String> = if granted.is_empty() {
+        Vec::new()
+    } else {
+        SCOPES.map(str::to_owned).to_vec()
+    };
+    for scope in required {
+        if !missing.contains(&scope) {
+            missing.push(scope);
+        }
+    }
+    missing.retain(|scope| !granted.contains(scope));
+    Refusal::Scopes(missing)
+}
+
+/// Records host, port and host key, and says so. A host other than the web host counts only where
+/// a person confirms it, or git config or an earlier login has it. Settings that cannot be read
+/// are a warning: the site's usual place counts.
+fn record_ssh_place(
+    call: &mut CommandContext<'_>,
+    site: &Site,
+    settings: Result<Option<SshSettings>, bitbucket::Error>,
+    with_token: bool,
+) -> Result<(), Error> {
+    let settings = match settings {
+        Ok(Some(settings)) => settings,
+        Ok(None) => return Ok(()),
+        Err(error) => {
+            call.warn(format!("warning: the site's SSH settings: {error}"));
+            return Ok(());
+        }
+    };
+    if !settings.enabled {
+        call.warn("warning: SSH is switched off on the site");
+        return Ok(());
+    }
+    let host = settings.host.unwrap_or_else(|| web_host(site));
+    let port = settings.port;
+    let confirmed = host == web_host(site)
+        || site.ssh_hosts.iter().any(|known| known.host == host)
+        || confirmed(call, site, &host, port, with_token);
+    if confirmed {
+        let key = settings.fingerprint.as_deref().unwrap_or("not told");
+        call.say(format!("SSH: {host} port {port}, host key {key}"));
+    } else {
+        call.warn(format!(
+            "warning: {} names {host} port {port} as its SSH server, which is not its web host; \
+             it is not used unless you say so",
+            site.url
+        ));
+        call.warn(format!(
+            "hint: git config --global bitbucket.{}.sshHost {}",
+            site.url,
+            address(&host, port)
+        ));
+    }
+    let place = SshPlace {
+        site: site.url.clone(),
+        host: confirmed.then_some(host),
+        port,
+        fingerprint: settings.fingerprint,
+    };
+    Ok(Records::update(call.context, |records| {
+        records.set_ssh_place(place);
+    })?)
+}
+
+/// Asks, where somebody can answer and did not give everything at once.
+fn confirmed(
+    call: &CommandContext<'_>,
+    site: &Site,
+    host: &str,
+    port: u16,
+    with_token: bool,
+) -> bool {
+    if with_token || !call.prompt.available() {
+        return false;
+    }
+    let question = format!(
+        "{} names {host} port {port} as its SSH server. Use it? [y/N] ",
+        site.url
+    );
+    matches!(call.prompt.confirm(&question), Ok(true))
+}
+
+/// As `sshHost` takes it.
+fn address(host: &str, port: u16) -> String {
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
+}
+
+/// The site's host without port and brackets.
+fn web_host(site: &Site) -> String {
+    let rest = site.url.split_once("://").map_or("", |(_, rest)| rest);
+    let authority = rest.split('/').next().unwrap_or_default();
+    match authority
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+    {
+        Some((address, _)) => address.to_owned(),
+        None => authority.split(':').next().unwrap_or_default().to_owned(),
     }
 }
 

@@ -58,7 +58,7 @@ fn missing_scopes_are_named_as_far_as_the_site_tells() {
             "also what is no minimum",
         ),
     ] {
-        let Refusal::Scopes(found) = check::refusal(scopes(required, granted)) else {
+        let Refusal::Scopes(found) = refusal(scopes(required, granted)) else {
             panic!("{why}");
         };
         assert_eq!(found, missing, "{why}");
@@ -66,7 +66,7 @@ fn missing_scopes_are_named_as_far_as_the_site_tells() {
     let refused = bitbucket::Error::TokenRefused {
         message: "no".to_owned(),
     };
-    assert!(matches!(check::refusal(refused.clone()), Refusal::Site(error) if error == refused));
+    assert!(matches!(refusal(refused.clone()), Refusal::Site(error) if error == refused));
 }
 
 #[test]
@@ -109,6 +109,21 @@ fn the_place_is_wished_or_the_safest() {
         ),
     ] {
         assert_eq!(place(wished, keyring), expected);
+    }
+}
+
+#[test]
+fn the_web_host_stands_without_port_and_brackets() {
+    for (url, expected, why) in [
+        (
+            "https://git.example.com/bitbucket",
+            "git.example.com",
+            "context",
+        ),
+        ("https://git.example.com:8443", "git.example.com", "port"),
+        ("https://[fd00::1]:8443/x", "fd00::1", "IPv6"),
+    ] {
+        assert_eq!(web_host(&site(url)), expected, "{why}");
     }
 }
 

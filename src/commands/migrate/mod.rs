@@ -5,29 +5,29 @@
 //! only read: other repositories may use its aliases. Knows `commands::git`, `repository`.
 
 mod plan;
-mod record;
 #[cfg(test)]
 #[cfg(unix)]
 mod tests;
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use super::accounts::Accounts;
 use super::arguments::Migrate;
+use super::config_file::{self, Draft, Reversal, Scope};
 use super::context::CommandContext;
 use super::doctor::is_ours;
-use super::setup::edit::{Draft, Splice, digest};
 use super::ssh_blocks::blocks;
 use super::{Error, git};
 use crate::storage::{self, Directory};
 use crate::text::sanitise;
 use plan::{Plan, Step};
-use record::{Migrated, Record};
 
 /// Shows the changes, asks, makes them. `false`: nobody could be asked, or the answer was no.
 pub(super) fn migrate(call: &mut CommandContext<'_>, options: Migrate) -> Result<bool, Error> {
     storage::check_home(call.context)?;
-    let file = file(call)?;
+    let file = config_file::file(call.context, Scope::Local)?;
     if options.undo {
         return undo(call, &file).map(|()| true);
     }
@@ -63,16 +63,6 @@ pub(super) fn migrate(call: &mut CommandContext<'_>, options: Migrate) -> Result
     call.say(format!("{}: changed", call.shown(&file)));
     call.say("undo: git bitbucket migrate --undo");
     Ok(true)
-}
-
-/// The repository's configuration file.
-fn file(call: &CommandContext<'_>) -> Result<PathBuf, Error> {
-    let none = || Error::NoRepository(call.context.directory.clone());
-    let path = git::line(call.context, &["rev-parse", "--git-path", "config"])
-        .map_err(|_| none())?
-        .ok_or_else(none)?;
-    let path = call.context.directory.join(path);
-    Ok(std::fs::canonicalize(&path).unwrap_or(path))
 }
 
 /// Reads what is there, and lets [`plan()`] judge.
@@ -133,8 +123,7 @@ fn apply(call: &CommandContext<'_>, file: &std::path::Path, steps: &[Step]) -> R
     let mut record = Record::load(&directory)?;
     record.migrations.push(Migrated {
         file: file.to_owned(),
-        splice: Splice::between(&before, &after),
-        after: digest(&after),
+        reversal: Reversal::new(Some(&before), &after),
     });
     record.save(&directory)?;
     Ok(storage::replace_locked(file, Some(&before), Some(&after))?)
@@ -151,10 +140,7 @@ fn undo(call: &mut CommandContext<'_>, file: &std::path::Path) -> Result<(), Err
     let now = storage::read(file)?.unwrap_or_default();
     let one = &record.migrations[at];
     let shown = call.shown(file);
-    let before = (digest(&now) == one.after)
-        .then(|| one.splice.undo(&now))
-        .flatten();
-    let Some(before) = before else {
+    let Some(before) = one.reversal.original(&now) else {
         return Err(Error::Other {
             what: format!("{shown} was changed since the migration, so it is left alone"),
             hints: vec!["git remote -v; git config --local --list".to_owned()],
@@ -165,4 +151,39 @@ fn undo(call: &mut CommandContext<'_>, file: &std::path::Path) -> Result<(), Err
     record.save(&directory)?;
     call.say(format!("{shown}: restored as it was"));
     Ok(())
+}
+
+/// `migrate.json`: how to undo every migration that was not undone, in the order in which they
+/// were made.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Record {
+    /// Every migration that was not undone.
+    migrations: Vec<Migrated>,
+}
+
+/// One migration of one file.
+#[derive(Debug, Serialize, Deserialize)]
+struct Migrated {
+    /// The configuration file.
+    file: PathBuf,
+    #[serde(flatten)]
+    reversal: Reversal,
+}
+
+/// The file's name.
+const NAME: &str = "migrate.json";
+
+impl Record {
+    /// Nothing where there is no file.
+    fn load(directory: &Directory<'_>) -> Result<Self, Error> {
+        Ok(directory.read_json(NAME)?.unwrap_or_default())
+    }
+
+    /// Writes the file, durably; removes it where nothing is left.
+    fn save(&self, directory: &Directory<'_>) -> Result<(), Error> {
+        if self.migrations.is_empty() {
+            return Ok(directory.remove(NAME)?);
+        }
+        Ok(directory.replace_json(NAME, self)?)
+    }
 }

@@ -2,51 +2,47 @@
 //!
 //! The way back is written before anything is changed. Knows the commands' ground.
 
-pub(super) mod edit;
-mod overrides;
-mod pages;
+mod install;
 mod record;
-mod setting_change;
-mod shim;
-mod target;
-mod undo;
+mod unsetup;
+mod values;
 
 use std::path::Path;
 
 use super::accounts::Accounts;
 use super::arguments::Setup;
+use super::config_file::{self, Draft, Reversal, Scope};
 use super::context::CommandContext;
 use super::{Error, other_tools};
 use crate::storage::{self, Directory};
 use crate::text::sanitise;
-use edit::{Draft, Splice, digest};
+use install::Found;
 use record::{Changes, FileChange, KeyChange, Shim};
-use setting_change::SettingChange;
-use target::Scope;
-pub(super) use undo::unsetup;
+pub(super) use unsetup::unsetup;
+use values::SettingChange;
 
 /// Makes `bitbucket-ssh` git's SSH program in one scope and says what that changes. A second call
 /// changes nothing.
 pub(super) fn setup(call: &mut CommandContext<'_>, options: &Setup) -> Result<(), Error> {
     let scope = Scope::of(options.scopes);
-    let file = target::file(call.context, scope)?;
+    let file = config_file::file(call.context, scope)?;
     storage::check_home(call.context)?;
-    let program = setting_change::program(call.context)?;
-    let command = setting_change::command(&program)?;
-    let mut wanted = setting_change::program_wishes(command.clone());
+    let program = values::program(call.context)?;
+    let command = values::command(&program)?;
+    let mut wanted = values::program_wishes(command.clone());
     if options.rewrite_https {
-        wanted.extend(setting_change::rewrites(&Accounts::load(call.context)?));
+        wanted.extend(values::rewrites(&Accounts::load(call.context)?));
     }
     let shim = options.shim.as_ref().map(|directory| Shim {
         scope,
-        path: shim::path(&call.context.directory.join(directory)),
+        path: install::shim_path(&call.context.directory.join(directory)),
         target: program,
     });
     let shim_found = match &shim {
-        Some(shim) => shim::look(shim).map_err(|why| Error::file(&shim.path, why))?,
-        None => shim::Found::OwnLink,
+        Some(shim) => install::find_shim(shim).map_err(|why| Error::file(&shim.path, why))?,
+        None => Found::OwnLink,
     };
-    if let (Some(shim), shim::Found::Other) = (&shim, shim_found) {
+    if let (Some(shim), Found::Other) = (&shim, shim_found) {
         return Err(Error::ShimTaken(shim.path.clone()));
     }
 
@@ -54,13 +50,13 @@ pub(super) fn setup(call: &mut CommandContext<'_>, options: &Setup) -> Result<()
     let mut changes = Changes::load(&directory)?;
     changes.make_directory(directory.path(), true)?;
     write_config(call, &mut changes, &directory, (scope, &file), &wanted)?;
-    if let (Some(shim), shim::Found::Nothing) = (shim, shim_found) {
+    if let (Some(shim), Found::Nothing) = (shim, shim_found) {
         let parent = shim.path.parent().unwrap_or(Path::new("/"));
         changes.make_directory(parent, false)?;
         changes.shims.retain(|other| other.path != shim.path);
         changes.shims.push(shim.clone());
         changes.save(&directory)?;
-        shim::make(&shim).map_err(|why| Error::file(&shim.path, why))?;
+        install::make_shim(&shim).map_err(|why| Error::file(&shim.path, why))?;
         call.say(format!(
             "{} -> {}",
             call.shown(&shim.path),
@@ -68,12 +64,12 @@ pub(super) fn setup(call: &mut CommandContext<'_>, options: &Setup) -> Result<()
         ));
         tell_path(call, parent);
     }
-    let installed = pages::install(call, &mut changes);
+    let installed = install::install_pages(call, &mut changes);
     changes.save(&directory)?;
     installed?;
 
-    let mut lines = overrides::lines(call.context, &command)?;
-    lines.extend(overrides::rewrites(call.context, &wanted)?);
+    let mut lines = values::overrides(call.context, &command)?;
+    lines.extend(values::broken_rewrites(call.context, &wanted)?);
     for line in lines {
         call.warn(format!("warning: {line}"));
     }
@@ -84,41 +80,6 @@ pub(super) fn setup(call: &mut CommandContext<'_>, options: &Setup) -> Result<()
     }
     call.say(format!("undo: git bitbucket unsetup {}", scope.option()));
     Ok(())
-}
-
-/// Whether a file is the one that `setup --global` writes, or one that git reads before it.
-pub(super) fn writes(context: &crate::context::Context, file: &Path) -> bool {
-    let Ok(ours) = target::file(context, Scope::Global) else {
-        return false;
-    };
-    let same = |one: &Path, other: &Path| {
-        one == other || std::fs::canonicalize(one).ok() == std::fs::canonicalize(other).ok()
-    };
-    // git-config(1), FILES: $XDG_CONFIG_HOME/git/config first, ~/.gitconfig after it.
-    same(file, &ours) || file.ends_with("git/config") && ours.ends_with(".gitconfig")
-}
-
-/// The file that git writes for `--global`: `$GIT_CONFIG_GLOBAL`; else the one of `~/.gitconfig`
-/// and `$XDG_CONFIG_HOME/git/config` that is there (git-config(1), FILES), the first before the
-/// second.
-pub(super) fn user_file(context: &crate::context::Context) -> Result<std::path::PathBuf, Error> {
-    let ours = target::file(context, Scope::Global)?;
-    if context.environment.raw("GIT_CONFIG_GLOBAL").is_some() || ours.exists() {
-        return Ok(ours);
-    }
-    let base = match context.environment.raw("XDG_CONFIG_HOME") {
-        Some(base) if !base.is_empty() => std::path::PathBuf::from(base),
-        _ => context.home().ok_or(Error::NoHome)?.join(".config"),
-    };
-    let other = base.join("git/config");
-    Ok(if other.exists() { other } else { ours })
-}
-
-/// The current repository's configuration file.
-pub(super) fn repository_file(
-    context: &crate::context::Context,
-) -> Result<std::path::PathBuf, Error> {
-    target::file(context, Scope::Local)
 }
 
 /// Writes the wanted into the file, the way back first.
@@ -156,11 +117,7 @@ fn write_config(
             file: file.to_owned(),
             existed: before.is_some(),
             keys: written,
-            splice: Some(Splice::between(
-                before.as_deref().unwrap_or_default(),
-                &after,
-            )),
-            after: digest(&after),
+            reversal: Reversal::new(Some(before.as_deref().unwrap_or_default()), &after),
         },
         before.as_deref().unwrap_or_default(),
         &after,
@@ -231,15 +188,8 @@ fn merge(
     let Some(earlier) = earlier else {
         return new;
     };
-    let original = if earlier.after == digest(before) {
-        earlier
-            .splice
-            .as_ref()
-            .and_then(|splice| splice.undo(before))
-    } else {
-        None
-    };
-    new.splice = original.map(|original| Splice::between(&original, after));
+    let original = earlier.reversal.original(before);
+    new.reversal = Reversal::new(original.as_deref(), after);
     new.existed = earlier.existed;
     let mut keys = earlier.keys;
     for change in new.keys {
@@ -288,7 +238,7 @@ fn tell(call: &mut CommandContext<'_>, file: &Path, written: &[KeyChange]) {
 /// A link helps only where PATH finds it before the system's ssh.
 fn tell_path(call: &mut CommandContext<'_>, directory: &Path) {
     let path = call.context.environment.raw("PATH").unwrap_or_default();
-    let first = std::env::split_paths(path).find(|entry| shim::path(entry).exists());
+    let first = std::env::split_paths(path).find(|entry| install::shim_path(entry).exists());
     if first.as_deref() != Some(directory) {
         let shown = directory.display();
         call.warn(format!(

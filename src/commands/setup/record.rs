@@ -7,9 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::edit::{Splice, digest};
-use super::target::Scope;
 use crate::commands::Error;
+use crate::commands::config_file::{Reversal, Scope, digest};
 use crate::storage::{self, Directory};
 
 /// Everything that was changed and not taken back.
@@ -40,11 +39,9 @@ pub(super) struct FileChange {
     pub(super) existed: bool,
     /// What was written, in order.
     pub(super) keys: Vec<KeyChange>,
-    /// The way back, byte for byte, from the content with the digest [`FileChange::after`].
-    /// `None`: others changed the file between two set-ups, so only values can be restored.
-    pub(super) splice: Option<Splice>,
-    /// SHA-256 of the content that was written.
-    pub(super) after: String,
+    /// Restores the file byte for byte; where that is impossible, the values are restored.
+    #[serde(flatten)]
+    pub(super) reversal: Reversal,
 }
 
 /// One key of a configuration file.

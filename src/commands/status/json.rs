@@ -2,17 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::origin::json_origin;
 use super::{StatusReport, carrier, key_type, place, provision};
 use crate::host_key::KnownFrom;
 use crate::identity::{Candidate, Holder, Identity, Offer, State};
 use crate::repository::SiteKind;
+use crate::settings::Origin;
 
 /// The report as one JSON object, indented, with a newline at the end.
 ///
 /// `plan` lists identities in the order of use; those with the same `connection` (from 1) are
 /// offered together. An entry with `new` has no `file` and `fingerprint` yet.
-pub fn json(report: &StatusReport) -> String {
+pub(super) fn json(report: &StatusReport) -> String {
     let plan: Vec<Value> = report
         .plan
         .candidates
@@ -124,5 +124,27 @@ pub(super) fn state(state: State) -> &'static str {
         State::Verified => "proved",
         State::Unverified => "unverified",
         State::Removing => "leaving",
+    }
+}
+
+/// For programs: an object whose `kind` says which fields follow.
+fn json_origin(origin: &Origin) -> Value {
+    match origin {
+        Origin::CommandLine(option) => json!({"kind": "command-line", "option": option}),
+        Origin::Environment(name) => json!({"kind": "environment", "name": name}),
+        Origin::GitConfig {
+            scope,
+            file,
+            line,
+            key,
+        } => json!({
+            "kind": "git-config",
+            "scope": scope.name(),
+            "file": file,
+            "line": line,
+            "key": key,
+        }),
+        Origin::SshConfig => json!({"kind": "ssh-config"}),
+        Origin::Default => json!({"kind": "default"}),
     }
 }

@@ -5,62 +5,59 @@
 //! `repository`, `settings`, `identity` and `host_key`.
 
 mod json;
-mod origin;
-mod target;
 mod text;
 
 use std::path::PathBuf;
 
-pub use json::json;
-pub(super) use target::url;
-pub use text::render;
+use json::json;
+use text::render;
 
 use super::arguments::Status;
 use super::context::CommandContext;
 use super::resolve::Resolved;
-use super::{Error, resolve};
+use super::{Error, git, resolve};
 use crate::context::Context;
 use crate::host_key::{KnownFrom, known_hosts, published};
 use crate::identity::{Account, AccountId, Candidate, Offer, Plan, State};
 use crate::repository::{Direction, Repository, Site, SshHost};
-use crate::settings::{KeyType, Provision, Settings, SshConfig, TransportKind};
+use crate::settings::{KeyType, Origin, Provision, Settings, SshConfig, TransportKind};
 use crate::text::{Shown, sanitise};
 use crate::transport::{self, Endpoint};
 
 /// Everything `status` shows.
 #[derive(Debug, Clone)]
-pub struct StatusReport {
+struct StatusReport {
     /// The site.
-    pub site: Site,
+    site: Site,
     /// `None`: the URL names a host of the site and no repository.
-    pub repository: Option<Repository>,
+    repository: Option<Repository>,
     /// The user that a connection logs in as.
-    pub user: String,
+    user: String,
     /// The endpoints, in the order in which they are tried.
-    pub endpoints: Vec<SshHost>,
+    endpoints: Vec<SshHost>,
     /// What git config says, and what of it does not count.
-    pub settings: Settings,
+    settings: Settings,
     /// The same plan that a connection would follow.
-    pub plan: Plan,
+    plan: Plan,
     /// The recorded accounts of the site.
-    pub accounts: Vec<Account>,
+    accounts: Vec<Account>,
     /// Keys by which the endpoints are known.
-    pub host_keys: Vec<KnownHostKey>,
+    host_keys: Vec<KnownHostKey>,
     /// Shown as `~` in text.
-    pub home: Option<PathBuf>,
+    home: Option<PathBuf>,
 }
 
 /// A host key that would be accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KnownHostKey {
+struct KnownHostKey {
     /// Of which endpoint.
-    pub endpoint: SshHost,
+    endpoint: SshHost,
     /// `ssh-ed25519`, … `None`: the site told the fingerprint alone.
-    pub algorithm: Option<String>,
+    algorithm: Option<String>,
     /// `SHA256:…`.
-    pub fingerprint: String,
+    fingerprint: String,
     /// Where it is known from.
-    pub from: KnownFrom,
+    from: KnownFrom,
 }
 
 impl StatusReport {
@@ -135,6 +132,23 @@ impl StatusReport {
         match self.settings.provision.value {
             Provision::Ask => format!("asks whether to make {made}"),
             Provision::Auto | Provision::Never => format!("makes {made}"),
+        }
+    }
+
+    /// For people: `~/.gitconfig:12`, `-i`, `BITBUCKET_ACCOUNT`.
+    fn place_of(&self, origin: &Origin) -> String {
+        match origin {
+            Origin::CommandLine(option) => option.clone(),
+            Origin::Environment(name) => (*name).to_owned(),
+            Origin::GitConfig {
+                scope, file, line, ..
+            } => match (file, line) {
+                (Some(file), Some(line)) => format!("{}:{line}", self.shown(file)),
+                (Some(file), None) => format!("{}, {}", self.shown(file), scope.name()),
+                (None, _) => format!("{} git config", scope.name()),
+            },
+            Origin::SshConfig => "ssh_config".to_owned(),
+            Origin::Default => "default".to_owned(),
         }
     }
 
@@ -224,9 +238,25 @@ fn host_keys(
     keys
 }
 
+/// The URL of a remote, or a URL as it is, in both cases after `url.….insteadOf`; without either
+/// the current branch's remote, else `origin`. Talks to no remote (git-ls-remote(1), --get-url).
+pub(super) fn url(context: &Context, target: Option<&str>) -> Result<String, Error> {
+    let mut arguments = vec!["ls-remote", "--get-url", "--"];
+    arguments.extend(target);
+    let none = || Error::Usage {
+        what: "this repository has no remote, or there is no repository here".to_owned(),
+        hint: "git bitbucket status URL".to_owned(),
+    };
+    match git::line(context, &arguments) {
+        Ok(Some(url)) => Ok(url),
+        Ok(None) | Err(Error::Git { .. }) => Err(none()),
+        Err(other) => Err(other),
+    }
+}
+
 /// Whether text is coloured: on a terminal (the caller knows), unless NO_COLOR is set and not empty
 /// (<https://no-color.org>) or TERM is `dumb`.
-pub fn wants_colour(context: &Context, terminal: bool) -> bool {
+pub(super) fn wants_colour(context: &Context, terminal: bool) -> bool {
     terminal
         && context.environment.text("NO_COLOR").is_none()
         && context.environment.text("TERM") != Some("dumb")

@@ -293,3 +293,39 @@ fn colour_is_for_terminals_that_want_it() {
         assert_eq!(wants_colour(&context(variables), terminal), wanted);
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn git_says_which_url_is_meant() {
+    let machine =
+        crate::commands::testing::Machine::new().with(&[("GIT_CEILING_DIRECTORIES", "/")]);
+    let found = |target| url(&machine.context, target).map_err(|_| ());
+    assert_eq!(found(None), Err(()), "no repository");
+    machine.git(&[
+        "config",
+        "--global",
+        "url.git@bitbucket.org:.insteadOf",
+        "bb:",
+    ]);
+    assert_eq!(
+        found(Some("bb:acme/site")).as_deref(),
+        Ok("git@bitbucket.org:acme/site"),
+        "insteadOf counts everywhere"
+    );
+    machine.git(&["init", "--quiet", "--initial-branch=main"]);
+    machine.git(&["remote", "add", "origin", "bb:acme/site"]);
+    machine.git(&["remote", "add", "fork", "bb:ann/site"]);
+    for (target, expected, why) in [
+        (None, "git@bitbucket.org:acme/site", "origin"),
+        (Some("fork"), "git@bitbucket.org:ann/site", "by name"),
+        (Some("--upload-pack=x"), "--upload-pack=x", "no option"),
+    ] {
+        assert_eq!(found(target).as_deref(), Ok(expected), "{why}");
+    }
+    machine.git(&["config", "branch.main.remote", "fork"]);
+    assert_eq!(
+        found(None).as_deref(),
+        Ok("git@bitbucket.org:ann/site"),
+        "the branch's remote"
+    );
+}

@@ -9,7 +9,7 @@ use crate::settings::Origin;
 use crate::text::sanitise;
 
 /// The report as text, with a newline at the end. `colour`: for a terminal that wants it.
-pub fn render(report: &StatusReport, colour: bool) -> String {
+pub(super) fn render(report: &StatusReport, colour: bool) -> String {
     let mut page = Page {
         text: String::new(),
         colour,

@@ -1,16 +1,22 @@
-//! The man pages where `git help bitbucket` finds them, and the shells' completions where they are
-//! looked for: below `$XDG_DATA_HOME`, else `~/.local/share`.
+//! What `setup` installs besides configuration: man pages and the shells' completions, below
+//! `$XDG_DATA_HOME` or `~/.local/share`, and the `ssh` link for tools that call ssh themselves.
+//!
+//! The link is a symbolic link on Unix, a copy elsewhere; never over a file that is there.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::{fs, io};
 
-use super::record::Changes;
+use super::record::{Changes, Shim};
 use crate::commands::context::{CommandContext, word};
 use crate::commands::{Error, manual};
 use crate::context::Context;
 
 /// Writes them; files of others that are there are left alone.
-pub(super) fn install(call: &mut CommandContext<'_>, changes: &mut Changes) -> Result<(), Error> {
+pub(super) fn install_pages(
+    call: &mut CommandContext<'_>,
+    changes: &mut Changes,
+) -> Result<(), Error> {
     let data = data_home(call.context)?;
     let manual = data.join("man/man1");
     let pages = manual::man_pages().map_err(|why| Error::file(&manual, why))?;
@@ -85,4 +91,72 @@ fn found_by_man(context: &Context) -> bool {
         .stderr(Stdio::null())
         .status()
         .map_or(true, |status| status.success())
+}
+
+/// What stands at the link's place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Nothing.
+    Nothing,
+    /// The same link as is wanted.
+    OwnLink,
+    /// Something else.
+    Other,
+}
+
+/// `DIR/ssh`, `DIR/ssh.exe` on Windows.
+pub(super) fn shim_path(directory: &Path) -> PathBuf {
+    directory.join(format!("ssh{}", std::env::consts::EXE_SUFFIX))
+}
+
+/// What stands there.
+pub(super) fn find_shim(shim: &Shim) -> io::Result<Found> {
+    match fs::symlink_metadata(&shim.path) {
+        Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),
+        Err(why) => Err(why),
+        Ok(metadata) => Ok(if is_ours(shim, &metadata)? {
+            Found::OwnLink
+        } else {
+            Found::Other
+        }),
+    }
+}
+
+/// Removes the link where it is still ours; says what was found.
+pub(super) fn remove_shim(shim: &Shim) -> io::Result<Found> {
+    let found = find_shim(shim)?;
+    if found == Found::OwnLink {
+        fs::remove_file(&shim.path)?;
+    }
+    Ok(found)
+}
+
+#[cfg(unix)]
+fn is_ours(shim: &Shim, metadata: &fs::Metadata) -> io::Result<bool> {
+    Ok(metadata.is_symlink() && fs::read_link(&shim.path)? == shim.target)
+}
+
+/// Makes the link; fails where something is there.
+#[cfg(unix)]
+pub(super) fn make_shim(shim: &Shim) -> io::Result<()> {
+    std::os::unix::fs::symlink(&shim.target, &shim.path)
+}
+
+#[cfg(not(unix))]
+fn is_ours(shim: &Shim, metadata: &fs::Metadata) -> io::Result<bool> {
+    Ok(metadata.is_file()
+        && fs::metadata(&shim.target).is_ok_and(|target| target.len() == metadata.len())
+        && fs::read(&shim.path)? == fs::read(&shim.target)?)
+}
+
+/// Makes the copy; fails where something is there.
+#[cfg(not(unix))]
+pub(super) fn make_shim(shim: &Shim) -> io::Result<()> {
+    let mut from = fs::File::open(&shim.target)?;
+    let mut to = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&shim.path)?;
+    io::copy(&mut from, &mut to)?;
+    to.sync_all()
 }

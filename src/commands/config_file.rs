@@ -1,7 +1,8 @@
-//! A configuration file changed by git on a copy, put in place whole, and taken back exactly.
+//! git's configuration files: which one a scope means, edited by git on a copy, put in place
+//! whole, and restored byte for byte.
 //!
 //! git writes into the copy (so that comments and formatting stay as git leaves them); the real
-//! file changes once, under git's own lock. Knows `commands::git`.
+//! file changes once, under git's own lock.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,11 +12,125 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
-use crate::commands::{Error, git};
+use super::arguments::Scopes;
+use super::{Error, git};
 use crate::context::Context;
 
+/// Whose configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Scope {
+    /// The repository's.
+    Local,
+    /// The user's.
+    Global,
+    /// The machine's.
+    System,
+}
+
+impl Scope {
+    /// The flag that was typed; global without one.
+    pub(super) fn of(scopes: Scopes) -> Self {
+        if scopes.local {
+            Self::Local
+        } else if scopes.system {
+            Self::System
+        } else {
+            Self::Global
+        }
+    }
+
+    /// As an option.
+    pub(super) fn option(self) -> &'static str {
+        match self {
+            Self::Local => "--local",
+            Self::Global => "--global",
+            Self::System => "--system",
+        }
+    }
+}
+
+/// The file that `setup` writes for a scope. Global: `$GIT_CONFIG_GLOBAL`, else `~/.gitconfig`
+/// itself, since npm reads that file alone (@npmcli/git, lib/opts.js), also where
+/// `$XDG_CONFIG_HOME/git/config` exists.
+pub(super) fn file(context: &Context, scope: Scope) -> Result<PathBuf, Error> {
+    match scope {
+        Scope::Global => match context.environment.raw("GIT_CONFIG_GLOBAL") {
+            Some(path) => Ok(context.directory.join(path)),
+            None => Ok(context.home().ok_or(Error::NoHome)?.join(".gitconfig")),
+        },
+        Scope::System => system(context),
+        Scope::Local => {
+            let outside = |error| match error {
+                // git's words name the file and the line.
+                Error::Git { message, verb } if message.contains("bad config") => {
+                    Error::Git { message, verb }
+                }
+                _ => Error::NoRepository(context.directory.clone()),
+            };
+            let path = git::line(context, &["rev-parse", "--git-path", "config"])
+                .map_err(outside)?
+                .ok_or_else(|| Error::NoRepository(context.directory.clone()))?;
+            let path = context.directory.join(path);
+            Ok(std::fs::canonicalize(&path).unwrap_or(path))
+        }
+    }
+}
+
+/// `git var GIT_CONFIG_SYSTEM` knows it since git 2.41; older ones show it as an origin, if the
+/// file is there.
+fn system(context: &Context) -> Result<PathBuf, Error> {
+    if let Some(path) = context.environment.raw("GIT_CONFIG_SYSTEM") {
+        return Ok(context.directory.join(path));
+    }
+    if let Ok(Some(path)) = git::line(context, &["var", "GIT_CONFIG_SYSTEM"]) {
+        return Ok(PathBuf::from(path));
+    }
+    let listed = git::ask(
+        context,
+        &["config", "--system", "--show-origin", "--null", "--list"],
+    );
+    listed
+        .ok()
+        .flatten()
+        .and_then(|listed| {
+            let origin = listed.split(|byte| *byte == 0).next()?.to_owned();
+            let origin = String::from_utf8(origin).ok()?;
+            origin.strip_prefix("file:").map(PathBuf::from)
+        })
+        .ok_or(Error::NoSystemFile)
+}
+
+/// Whether a file is the one that `setup --global` writes, or one that git reads before it.
+pub(super) fn is_global(context: &Context, path: &Path) -> bool {
+    let Ok(global) = file(context, Scope::Global) else {
+        return false;
+    };
+    let same = |one: &Path, other: &Path| {
+        one == other || std::fs::canonicalize(one).ok() == std::fs::canonicalize(other).ok()
+    };
+    // git-config(1), FILES: $XDG_CONFIG_HOME/git/config first, ~/.gitconfig after it.
+    same(path, &global) || path.ends_with("git/config") && global.ends_with(".gitconfig")
+}
+
+/// The file that git writes for `--global`: `$GIT_CONFIG_GLOBAL`; else the one of `~/.gitconfig`
+/// and `$XDG_CONFIG_HOME/git/config` that is there (git-config(1), FILES), the first before the
+/// second.
+pub(super) fn global_file(context: &Context) -> Result<PathBuf, Error> {
+    let ours = file(context, Scope::Global)?;
+    if context.environment.raw("GIT_CONFIG_GLOBAL").is_some() || ours.exists() {
+        return Ok(ours);
+    }
+    let base = match context.environment.raw("XDG_CONFIG_HOME") {
+        Some(base) if !base.is_empty() => PathBuf::from(base),
+        _ => context.home().ok_or(Error::NoHome)?.join(".config"),
+    };
+    let other = base.join("git/config");
+    Ok(if other.exists() { other } else { ours })
+}
+
 /// A copy of a configuration file that git edits.
-pub(in crate::commands) struct Draft<'a> {
+pub(super) struct Draft<'a> {
     context: &'a Context,
     /// Holds the copy; goes when this is dropped.
     _directory: TempDir,
@@ -24,11 +139,7 @@ pub(in crate::commands) struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     /// A copy with this text, in a new directory (0700) below `beside`.
-    pub(in crate::commands) fn of(
-        context: &'a Context,
-        beside: &Path,
-        text: &[u8],
-    ) -> Result<Draft<'a>, Error> {
+    pub(super) fn of(context: &'a Context, beside: &Path, text: &[u8]) -> Result<Draft<'a>, Error> {
         let directory = tempfile::Builder::new()
             .prefix(".setup-")
             .tempdir_in(beside)
@@ -43,7 +154,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Every value, with git's spelling of its key (section and name in lower case), in order.
-    pub(in crate::commands) fn entries(&self) -> Result<Vec<(String, String)>, Error> {
+    pub(super) fn entries(&self) -> Result<Vec<(String, String)>, Error> {
         let listed = git::run(self.context, &self.arguments(&["--null", "--list"]))?;
         let listed = String::from_utf8(listed).map_err(|_| Error::NotUtf8)?;
         Ok(listed
@@ -54,7 +165,7 @@ impl<'a> Draft<'a> {
     }
 
     /// The values of one key, in order.
-    pub(in crate::commands) fn values(&self, key: &str) -> Result<Vec<String>, Error> {
+    pub(super) fn values(&self, key: &str) -> Result<Vec<String>, Error> {
         let key = spelling(key);
         Ok(self
             .entries()?
@@ -65,7 +176,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Makes these the values of the key; none removes it.
-    pub(in crate::commands) fn set(&self, key: &str, values: &[String]) -> Result<(), Error> {
+    pub(super) fn set(&self, key: &str, values: &[String]) -> Result<(), Error> {
         let Some((first, others)) = values.split_first() else {
             return self.change(&["--unset-all", key]);
         };
@@ -74,17 +185,17 @@ impl<'a> Draft<'a> {
     }
 
     /// Adds a value behind those that are there.
-    pub(in crate::commands) fn add(&self, key: &str, value: &str) -> Result<(), Error> {
+    pub(super) fn add(&self, key: &str, value: &str) -> Result<(), Error> {
         self.change(&["--add", key, value])
     }
 
     /// Removes one value of a key and leaves its others.
-    pub(in crate::commands) fn remove(&self, key: &str, value: &str) -> Result<(), Error> {
+    pub(super) fn remove(&self, key: &str, value: &str) -> Result<(), Error> {
         self.change(&["--unset-all", key, &literally(value)])
     }
 
     /// The copy as it stands.
-    pub(in crate::commands) fn content(&self) -> Result<Vec<u8>, Error> {
+    pub(super) fn content(&self) -> Result<Vec<u8>, Error> {
         fs::read(&self.file).map_err(|why| Error::file(&self.file, why))
     }
 
@@ -111,7 +222,7 @@ fn spelling(key: &str) -> String {
 }
 
 /// A POSIX extended regular expression for exactly this text (`--fixed-value` needs git 2.30).
-pub(in crate::commands) fn literally(text: &str) -> String {
+pub(super) fn literally(text: &str) -> String {
     let mut pattern = String::from("^");
     for character in text.chars() {
         if "\\.[]{}()*+?^$|".contains(character) {
@@ -126,7 +237,7 @@ pub(in crate::commands) fn literally(text: &str) -> String {
 /// How to get the bytes of before from the bytes of after: only the part that differs is kept,
 /// not a copy of the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::commands) struct Splice {
+struct Splice {
     /// Bytes from the start that are the same.
     at: usize,
     /// How many bytes of after are not in before.
@@ -137,7 +248,7 @@ pub(in crate::commands) struct Splice {
 
 impl Splice {
     /// The difference between two contents.
-    pub(in crate::commands) fn between(before: &[u8], after: &[u8]) -> Self {
+    fn between(before: &[u8], after: &[u8]) -> Self {
         let at = before.iter().zip(after).take_while(|(a, b)| a == b).count();
         let (old, new) = (&before[at..], &after[at..]);
         let end = old
@@ -155,7 +266,7 @@ impl Splice {
 
     /// The bytes of before. `None`: `after` is not what this was made from (too short, or the
     /// record is damaged).
-    pub(in crate::commands) fn undo(&self, after: &[u8]) -> Option<Vec<u8>> {
+    fn undo(&self, after: &[u8]) -> Option<Vec<u8>> {
         let removed = STANDARD.decode(&self.removed).ok()?;
         let head = after.get(..self.at)?;
         let tail = after.get(self.at.checked_add(self.inserted)?..)?;
@@ -163,8 +274,39 @@ impl Splice {
     }
 }
 
+/// How to restore a file from the content that was written into it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Reversal {
+    /// `None`: others changed the file between two edits of ours, so its bytes of before are not
+    /// known.
+    splice: Option<Splice>,
+    /// SHA-256 of the content that was written.
+    after: String,
+}
+
+impl Reversal {
+    /// From `after` back to `before`; `None`: what was there before is not known.
+    pub(super) fn new(before: Option<&[u8]>, after: &[u8]) -> Self {
+        Self {
+            splice: before.map(|before| Splice::between(before, after)),
+            after: digest(after),
+        }
+    }
+
+    /// Whether nobody has changed the file since.
+    pub(super) fn is_current(&self, now: &[u8]) -> bool {
+        self.after == digest(now)
+    }
+
+    /// The content before. `None`: it is not known, or the file was changed since.
+    pub(super) fn original(&self, now: &[u8]) -> Option<Vec<u8>> {
+        let splice = self.splice.as_ref().filter(|_| self.is_current(now));
+        splice.and_then(|splice| splice.undo(now))
+    }
+}
+
 /// The content's SHA-256, in hexadecimal.
-pub(in crate::commands) fn digest(content: &[u8]) -> String {
+pub(super) fn digest(content: &[u8]) -> String {
     use std::fmt::Write as _;
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, content);
     digest

@@ -2,12 +2,11 @@
 
 use std::io;
 
-use super::edit::{Draft, digest};
+use super::install::{self, Found};
 use super::record::{Changes, FileChange, KeyChange, Page, Shim};
-use super::shim::{self, Found};
-use super::target::{self, Scope};
 use crate::commands::Error;
 use crate::commands::arguments::Scopes;
+use crate::commands::config_file::{self, Draft, Scope, digest};
 use crate::commands::context::CommandContext;
 use crate::storage::{self, Directory};
 use crate::text::sanitise;
@@ -23,7 +22,7 @@ pub(in crate::commands) fn unsetup(
     storage::check_home(call.context)?;
     let mut changes = Changes::load(&directory)?;
     let local = match scope {
-        Scope::Local => Some(target::file(call.context, scope)?),
+        Scope::Local => Some(config_file::file(call.context, scope)?),
         Scope::Global | Scope::System => None,
     };
     let files: Vec<FileChange> = changes
@@ -56,7 +55,7 @@ pub(in crate::commands) fn unsetup(
     }
     for link in &shims {
         let shown = call.shown(&link.path);
-        match shim::remove(link).map_err(|why| Error::file(&link.path, why))? {
+        match install::remove_shim(link).map_err(|why| Error::file(&link.path, why))? {
             Found::OwnLink => call.say(format!("removed {shown}")),
             Found::Nothing => call.say(format!("{shown} was already gone")),
             Found::Other => call.warn(format!("warning: {shown} is no longer ours, left alone")),
@@ -83,10 +82,7 @@ fn restore(
         call.say(format!("{shown} is gone: nothing to restore"));
         return Ok(());
     };
-    let exact = (digest(&now) == change.after)
-        .then(|| change.splice.as_ref()?.undo(&now))
-        .flatten();
-    if let Some(before) = exact {
+    if let Some(before) = change.reversal.original(&now) {
         let before = (change.existed || !before.is_empty()).then_some(before);
         storage::replace_locked(&change.file, Some(&now), before.as_deref())?;
         call.say(format!("{shown}: restored as it was"));
