@@ -242,8 +242,10 @@ impl Agent {
             .stdout(Stdio::piped())
             .spawn()
             .expect("ssh-agent");
-        let mut told = BufReader::new(child.stdout.take().expect("a pipe"));
-        told.read_line(&mut String::new()).expect("its first line");
+        let mut output = BufReader::new(child.stdout.take().expect("a pipe"));
+        output
+            .read_line(&mut String::new())
+            .expect("its first line");
         let agent = Self { child, socket };
         for number in 0..50 {
             let key = directory.join(format!("agent{number}"));

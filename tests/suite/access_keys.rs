@@ -133,7 +133,7 @@ fn a_read_only_key_fetches_and_leaves_pushes_to_the_account() {
 
 /// A second one takes the first one's place in the setting; other values stay.
 #[test]
-fn a_further_one_takes_the_place_of_ours_alone() {
+fn a_new_access_key_replaces_only_managed_ones() {
     let world = world();
     let own = world.make_key("own", "");
     world.sandbox.add_deploy_key("acme/site", &own, "mine");
@@ -181,9 +181,12 @@ fn the_account_that_administers_the_repository_registers_it() {
     let mut world = world();
     let poor = world.sandbox.add_token(ALICE, SCOPES_MINIMUM);
     world.set("BITBUCKET_API_TOKEN", &poor);
-    let told = world.git_bitbucket(&NEW).fails_with(1);
-    let told = told.says("admin:repository:bitbucket");
-    assert!(world.sandbox.deploy_keys("acme/site").is_empty(), "{told}");
+    let output = world.git_bitbucket(&NEW).fails_with(1);
+    let output = output.says("admin:repository:bitbucket");
+    assert!(
+        world.sandbox.deploy_keys("acme/site").is_empty(),
+        "{output}"
+    );
     assert_eq!(entered(&world), "");
     assert!(
         world

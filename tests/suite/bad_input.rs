@@ -84,7 +84,7 @@ fn a_key_file_that_is_none() {
     let garbage = ssh.join("garbage");
     std::fs::write(&garbage, "garbage\n").unwrap();
     std::fs::set_permissions(&garbage, std::fs::Permissions::from_mode(0o600)).unwrap();
-    for (name, told, why) in [
+    for (name, text, why) in [
         ("garbage", "error in libcrypto", "malformed, in ssh's words"),
         (
             "nothing",
@@ -98,13 +98,13 @@ fn a_key_file_that_is_none() {
         let output = output.fails_with(255).says("Permission denied (publickey)");
         assert!(output.stderr().contains("hint: "), "{why}: {output}");
         let told_first = output.stderr().lines().next().unwrap().to_owned();
-        assert!(told_first.contains(told), "{why}: {output}");
+        assert!(told_first.contains(text), "{why}: {output}");
         assert!(told_first.contains(&*file), "{why}: {output}");
         let command = format!("core.sshCommand=bitbucket-ssh -i '{file}'");
         world
             .git(&["-c", &command, "ls-remote", URL])
             .fails_with(128)
-            .says(told);
+            .says(text);
         nothing_was_made(&world, why);
     }
     assert!(world.sandbox.requests().is_empty(), "-i stands alone");
@@ -124,8 +124,8 @@ fn a_configuration_that_cannot_be_read() {
     let config = world.path("home/.ssh/config");
     std::fs::write(&config, "Host *\n  Colour blue\n").unwrap();
     let output = world.bitbucket_ssh(&[HOST, FETCH]).fails_with(255);
-    let told = format!("{}: line 2: Bad configuration option", config.display());
-    begins(&output, &told, "ssh's own words");
+    let text = format!("{}: line 2: Bad configuration option", config.display());
+    begins(&output, &text, "ssh's own words");
     nothing_was_made(&world, "configuration");
     assert!(world.sandbox.requests().is_empty());
 }
@@ -188,7 +188,7 @@ fn host_keys_that_changed_or_are_unknown() {
 #[test]
 fn a_setting_of_the_wrong_kind() {
     let site = "bitbucket.https://bitbucket.org";
-    for (key, value, told) in [
+    for (key, value, text) in [
         (
             "bitbucket.provision",
             "perhaps",
@@ -209,7 +209,7 @@ fn a_setting_of_the_wrong_kind() {
         world
             .git(&["config", "--global", "--replace-all", key, value])
             .succeeds();
-        let output = world.git(&["ls-remote", URL]).fails_with(128).says(told);
+        let output = world.git(&["ls-remote", URL]).fails_with(128).says(text);
         let file = world.path("home/.gitconfig");
         let first = output.stderr().lines().next().unwrap().to_lowercase();
         let expected = format!("bad config value '{value}' for '{key}' in file ").to_lowercase();
@@ -252,8 +252,8 @@ fn paste_the_remedy(world: &World, output: &Output) {
 
 /// The hint that begins so, run by a shell.
 fn paste(world: &World, output: &Output, beginning: &str) {
-    let told = output.stderr();
-    let mut hints = told.lines().filter_map(|line| line.strip_prefix("hint: "));
+    let text = output.stderr();
+    let mut hints = text.lines().filter_map(|line| line.strip_prefix("hint: "));
     let hint = hints.find(|line| line.starts_with(beginning));
     let mut shell = world.command("sh");
     shell.args([
@@ -270,7 +270,7 @@ fn a_setting_that_every_call_needs_ends_it_with_file_and_line() {
     let file = world.path("home/.gitconfig");
     let before = std::fs::read_to_string(&file).unwrap();
     let acme = "[bitbucket \"https://bitbucket.org/acme\"]\n";
-    for (lines, key, value, told) in [
+    for (lines, key, value, stderr) in [
         (
             "[bitbucket]\n\ttransport = nativ\n",
             "bitbucket.transport",
@@ -303,13 +303,16 @@ fn a_setting_that_every_call_needs_ends_it_with_file_and_line() {
         let file_and_line = format!("{} at line {line}\n", file.display());
         let first = format!("bad config value '{value}' for '{key}' in file {file_and_line}");
         begins(&output, &first, key);
-        let output = output.says(&format!("hint: {told}"));
+        let output = output.says(&format!("hint: {stderr}"));
         assert_eq!(world.sandbox.connections().len(), connections, "{key}");
         let status = world.git_bitbucket(&["status", URL]).succeeds();
         assert!(status.stdout().contains("is not understood"), "{status}");
         let doctor = world.git_bitbucket(&["doctor", "--offline", URL]).stdout();
         let finding = doctor.lines().find(|line| line.contains("not understood"));
-        assert!(finding.is_some_and(|line| line.contains(told)), "{doctor}");
+        assert!(
+            finding.is_some_and(|line| line.contains(stderr)),
+            "{doctor}"
+        );
         paste_the_remedy(&world, &output);
         world.git(&["ls-remote", "-q", URL]).succeeds();
     }
@@ -338,12 +341,12 @@ fn a_wrong_value_in_a_repository_s_own_configuration_is_ignored_and_named() {
     .unwrap();
     world.git(&["-C", "site", "fetch", "-q"]).succeeds();
     let status = world.git(&["-C", "site", "bitbucket", "status"]).succeeds();
-    for told in [
+    for output in [
         "did you mean native?",
         "it has no value",
         "may only say never",
     ] {
-        assert!(status.stdout().contains(told), "{told}: {status}");
+        assert!(status.stdout().contains(output), "{output}: {status}");
     }
 }
 
@@ -375,7 +378,7 @@ fn other_hosts_of_a_wrong_value_concerns_them_alone() {
 }
 
 #[test]
-fn a_hook_that_cannot_know_what_is_wished_says_so_and_lets_git_go_on() {
+fn a_hook_with_an_unreadable_setting_says_so_and_lets_git_continue() {
     let world = World::new();
     world.git(&["clone", "-q", URL, "site"]).succeeds();
     world
@@ -395,14 +398,14 @@ const BOX: &str = "@         WARNING: UNPROTECTED PRIVATE KEY FILE!          @\n
 
 /// Fails as ssh does for a key that others may read, and is served once the hint is followed.
 #[track_caller]
-fn is_mended_by_chmod(world: &World, file: &str, words: &[&str]) {
+fn is_fixed_by_chmod(world: &World, file: &str, words: &[&str]) {
     let file = world.path("home/.ssh").join(file);
     let open = std::fs::Permissions::from_mode(0o644);
     std::fs::set_permissions(&file, open).unwrap();
     let words = [words, &[HOST, FETCH]].concat();
     let output = world.bitbucket_ssh(&words).fails_with(255).says(BOX);
-    let told = format!("Permissions 0644 for '{}' are too open.\n", file.display());
-    let output = output.says(&told).says("Permission denied (publickey)");
+    let text = format!("Permissions 0644 for '{}' are too open.\n", file.display());
+    let output = output.says(&text).says("Permission denied (publickey)");
     assert!(
         !output.stderr().contains("git bitbucket key new"),
         "{output}"
@@ -415,12 +418,12 @@ fn is_mended_by_chmod(world: &World, file: &str, words: &[&str]) {
 }
 
 #[test]
-fn a_private_key_that_others_may_read_is_mended_by_the_line_that_is_told() {
+fn the_printed_line_fixes_the_permissions_of_a_private_key() {
     let mut world = World::new();
     // A managed one: nothing is judged, since the server had nothing against it.
     world.git(&["ls-remote", "-q", URL]).succeeds();
     let requests = world.sandbox.requests().len();
-    is_mended_by_chmod(&world, "bitbucket_alice@example.com_ed25519", &[]);
+    is_fixed_by_chmod(&world, "bitbucket_alice@example.com_ed25519", &[]);
     assert_eq!(world.sandbox.requests().len(), requests, "not judged");
     world.unset("BITBUCKET_EMAIL");
     world.unset("BITBUCKET_API_TOKEN");
@@ -430,11 +433,11 @@ fn a_private_key_that_others_may_read_is_mended_by_the_line_that_is_told() {
     }
     let file = world.path("home/.ssh/work key");
     let file = file.to_str().unwrap();
-    is_mended_by_chmod(&world, "work key", &["-i", file]);
+    is_fixed_by_chmod(&world, "work key", &["-i", file]);
     world.configure("bitbucket.identityFile", file);
-    is_mended_by_chmod(&world, "work key", &[]);
+    is_fixed_by_chmod(&world, "work key", &[]);
     world.configure("bitbucket.transport", "openssh");
-    is_mended_by_chmod(&world, "work key", &[]);
+    is_fixed_by_chmod(&world, "work key", &[]);
     for setting in ["bitbucket.transport", "bitbucket.identityFile"] {
         world
             .git(&["config", "--global", "--unset", setting])
@@ -443,14 +446,14 @@ fn a_private_key_that_others_may_read_is_mended_by_the_line_that_is_told() {
     let config = world.path("home/.ssh/config");
     let lines = "Host bitbucket.org\n IdentityFile \"~/.ssh/work key\"\n IdentitiesOnly yes\n";
     std::fs::write(&config, lines).unwrap();
-    is_mended_by_chmod(&world, "work key", &[]);
+    is_fixed_by_chmod(&world, "work key", &[]);
     std::fs::remove_file(&config).unwrap();
     std::fs::remove_dir_all(world.path("home/.ssh/bitbucket-ssh")).unwrap();
-    is_mended_by_chmod(&world, "id_ed25519", &[]);
+    is_fixed_by_chmod(&world, "id_ed25519", &[]);
 }
 
 #[test]
-fn a_named_pipe_is_no_key_file_and_nobody_waits_for_it() {
+fn a_named_pipe_is_no_key_file_and_is_not_waited_for() {
     let world = World::new();
     let pipe = world.path("home/.ssh/pipe");
     let mut mkfifo = world.command("mkfifo");

@@ -29,7 +29,7 @@ fn without_setting() -> World {
 }
 
 #[test]
-fn every_way_in_which_git_names_its_ssh_leads_here() {
+fn every_setting_of_git_for_its_ssh_leads_here() {
     let world = without_setting();
     let program = env!("CARGO_BIN_EXE_bitbucket-ssh");
     let quoted = format!("'{program}' -o 'ConnectTimeout 20' --");
@@ -155,7 +155,7 @@ fn addresses_that_git_rewrites_are_followed() {
 }
 
 #[test]
-fn branches_and_tags_come_and_go() {
+fn branches_and_tags_are_created_and_deleted() {
     let world = World::new();
     world
         .git(&["clone", "-q", "--depth=1", "--no-single-branch", URL])
@@ -191,7 +191,7 @@ fn branches_and_tags_come_and_go() {
 }
 
 #[test]
-fn who_may_only_read_is_told_so_at_a_push() {
+fn a_push_with_read_access_only_is_an_error() {
     let world = World::new();
     world
         .sandbox
@@ -212,7 +212,7 @@ fn who_may_only_read_is_told_so_at_a_push() {
 }
 
 #[test]
-fn git_lfs_asks_for_the_pure_protocol_and_goes_on_without_it() {
+fn git_lfs_continues_without_the_pure_protocol() {
     let world = World::new();
     world.git(&["clone", "-q", URL]).succeeds();
     world.push_by_lfs("some.bin", &[7; 4096]);

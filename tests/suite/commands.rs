@@ -10,7 +10,7 @@ const URL: &str = "git@bitbucket.org:acme/site.git";
 const BOB: &str = "bob@example.com";
 
 /// Nothing of an account in the environment; bob may use `umbrella/tools` alone.
-fn two_people() -> World {
+fn two_accounts() -> World {
     let mut world = World::new();
     world.unset("BITBUCKET_API_TOKEN");
     world.unset("BITBUCKET_EMAIL");
@@ -43,8 +43,8 @@ fn login_with(world: &World, account: &str, token: &str) -> Output {
 }
 
 #[test]
-fn setup_and_login_are_all_a_person_needs() {
-    let world = two_people();
+fn setup_and_login_are_enough() {
+    let world = two_accounts();
     world
         .git(&["config", "--global", "--unset-all", "core.sshCommand"])
         .succeeds();
@@ -77,9 +77,9 @@ fn setup_and_login_are_all_a_person_needs() {
 
     world.git_bitbucket(&["logout", ALICE]).succeeds();
     world.git(&["-C", "site", "fetch", "-q"]).succeeds();
-    let told = std::fs::read_to_string(&tokens).unwrap_or_default();
+    let output = std::fs::read_to_string(&tokens).unwrap_or_default();
     assert!(
-        !told.contains("ATATT"),
+        !output.contains("ATATT"),
         "the token is forgotten, the key stays"
     );
 
@@ -93,7 +93,7 @@ fn setup_and_login_are_all_a_person_needs() {
 
 #[test]
 fn a_token_that_does_not_do_is_not_stored() {
-    let world = two_people();
+    let world = two_accounts();
     login_with(&world, ALICE, "ATATT-wrong")
         .fails_with(1)
         .says("hint: ");
@@ -110,8 +110,8 @@ fn a_token_that_does_not_do_is_not_stored() {
 }
 
 #[test]
-fn the_account_that_is_chosen_goes() {
-    let world = two_people();
+fn the_selected_account_is_used() {
+    let world = two_accounts();
     login(&world, ALICE).succeeds();
     login(&world, BOB).succeeds();
     let who = |world: &World| {
@@ -182,8 +182,8 @@ fn the_account_that_is_chosen_goes() {
 }
 
 #[test]
-fn a_refused_repository_goes_on_with_the_next_account() {
-    let world = two_people();
+fn a_denied_repository_is_tried_with_the_next_account() {
+    let world = two_accounts();
     login(&world, ALICE).succeeds();
     login(&world, BOB).succeeds();
     world.git(&["ls-remote", "-q", URL]).succeeds();
@@ -223,7 +223,7 @@ fn a_refused_repository_goes_on_with_the_next_account() {
 
 #[test]
 fn the_hooks_look_at_the_author() {
-    let world = two_people();
+    let world = two_accounts();
     login(&world, ALICE).succeeds();
     world.git(&["clone", "-q", URL]).succeeds();
     let hooks = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("hooks");

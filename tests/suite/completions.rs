@@ -81,7 +81,7 @@ fn fish_completes() {
 }
 
 #[test]
-fn every_shell_is_printed_and_setup_s_files_go_again() {
+fn completions_are_printed_for_each_shell_and_unsetup_removes_setup_s_files() {
     let world = set_up();
     let files = [
         ("zsh", "home/.local/share/zsh/site-functions/_git-bitbucket"),

@@ -71,9 +71,9 @@ fn a_site_is_logged_in_to_cloned_from_and_pushed_to() {
     let company = Company::new();
     company.set("provision", "auto");
     company.set("keyLifetime", "90d");
-    let said = company.login(PASSWORD).succeeds();
+    let output = company.login(PASSWORD).succeeds();
     let fingerprint = company.center.host_key_fingerprint();
-    assert!(said.stdout().contains(&fingerprint), "{said}");
+    assert!(output.stdout().contains(&fingerprint), "{output}");
     assert!(company.records().contains(&fingerprint));
     let known_hosts = fs::read(company.world.path("home/.ssh/known_hosts")).unwrap();
 
@@ -128,7 +128,7 @@ fn a_site_is_logged_in_to_cloned_from_and_pushed_to() {
 
 /// Where nothing is said of provisioning, a person is asked; without one nothing is made.
 #[test]
-fn a_key_is_made_only_where_somebody_says_yes() {
+fn a_key_is_created_only_after_a_yes() {
     let mut company = Company::new();
     company.login(PASSWORD).succeeds();
     let url = company.url("PROJ/tool.git");
@@ -147,8 +147,8 @@ fn a_key_is_made_only_where_somebody_says_yes() {
         company.world.set("SSH_ASKPASS", &askpass);
         company.world.set("SSH_ASKPASS_REQUIRE", "force");
         company.world.configure("bitbucket.passphrase", "none");
-        let said = company.world.git(&["ls-remote", &url]).says("Make a key");
-        assert_eq!(said.status == Some(0), keys == 1, "{said}");
+        let output = company.world.git(&["ls-remote", &url]).says("Make a key");
+        assert_eq!(output.status == Some(0), keys == 1, "{output}");
         assert_eq!(company.keys(), keys, "answered {answer}");
     }
 }
@@ -156,7 +156,7 @@ fn a_key_is_made_only_where_somebody_says_yes() {
 /// An HTTP access token may not add keys: the key and the page are shown, and once somebody has
 /// added it there, the next fetch goes on with the same key.
 #[test]
-fn a_token_that_may_not_add_keys_leaves_the_key_to_a_person() {
+fn with_a_token_that_cannot_add_keys_the_key_is_added_by_hand() {
     let company = Company::new();
     company.set("provision", "auto");
     let token = company.center.add_http_access_token("carol");
@@ -166,10 +166,10 @@ fn a_token_that_may_not_add_keys_leaves_the_key_to_a_person() {
         "{}/plugins/servlet/ssh/account/keys",
         company.center.web_url()
     );
-    let said = company.world.git(&["ls-remote", &url]).fails_with(128);
-    let said = said.says(&page).stderr();
-    assert!(!said.contains(&token), "{said}");
-    let line = said
+    let output = company.world.git(&["ls-remote", &url]).fails_with(128);
+    let output = output.says(&page).stderr();
+    assert!(!output.contains(&token), "{output}");
+    let line = output
         .lines()
         .find_map(|line| {
             line.strip_prefix("hint: ")
@@ -228,7 +228,7 @@ fn one_key_is_revoked_and_the_others_stay() {
 
 /// An expired key is replaced in the same command; one that somebody removed is not made anew.
 #[test]
-fn an_expired_key_is_replaced_and_a_removed_one_is_told() {
+fn an_expired_key_is_replaced_and_a_removed_one_reported() {
     let company = Company::new();
     company.set("provision", "auto");
     company.login(PASSWORD).succeeds();
@@ -246,14 +246,14 @@ fn an_expired_key_is_replaced_and_a_removed_one_is_told() {
     assert_eq!(login.fingerprint, *new);
 
     company.center.remove_keys("carol", None);
-    let told = company.world.git(&["ls-remote", &url]).fails_with(128);
-    told.says("hint: git bitbucket key new --account carol");
+    let output = company.world.git(&["ls-remote", &url]).fails_with(128);
+    output.says("hint: git bitbucket key new --account carol");
     assert_eq!(company.keys(), 0, "never silently made anew");
 }
 
 /// What `login` noted of the site's SSH is shown, and goes with the last account and key of it.
 #[test]
-fn the_host_key_that_the_site_told_is_shown_and_forgotten() {
+fn the_site_s_host_key_is_shown_and_forgotten() {
     let company = Company::new();
     let fingerprint = company.center.host_key_fingerprint();
     // Nothing of it is in known_hosts.
@@ -291,7 +291,7 @@ fn the_host_key_that_the_site_told_is_shown_and_forgotten() {
 
 /// On a terminal git waits until somebody has added the key on the page.
 #[test]
-fn with_a_token_that_may_not_add_keys_a_person_on_a_terminal_is_waited_for() {
+fn with_a_token_that_cannot_add_keys_a_terminal_waits_for_the_key() {
     let company = Company::new();
     company.set("provision", "auto");
     let token = company.center.add_http_access_token("carol");
@@ -317,9 +317,9 @@ fn another_user_s_token_is_no_login() {
     let company = Company::new();
     company.center.add_account("dora", "dora");
     let token = company.center.add_http_access_token("dora");
-    let told = company.login(&token).fails_with(1);
-    let told = told.says("this is the token of dora, not of carol");
-    told.says("hint: git bitbucket login dora --site ");
+    let output = company.login(&token).fails_with(1);
+    let output = output.says("this is the token of dora, not of carol");
+    output.says("hint: git bitbucket login dora --site ");
     let records = company.world.path("home/.ssh/bitbucket-ssh");
     assert!(!records.join("tokens.json").exists());
     assert!(!records.join("records.json").exists());
@@ -331,9 +331,9 @@ fn another_user_s_token_is_no_login() {
 #[test]
 fn a_wrong_password_is_no_login() {
     let company = Company::new();
-    let said = company.login("wrong");
-    assert_ne!(said.status, Some(0), "{said}");
-    assert!(!said.stderr().contains("wrong\n"), "{said}");
+    let output = company.login("wrong");
+    assert_ne!(output.status, Some(0), "{output}");
+    assert!(!output.stderr().contains("wrong\n"), "{output}");
     assert!(
         !company
             .world
@@ -351,14 +351,14 @@ fn another_host_than_the_web_host_is_not_believed() {
     company
         .center
         .set_ssh_base_url(&format!("ssh://localhost:{port}"));
-    let said = company.login(PASSWORD).succeeds();
-    let said = said.says(&format!("localhost port {port}"));
+    let output = company.login(PASSWORD).succeeds();
+    let output = output.says(&format!("localhost port {port}"));
     let hint = format!(
         "bitbucket.{}.sshHost localhost:{port}",
         company.center.web_url()
     );
-    let said = said.says(&hint);
-    assert!(!said.stdout().contains("SSH: localhost"), "{said}");
+    let output = output.says(&hint);
+    assert!(!output.stdout().contains("SSH: localhost"), "{output}");
     let url = format!("ssh://git@localhost:{port}/PROJ/tool.git");
     let plain = company.world.git(&["ls-remote", &url]);
     assert_ne!(plain.status, Some(0), "{plain}");
@@ -372,7 +372,7 @@ fn another_host_than_the_web_host_is_not_believed() {
 
 /// Another host key than the one the settings told is nobody's key.
 #[test]
-fn another_host_key_than_the_site_told_is_not_accepted() {
+fn another_host_key_than_the_site_s_is_not_accepted() {
     let company = Company::new();
     company.set("provision", "auto");
     company.login(PASSWORD).succeeds();
@@ -395,7 +395,7 @@ fn another_host_key_than_the_site_told_is_not_accepted() {
 /// Cloud and two Data Centers on one machine: each goes to its own, with its own key; the port
 /// tells them apart.
 #[test]
-fn sites_side_by_side_are_told_apart_by_host_and_port() {
+fn sites_are_distinguished_by_host_and_port() {
     let company = Company::new();
     company.set("provision", "auto");
     company.login(PASSWORD).succeeds();
@@ -461,9 +461,9 @@ fn a_ca_of_one_s_own_is_named_by_git_s_setting() {
     login().fails_with(1);
     assert!(company.center.requests().is_empty());
     world.configure("http.sslCAInfo", tls.ca.to_str().unwrap());
-    let said = login().succeeds();
+    let output = login().succeeds();
     let fingerprint = company.center.host_key_fingerprint();
-    assert!(said.stdout().contains(&fingerprint), "{said}");
+    assert!(output.stdout().contains(&fingerprint), "{output}");
 }
 
 /// A password never goes over plain http to another machine: that is no site.

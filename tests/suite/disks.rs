@@ -14,7 +14,7 @@ fn one_key_that_serves(world: &World, why: &str) {
 }
 
 #[test]
-fn a_file_in_the_place_of_the_ssh_folder_is_told_and_left_alone() {
+fn a_file_instead_of_the_ssh_directory_is_reported_and_left_alone() {
     let mut world = World::new();
     let (ssh, aside) = (world.path("home/.ssh"), world.path("aside"));
     std::fs::rename(&ssh, &aside).unwrap();
@@ -38,7 +38,7 @@ fn a_file_in_the_place_of_the_ssh_folder_is_told_and_left_alone() {
 }
 
 #[test]
-fn what_may_be_lost_may_have_no_place() {
+fn the_state_directory_may_be_missing() {
     let mut world = World::new();
     let file = world.path("tmp/file");
     std::fs::write(&file, "no folder").unwrap();
@@ -80,7 +80,7 @@ ls -A "$HOME/.ssh" "$HOME/.ssh/bitbucket-ssh"
 "#;
 
 #[test]
-fn a_full_disk_at_any_step_is_told_and_the_same_key_goes_on() {
+fn a_full_disk_at_any_step_is_reported_and_the_same_key_completed() {
     let allowed = World::new();
     let mut probe = allowed.command("unshare");
     probe.args(["-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]);
@@ -95,15 +95,15 @@ fn a_full_disk_at_any_step_is_told_and_the_same_key_goes_on() {
         let mut shell = world.command("unshare");
         shell.args(["-rm", "sh", "-c", FULL]);
         let output = run(shell).succeeds();
-        let (told, stdout) = (output.stderr(), output.stdout());
-        let why = format!("{pages} free pages: {stdout}\n{told}");
+        let (text, stdout) = (output.stderr(), output.stdout());
+        let why = format!("{pages} free pages: {stdout}\n{text}");
         if stdout.contains("first 0") {
             served += 1;
         } else {
             failed += 1;
             assert!(stdout.contains("first 128"), "{why}");
-            assert!(told.contains("No space left on device"), "{why}");
-            assert!(told.contains("hint: "), "{why}");
+            assert!(text.contains("No space left on device"), "{why}");
+            assert!(text.contains("hint: "), "{why}");
         }
         assert!(stdout.contains("second 0"), "{why}");
         one_key_that_serves(&world, &why);

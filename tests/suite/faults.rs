@@ -102,8 +102,8 @@ fn faults_of_the_api_that_pass_are_passed_over() {
 }
 
 #[test]
-fn a_refusal_of_the_api_is_told_and_nothing_is_lost() {
-    for (method, path, fault, told, hint, why) in [
+fn an_api_refusal_is_reported_and_nothing_is_lost() {
+    for (method, path, fault, text, hint, why) in [
         (
             "",
             "/user",
@@ -162,7 +162,7 @@ fn a_refusal_of_the_api_is_told_and_nothing_is_lost() {
         let world = World::new();
         world.sandbox.faults().rest(method, path, fault, 99);
         let output = world.git(&["ls-remote", URL]).fails_with(128);
-        assert!(output.stderr().contains(told), "{why}: {output}");
+        assert!(output.stderr().contains(text), "{why}: {output}");
         assert!(output.stderr().contains(hint), "{why}: {output}");
         is_in_order(&world, why);
     }
@@ -226,7 +226,7 @@ fn lost_connections_are_tried_again_and_never_make_a_key() {
         assert_eq!(output.status, Some(0), "{why}: {output}");
         is_in_order(&world, why);
     }
-    for (fault, told, why) in [
+    for (fault, text, why) in [
         (
             SshFault::DisconnectAtAuthentication,
             "Connection closed",
@@ -249,7 +249,7 @@ fn lost_connections_are_tried_again_and_never_make_a_key() {
         let requests = world.sandbox.requests().len();
         world.sandbox.faults().ssh(fault, 99);
         let output = world.git(&["ls-remote", URL]).fails_with(128);
-        assert!(output.stderr().contains(told), "{why}: {output}");
+        assert!(output.stderr().contains(text), "{why}: {output}");
         assert_eq!(
             world.sandbox.requests().len(),
             requests,
@@ -278,10 +278,11 @@ fn the_next_endpoint_serves_and_is_remembered() {
             .unwrap()
             .contains(&world.sandbox.ssh_port().to_string())
     );
-    let told = world.bitbucket_ssh(&["-v", "git@bitbucket.org", "git-upload-pack 'acme/site.git'"]);
+    let output =
+        world.bitbucket_ssh(&["-v", "git@bitbucket.org", "git-upload-pack 'acme/site.git'"]);
     assert!(
-        !told.stderr().contains("port 9"),
-        "the one that worked goes first: {told}"
+        !output.stderr().contains("port 9"),
+        "the one that worked goes first: {output}"
     );
 
     world
@@ -313,8 +314,8 @@ fn a_refusal_is_given_as_it_came_and_each_account_is_named() {
         };
         world.sandbox.faults().ssh(refusal, 1);
         let output = world.git(&["ls-remote", URL]).fails_with(128);
-        let told = output.stderr();
-        assert!(told.starts_with(&format!("{text}\n")), "{output}");
-        assert!(told.contains("hint: alice@example.com"), "{output}");
+        let message = output.stderr();
+        assert!(message.starts_with(&format!("{text}\n")), "{output}");
+        assert!(message.contains("hint: alice@example.com"), "{output}");
     }
 }

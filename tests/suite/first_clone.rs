@@ -9,7 +9,7 @@ use crate::support::{ALICE, Running, World, run};
 const URL: &str = "git@bitbucket.org:acme/site.git";
 
 #[test]
-fn a_bare_machine_clones_and_the_key_is_made_on_the_way() {
+fn a_new_machine_clones_and_creates_a_key() {
     let world = World::new();
     std::fs::remove_file(world.path("home/.ssh/known_hosts")).unwrap();
     std::fs::remove_dir(world.path("home/.ssh")).unwrap();
@@ -22,16 +22,16 @@ fn a_bare_machine_clones_and_the_key_is_made_on_the_way() {
         .succeeds();
 
     let cloned = world.git(&["clone", URL]).succeeds();
-    let told = cloned.stderr();
+    let output = cloned.stderr();
     assert!(
-        told.contains("made an ed25519 key pair for alice@example.com"),
-        "{told}"
+        output.contains("made an ed25519 key pair for alice@example.com"),
+        "{output}"
     );
     assert!(
-        told.contains("registered it with Bitbucket as \"bitbucket-ssh "),
-        "{told}"
+        output.contains("registered it with Bitbucket as \"bitbucket-ssh "),
+        "{output}"
     );
-    assert!(told.lines().count() <= 5, "a few lines: {told}");
+    assert!(output.lines().count() <= 5, "a few lines: {output}");
     assert!(world.path("work/site/README.md").exists());
 
     let private = world.path("home/.ssh/bitbucket_alice@example.com_ed25519");
@@ -65,7 +65,7 @@ fn a_bare_machine_clones_and_the_key_is_made_on_the_way() {
 }
 
 #[test]
-fn every_service_goes_the_same_way() {
+fn every_service_is_treated_alike() {
     let world = World::new();
     world.git(&["clone", "-q", URL]).succeeds();
     let site = |arguments: &[&str]| {
@@ -222,7 +222,7 @@ fn submodules_and_parallel_clones_make_one_key() {
 }
 
 #[test]
-fn large_files_go_by_git_lfs() {
+fn git_lfs_transfers_large_files() {
     let world = World::new();
     world.git(&["clone", "-q", URL]).succeeds();
     let content: Vec<u8> = (0..200_000u32).flat_map(u32::to_le_bytes).collect();
@@ -293,7 +293,7 @@ fn the_probe_and_the_version_open_nothing() {
 }
 
 #[test]
-fn other_hosts_go_to_the_system_s_ssh_as_they_came() {
+fn other_hosts_are_handed_to_the_system_s_ssh_unchanged() {
     let mut world = World::new();
     let fake = world.path("tmp/bin");
     std::fs::create_dir(&fake).unwrap();
@@ -329,15 +329,15 @@ fn without_a_token_three_lines_say_what_to_do() {
     world.unset("BITBUCKET_API_TOKEN");
     world.unset("BITBUCKET_EMAIL");
     let output = world.git(&["ls-remote", URL]).fails_with(128);
-    let told = output.stderr();
-    let ours: Vec<_> = told
+    let text = output.stderr();
+    let ours: Vec<_> = text
         .lines()
         .take_while(|line| !line.starts_with("fatal:"))
         .collect();
-    assert_eq!(ours.len(), 3, "{told}");
-    assert!(ours[0].contains("Permission denied (publickey)"), "{told}");
-    assert!(ours[1].starts_with("hint: git bitbucket login"), "{told}");
-    assert!(ours[2].contains("BITBUCKET_API_TOKEN"), "{told}");
+    assert_eq!(ours.len(), 3, "{text}");
+    assert!(ours[0].contains("Permission denied (publickey)"), "{text}");
+    assert!(ours[1].starts_with("hint: git bitbucket login"), "{text}");
+    assert!(ours[2].contains("BITBUCKET_API_TOKEN"), "{text}");
     assert_eq!(world.ssh_files(), ["known_hosts"], "nothing was made");
 
     let direct = world.bitbucket_ssh(&["git@bitbucket.org", "git-upload-pack 'acme/site.git'"]);

@@ -50,7 +50,7 @@ fn a_stranger_s_configuration_has_no_say() {
 }
 
 #[test]
-fn another_repository_s_configuration_is_not_ours() {
+fn another_repository_s_configuration_is_ignored() {
     let world = World::new();
     world.git(&["ls-remote", "-q", URL]).succeeds();
     world.git(&["init", "-q", "enclosing"]).succeeds();
@@ -116,7 +116,7 @@ fn a_url_reaches_no_shell_no_option_and_no_path() {
 }
 
 #[test]
-fn a_home_of_somebody_else_is_left_alone() {
+fn another_user_s_home_is_left_alone() {
     if !rustix::process::geteuid().is_root() {
         println!("only root can give a folder away; nothing was looked at");
         return;

@@ -59,7 +59,7 @@ fn the_list_shows_keys_there_beside_keys_here() {
 }
 
 #[test]
-fn a_further_key_takes_the_place_and_revoke_takes_it_back() {
+fn a_new_key_is_used_first_and_revoke_undoes_that() {
     let world = World::with_a_key();
     let first = fingerprint(&world, 0);
     let made = world
@@ -108,8 +108,8 @@ fn the_hint_of_a_missing_identity_file_works_when_pasted() {
         .into_owned();
     world.configure("bitbucket.identityFile", &file);
     let output = world.git(&["ls-remote", URL]).fails_with(128);
-    let told = output.stderr();
-    let hint = told
+    let text = output.stderr();
+    let hint = text
         .lines()
         .find_map(|line| line.strip_prefix("hint: git bitbucket key new"));
     let mut shell = world.command("sh");
@@ -161,7 +161,7 @@ fn the_agent_gets_our_keys_and_loses_only_them() {
 }
 
 #[test]
-fn rotation_proves_the_new_key_before_the_old_one_goes() {
+fn rotation_verifies_the_new_key_before_it_removes_the_old_one() {
     let mut world = World::with_a_key();
     let first = fingerprint(&world, 0);
     world
@@ -205,7 +205,7 @@ fn rotation_proves_the_new_key_before_the_old_one_goes() {
 }
 
 #[test]
-fn a_key_that_was_only_begun_is_never_taken_for_an_old_one() {
+fn a_pending_key_is_never_taken_for_an_old_one() {
     let world = World::with_a_key();
     let records = world.path("home/.ssh/bitbucket-ssh/records.json");
     let text = std::fs::read_to_string(&records).unwrap();
@@ -238,7 +238,7 @@ fn a_compromised_key_is_replaced_first() {
 }
 
 #[test]
-fn prune_offers_only_what_nobody_holds() {
+fn prune_offers_only_keys_that_no_machine_has() {
     let world = World::with_a_key();
     let foreign = world.make_key("foreign", "");
     world

@@ -46,7 +46,7 @@ fn a_login_is_recorded_once_and_a_second_logout_finds_none() {
 }
 
 #[test]
-fn a_token_moves_to_its_new_place() {
+fn a_token_moves_to_its_new_store() {
     let (world, token) = machine();
     world.configure("credential.helper", "store");
     let credentials = world.path("home/.git-credentials");

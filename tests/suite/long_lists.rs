@@ -69,7 +69,7 @@ fn a_key_behind_a_thousand_others_is_found_on_data_center() {
 }
 
 #[test]
-fn fifty_accounts_are_listed_and_the_right_one_goes() {
+fn fifty_accounts_are_listed_and_the_right_one_is_used() {
     let mut world = World::new();
     world.unset("BITBUCKET_EMAIL");
     world.unset("BITBUCKET_API_TOKEN");

@@ -41,13 +41,14 @@ fn an_endpoint_that_accepts_and_says_nothing_is_passed_by() {
     world.git(&["clone", "-q", URL]).succeeds();
     assert_eq!(world.sandbox.connections().len(), 1, "the second served");
     assert_eq!(world.sandbox.keys(ALICE).len(), 1);
-    let told = world.bitbucket_ssh(&["-v", "git@bitbucket.org", "git-upload-pack 'acme/site.git'"]);
+    let output =
+        world.bitbucket_ssh(&["-v", "git@bitbucket.org", "git-upload-pack 'acme/site.git'"]);
     let silent = format!("port {}", silent.local_addr().unwrap().port());
     let own = format!("port {}", world.sandbox.ssh_port());
-    assert!(told.stderr().contains(&own), "{told}");
+    assert!(output.stderr().contains(&own), "{output}");
     assert!(
-        !told.stderr().contains(&silent),
-        "the one that worked goes first from now on: {told}"
+        !output.stderr().contains(&silent),
+        "the one that worked goes first from now on: {output}"
     );
 }
 
@@ -104,9 +105,9 @@ fn a_pack_that_ends_in_the_middle_fails_and_leaves_nothing_half() {
 }
 
 #[test]
-fn an_api_that_does_not_recover_is_told_and_the_next_run_goes_on() {
+fn an_api_failure_is_reported_and_the_next_run_continues() {
     let limited = |retry_after| RestFault::TooManyRequests { retry_after };
-    for (method, path, fault, told, why) in [
+    for (method, path, fault, text, why) in [
         (
             "",
             "",
@@ -136,7 +137,7 @@ fn an_api_that_does_not_recover_is_told_and_the_next_run_goes_on() {
         let world = World::new();
         world.sandbox.faults().rest(method, path, fault, 999);
         let output = world.git(&["ls-remote", URL]).fails_with(128);
-        assert!(output.stderr().contains(told), "{why}: {output}");
+        assert!(output.stderr().contains(text), "{why}: {output}");
         assert_eq!(world.sandbox.keys(ALICE).len(), 0, "{why}");
         assert!(world.sandbox.connections().is_empty(), "{why}");
         world.sandbox.faults().clear();

@@ -114,7 +114,7 @@ fn bash_takes_the_completion_also_for_git() {
 }
 
 #[test]
-fn man_pages_are_written_where_they_are_wished() {
+fn man_pages_are_written_to_the_named_directory() {
     let world = World::new();
     let page = world.git_bitbucket(&["man"]).succeeds().stdout();
     assert!(page.contains(".TH") && page.contains("doctor"), "{page}");

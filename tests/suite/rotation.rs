@@ -57,7 +57,7 @@ fn rotate(world: &World) -> Command {
 }
 
 #[test]
-fn a_kill_at_any_system_call_is_put_right_by_the_next_run() {
+fn the_next_run_recovers_from_a_kill_at_any_system_call() {
     let calls = ["write", "fsync", "rename", "linkat", "sendto", "flock"];
     let numbers = [1, 2, 3, 4, 6, 9, 13, 19, 28, 40];
     let mut kills = 0;
@@ -89,7 +89,7 @@ fn a_kill_at_any_system_call_is_put_right_by_the_next_run() {
 }
 
 #[test]
-fn a_kill_at_any_moment_is_put_right_whatever_the_site_does() {
+fn the_next_run_recovers_from_a_kill_at_any_time() {
     let mut random = fastrand::Rng::with_seed(2027);
     for round in 0..40 {
         let world = World::with_a_key();

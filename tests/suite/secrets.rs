@@ -159,13 +159,13 @@ fn no_child_gets_the_token() {
     other.args(["--account", "bob@example.com"]);
     other.args(["git@bitbucket.org", "git-upload-pack 'acme/site.git'"]);
     assert_eq!(run(other).status, Some(255));
-    let told = std::fs::read_to_string(&seen).unwrap();
+    let output = std::fs::read_to_string(&seen).unwrap();
     assert!(
-        told.contains("/ssh ") && told.contains("git-credential-spy get"),
-        "{told}"
+        output.contains("/ssh ") && output.contains("git-credential-spy get"),
+        "{output}"
     );
     // git itself starts `ssh-command` with its own environment: only our children count.
-    for line in told.lines() {
+    for line in output.lines() {
         assert!(!line.contains(&token), "{line}");
     }
     let sent = world.sandbox.connections();
@@ -177,7 +177,7 @@ fn no_child_gets_the_token() {
 }
 
 #[test]
-fn a_passphrase_goes_from_askpass_to_the_key_and_nowhere_else() {
+fn a_passphrase_from_askpass_is_used_for_the_key_only() {
     const PASSPHRASE: &str = "correct-horse-battery-staple";
     let mut world = World::new();
     let public = world.make_key("own", PASSPHRASE);
@@ -287,9 +287,9 @@ fn neither_a_proxy_nor_the_ssh_that_takes_over_gets_the_token() {
             .succeeds();
         world.git(&["ls-remote", "-q", URL]).succeeds();
         // By openssh the proxy is a child of the ssh that this program has become.
-        let told = std::fs::read_to_string(&seen).unwrap();
-        assert!(told.contains("SEEN_BY_CHILDREN=as it came"), "{told}");
-        assert!(!told.contains(&token), "{transport}: {told}");
+        let output = std::fs::read_to_string(&seen).unwrap();
+        assert!(output.contains("SEEN_BY_CHILDREN=as it came"), "{output}");
+        assert!(!output.contains(&token), "{transport}: {output}");
     }
 }
 

@@ -72,7 +72,7 @@ fn half_a_gigabyte_comes_down_in_little_memory() {
 }
 
 #[test]
-fn half_a_gigabyte_goes_up_in_little_memory_and_arrives() {
+fn half_a_gigabyte_is_pushed_with_little_memory() {
     let (world, sshd) = beside_sshd();
     let mut child = session(&world, &sshd, "wc -c")
         .stdin(Stdio::piped())
@@ -87,15 +87,15 @@ fn half_a_gigabyte_goes_up_in_little_memory_and_arrives() {
         most = most.max(peak(child.id()));
     }
     drop(input);
-    let mut told = String::new();
+    let mut output = String::new();
     child
         .stdout
         .take()
         .unwrap()
-        .read_to_string(&mut told)
+        .read_to_string(&mut output)
         .unwrap();
     assert!(child.wait().unwrap().success());
-    assert_eq!(told.trim(), SIZE.to_string());
+    assert_eq!(output.trim(), SIZE.to_string());
     assert!(most > 0 && most < 64, "{most} MiB");
 }
 
@@ -245,7 +245,7 @@ fn a_crowded_agent_offers_few_keys_and_a_named_one_alone() {
 }
 
 #[test]
-fn a_server_that_goes_in_mid_pack_is_an_error_and_no_hang() {
+fn a_connection_lost_in_mid_pack_is_an_error_and_no_hang() {
     let (world, sshd) = beside_sshd();
     let running = Running::start(
         session(&world, &sshd, "echo up; kill -9 $PPID; sleep 600"),
@@ -256,7 +256,7 @@ fn a_server_that_goes_in_mid_pack_is_an_error_and_no_hang() {
 }
 
 #[test]
-fn a_managed_key_with_a_passphrase_in_a_person_s_head_is_asked_for() {
+fn the_passphrase_of_a_managed_key_is_asked_for() {
     let mut world = World::new();
     let ask = world.path("tmp/ask");
     std::fs::write(&ask, "#!/bin/sh\necho open sesame\n").unwrap();

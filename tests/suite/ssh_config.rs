@@ -22,7 +22,7 @@ fn ssh_says(world: &World, host: &str) -> String {
 }
 
 #[test]
-fn plain_ssh_uses_the_same_identity_and_the_way_back_is_exact() {
+fn plain_ssh_uses_the_same_identity_and_the_undo_is_exact() {
     let world = served();
     let config = world.path("home/.ssh/config");
     let before = b"# mine\r\nHost example.org\n  User bob".to_vec();
@@ -53,14 +53,14 @@ fn plain_ssh_uses_the_same_identity_and_the_way_back_is_exact() {
         "altssh.bitbucket.org",
         "127.0.0.1",
     ] {
-        let said = ssh_says(&world, host);
+        let output = ssh_says(&world, host);
         assert!(
-            said.contains("user git\n") && said.contains("identitiesonly yes"),
-            "{said}"
+            output.contains("user git\n") && output.contains("identitiesonly yes"),
+            "{output}"
         );
         assert!(
-            said.contains("bitbucket_alice@example.com_ed25519\n"),
-            "{said}"
+            output.contains("bitbucket_alice@example.com_ed25519\n"),
+            "{output}"
         );
     }
     assert!(ssh_says(&world, "example.org").contains("user bob\n"));
@@ -93,7 +93,7 @@ fn plain_ssh_logs_in_by_what_was_written() {
 }
 
 #[test]
-fn a_new_key_takes_the_place_of_the_old_one() {
+fn a_new_key_replaces_the_old_one() {
     let world = served();
     world.git_bitbucket(&["key", "new"]).succeeds();
     assert!(
@@ -109,7 +109,7 @@ fn a_new_key_takes_the_place_of_the_old_one() {
 }
 
 #[test]
-fn a_file_that_was_made_for_it_goes_again() {
+fn a_file_that_was_created_for_it_is_removed_again() {
     let world = served();
     let config = world.path("home/.ssh/config");
     world.git_bitbucket(&["ssh-config", "--write"]).succeeds();
@@ -157,8 +157,8 @@ fn the_block_follows_a_key_that_a_fetch_replaces() {
     fetch();
     let after = fs::read_to_string(&own).unwrap();
     assert_eq!(after, before.replace("_ed25519-2\n", "_ed25519-3\n"));
-    let said = ssh_says(&world, "bitbucket.org");
-    assert!(said.contains("_ed25519-3\n"), "{said}");
+    let output = ssh_says(&world, "bitbucket.org");
+    assert!(output.contains("_ed25519-3\n"), "{output}");
 
     let theirs = after.replace("# Written by", "# Kept by");
     fs::write(&own, &theirs).unwrap();

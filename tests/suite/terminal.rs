@@ -16,7 +16,7 @@ use sandbox::SCOPES_MINIMUM;
 pub(crate) const URL: &str = "git@bitbucket.org:acme/site.git";
 
 /// A machine without a token; every question about passphrases is settled.
-fn newcomer() -> World {
+fn without_login() -> World {
     let mut world = World::new();
     world.unset("BITBUCKET_EMAIL");
     world.unset("BITBUCKET_API_TOKEN");
@@ -81,8 +81,8 @@ fn state(world: &World) -> String {
 }
 
 #[test]
-fn a_newcomer_is_told_gives_a_token_and_goes_on() {
-    let world = newcomer();
+fn without_an_account_a_person_gives_a_token_and_git_continues() {
+    let world = without_login();
     let token = world.sandbox.add_token(ALICE, SCOPES_MINIMUM);
     let mut git = Terminal::start(&world, "git", &["clone", URL, "site"]);
     git.sees(&format!("[{ALICE}]: "));
@@ -110,7 +110,7 @@ fn a_newcomer_is_told_gives_a_token_and_goes_on() {
 /// A machine without an account, whose only key is that of somebody who may not see the
 /// repository.
 fn with_a_stranger_s_key() -> World {
-    let world = newcomer();
+    let world = without_login();
     world.sandbox.add_account("bob@example.com", "bob");
     let line = world.make_key("id_ed25519", "");
     world.sandbox.add_key("bob@example.com", &line, "laptop");
@@ -118,7 +118,7 @@ fn with_a_stranger_s_key() -> World {
 }
 
 #[test]
-fn a_newcomer_whose_keys_may_not_use_the_repository_is_told_how_to_log_in() {
+fn keys_without_access_lead_to_how_to_log_in() {
     let world = with_a_stranger_s_key();
     let token = world.sandbox.add_token(ALICE, sandbox::SCOPES_ALL);
     let mut git = Terminal::start(&world, "git", &["clone", URL, "site"]);
@@ -143,7 +143,7 @@ fn a_newcomer_whose_keys_may_not_use_the_repository_is_told_how_to_log_in() {
 }
 
 #[test]
-fn a_newcomer_s_account_gets_no_key_where_it_does_not_see_the_repository() {
+fn no_key_is_created_for_an_account_without_access() {
     let world = with_a_stranger_s_key();
     let token = world
         .sandbox
@@ -186,8 +186,8 @@ fn a_newcomer_s_account_gets_no_key_where_it_does_not_see_the_repository() {
 }
 
 #[test]
-fn without_a_token_a_person_pastes_the_key_and_a_login_verifies_it() {
-    let world = newcomer();
+fn without_a_token_the_key_is_pasted_and_a_login_verifies_it() {
+    let world = without_login();
     let mut git = Terminal::start(&world, "git", &["clone", URL, "site"]);
     git.sees(&format!("[{ALICE}]: "));
     git.types("");
@@ -216,8 +216,8 @@ fn without_a_token_a_person_pastes_the_key_and_a_login_verifies_it() {
 }
 
 #[test]
-fn an_interrupted_paste_goes_on_with_the_same_key() {
-    let world = newcomer();
+fn an_interrupted_paste_continues_with_the_same_key() {
+    let world = without_login();
     let mut shown = Vec::new();
     for paste in [false, true] {
         let mut git = Terminal::start(&world, "git", &["ls-remote", URL]);
@@ -253,7 +253,7 @@ fn wait_status(mut terminal: Terminal) -> i32 {
 
 #[test]
 fn without_a_terminal_three_lines_say_what_to_do() {
-    let world = newcomer();
+    let world = without_login();
     let program = || {
         let mut program = world.command(env!("CARGO_BIN_EXE_bitbucket-ssh"));
         program.args(["git@bitbucket.org", "git-upload-pack 'acme/site.git'"]);
@@ -351,23 +351,23 @@ fn a_passphrase_is_asked_for_twice_and_then_known_to_this_run() {
 }
 
 #[test]
-fn who_comes_second_says_for_whom_it_waits_and_takes_the_same_key() {
-    let world = newcomer();
+fn a_second_process_says_what_it_waits_for_and_uses_the_same_key() {
+    let world = without_login();
     world.configure("bitbucket.account", ALICE);
     let token = world.sandbox.add_token(ALICE, SCOPES_MINIMUM);
     let mut first = Terminal::start(&world, "git", &["ls-remote", URL]);
     first.sees("by hand): ");
     let lock = world.path("home/.ssh/bitbucket-ssh/bitbucket.org.lock");
     let holder = std::fs::read_to_string(lock).unwrap();
-    let told = world.path("tmp/told");
+    let output = world.path("tmp/told");
     let mut second = world.command("sh");
     second
         .args(["-c", "exec git ls-remote \"$1\" 2>\"$2\"", "sh", URL])
-        .arg(&told);
+        .arg(&output);
     let second = Running::start(second, Vec::new());
     let waiting = format!("bitbucket-ssh: waiting for process {holder}");
     let end = std::time::Instant::now() + Duration::from_secs(30);
-    while !std::fs::read_to_string(&told).is_ok_and(|text| text.contains(&waiting)) {
+    while !std::fs::read_to_string(&output).is_ok_and(|text| text.contains(&waiting)) {
         assert!(std::time::Instant::now() < end, "{waiting:?} is not said");
         std::thread::sleep(Duration::from_millis(10));
     }

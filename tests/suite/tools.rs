@@ -87,8 +87,8 @@ fn submodules_side_by_side_at_first_contact_make_one_key() {
             .sandbox
             .grant(ALICE, &repository, Some(Permission::Read));
         let url = format!("git@bitbucket.org:{repository}.git");
-        let told = site(&["ls-remote", &url, "main"]).stdout();
-        let commit = told.split('\t').next().unwrap();
+        let stderr = site(&["ls-remote", &url, "main"]).stdout();
+        let commit = stderr.split('\t').next().unwrap();
         let entry = format!("160000,{commit},{name}");
         site(&["update-index", "--add", "--cacheinfo", &entry]);
         let url = if name == "six" { "../six.git" } else { &url };
@@ -175,7 +175,7 @@ fn bundles_are_taken_first_and_the_rest_comes_by_ssh() {
 }
 
 #[test]
-fn rsync_and_scp_go_to_other_hosts_by_us() {
+fn rsync_and_scp_reach_other_hosts() {
     let world = World::new();
     let words = "Subsystem sftp internal-sftp\nMatch all\nForceCommand none";
     let sshd = Sshd::start(&world, words);
@@ -288,7 +288,7 @@ fn an_editor_s_askpass_answers_where_there_is_no_terminal() {
             .envs(variables.iter().copied());
         let output = run(git);
         assert_eq!(output.status == Some(0), asks, "{variables:?}: {output}");
-        let told = fs::read_to_string(&asked).unwrap_or_default();
-        assert_eq!(told, if asks { &*question } else { "" }, "{variables:?}");
+        let stderr = fs::read_to_string(&asked).unwrap_or_default();
+        assert_eq!(stderr, if asks { &*question } else { "" }, "{variables:?}");
     }
 }

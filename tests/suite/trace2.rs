@@ -318,10 +318,10 @@ fn a_target_that_cannot_be_written_harms_nothing() {
         let full = std::path::Path::new("/dev/full");
         assert_eq!(git(&world, name, full), "", "as git, without a word");
         // Each process of git's says it, and ours in the same words.
-        let told = git(&world, name, std::path::Path::new("relative"));
+        let output = git(&world, name, std::path::Path::new("relative"));
         let line = format!("warning: trace2: unknown value for '{name}': 'relative'\n");
-        let rest = told.replace(&line, "");
-        assert_eq!(rest, "", "only git's words: {told}");
+        let rest = output.replace(&line, "");
+        assert_eq!(rest, "", "only git's words: {output}");
         let mut ours = world.command(env!("CARGO_BIN_EXE_bitbucket-ssh"));
         ours.args(["git@bitbucket.org", "git-upload-pack 'acme/site.git'"]);
         ours.env(name, "relative");
@@ -333,11 +333,11 @@ fn a_target_that_cannot_be_written_harms_nothing() {
     ours.args(["git@bitbucket.org", "git-upload-pack 'acme/site.git'"]);
     ours.env("GIT_TRACE2_EVENT", &missing)
         .env("GIT_TRACE2", "/dev/full");
-    let told = Running::start(ours, b"0000".to_vec())
+    let output = Running::start(ours, b"0000".to_vec())
         .wait()
         .succeeds()
         .stderr();
-    let mut lines: Vec<_> = told.lines().collect();
+    let mut lines: Vec<_> = output.lines().collect();
     lines.sort_unstable();
     assert_eq!(
         lines,
@@ -353,7 +353,7 @@ fn a_target_that_cannot_be_written_harms_nothing() {
 }
 
 #[test]
-fn the_configuration_speaks_where_the_variables_are_silent() {
+fn without_variables_the_configuration_counts() {
     let world = World::new();
     world.git(&["clone", "-q", URL]).succeeds();
     let (log, other) = (world.path("tmp/events"), world.path("tmp/other"));
@@ -415,7 +415,7 @@ fn the_configuration_speaks_where_the_variables_are_silent() {
 }
 
 #[test]
-fn failures_hand_overs_and_git_bitbucket_are_told_too() {
+fn failures_hand_overs_and_git_bitbucket_are_logged_too() {
     let mut world = World::new();
     let log = world.path("tmp/events");
     world.set("GIT_TRACE2_EVENT", &log);
@@ -437,8 +437,8 @@ fn failures_hand_overs_and_git_bitbucket_are_told_too() {
     assert_eq!(ours.last().unwrap()["code"], 1, "the server's own");
 
     world.bitbucket_ssh(&["-G", "bitbucket.org"]);
-    let told = take();
-    let exec = told
+    let output = take();
+    let exec = output
         .iter()
         .find(|event| word(event, "event") == "exec")
         .unwrap();
@@ -480,15 +480,15 @@ fn failures_hand_overs_and_git_bitbucket_are_told_too() {
     world
         .git_bitbucket(&["repo", "clone", "acme/site"])
         .succeeds();
-    let told = take();
+    let output = take();
     let depth = |events: &[Value]| word(&events[0], "sid").matches('/').count();
-    assert_eq!(depth(&session(&told, "bitbucket")), 1);
-    assert_eq!(depth(&session(&told, "clone")), 2);
-    assert_eq!(depth(&session(&told, "bitbucket-ssh")), 3);
+    assert_eq!(depth(&session(&output, "bitbucket")), 1);
+    assert_eq!(depth(&session(&output, "clone")), 2);
+    assert_eq!(depth(&session(&output, "bitbucket-ssh")), 3);
 }
 
 #[test]
-fn a_probe_is_silent_and_nothing_is_told_unasked() {
+fn a_probe_logs_nothing() {
     let mut world = World::new();
     world.git(&["clone", "-q", URL]).succeeds();
     let folder = world.path("tmp/events");

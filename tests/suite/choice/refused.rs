@@ -68,7 +68,7 @@ fn a_listed_key_that_is_refused_is_an_error_that_says_so() {
 }
 
 #[test]
-fn without_the_list_nothing_is_judged() {
+fn without_the_key_list_nothing_is_replaced() {
     let mut world = served();
     world.sandbox.remove_keys(ALICE, None);
     world
@@ -149,7 +149,7 @@ fn a_key_can_expire_again_and_again() {
 }
 
 #[test]
-fn a_key_near_its_end_is_renewed_and_the_old_one_goes_if_the_token_may_delete() {
+fn a_key_that_expires_soon_is_renewed_and_the_old_one_removed_if_the_token_allows() {
     for (scopes, left) in [(SCOPES_ALL, 1), (SCOPES_MINIMUM, 2)] {
         let mut world = World::new();
         world.configure("bitbucket.passphrase", "none");

@@ -114,7 +114,7 @@ fn url_rules_match_labels_paths_and_ports_as_git_s_do() {
 }
 
 #[test]
-fn of_several_rules_the_closest_speaks_and_an_empty_value_clears() {
+fn the_most_specific_rule_counts_and_an_empty_value_clears() {
     let world = open_world();
     let rule = |url: &str, value: &str| format!("[bitbucket \"{url}\"]\n\taccount ={value}\n");
     let (alice, bob) = (format!(" {ALICE}"), format!(" {BOB}"));
@@ -149,7 +149,7 @@ fn of_several_rules_the_closest_speaks_and_an_empty_value_clears() {
 }
 
 #[test]
-fn several_identity_files_go_in_order_and_the_one_that_served_goes_first() {
+fn several_identity_files_are_tried_in_order_but_the_one_that_worked_first() {
     let world = open_world();
     for (account, name) in [(ALICE, "one"), (BOB, "two")] {
         let line = world.make_key(name, "");

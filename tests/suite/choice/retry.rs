@@ -102,7 +102,7 @@ fn a_refusal_in_a_first_packet_leads_to_the_next_account() {
 }
 
 #[test]
-fn if_nobody_is_served_each_account_is_named_with_what_it_was_told() {
+fn if_all_are_denied_each_account_is_named_with_the_server_s_message() {
     let world = two_accounts();
     with_keys(&world);
     world.sandbox.set_refusals(Refusals {
@@ -131,7 +131,7 @@ fn if_nobody_is_served_each_account_is_named_with_what_it_was_told() {
 }
 
 #[test]
-fn a_big_push_goes_on_as_the_account_that_may() {
+fn a_big_push_continues_as_the_account_with_access() {
     let world = two_accounts();
     with_keys(&world);
     world
@@ -149,14 +149,14 @@ fn a_big_push_goes_on_as_the_account_that_may() {
     let before = count(&world);
     let output = world.git(&["-C", "tools", "push"]).succeeds();
     assert_eq!(logins(&world, before), [ALICE, BOB]);
-    let told: Vec<String> = output
+    let text: Vec<String> = output
         .stderr()
         .lines()
         .filter(|line| line.starts_with("bitbucket-ssh: "))
         .map(str::to_owned)
         .collect();
-    assert_eq!(told.len(), 1, "{output}");
-    assert!(told[0].contains(ALICE) && told[0].contains(BOB), "{told:?}");
+    assert_eq!(text.len(), 1, "{output}");
+    assert!(text[0].contains(ALICE) && text[0].contains(BOB), "{text:?}");
 
     // History for pushes alone.
     let before = count(&world);

@@ -26,7 +26,7 @@ fn time_of(world: &World, what: &str) -> Duration {
 }
 
 #[test]
-fn among_a_thousand_url_rules_the_right_one_speaks() {
+fn among_a_thousand_url_rules_the_right_one_counts() {
     let world = two_accounts();
     with_keys(&world);
     time_of(&world, "no URL rule");

@@ -27,7 +27,7 @@ fn goes_as(world: &World, expected: &str) {
 }
 
 #[test]
-fn the_nearer_word_counts_and_every_word_stands_before_memory() {
+fn the_closest_setting_counts_and_settings_precede_history() {
     let mut world = open_world();
     goes_as(&world, ALICE);
     world.configure("bitbucket.account", BOB);
@@ -80,7 +80,7 @@ fn an_account_that_was_named_is_alone() {
 }
 
 #[test]
-fn an_identity_file_stands_before_accounts() {
+fn an_identity_file_precedes_accounts() {
     let mut world = open_world();
     let work = world.make_key("work", "");
     world.sandbox.add_key(BOB, &work, "work");
@@ -222,7 +222,7 @@ fn an_account_that_is_not_known_is_replaced_by_no_other() {
 }
 
 #[test]
-fn a_file_of_the_command_line_stands_before_an_account_of_the_call() {
+fn a_file_of_the_command_line_precedes_an_account() {
     let mut world = open_world();
     let work = world.make_key("work", "");
     world.sandbox.add_key(BOB, &work, "work");

@@ -110,17 +110,17 @@ pub fn held_in(folder: &Path) -> Result<Vec<String>, String> {
             continue;
         }
         let file = entry.path();
-        let said = |why: &dyn std::fmt::Display| format!("{name}: {why}");
-        let key = PrivateKey::read_openssh_file(&file).map_err(|error| said(&error))?;
+        let problem = |why: &dyn std::fmt::Display| format!("{name}: {why}");
+        let key = PrivateKey::read_openssh_file(&file).map_err(|error| problem(&error))?;
         let mode = fs::metadata(&file)
-            .map_err(|error| said(&error))?
+            .map_err(|error| problem(&error))?
             .permissions()
             .mode();
-        holds(mode & 0o777 == 0o600, || said(&format!("mode {mode:o}")))?;
+        holds(mode & 0o777 == 0o600, || problem(&format!("mode {mode:o}")))?;
         let public = PublicKey::read_openssh_file(file.with_file_name(format!("{name}.pub")))
-            .map_err(|error| said(&format!(".pub: {error}")))?;
+            .map_err(|error| problem(&format!(".pub: {error}")))?;
         let matches = public.key_data() == key.public_key().key_data();
-        holds(matches, || said(&".pub is of another key"))?;
+        holds(matches, || problem(&".pub is of another key"))?;
         let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
         found.push(fingerprint.trim_start_matches("SHA256:").to_owned());
     }

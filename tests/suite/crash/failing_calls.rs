@@ -86,8 +86,8 @@ fn told(status: Option<i32>, stderr: &str) -> Verdict {
         "Read-only file system",
         "Input/output error",
     ];
-    let told = status == Some(0) || words.iter().any(|words| stderr.contains(words));
-    holds(told, || format!("status {status:?}, untold: {stderr}"))
+    let output = status == Some(0) || words.iter().any(|words| stderr.contains(words));
+    holds(output, || format!("status {status:?}, untold: {stderr}"))
 }
 
 #[test]

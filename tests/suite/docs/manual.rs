@@ -17,14 +17,17 @@ fn git_help_bitbucket_works_after_setup() {
     // As setup advises where man does not look there by itself.
     world.set("MANPATH", &format!("{}:", data.display()));
     world.set("MANPAGER", "cat");
-    for (page, told) in [
+    for (page, stderr) in [
         (&["help", "bitbucket"][..], "SUBCOMMANDS"),
         (&["bitbucket", "--help"], "SUBCOMMANDS"),
     ] {
         let output = world.git(page).succeeds();
-        assert!(plain(&output.stdout()).contains(told), "{page:?}: {output}");
+        assert!(
+            plain(&output.stdout()).contains(stderr),
+            "{page:?}: {output}"
+        );
     }
-    for (page, told) in [
+    for (page, stderr) in [
         ("bitbucket-ssh", "bitbucket.identityFile"),
         ("bitbucket-ssh", "BITBUCKET_API_TOKEN"),
         ("git-bitbucket-doctor", "--offline"),
@@ -33,7 +36,7 @@ fn git_help_bitbucket_works_after_setup() {
         let mut man = world.command("man");
         man.arg(page);
         let output = run(man).succeeds();
-        assert!(plain(&output.stdout()).contains(told), "{page}: {output}");
+        assert!(plain(&output.stdout()).contains(stderr), "{page}: {output}");
     }
     world.git_bitbucket(&["unsetup"]).succeeds();
     assert!(!data.join("man1/git-bitbucket.1").exists());

@@ -2,7 +2,7 @@
 
 use sandbox::SCOPES_MINIMUM;
 
-use super::{advice, doctor, finds, is_cured, is_cured_by_answers, key_file, served};
+use super::{advice, doctor, finds, is_fixed, is_fixed_by_answers, key_file, served};
 use crate::support::{ALICE, World};
 
 const LOGIN: &str = "git bitbucket login alice@example.com --site https://bitbucket.org";
@@ -13,7 +13,7 @@ fn typed(world: &World) -> String {
 }
 
 #[test]
-fn nobody_who_is_logged_in_logs_in() {
+fn without_a_login_the_advice_is_to_log_in() {
     let mut world = World::new();
     let token = typed(&world);
     world.unset("BITBUCKET_API_TOKEN");
@@ -24,7 +24,7 @@ fn nobody_who_is_logged_in_logs_in() {
         (ALICE, ""),
         ("API token for alice@example.com: ", token.as_str()),
     ];
-    let next = is_cured_by_answers(&world, &[], found, &answers);
+    let next = is_fixed_by_answers(&world, &[], found, &answers);
     assert_eq!(next, "git bitbucket login");
 }
 
@@ -35,7 +35,7 @@ fn a_token_that_is_gone_is_given_anew() {
     world.unset("BITBUCKET_API_TOKEN");
     let found = ("token", "WARN", "no API token on this machine");
     let answers = [("API token for alice@example.com: ", token.as_str())];
-    assert_eq!(is_cured_by_answers(&world, &[], found, &answers), LOGIN);
+    assert_eq!(is_fixed_by_answers(&world, &[], found, &answers), LOGIN);
 }
 
 #[test]
@@ -57,14 +57,14 @@ fn a_refused_token_is_replaced_and_never_shown() {
     );
     let found = ("token", "FAIL", "BITBUCKET_API_TOKEN");
     let answers = [("API token for alice@example.com: ", token.as_str())];
-    let next = is_cured_by_answers(&world, &[], found, &answers);
+    let next = is_fixed_by_answers(&world, &[], found, &answers);
     assert_eq!(next, format!("unset BITBUCKET_API_TOKEN; {LOGIN}"));
     // Stored, it is refused once it is revoked.
     world.unset("BITBUCKET_API_TOKEN");
     world.sandbox.revoke_tokens(ALICE);
     let token = typed(&world);
     let answers = [("API token for alice@example.com: ", token.as_str())];
-    let next = is_cured_by_answers(&world, &[], ("token", "FAIL", ""), &answers);
+    let next = is_fixed_by_answers(&world, &[], ("token", "FAIL", ""), &answers);
     assert_eq!(next, LOGIN);
 }
 
@@ -76,12 +76,12 @@ fn scopes_that_are_missing_are_named() {
     world.set("BITBUCKET_API_TOKEN", &poor);
     let found = ("token-scopes", "FAIL", "read:ssh-key:bitbucket");
     let answers = [("API token for alice@example.com: ", token.as_str())];
-    let next = is_cured_by_answers(&world, &[], found, &answers);
+    let next = is_fixed_by_answers(&world, &[], found, &answers);
     assert_eq!(next, format!("unset BITBUCKET_API_TOKEN; {LOGIN}"));
 }
 
 #[test]
-fn where_a_token_s_expiry_stands_is_told() {
+fn the_place_of_a_token_s_expiry_is_named() {
     let world = served();
     let (_, list) = doctor(&world, &[]);
     let page = "id.atlassian.com/manage-profile/security/api-tokens";
@@ -96,7 +96,7 @@ fn a_key_that_is_gone_from_the_site_is_replaced() {
     finds(&list, "session", "FAIL", "Permission denied");
     assert_eq!(world.sandbox.keys(ALICE).len(), 0, "doctor makes no key");
     let found = ("account-keys", "FAIL", "is not registered on the account");
-    let next = is_cured(&world, &[], found);
+    let next = is_fixed(&world, &[], found);
     assert_eq!(next, "git bitbucket key new --account alice@example.com");
     world.git(&["-C", "site", "fetch"]).succeeds();
 }
@@ -115,7 +115,7 @@ fn a_key_that_ends_or_is_old_is_rotated() {
     ] {
         world.sandbox.set_expiry(ALICE, Some(expires));
         let found = ("key-expiry", verdict, text);
-        let next = is_cured_by_answers(&world, &[], found, &[("[y/N]", "y")]);
+        let next = is_fixed_by_answers(&world, &[], found, &[("[y/N]", "y")]);
         assert_eq!(next, rotate);
         world.git(&["-C", "site", "fetch"]).succeeds();
     }
@@ -127,7 +127,7 @@ fn a_key_that_ends_or_is_old_is_rotated() {
     }
     std::fs::write(&records, known.to_string()).unwrap();
     let found = ("key-age", "WARN", "400 days old");
-    let next = is_cured_by_answers(&world, &[], found, &[("[y/N]", "y")]);
+    let next = is_fixed_by_answers(&world, &[], found, &[("[y/N]", "y")]);
     assert_eq!(next, rotate);
     assert!(key_file(&world).ends_with("_ed25519"));
 }

@@ -1,6 +1,6 @@
 //! The agent: reachable, holds the key, not too many keys.
 
-use super::{advice, doctor, finds, is_cured_by_answers, is_well};
+use super::{advice, doctor, finds, is_fixed_by_answers, is_well};
 use crate::support::{Agent, World};
 
 const OFFLINE: [&str; 1] = ["--offline"];
@@ -24,14 +24,14 @@ fn an_agent_that_is_gone_is_started() {
 }
 
 #[test]
-fn the_agent_is_given_the_key_that_goes_first() {
+fn the_agent_gets_the_first_key_of_the_plan() {
     let mut world = World::new();
     let _agent = Agent::start(&mut world);
     world.unset("BITBUCKET_API_TOKEN");
     world.make_key("locked", "secret");
     world.configure("bitbucket.identityFile", "~/.ssh/locked");
     let found = ("agent-key", "WARN", "its passphrase is asked for");
-    let next = is_cured_by_answers(&world, &OFFLINE, found, &[("passphrase", "secret")]);
+    let next = is_fixed_by_answers(&world, &OFFLINE, found, &[("passphrase", "secret")]);
     assert_eq!(next, "ssh-add ~/.ssh/locked");
 }
 

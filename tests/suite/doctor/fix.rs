@@ -17,7 +17,7 @@ fn harmed() -> World {
 }
 
 #[test]
-fn nobody_who_can_be_asked_means_no_change() {
+fn without_a_terminal_nothing_is_changed() {
     let world = harmed();
     let before = world.ssh_files();
     world
@@ -48,8 +48,8 @@ fn each_step_is_asked_about() {
     terminal.types("n");
     terminal.sees("remove unfinished files from ~/.ssh? [y/N] ");
     terminal.types("y");
-    let (said, status) = terminal.ends();
-    assert_eq!(status, 0, "what is left is no FAIL: {said}");
+    let (output, status) = terminal.ends();
+    assert_eq!(status, 0, "what is left is no FAIL: {output}");
     let (_, list) = doctor(&world, &["--offline"]);
     finds(&list, "key-public", "WARN", "no .pub file");
     super::is_well(&list, "leftovers");

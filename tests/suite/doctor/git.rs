@@ -2,13 +2,13 @@
 
 use std::fs;
 
-use super::{advice, append, command, is_cured, program, served, with_programs};
+use super::{advice, append, command, is_fixed, program, served, with_programs};
 use crate::support::{World, run};
 
 const OFFLINE: [&str; 1] = ["--offline"];
 
 #[test]
-fn what_git_calls_is_put_right_by_the_printed_line() {
+fn the_printed_line_fixes_what_git_calls() {
     type Harm = fn(&mut World);
     let cases: [(Harm, &str, &str, &str); 8] = [
         (
@@ -96,13 +96,13 @@ fn what_git_calls_is_put_right_by_the_printed_line() {
     for (harm, text, expected, why) in cases {
         let mut world = served();
         harm(&mut world);
-        let next = is_cured(&world, &OFFLINE, ("ssh-command", "FAIL", text));
+        let next = is_fixed(&world, &OFFLINE, ("ssh-command", "FAIL", text));
         assert_eq!(next, expected, "{why}");
     }
 }
 
 #[test]
-fn variables_that_go_before_are_told_with_the_file_that_sets_them() {
+fn variables_that_override_are_reported_with_the_file_that_sets_them() {
     for name in ["GIT_SSH_COMMAND", "GIT_SSH"] {
         let mut world = served();
         world.set(name, "ssh -v");
@@ -112,7 +112,7 @@ fn variables_that_go_before_are_told_with_the_file_that_sets_them() {
             &format!("# mine\nexport {name}='ssh -v'\n"),
         );
         let place = "set in ~/.bashrc:2";
-        let next = is_cured(&world, &OFFLINE, ("ssh-overrides", "WARN", place));
+        let next = is_fixed(&world, &OFFLINE, ("ssh-overrides", "WARN", place));
         assert_eq!(next, format!("unset {name}"));
     }
 }
@@ -125,7 +125,7 @@ fn the_settings_of_editors_are_read() {
     let option = "<application>\n  <component name=\"Git.Application.Settings\">\n    \
         <option name=\"SSH_EXECUTABLE\" value=\"IDEA_SSH\" />\n  </component>\n</application>\n";
     fs::write(folder.join("git.xml"), option).unwrap();
-    let next = is_cured(
+    let next = is_fixed(
         &world,
         &OFFLINE,
         ("ssh-overrides", "WARN", "an SSH of its own"),
@@ -144,11 +144,11 @@ fn the_settings_of_editors_are_read() {
     let mut world = world;
     world.set("EDITOR", "sed -i /GIT_SSH_COMMAND/d");
     let found = ("ssh-overrides", "WARN", "VS Code sets GIT_SSH_COMMAND");
-    is_cured(&world, &OFFLINE, found);
+    is_fixed(&world, &OFFLINE, found);
 }
 
 #[test]
-fn a_variant_that_is_not_ours_is_put_right() {
+fn a_wrong_ssh_variant_is_fixed() {
     type Harm = fn(&mut World);
     let cases: [(Harm, &str, &str); 4] = [
         (
@@ -179,7 +179,7 @@ fn a_variant_that_is_not_ours_is_put_right() {
     for (harm, text, expected) in cases {
         let mut world = served();
         harm(&mut world);
-        let next = is_cured(&world, &OFFLINE, ("ssh-variant", "FAIL", text));
+        let next = is_fixed(&world, &OFFLINE, ("ssh-variant", "FAIL", text));
         assert_eq!(next, expected);
     }
 }
@@ -202,7 +202,7 @@ fn a_git_that_is_too_old_is_replaced() {
     with_programs(&mut world);
     let found = ("git", "FAIL", "git version 2.9.5 is too old");
     assert_eq!(
-        is_cured(&world, &OFFLINE, found),
+        is_fixed(&world, &OFFLINE, found),
         "sudo apt-get install git"
     );
 }

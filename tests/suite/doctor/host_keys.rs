@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 
-use super::{append, doctor, finds, is_cured, is_cured_by_answers, is_well, served};
+use super::{append, doctor, finds, is_fixed, is_fixed_by_answers, is_well, served};
 use crate::support::{Tls, World};
 
 const OFFLINE: [&str; 1] = ["--offline"];
@@ -47,7 +47,7 @@ fn a_key_that_bitbucket_does_not_have_is_removed() {
         world
     };
     let found = ("host-keys", "FAIL", "a key that Bitbucket does not publish");
-    let next = is_cured(&world, &OFFLINE, found);
+    let next = is_fixed(&world, &OFFLINE, found);
     assert_eq!(next, "ssh-keygen -f ~/.ssh/known_hosts -R bitbucket.org");
     let left = fs::read_to_string(world.path("home/.ssh/known_hosts")).unwrap();
     assert!(left.contains("example.org"), "other lines stay: {left}");
@@ -61,7 +61,7 @@ fn published_keys_that_are_missing_are_entered() {
         "WARN",
         "2 of the 3 published keys are not in known_hosts",
     );
-    let next = is_cured(&world, &OFFLINE, found);
+    let next = is_fixed(&world, &OFFLINE, found);
     assert_eq!(next, "git bitbucket doctor --fix --yes");
 }
 
@@ -71,7 +71,7 @@ fn a_withdrawn_key_is_taken_away() {
         "# mine\nbitbucket.org,104.192.143.1 {WITHDRAWN} old\n"
     ));
     let found = ("host-keys-revoked", "FAIL", "withdrew in 2023");
-    is_cured(&world, &OFFLINE, found);
+    is_fixed(&world, &OFFLINE, found);
     let left = fs::read_to_string(world.path("home/.ssh/known_hosts")).unwrap();
     assert!(left.starts_with("# mine\n") && !left.contains(WITHDRAWN));
 }
@@ -87,7 +87,7 @@ fn a_line_that_revokes_a_published_key_is_taken_away() {
         "FAIL",
         "revokes a key that Bitbucket publishes",
     );
-    let next = is_cured(&world, &OFFLINE, found);
+    let next = is_fixed(&world, &OFFLINE, found);
     assert_eq!(next, "sed -i.bak 2d ~/.ssh/known_hosts");
 }
 
@@ -104,7 +104,7 @@ fn a_list_of_revoked_keys_can_be_read_and_names_none_of_bitbucket() {
         "FAIL",
         "cannot be read, so no host is trusted",
     );
-    assert_eq!(is_cured(&world, &OFFLINE, found), "touch ~/.ssh/revoked");
+    assert_eq!(is_fixed(&world, &OFFLINE, found), "touch ~/.ssh/revoked");
     let other = world.make_key("lost", "");
     append(
         &world,
@@ -117,7 +117,7 @@ fn a_list_of_revoked_keys_can_be_read_and_names_none_of_bitbucket() {
         "revokes a key that Bitbucket publishes",
     );
     assert_eq!(
-        is_cured(&world, &OFFLINE, found),
+        is_fixed(&world, &OFFLINE, found),
         "sed -i.bak 1d ~/.ssh/revoked"
     );
     let left = fs::read_to_string(world.path("home/.ssh/revoked")).unwrap();
@@ -125,11 +125,11 @@ fn a_list_of_revoked_keys_can_be_read_and_names_none_of_bitbucket() {
 }
 
 #[test]
-fn a_place_of_one_s_own_is_met_for_the_first_time() {
+fn a_custom_endpoint_is_used_for_the_first_time() {
     let world = served();
     fs::write(world.path("home/.ssh/known_hosts"), "").unwrap();
     let found = ("host-keys", "WARN", "not in known_hosts");
-    let next = is_cured_by_answers(&world, &OFFLINE, found, &[("(yes/no", "yes")]);
+    let next = is_fixed_by_answers(&world, &OFFLINE, found, &[("(yes/no", "yes")]);
     assert!(next.starts_with("bitbucket-ssh -p "), "{next}");
 }
 
@@ -202,7 +202,7 @@ fn keys_that_are_published_since_are_entered() {
     let new = world.make_key("new-host-key", "");
     internet(&mut world, format!("{PUBLISHED}bitbucket.org {new}"));
     let found = ("host-keys-published", "WARN", "1 published key newer than");
-    let next = is_cured(&world, &[], found);
+    let next = is_fixed(&world, &[], found);
     assert_eq!(next, "git bitbucket doctor --fix --yes");
     let known = fs::read_to_string(world.path("home/.ssh/known_hosts")).unwrap();
     let new = new.rsplit_once(' ').unwrap().0;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{advice, chmod, is_cured, is_cured_by_answers, key_file, served};
+use super::{advice, chmod, is_fixed, is_fixed_by_answers, key_file, served};
 use crate::support::{World, run};
 
 const OFFLINE: [&str; 1] = ["--offline"];
@@ -17,7 +17,7 @@ fn a_file_that_is_gone_is_made_anew() {
         "FAIL",
         "the file of this managed key is gone",
     );
-    let next = is_cured(&world, &OFFLINE, found);
+    let next = is_fixed(&world, &OFFLINE, found);
     assert_eq!(next, "git bitbucket key new --account alice@example.com");
     world.git(&["-C", "site", "fetch"]).succeeds();
 
@@ -27,7 +27,7 @@ fn a_file_that_is_gone_is_made_anew() {
         "FAIL",
         "configured, but the file does not exist",
     );
-    let next = is_cured(&world, &OFFLINE, found);
+    let next = is_fixed(&world, &OFFLINE, found);
     assert_eq!(next, "git bitbucket key new --file ~/.ssh/gone");
     world.git(&["-C", "site", "fetch"]).succeeds();
 }
@@ -35,12 +35,12 @@ fn a_file_that_is_gone_is_made_anew() {
 #[test]
 fn a_machine_without_a_key_makes_one() {
     let world = World::new();
-    let next = is_cured(&world, &OFFLINE, ("key-present", "WARN", "no key files"));
+    let next = is_fixed(&world, &OFFLINE, ("key-present", "WARN", "no key files"));
     assert_eq!(next, "git bitbucket key new --account alice@example.com");
 }
 
 #[test]
-fn permissions_are_put_right() {
+fn permissions_are_fixed() {
     let world = served();
     let key = key_file(&world);
     for (path, mode, expected) in [
@@ -54,13 +54,13 @@ fn permissions_are_put_right() {
     ] {
         chmod(&world, &format!("home/{}", &path[2..]), mode);
         let text = format!("{mode:04o}");
-        let next = is_cured(&world, &OFFLINE, ("key-permissions", "FAIL", &text));
+        let next = is_fixed(&world, &OFFLINE, ("key-permissions", "FAIL", &text));
         assert_eq!(next, expected);
     }
 }
 
 #[test]
-fn a_format_that_nobody_reads_is_converted_or_moved_aside() {
+fn an_unreadable_format_is_converted_or_the_file_renamed() {
     let world = served();
     world.make_key("id_ecdsa", "");
     let file = world.path("home/.ssh/id_ecdsa");
@@ -80,7 +80,7 @@ fn a_format_that_nobody_reads_is_converted_or_moved_aside() {
     convert.arg(&file).args(["-O", "private", "-o"]).arg(&file);
     run(convert).succeeds();
     fs::remove_file(world.path("home/.ssh/id_ecdsa.pub")).unwrap();
-    let next = is_cured(&world, &OFFLINE, ("key-format", "FAIL", "PuTTY"));
+    let next = is_fixed(&world, &OFFLINE, ("key-format", "FAIL", "PuTTY"));
     assert_eq!(
         next,
         "mv ~/.ssh/id_ecdsa ~/.ssh/id_ecdsa.ppk; \
@@ -89,7 +89,7 @@ fn a_format_that_nobody_reads_is_converted_or_moved_aside() {
     assert_eq!(fingerprint(&file), before);
 
     fs::write(&file, "no key at all\n").unwrap();
-    let next = is_cured(&world, &OFFLINE, ("key-format", "FAIL", ""));
+    let next = is_fixed(&world, &OFFLINE, ("key-format", "FAIL", ""));
     assert_eq!(next, "mv ~/.ssh/id_ecdsa ~/.ssh/id_ecdsa.unreadable");
 }
 
@@ -116,7 +116,7 @@ fn a_key_that_is_too_small_gets_a_successor() {
         keygen.args(["-q", "-t", "rsa", "-b", bits, "-N", "", "-f"]);
         keygen.arg(world.path("home/.ssh/id_rsa"));
         run(keygen).succeeds();
-        let next = is_cured(&world, &OFFLINE, ("key-size", verdict, text));
+        let next = is_fixed(&world, &OFFLINE, ("key-size", verdict, text));
         assert_eq!(
             next,
             "git bitbucket key new --account alice@example.com --type ed25519"
@@ -132,18 +132,18 @@ fn the_other_half_is_written_from_the_private_one() {
     let public = world.path("home").join(format!("{}.pub", &key[2..]));
     let expected = format!("ssh-keygen -y -f {key} >{key}.pub");
     fs::remove_file(&public).unwrap();
-    let next = is_cured(&world, &OFFLINE, ("key-public", "WARN", "no .pub"));
+    let next = is_fixed(&world, &OFFLINE, ("key-public", "WARN", "no .pub"));
     assert_eq!(next, expected);
     let other = world.make_key("other", "");
     fs::write(&public, other).unwrap();
-    let next = is_cured(
+    let next = is_fixed(
         &world,
         &OFFLINE,
         ("key-public", "FAIL", "belongs to another key"),
     );
     assert_eq!(next, expected);
     fs::write(&public, "rubbish\n").unwrap();
-    let next = is_cured(&world, &OFFLINE, ("key-public", "FAIL", "holds no key"));
+    let next = is_fixed(&world, &OFFLINE, ("key-public", "FAIL", "holds no key"));
     assert_eq!(next, expected);
 }
 
@@ -159,5 +159,5 @@ fn a_locked_key_is_opened_for_its_other_half() {
         next,
         "ssh-keygen -y -f ~/.ssh/id_ecdsa >~/.ssh/id_ecdsa.pub"
     );
-    is_cured_by_answers(&world, &OFFLINE, found, &[("passphrase", "passed over")]);
+    is_fixed_by_answers(&world, &OFFLINE, found, &[("passphrase", "passed over")]);
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use super::{is_cured, is_cured_by_answers, key_file, served};
+use super::{is_fixed, is_fixed_by_answers, key_file, served};
 use crate::support::{ALICE, World};
 use sandbox::SCOPES_MINIMUM;
 
@@ -23,7 +23,7 @@ fn unfinished_files_are_removed() {
     fs::write(world.path("home/.ssh/.bitbucket-ssh-abc"), "half").unwrap();
     fs::write(world.path("home/.ssh/.bitbucket-ssh-d e"), "half").unwrap();
     let found = ("leftovers", "WARN", "2 unfinished files");
-    let next = is_cured(&world, &["--offline"], found);
+    let next = is_fixed(&world, &["--offline"], found);
     assert_eq!(
         next,
         "rm ~/.ssh/.bitbucket-ssh-abc ~/'.ssh/.bitbucket-ssh-d e'"
@@ -37,12 +37,12 @@ fn a_pair_that_was_never_placed_is_forgotten() {
     let key = key_file(&world);
     fs::remove_file(world.path("home").join(&key[2..])).unwrap();
     let found = ("leftovers", "WARN", "started but never written");
-    let next = is_cured(&world, &["--offline"], found);
+    let next = is_fixed(&world, &["--offline"], found);
     assert_eq!(next, "git bitbucket doctor --fix --yes");
 }
 
 #[test]
-fn a_pair_that_was_begun_is_finished_by_a_fetch() {
+fn a_fetch_completes_an_interrupted_key_pair() {
     for (state, text) in [
         ("pending", "created but not registered"),
         ("registered", "not yet verified by a connection"),
@@ -53,7 +53,7 @@ fn a_pair_that_was_begun_is_finished_by_a_fetch() {
             world.sandbox.remove_keys(ALICE, None);
         }
         let key = key_file(&world);
-        let next = is_cured(&world, &["--offline"], ("leftovers", "WARN", text));
+        let next = is_fixed(&world, &["--offline"], ("leftovers", "WARN", text));
         assert_eq!(next, "git fetch");
         assert_eq!(key_file(&world), key, "the same pair");
         assert_eq!(world.sandbox.keys(ALICE).len(), 1);
@@ -66,7 +66,7 @@ fn outside_a_repository_a_login_proves_the_key() {
     change(&world, |identity| identity["state"] = "registered".into());
     fs::remove_dir_all(world.path("work/site")).unwrap();
     let found = ("leftovers", "WARN", "not yet verified by a connection");
-    let next = is_cured(&world, &["--offline"], found);
+    let next = is_fixed(&world, &["--offline"], found);
     assert!(next.starts_with("bitbucket-ssh -p "), "{next}");
 }
 
@@ -78,6 +78,6 @@ fn a_login_says_whose_key_it_is() {
     world.unset("BITBUCKET_API_TOKEN");
     let found = ("leftovers", "WARN", "no login has confirmed");
     let answers = [("API token for alice@example.com: ", token.as_str())];
-    let next = is_cured_by_answers(&world, &["--offline"], found, &answers);
+    let next = is_fixed_by_answers(&world, &["--offline"], found, &answers);
     assert_eq!(next, "git bitbucket login alice@example.com");
 }

@@ -67,7 +67,10 @@ fn doctor(world: &World, further: &[&str]) -> (i32, Vec<Value>) {
 fn finds<'l>(list: &'l [Value], check: &str, verdict: &str, text: &str) -> &'l Value {
     let found: Vec<_> = list.iter().filter(|one| one["check"] == check).collect();
     let hit = found.iter().find(|one| {
-        one["verdict"] == verdict && one["text"].as_str().is_some_and(|said| said.contains(text))
+        one["verdict"] == verdict
+            && one["text"]
+                .as_str()
+                .is_some_and(|output| output.contains(text))
     });
     hit.unwrap_or_else(|| panic!("{check}: no {verdict} with {text:?} in {found:#?}"))
 }
@@ -105,15 +108,15 @@ fn script(next: &str, options: &[&str], world: &World) -> String {
 }
 
 #[track_caller]
-fn after(world: &World, said: &impl std::fmt::Display) -> Vec<Value> {
+fn after(world: &World, output: &impl std::fmt::Display) -> Vec<Value> {
     let text = fs::read(world.path("tmp/after")).unwrap();
-    serde_json::from_slice(&text).unwrap_or_else(|why| panic!("{why}: {said}"))
+    serde_json::from_slice(&text).unwrap_or_else(|why| panic!("{why}: {output}"))
 }
 
 /// Harm was done: it is found, the printed line is pasted into a shell without a terminal, exactly
 /// as it stands, and from then on the check says OK. The line is the result.
 #[track_caller]
-fn is_cured(world: &World, options: &[&str], found: (&str, &str, &str)) -> String {
+fn is_fixed(world: &World, options: &[&str], found: (&str, &str, &str)) -> String {
     let next = advice(world, options, found);
     let output = paste(world, options, &next);
     let list = after(world, &output);
@@ -132,9 +135,9 @@ fn paste(world: &World, options: &[&str], next: &str) -> Output {
     run(shell)
 }
 
-/// As [`is_cured`], for advice that asks something: a person sees the words and types the answers.
+/// As [`is_fixed`], for advice that asks something: a person sees the words and types the answers.
 #[track_caller]
-fn is_cured_by_answers(
+fn is_fixed_by_answers(
     world: &World,
     options: &[&str],
     found: (&str, &str, &str),
@@ -152,8 +155,8 @@ fn is_cured_by_answers(
         terminal.sees(question);
         terminal.types(answer);
     }
-    let (said, _) = terminal.ends();
-    let list = after(world, &said);
+    let (output, _) = terminal.ends();
+    let list = after(world, &output);
     is_well(&list, found.0);
     next
 }

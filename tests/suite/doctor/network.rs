@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
-use super::{doctor, finds, is_cured, program, served, with_programs};
+use super::{doctor, finds, is_fixed, program, served, with_programs};
 use crate::support::World;
 
 const HOSTS: &str = "bitbucket.https://bitbucket.org.sshHost";
@@ -16,7 +16,7 @@ fn dead() -> String {
 }
 
 #[test]
-fn a_machine_that_is_served_is_told_the_times() {
+fn a_working_machine_is_shown_the_times() {
     let world = served();
     let (_, list) = doctor(&world, &[]);
     for check in ["resolve", "tcp", "ssh", "api", "session"] {
@@ -30,7 +30,7 @@ fn a_machine_that_is_served_is_told_the_times() {
 fn a_name_without_an_address_is_taken_out() {
     let world = served();
     world.configure(HOSTS, "nowhere.invalid:7999");
-    let next = is_cured(&world, &[], ("resolve", "WARN", ""));
+    let next = is_fixed(&world, &[], ("resolve", "WARN", ""));
     assert_eq!(
         next,
         format!("git config --file ~/.gitconfig --unset-all {HOSTS} '^nowhere\\.invalid:7999$'")
@@ -41,7 +41,7 @@ fn a_name_without_an_address_is_taken_out() {
 fn a_port_that_is_closed_is_taken_out() {
     let world = served();
     world.configure(HOSTS, &dead());
-    let next = is_cured(&world, &[], ("tcp", "WARN", "refused"));
+    let next = is_fixed(&world, &[], ("tcp", "WARN", "refused"));
     assert!(next.contains(" --unset-all "), "{next}");
     // Alone, it is a FAIL.
     world
@@ -53,7 +53,7 @@ fn a_port_that_is_closed_is_taken_out() {
 }
 
 #[test]
-fn a_server_that_does_not_speak_ssh_is_taken_out() {
+fn a_server_that_is_not_ssh_is_removed() {
     let world = served();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     world.configure(HOSTS, &listener.local_addr().unwrap().to_string());
@@ -62,7 +62,7 @@ fn a_server_that_does_not_speak_ssh_is_taken_out() {
             let _ = stream.unwrap().write_all(b"220 mail\r\n");
         }
     });
-    is_cured(&world, &[], ("ssh", "WARN", "before the SSH version line"));
+    is_fixed(&world, &[], ("ssh", "WARN", "before the SSH version line"));
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn an_api_that_is_not_there_is_taken_out() {
     std::fs::write(world.path("home/more"), text).unwrap();
     std::fs::write(world.path("home/.gitconfig"), "[include]\n\tpath = more\n").unwrap();
     world.configure(API, &format!("http://{}", dead()));
-    let next = is_cured(&world, &[], ("api", "FAIL", ""));
+    let next = is_fixed(&world, &[], ("api", "FAIL", ""));
     assert_eq!(
         next,
         format!("git config --file ~/.gitconfig --unset-all {API}")
@@ -118,11 +118,11 @@ fn a_clock_that_is_wrong_is_set() {
     with_programs(&mut world);
     let found = ("clock", "FAIL", "ahead of the site's");
     assert_eq!(
-        is_cured(&world, &[], found),
+        is_fixed(&world, &[], found),
         "sudo timedatectl set-ntp true"
     );
-    let said = std::fs::read_to_string(flag).unwrap();
-    assert_eq!(said, "timedatectl set-ntp true\n");
+    let output = std::fs::read_to_string(flag).unwrap();
+    assert_eq!(output, "timedatectl set-ntp true\n");
 }
 
 fn clock_server(flag: std::path::PathBuf) -> u16 {

@@ -1,11 +1,11 @@
 //! Remotes that still name `bitbucket.org`.
 
-use super::{is_cured, served};
+use super::{is_fixed, served};
 
 #[test]
 fn a_remote_on_the_old_name_is_moved() {
     let world = served();
-    let next = is_cured(
+    let next = is_fixed(
         &world,
         &["--offline"],
         ("remotes", "WARN", "instead of ssh.bitbucket.org"),
@@ -39,7 +39,7 @@ fn an_url_for_pushing_is_moved_alone() {
         all.extend(arguments);
         world.git(&all).succeeds();
     }
-    let next = is_cured(
+    let next = is_fixed(
         &world,
         &["--offline"],
         ("remotes", "WARN", "instead of ssh.bitbucket.org"),

@@ -2,14 +2,14 @@
 
 use sandbox::Visibility;
 
-use super::{URL, advice, doctor, finds, is_cured, is_well, served};
+use super::{URL, advice, doctor, finds, is_fixed, is_well, served};
 use crate::support::{ALICE, World};
 
 #[test]
 fn without_a_key_the_next_fetch_makes_one() {
     let world = World::new();
     let found = ("session", "WARN", "the next fetch creates one");
-    let next = is_cured(&world, &[URL], found);
+    let next = is_fixed(&world, &[URL], found);
     assert_eq!(next, format!("git ls-remote {URL}"));
     let (_, list) = doctor(&world, &[URL]);
     finds(
@@ -21,7 +21,7 @@ fn without_a_key_the_next_fetch_makes_one() {
 }
 
 #[test]
-fn a_machine_where_nobody_is_known_logs_in() {
+fn a_machine_without_an_account_logs_in() {
     let mut world = World::new();
     world.unset("BITBUCKET_EMAIL");
     world.unset("BITBUCKET_API_TOKEN");
@@ -30,16 +30,16 @@ fn a_machine_where_nobody_is_known_logs_in() {
 }
 
 #[test]
-fn a_key_that_is_not_let_in_is_replaced() {
+fn a_refused_key_is_replaced() {
     let world = served();
     world.sandbox.remove_keys(ALICE, None);
     let found = ("session", "FAIL", "failed (user git): Permission denied");
-    let next = is_cured(&world, &[], found);
+    let next = is_fixed(&world, &[], found);
     assert_eq!(next, "git bitbucket key new --account alice@example.com");
 }
 
 #[test]
-fn a_repository_that_is_not_one_s_own_is_told() {
+fn a_repository_without_access_is_reported() {
     let world = served();
     world
         .sandbox
@@ -55,7 +55,7 @@ fn a_repository_that_is_not_one_s_own_is_told() {
 }
 
 #[test]
-fn a_host_key_that_changed_is_told_with_ssh_s_advice() {
+fn a_changed_host_key_is_reported_with_ssh_s_advice() {
     let world = served();
     let file = world.path("home/.ssh/known_hosts");
     let known = std::fs::read_to_string(&file).unwrap();

@@ -1,6 +1,6 @@
 //! Settings that are ignored or misspelt.
 
-use super::{append, is_cured, served};
+use super::{append, is_fixed, served};
 
 #[test]
 fn settings_that_do_not_count_are_taken_away() {
@@ -26,7 +26,7 @@ fn settings_that_do_not_count_are_taken_away() {
     ] {
         let world = served();
         append(&world, "home/.gitconfig", line);
-        let next = is_cured(&world, &["--offline"], ("settings", verdict, text));
+        let next = is_fixed(&world, &["--offline"], ("settings", verdict, text));
         assert!(
             next.starts_with("git config --file ~/.gitconfig --unset-all "),
             "{why}: {next}"
@@ -40,5 +40,5 @@ fn what_a_repository_may_not_say_is_taken_away() {
     world
         .git(&["-C", "site", "config", "bitbucket.provision", "auto"])
         .succeeds();
-    is_cured(&world, &["--offline"], ("settings", "WARN", "auto"));
+    is_fixed(&world, &["--offline"], ("settings", "WARN", "auto"));
 }

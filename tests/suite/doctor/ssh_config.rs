@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{append, chmod, is_cured, is_cured_by_answers, served};
+use super::{append, chmod, is_fixed, is_fixed_by_answers, served};
 use crate::support::World;
 
 const OFFLINE: [&str; 1] = ["--offline"];
@@ -34,7 +34,7 @@ fn a_misspelt_option_is_corrected() {
         ),
     ] {
         let world = configured(text);
-        let next = is_cured(&world, &OFFLINE, ("ssh-config", "FAIL", "line"));
+        let next = is_fixed(&world, &OFFLINE, ("ssh-config", "FAIL", "line"));
         assert_eq!(next, expected, "{why}");
         let (_, list) = super::doctor(&world, &OFFLINE);
         super::is_well(&list, "settings");
@@ -48,7 +48,7 @@ fn a_file_that_others_may_write_is_shut() {
     let world = configured("");
     chmod(&world, "home/.ssh/config", 0o666);
     let found = ("ssh-config", "FAIL", "Bad owner or permissions");
-    assert_eq!(is_cured(&world, &OFFLINE, found), "chmod 600 ~/.ssh/config");
+    assert_eq!(is_fixed(&world, &OFFLINE, found), "chmod 600 ~/.ssh/config");
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn an_alias_is_turned_into_settings() {
         ])
         .succeeds();
     let found = ("ssh-config-aliases", "WARN", "alias for bitbucket.org");
-    let next = is_cured_by_answers(&world, &OFFLINE, found, &[("[y/N]", "y")]);
+    let next = is_fixed_by_answers(&world, &OFFLINE, found, &[("[y/N]", "y")]);
     assert_eq!(next, "git bitbucket migrate");
     let url = world
         .git(&["-C", "site", "remote", "get-url", "origin"])
@@ -96,7 +96,7 @@ fn a_block_that_forgets_host_names_gets_them() {
         ])
         .succeeds();
     let found = ("ssh-config-hosts", "WARN", "different settings");
-    let next = is_cured(&world, &OFFLINE, found);
+    let next = is_fixed(&world, &OFFLINE, found);
     assert_eq!(
         next,
         "sed -i.bak '3s/$/ ssh.bitbucket.org altssh.bitbucket.org/' ~/.ssh/config"
@@ -104,9 +104,9 @@ fn a_block_that_forgets_host_names_gets_them() {
 }
 
 #[test]
-fn a_provider_is_a_wish_once_it_is_said() {
+fn a_provider_counts_only_if_it_is_set() {
     let world = configured("Host *\n  PKCS11Provider /usr/lib/opensc-pkcs11.so\n");
     let found = ("ssh-config-options", "WARN", "uses the system's ssh");
-    let next = is_cured(&world, &OFFLINE, found);
+    let next = is_fixed(&world, &OFFLINE, found);
     assert_eq!(next, "git config --global bitbucket.transport openssh");
 }

@@ -2,7 +2,7 @@
 
 use sandbox::{Permission, SCOPES_MINIMUM, Visibility};
 
-use super::{BOB, SITE, Scene, TOOLS, holds, newcomer, served};
+use super::{BOB, SITE, Scene, TOOLS, holds, served, without_login};
 use crate::choice::log_in;
 use crate::support::{ALICE, World};
 
@@ -33,9 +33,9 @@ fn another_account_s_repository() {
 }
 
 #[test]
-fn nobody_is_logged_in() {
+fn no_account_is_logged_in() {
     holds("No account is logged in", || {
-        let world = newcomer();
+        let world = without_login();
         let token = world.sandbox.add_token(ALICE, SCOPES_MINIMUM);
         Scene::new(world, SITE)
             .answer("Account on https://bitbucket.org", "")
@@ -56,7 +56,7 @@ fn the_chosen_account_is_not_logged_in() {
 #[test]
 fn a_stored_token_that_is_not_accepted() {
     holds("The API token is wrong or has expired", || {
-        let world = newcomer();
+        let world = without_login();
         let token = world.sandbox.add_token(ALICE, SCOPES_MINIMUM);
         log_in(&world, ALICE, &token);
         world.sandbox.revoke_tokens(ALICE);

@@ -25,11 +25,11 @@ const PROGRAMS: [&str; 10] = [
 
 impl Advice {
     /// Reads standard error.
-    pub fn of(said: &str) -> Self {
+    pub fn of(output: &str) -> Self {
         let mut advice = Self::default();
         // git indents its own advice.
         let hint = |line| str::strip_prefix(line, "hint: ").or_else(|| line.strip_prefix('\t'));
-        for hint in said.lines().filter_map(hint) {
+        for hint in output.lines().filter_map(hint) {
             if is_command(hint) {
                 advice.lines.push(hint.to_owned());
             } else if let Some(rest) = hint.strip_prefix("or ")

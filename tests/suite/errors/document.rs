@@ -21,8 +21,8 @@ pub fn titles() -> Vec<String> {
 /// The block below the heading shows the command and what it says, word by word. With
 /// `WRITE_DOCS` set it is written, and a missing heading is added.
 #[track_caller]
-pub fn holds(title: &str, command: &str, said: &str) {
-    let block = format!("```text\n$ {command}\n{}\n```\n", said.trim_end());
+pub fn holds(title: &str, command: &str, output: &str) {
+    let block = format!("```text\n$ {command}\n{}\n```\n", output.trim_end());
     if std::env::var_os("WRITE_DOCS").is_some() {
         let _alone = WRITER.lock().unwrap_or_else(PoisonError::into_inner);
         let text = fs::read_to_string(file()).unwrap_or_default();

@@ -27,13 +27,13 @@ fn away(place: &str) -> Scene {
 }
 
 #[test]
-fn nobody_listens() {
+fn a_port_without_a_server() {
     // Nobody listens on port 9 of loopback.
     holds("The connection is refused", || away("127.0.0.1:9"));
 }
 
 #[test]
-fn nobody_speaks() {
+fn a_server_without_a_banner() {
     holds("The server does not answer", || {
         let door = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let mut scene = away(&door.local_addr().unwrap().to_string());

@@ -8,14 +8,14 @@ use std::rc::Rc;
 use jiff::{Timestamp, ToSpan as _};
 use sandbox::{SCOPES_MINIMUM, SshFault};
 
-use super::{BOB, SITE, Scene, holds, newcomer, served};
+use super::{BOB, SITE, Scene, holds, served, without_login};
 use crate::openssh::{keyring, lock, unlocked};
 use crate::support::{ALICE, Agent, World};
 
 #[test]
 fn a_loose_key_that_no_account_has() {
     holds("The key is not registered", || {
-        let world = newcomer();
+        let world = without_login();
         world.make_key("id_ed25519", "");
         let token = world.sandbox.add_token(ALICE, SCOPES_MINIMUM);
         Scene::new(world, SITE)
@@ -39,7 +39,7 @@ fn a_key_that_expired() {
 }
 
 #[test]
-fn a_key_that_somebody_removed() {
+fn a_key_that_was_removed() {
     holds("The key was removed from the account", || {
         let world = served();
         world.sandbox.remove_keys(ALICE, None);
@@ -57,7 +57,7 @@ fn a_key_that_is_listed_and_refused() {
 }
 
 #[test]
-fn a_refused_key_that_cannot_be_judged() {
+fn a_refused_key_without_a_readable_key_list() {
     holds(
         "The key is refused, and the account's keys cannot be read",
         || {
@@ -130,7 +130,7 @@ fn an_agent_that_is_gone() {
 }
 
 #[test]
-fn a_key_file_that_everybody_may_read() {
+fn a_key_file_that_others_can_read() {
     holds("The key file can be read by others", || {
         let world = World::new();
         let line = world.make_key("work", "");

@@ -7,7 +7,7 @@ use super::{SITE, Scene, holds, served};
 use crate::support::World;
 
 #[test]
-fn a_home_of_somebody_else() {
+fn another_user_s_home() {
     if !rustix::process::geteuid().is_root() {
         println!("only root can give a folder away; nothing was looked at");
         return;

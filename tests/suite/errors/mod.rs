@@ -99,7 +99,7 @@ impl Scene {
     /// Pastes the lines, where there are any, does what passes by itself, and repeats the command.
     #[track_caller]
     fn follow(mut self, lines: &[String]) {
-        let mut said = String::new();
+        let mut text = String::new();
         let mut lines = lines.to_vec();
         if let Some(mend) = self.mend.take() {
             mend(&mut self.world);
@@ -124,14 +124,14 @@ impl Scene {
             if output.status == Some(0) {
                 return;
             }
-            said = output.to_string();
+            text = output.to_string();
             let next = Advice::of(&output.stderr()).lines;
             if next.is_empty() || next == lines {
                 break;
             }
             lines = next;
         }
-        panic!("the advice was followed ({lines:?}), and still: {said}");
+        panic!("the advice was followed ({lines:?}), and still: {text}");
     }
 }
 
@@ -140,13 +140,13 @@ impl Scene {
 #[track_caller]
 pub fn holds(title: &str, scene: impl Fn() -> Scene) {
     let first = scene();
-    let said = first.fails();
+    let output = first.fails();
     document::holds(
         title,
         &first.command,
-        &normalise::normalise(&first.world, &said),
+        &normalise::normalise(&first.world, &output),
     );
-    let advice = Advice::of(&said);
+    let advice = Advice::of(&output);
     let root = |scene: &Scene| scene.world.path("").display().to_string();
     let first_root = root(&first);
     first.follow(&advice.lines);
@@ -169,7 +169,7 @@ pub fn served() -> World {
 }
 
 /// A machine without a token, without a question about passphrases.
-pub fn newcomer() -> World {
+pub fn without_login() -> World {
     let mut world = World::new();
     world.unset("BITBUCKET_EMAIL");
     world.unset("BITBUCKET_API_TOKEN");

@@ -4,10 +4,10 @@ use crate::support::World;
 
 /// Folders, ports, fingerprints, keys and labels of this machine become those of the document;
 /// what git itself adds at the end is left out.
-pub fn normalise(world: &World, said: &str) -> String {
+pub fn normalise(world: &World, output: &str) -> String {
     let home = world.path("home");
     let port = world.sandbox.ssh_port().to_string();
-    let mut text = said.to_owned();
+    let mut text = output.to_owned();
     for (ours, theirs) in [
         (format!("{}", home.display()), "/home/you".to_owned()),
         (world.path("").display().to_string(), "/".to_owned()),

@@ -10,7 +10,7 @@ use super::Both;
 use crate::support::Sshd;
 
 #[test]
-fn a_host_that_is_not_reached_is_told_in_ssh_s_words() {
+fn an_unreachable_host_is_reported_in_ssh_s_words() {
     let both = Both::new("LogLevel ERROR");
     for (words, why) in [
         ("-F none no-such-host.invalid true", "a name"),
@@ -147,7 +147,7 @@ fn server(speak: impl Fn(TcpStream) + Send + Clone + 'static) -> u16 {
 }
 
 #[test]
-fn servers_that_are_none_are_told_in_ssh_s_words() {
+fn servers_that_are_not_ssh_are_reported_in_ssh_s_words() {
     let both = Both::new("LogLevel ERROR");
     let to_end = |mut stream: TcpStream| {
         let _ = stream.shutdown(Shutdown::Write);

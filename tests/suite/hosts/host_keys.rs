@@ -20,7 +20,7 @@ fn learned(both: &Both) -> String {
 }
 
 #[test]
-fn an_unknown_key_is_refused_asked_about_or_learned_alike() {
+fn an_unknown_key_is_refused_asked_about_or_added_alike() {
     let both = Both::new("LogLevel ERROR");
     let forget = || {
         let _ = fs::remove_file(both.path("learned"));
@@ -46,8 +46,8 @@ fn an_unknown_key_is_refused_asked_about_or_learned_alike() {
     fs::write(&public, both.sshd.known_hosts().split_once(' ').unwrap().1).unwrap();
     let mut keygen = both.world.command("ssh-keygen");
     keygen.arg("-lf").arg(&public);
-    let told = run(keygen).succeeds().stdout();
-    let fingerprint = told.split(' ').nth(1).unwrap();
+    let output = run(keygen).succeeds().stdout();
+    let fingerprint = output.split(' ').nth(1).unwrap();
     for (answers, why) in [
         (&["yes"][..], "yes"),
         (&["no"], "no"),
@@ -63,7 +63,7 @@ fn an_unknown_key_is_refused_asked_about_or_learned_alike() {
 }
 
 #[test]
-fn a_changed_or_revoked_key_is_told_alike() {
+fn a_changed_or_revoked_key_is_reported_alike() {
     let both = Both::new("LogLevel ERROR");
     let other = both.world.make_key("other", "");
     let changed = format!("# known\n[127.0.0.1]:{} {other}", both.sshd.port);

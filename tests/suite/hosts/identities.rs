@@ -222,8 +222,8 @@ fn identities_are_offered_in_ssh_s_order() {
         keygen
             .arg("-lf")
             .arg(both.world.path("home/.ssh").join(name));
-        let told = run(keygen).succeeds().stdout();
-        names.push((name, told.split(' ').nth(1).unwrap().to_owned()));
+        let output = run(keygen).succeeds().stdout();
+        names.push((name, output.split(' ').nth(1).unwrap().to_owned()));
     }
     for name in ["k0", "k3", "k1"] {
         agent.add(&both.world, name);

@@ -22,25 +22,25 @@ fn files(both: &Both, known: &str) {
 
 /// What is in the folder: names, kinds and texts.
 fn look(both: &Both) -> String {
-    let mut told = Vec::new();
+    let mut output = Vec::new();
     let mut folders = vec![both.path("files")];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             let kind = fs::symlink_metadata(&path).unwrap().file_type();
             let text = fs::read_to_string(&path).unwrap_or_default();
-            told.push(format!("{} {kind:?}: {text}", path.display()));
+            output.push(format!("{} {kind:?}: {text}", path.display()));
             if kind.is_dir() {
                 folders.push(path);
             }
         }
     }
-    told.sort();
-    told.join("\n")
+    output.sort();
+    output.join("\n")
 }
 
 #[test]
-fn a_new_key_goes_where_ssh_writes_it() {
+fn a_new_key_is_written_where_ssh_writes_it() {
     let both = Both::new("LogLevel ERROR");
     let before = || files(&both, "# known\n");
     let after = || look(&both);
@@ -76,7 +76,7 @@ fn a_new_key_goes_where_ssh_writes_it() {
 }
 
 #[test]
-fn what_is_told_hangs_on_the_log_level_as_with_ssh() {
+fn the_log_level_decides_what_is_shown_as_with_ssh() {
     let both = Both::new("LogLevel ERROR");
     let other = both.world.make_key("other", "");
     let after = || look(&both);
@@ -109,7 +109,7 @@ fn what_is_told_hangs_on_the_log_level_as_with_ssh() {
 }
 
 #[test]
-fn a_revoked_key_is_refused_whatever_is_wished() {
+fn a_revoked_key_is_always_refused() {
     let both = Both::new("LogLevel ERROR");
     let own = both.sshd.known_hosts();
     for (known, why) in [

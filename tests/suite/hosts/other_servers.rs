@@ -115,7 +115,7 @@ fn keys_and_host_keys_of_every_type_are_known_to_every_maker() {
 }
 
 #[test]
-fn git_goes_through_servers_of_every_maker() {
+fn git_works_with_every_server() {
     let both = Both::new("LogLevel ERROR");
     let world = &both.world;
     let repository = world.sandbox.repository_path("acme/site");
@@ -178,7 +178,7 @@ fn git_goes_through_servers_of_every_maker() {
 }
 
 #[test]
-fn keys_are_exchanged_again_in_mid_pack_whoever_asks() {
+fn either_side_can_rekey_in_mid_pack() {
     let both = Both::new("LogLevel ERROR\nRekeyLimit 256K");
     let rekey = Some(256 << 10);
     let options = ServerOptions {

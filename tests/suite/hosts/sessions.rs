@@ -98,7 +98,7 @@ fn commands_and_options_are_read_alike() {
 }
 
 #[test]
-fn rekeying_and_keep_alives_go_unseen() {
+fn rekeying_and_keep_alives_are_not_noticed() {
     let both = Both::new("LogLevel ERROR");
     let all: Vec<u8> = (0..=255).cycle().take(600_000).collect();
     for (option, command, why) in [

@@ -81,7 +81,7 @@ impl Hosts {
             }
         };
         let look = || {
-            let told = ["first", "first.old", "second", "second.old"].map(|name| {
+            let output = ["first", "first.old", "second", "second.old"].map(|name| {
                 let Ok(text) = fs::read_to_string(at(name)) else {
                     return format!("{name}: none");
                 };
@@ -95,7 +95,7 @@ impl Hosts {
                     });
                 format!("{name}, {mode:o}: {}", shown.collect::<String>())
             });
-            told.join("\n")
+            output.join("\n")
         };
         let words = format!(
             "-F {{work}}/config {options} -o GlobalKnownHostsFile=none -o IdentitiesOnly=yes \
@@ -147,7 +147,7 @@ fn announced_keys_change_the_file_as_ssh_changes_it() {
 }
 
 #[test]
-fn who_wishes_no_update_gets_none() {
+fn update_host_keys_no_updates_nothing() {
     let hosts = Hosts::new();
     let first = "-o UserKnownHostsFile={work}/first";
     let stale = "NAME ED25519\nNAME STALE\n";

@@ -22,7 +22,7 @@ fn port_of(place: &str) -> String {
 }
 
 #[test]
-fn every_place_of_the_site_is_tried_and_the_one_that_answered_goes_first() {
+fn every_endpoint_is_tried_and_the_one_that_answered_goes_first() {
     let world = by_openssh();
     with_keys(&world);
     let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
@@ -44,7 +44,7 @@ fn every_place_of_the_site_is_tried_and_the_one_that_answered_goes_first() {
 }
 
 #[test]
-fn where_no_place_answers_it_is_said_as_by_ssh() {
+fn without_an_answering_endpoint_the_error_is_ssh_s() {
     let world = by_openssh();
     with_keys(&world);
     world
@@ -62,7 +62,7 @@ fn where_no_place_answers_it_is_said_as_by_ssh() {
 }
 
 #[test]
-fn a_single_place_is_ssh_s_own_matter() {
+fn a_single_endpoint_is_left_to_ssh() {
     let world = by_openssh();
     with_keys(&world);
     let before = count(&world);
@@ -71,7 +71,7 @@ fn a_single_place_is_ssh_s_own_matter() {
 }
 
 #[test]
-fn behind_a_proxy_that_names_the_host_the_places_are_tried_in_turn() {
+fn behind_a_proxy_that_names_the_host_the_endpoints_are_tried_in_turn() {
     let world = by_openssh();
     with_keys(&world);
     let place = closed();
@@ -123,9 +123,9 @@ fn cloud_s_published_keys_are_handed_on_also_for_an_alias() {
             .fails_with(255)
             .says("Host key verification failed");
         let folder = world.path("home/.local/state/bitbucket-ssh/openssh");
-        let mut told = fs::read_dir(folder).unwrap().flatten();
+        let mut output = fs::read_dir(folder).unwrap().flatten();
         assert!(
-            told.any(|entry| fs::read_to_string(entry.path()).unwrap().contains(line)),
+            output.any(|entry| fs::read_to_string(entry.path()).unwrap().contains(line)),
             "{line:?}"
         );
     }
@@ -162,7 +162,7 @@ fn a_data_center_s_host_key_is_handed_on() {
 }
 
 #[test]
-fn another_host_key_than_the_data_center_told_is_refused() {
+fn another_host_key_than_the_data_center_s_is_refused() {
     let company = company();
     let url = company.url("PROJ/tool.git");
     let refused = |words: &str| {

@@ -25,7 +25,7 @@ fn last(world: &World) -> Connection {
 }
 
 #[test]
-fn a_key_is_made_and_ssh_goes_with_it_alone() {
+fn a_key_is_created_and_ssh_uses_it_alone() {
     let mut world = by_openssh();
     world.make_key("id_ed25519", "");
     world.make_key("other", "");
@@ -61,7 +61,7 @@ fn a_key_is_made_and_ssh_goes_with_it_alone() {
 }
 
 #[test]
-fn nobody_else_goes_after_a_refusal() {
+fn no_other_identity_is_used_after_a_refusal() {
     let world = by_openssh();
     with_keys(&world);
     let before = count(&world);
@@ -72,7 +72,7 @@ fn nobody_else_goes_after_a_refusal() {
 }
 
 #[test]
-fn an_identity_file_and_a_key_of_the_agent_go_alone() {
+fn an_identity_file_and_an_agent_key_are_used_alone() {
     let mut world = by_openssh();
     let work = world.make_key("work", "");
     world.sandbox.add_key(ALICE, &work, "work");
@@ -108,7 +108,7 @@ fn an_identity_file_and_a_key_of_the_agent_go_alone() {
 }
 
 #[test]
-fn where_nobody_is_known_ssh_s_own_identities_stand() {
+fn without_an_account_ssh_s_own_identities_are_used() {
     let mut world = World::new();
     world.unset("BITBUCKET_EMAIL");
     world.unset("BITBUCKET_API_TOKEN");
@@ -121,7 +121,7 @@ fn where_nobody_is_known_ssh_s_own_identities_stand() {
 }
 
 #[test]
-fn an_option_that_only_ssh_carries_goes_by_ssh_with_the_plan_s_identity() {
+fn an_option_that_only_ssh_has_is_served_by_ssh_with_the_plan_s_identity() {
     let world = two_accounts();
     let host = [
         "-o",

@@ -47,7 +47,7 @@ fn a_new_key_is_waited_for_until_the_servers_know_it() {
 }
 
 #[test]
-fn a_key_that_was_never_let_in_is_judged_where_it_is_refused() {
+fn a_key_that_was_never_accepted_is_checked_when_refused() {
     let world = by_openssh();
     world.git(&["ls-remote", SITE]).succeeds();
     change_record(&world, |record| record["state"] = "registered".into());
@@ -62,7 +62,7 @@ fn a_key_that_was_never_let_in_is_judged_where_it_is_refused() {
 }
 
 #[test]
-fn an_expired_key_is_replaced_before_ssh_goes() {
+fn an_expired_key_is_replaced_before_ssh_starts() {
     let world = by_openssh();
     world.git(&["ls-remote", SITE]).succeeds();
     let old = world.sandbox.keys(ALICE).remove(0);

@@ -138,12 +138,12 @@ fn host_user_and_port_are_those_that_ssh_reads() {
         let ours = parse(argv.clone());
         let mut words = vec!["-F", "/dev/null", "-G"];
         words.extend(argv.iter().map(|word| word.to_str().unwrap()));
-        let (read, told) = asked("/usr/bin/ssh", &words, home.path());
+        let (read, stderr) = asked("/usr/bin/ssh", &words, home.path());
         let printed = |key: &str| {
-            let mut lines = told.lines().filter_map(|line| line.split_once(' '));
+            let mut lines = stderr.lines().filter_map(|line| line.split_once(' '));
             lines.find(|(name, _)| *name == key).map(|(_, value)| value)
         };
-        let said = |request: &Request, key: &str| {
+        let option = |request: &Request, key: &str| {
             let mut pairs = request.options.iter();
             pairs.find(|(name, _)| name == key).map(|(_, v)| v.clone())
         };
@@ -154,13 +154,13 @@ fn host_user_and_port_are_those_that_ssh_reads() {
                 | Invocation::System { request, .. },
             ) if read => {
                 held_to_the_rule(request);
-                let shown = format!("{argv:?}: {request:?}\n{told}");
+                let shown = format!("{argv:?}: {request:?}\n{stderr}");
                 assert_eq!(printed("host"), Some(request.host.as_str()), "{shown}");
-                if let Some(user) = request.user.clone().or(said(request, "user")) {
+                if let Some(user) = request.user.clone().or(option(request, "user")) {
                     assert_eq!(printed("user"), Some(user.as_str()), "{shown}");
                 }
                 let port = request.port.map(|port| port.to_string());
-                let port = port.or(said(request, "port")).unwrap_or("22".to_owned());
+                let port = port.or(option(request, "port")).unwrap_or("22".to_owned());
                 assert_eq!(printed("port"), Some(port.as_str()), "{shown}");
                 true
             }
@@ -174,7 +174,7 @@ fn host_user_and_port_are_those_that_ssh_reads() {
             // Of /etc/services only `ssh` is known here.
             Err(error) if error.to_string().starts_with("Bad port 'git'") => false,
             Err(error) => {
-                assert!(!read, "{argv:?}: {error}, but ssh says\n{told}");
+                assert!(!read, "{argv:?}: {error}, but ssh says\n{stderr}");
                 true
             }
         }

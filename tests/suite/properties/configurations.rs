@@ -95,19 +95,19 @@ fn generated_files_mean_what_ssh_says() {
         let typed = pick(random, &["bitbucket.org", "git@bitbucket.org", "other"]);
         let words = ["-F", file.to_str().unwrap(), typed, "git-upload-pack 'a/b'"];
         let ours = load(&request(&words), &context, Some(Path::new("/usr/bin/ssh")));
-        let (read, told) = asked(
+        let (read, output) = asked(
             "/usr/bin/ssh",
             &["-F", &name, "-G", "-T", typed],
             home.path(),
         );
         let _ = fs::remove_file(&file);
-        let shown = format!("{typed}: {ours:?}\n{}\n{told}", lines.join("\n"));
+        let shown = format!("{typed}: {ours:?}\n{}\n{output}", lines.join("\n"));
         assert_eq!(ours.is_ok(), read, "{shown}");
         let Ok(ours) = ours else {
             return false;
         };
         let printed = |key: &str| -> Vec<&str> {
-            let lines = told.lines().filter_map(|line| line.split_once(' '));
+            let lines = output.lines().filter_map(|line| line.split_once(' '));
             lines
                 .filter(|(name, _)| *name == key)
                 .map(|(_, value)| value)

@@ -98,8 +98,8 @@ fn a_public_key_has_the_fingerprint_that_ssh_keygen_gives_it() {
         fs::write(&file, &bytes).unwrap();
         let ours = key_file::identity(&file);
         let ours = ours.ok().and_then(|identity| identity.fingerprint());
-        let (read, told) = asked("ssh-keygen", &["-l", "-f", "key.pub"], home.path());
-        let theirs = told.split(' ').nth(1).filter(|_| read).map(str::to_owned);
+        let (read, output) = asked("ssh-keygen", &["-l", "-f", "key.pub"], home.path());
+        let theirs = output.split(' ').nth(1).filter(|_| read).map(str::to_owned);
         let both = ours.is_some() && theirs.is_some();
         // Damaged, it may be a key for one of them alone.
         if both || bytes == *public {

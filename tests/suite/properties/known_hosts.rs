@@ -80,7 +80,7 @@ fn hashed(home: &Path) -> Vec<String> {
 }
 
 #[test]
-fn lines_speak_of_the_names_of_which_they_speak_for_ssh_keygen() {
+fn lines_match_the_same_names_as_for_ssh_keygen() {
     let home = tempfile::tempdir().unwrap();
     let hashed = hashed(home.path());
     let file = home.path().join("known_hosts");
@@ -100,12 +100,12 @@ fn lines_speak_of_the_names_of_which_they_speak_for_ssh_keygen() {
                 other => panic!("{other}"),
             })
             .collect();
-        let (_, told) = asked(
+        let (_, output) = asked(
             "ssh-keygen",
             &["-F", name, "-f", "known_hosts"],
             home.path(),
         );
-        let theirs: Vec<usize> = told
+        let theirs: Vec<usize> = output
             .lines()
             .filter_map(|line| line.strip_prefix("# Host ")?.split_once(" found: line "))
             // `12`, `12 REVOKED`, `12 CA`.

@@ -31,7 +31,7 @@ fn each(property: &str, few: u64, mut check: impl FnMut(&mut Rng) -> bool) {
     loop {
         let case = catch_unwind(AssertUnwindSafe(|| check(&mut Rng::with_seed(number))));
         match case {
-            Ok(told) => telling += u64::from(told),
+            Ok(output) => telling += u64::from(output),
             Err(panic) => {
                 println!("{property}: case {number} (PROPERTY={number} runs it alone)");
                 resume_unwind(panic);

@@ -24,7 +24,7 @@ fn with_a_clone() -> World {
     world
 }
 
-fn newcomer() -> World {
+fn without_login() -> World {
     let mut world = World::new();
     world.unset("BITBUCKET_EMAIL");
     world.unset("BITBUCKET_API_TOKEN");
@@ -39,29 +39,29 @@ fn fingerprint(world: &World, number: usize) -> String {
 #[test]
 fn status() {
     let world = with_a_clone();
-    let mut said = Transcript::new(&world);
-    said.runs("site", &["status"]);
-    said.runs("site", &["status", "--json"]);
-    said.runs("", &["status", "git@example.com:a/b.git"]);
-    said.matches_snapshot("status.txt");
-    let world = newcomer();
-    let mut said = Transcript::new(&world);
-    said.runs("", &["status", URL]);
-    said.runs("", &["status", URL, "--json"]);
-    said.matches_snapshot("status-no-account.txt");
+    let mut output = Transcript::new(&world);
+    output.runs("site", &["status"]);
+    output.runs("site", &["status", "--json"]);
+    output.runs("", &["status", "git@example.com:a/b.git"]);
+    output.matches_snapshot("status.txt");
+    let world = without_login();
+    let mut output = Transcript::new(&world);
+    output.runs("", &["status", URL]);
+    output.runs("", &["status", URL, "--json"]);
+    output.matches_snapshot("status-no-account.txt");
 }
 
 #[test]
 fn doctor() {
     let world = with_a_clone();
-    let mut said = Transcript::new(&world);
-    said.runs("site", &["doctor", "--offline"]);
-    said.runs("site", &["doctor", "--offline", "--json"]);
-    said.matches_snapshot("doctor.txt");
-    let world = newcomer();
-    let mut said = Transcript::new(&world);
-    said.runs("", &["doctor", "--offline"]);
-    said.matches_snapshot("doctor-no-account.txt");
+    let mut output = Transcript::new(&world);
+    output.runs("site", &["doctor", "--offline"]);
+    output.runs("site", &["doctor", "--offline", "--json"]);
+    output.matches_snapshot("doctor.txt");
+    let world = without_login();
+    let mut output = Transcript::new(&world);
+    output.runs("", &["doctor", "--offline"]);
+    output.matches_snapshot("doctor-no-account.txt");
 }
 
 #[test]
@@ -70,25 +70,25 @@ fn keys() {
     let _agent = Agent::start(&mut world);
     let foreign = world.make_key("laptop", "");
     world.sandbox.add_key(ALICE, &foreign, "my old laptop");
-    let mut said = Transcript::new(&world);
-    said.runs("", &["key", "list"]);
-    said.runs("", &["key", "list", "--json"]);
-    said.runs("", &["key", "new", "--type", "ecdsa", "--expires", "30"]);
+    let mut output = Transcript::new(&world);
+    output.runs("", &["key", "list"]);
+    output.runs("", &["key", "list", "--json"]);
+    output.runs("", &["key", "new", "--type", "ecdsa", "--expires", "30"]);
     let laptop = world.path("home/.ssh/laptop.pub");
-    said.runs("", &["key", "add", laptop.to_str().unwrap()]);
-    said.runs("", &["key", "load"]);
-    said.runs("", &["key", "unload"]);
+    output.runs("", &["key", "add", laptop.to_str().unwrap()]);
+    output.runs("", &["key", "load"]);
+    output.runs("", &["key", "unload"]);
     let (first, made) = (fingerprint(&world, 0), fingerprint(&world, 2));
-    said.runs("", &["key", "revoke", &made]);
-    said.runs("", &["key", "revoke", &made]);
-    said.runs("", &["key", "rotate", "--dry-run"]);
-    said.runs("", &["key", "rotate"]);
-    said.runs("", &["key", "rotate", "--yes"]);
-    said.runs("", &["key", "revoke", "--compromised", &first]);
+    output.runs("", &["key", "revoke", &made]);
+    output.runs("", &["key", "revoke", &made]);
+    output.runs("", &["key", "rotate", "--dry-run"]);
+    output.runs("", &["key", "rotate"]);
+    output.runs("", &["key", "rotate", "--yes"]);
+    output.runs("", &["key", "revoke", "--compromised", &first]);
     let now = fingerprint(&world, 1);
-    said.runs("", &["key", "revoke", "--compromised", &now]);
-    said.runs("", &["key", "prune", "--dry-run"]);
-    said.matches_snapshot("keys.txt");
+    output.runs("", &["key", "revoke", "--compromised", &now]);
+    output.runs("", &["key", "prune", "--dry-run"]);
+    output.matches_snapshot("keys.txt");
 }
 
 #[test]
@@ -100,39 +100,39 @@ fn prune() {
         }
     }
     let label = world.sandbox.keys(ALICE)[0].label.clone();
-    let mut said = Transcript::new(&world);
-    said.runs("", &["key", "prune", "--dry-run"]);
-    said.runs("", &["key", "prune"]);
-    said.runs("", &["key", "prune", "--unused", "40", "--dry-run"]);
+    let mut output = Transcript::new(&world);
+    output.runs("", &["key", "prune", "--dry-run"]);
+    output.runs("", &["key", "prune"]);
+    output.runs("", &["key", "prune", "--unused", "40", "--dry-run"]);
     // The label is needed to make the text everybody's.
-    let text = super::normalise::normalise(&world, &said.text);
+    let text = super::normalise::normalise(&world, &output.text);
     assert!(!text.contains(&label), "{text}");
-    said.matches_snapshot("prune.txt");
+    output.matches_snapshot("prune.txt");
     world.git_bitbucket(&["key", "prune", "--yes"]).succeeds();
     assert!(world.sandbox.keys(ALICE).is_empty());
 }
 
 #[test]
 fn accounts() {
-    let world = newcomer();
+    let world = without_login();
     world.git(&["init", "-q", "site"]).succeeds();
     let token = world.sandbox.add_token(ALICE, SCOPES_MINIMUM);
     let poor = world.sandbox.add_token(ALICE, &["read:user:bitbucket"]);
     let login = ["login", ALICE, "--with-token", "--site", SITE];
-    let mut said = Transcript::new(&world);
-    said.runs("", &["login", ALICE]);
-    said.reads("", &login, "ATATT-wrong\n");
-    said.reads("", &login, &format!("{poor}\n"));
-    said.reads("", &login, &format!("{token}\n"));
-    said.runs("site", &["use", ALICE]);
-    said.runs("site", &["use", "--unset"]);
-    said.runs("site", &["use", ALICE, "--workspace", "acme"]);
-    said.runs("site", &["use", ALICE, "--global"]);
-    said.runs("site", &["use", "--unset", "--global"]);
-    said.runs("", &["logout", ALICE]);
-    said.runs("", &["logout", ALICE]);
-    said.runs("", &["key", "list"]);
-    said.matches_snapshot("accounts.txt");
+    let mut output = Transcript::new(&world);
+    output.runs("", &["login", ALICE]);
+    output.reads("", &login, "ATATT-wrong\n");
+    output.reads("", &login, &format!("{poor}\n"));
+    output.reads("", &login, &format!("{token}\n"));
+    output.runs("site", &["use", ALICE]);
+    output.runs("site", &["use", "--unset"]);
+    output.runs("site", &["use", ALICE, "--workspace", "acme"]);
+    output.runs("site", &["use", ALICE, "--global"]);
+    output.runs("site", &["use", "--unset", "--global"]);
+    output.runs("", &["logout", ALICE]);
+    output.runs("", &["logout", ALICE]);
+    output.runs("", &["key", "list"]);
+    output.matches_snapshot("accounts.txt");
 }
 
 #[test]
@@ -141,28 +141,28 @@ fn setting_up() {
     world
         .git(&["config", "--global", "--unset-all", "core.sshCommand"])
         .succeeds();
-    let mut said = Transcript::new(&world);
-    said.runs("", &["setup"]);
-    said.runs("", &["setup"]);
-    said.runs("", &["unsetup"]);
-    said.runs("", &["unsetup"]);
+    let mut output = Transcript::new(&world);
+    output.runs("", &["setup"]);
+    output.runs("", &["setup"]);
+    output.runs("", &["unsetup"]);
+    output.runs("", &["unsetup"]);
     let shim = world.path("work/shim");
     std::fs::create_dir(&shim).unwrap();
     let shim = shim.to_str().unwrap();
-    said.runs("", &["setup", "--rewrite-https", "--shim", shim]);
-    said.runs("", &["unsetup"]);
-    said.matches_snapshot("setup.txt");
+    output.runs("", &["setup", "--rewrite-https", "--shim", shim]);
+    output.runs("", &["unsetup"]);
+    output.matches_snapshot("setup.txt");
 }
 
 #[test]
 fn ssh_config() {
     let world = with_a_clone();
-    let mut said = Transcript::new(&world);
-    said.runs("", &["ssh-config"]);
-    said.runs("", &["ssh-config", "--write"]);
-    said.runs("", &["ssh-config", "--remove"]);
-    said.runs("", &["ssh-config", "--remove"]);
-    said.matches_snapshot("ssh-config.txt");
+    let mut output = Transcript::new(&world);
+    output.runs("", &["ssh-config"]);
+    output.runs("", &["ssh-config", "--write"]);
+    output.runs("", &["ssh-config", "--remove"]);
+    output.runs("", &["ssh-config", "--remove"]);
+    output.matches_snapshot("ssh-config.txt");
 }
 
 #[test]
@@ -176,38 +176,38 @@ fn migrate() {
     world
         .git(&["-C", "site", "remote", "set-url", "origin", alias])
         .succeeds();
-    let mut said = Transcript::new(&world);
-    said.runs("site", &["migrate", "--dry-run"]);
-    said.runs("site", &["migrate"]);
-    said.runs("site", &["migrate", "--yes"]);
-    said.runs("site", &["migrate", "--yes"]);
-    said.runs("site", &["migrate", "--undo"]);
-    said.runs("site", &["migrate", "--undo"]);
-    said.matches_snapshot("migrate.txt");
+    let mut output = Transcript::new(&world);
+    output.runs("site", &["migrate", "--dry-run"]);
+    output.runs("site", &["migrate"]);
+    output.runs("site", &["migrate", "--yes"]);
+    output.runs("site", &["migrate", "--yes"]);
+    output.runs("site", &["migrate", "--undo"]);
+    output.runs("site", &["migrate", "--undo"]);
+    output.matches_snapshot("migrate.txt");
 }
 
 #[test]
 fn hooks() {
     let world = with_a_clone();
-    let mut said = Transcript::new(&world);
-    said.runs("site", &["hooks", "install"]);
-    said.runs("site", &["hooks", "install"]);
-    said.runs("site", &["hooks", "uninstall"]);
-    said.runs("site", &["hooks", "uninstall"]);
-    said.runs("", &["hooks", "install"]);
-    said.matches_snapshot("hooks.txt");
+    let mut output = Transcript::new(&world);
+    output.runs("site", &["hooks", "install"]);
+    output.runs("site", &["hooks", "install"]);
+    output.runs("site", &["hooks", "uninstall"]);
+    output.runs("site", &["hooks", "uninstall"]);
+    output.runs("", &["hooks", "install"]);
+    output.matches_snapshot("hooks.txt");
 }
 
 #[test]
 fn repositories() {
     let world = with_a_clone();
     world.git(&["init", "-q", "new"]).succeeds();
-    let mut said = Transcript::new(&world);
-    said.runs("", &["repo", "clone", "acme/site", "again"]);
-    said.runs("", &["repo", "clone", "acme/nothing"]);
-    said.runs("new", &["repo", "create", "acme/new"]);
+    let mut output = Transcript::new(&world);
+    output.runs("", &["repo", "clone", "acme/site", "again"]);
+    output.runs("", &["repo", "clone", "acme/nothing"]);
+    output.runs("new", &["repo", "create", "acme/new"]);
     world.sandbox.add_administrator(ALICE, "acme");
-    said.runs("new", &["repo", "create", "acme/new"]);
-    said.runs("new", &["repo", "create", "acme/new"]);
-    said.matches_snapshot("repositories.txt");
+    output.runs("new", &["repo", "create", "acme/new"]);
+    output.runs("new", &["repo", "create", "acme/new"]);
+    output.matches_snapshot("repositories.txt");
 }

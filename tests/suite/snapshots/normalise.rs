@@ -26,12 +26,12 @@ pub(super) fn normalise(world: &World, text: &str) -> String {
     let mut ssh = world.command("ssh");
     ssh.arg("-V");
     let ssh = run(ssh).stderr();
-    for (said, name) in [
+    for (output, name) in [
         (git.trim().trim_start_matches("git version "), "VERSION"),
         (ssh.split(',').next().unwrap_or_default(), "OpenSSH_VERSION"),
     ] {
-        if !said.is_empty() {
-            text = text.replace(said, name);
+        if !output.is_empty() {
+            text = text.replace(output, name);
         }
     }
     let lines = text.lines().map(|line| settled(&numbers(line)));

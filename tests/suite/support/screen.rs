@@ -98,12 +98,12 @@ impl<'a> Screen<'a> {
         loop {
             // All that was written is drawn when tmux has seen the terminal closed.
             let closed = self.ask(&["display-message", "-p", "#{pane_dead}"]);
-            let told = std::fs::read_to_string(self.status()).unwrap_or_default();
-            if let ("1\n", Ok(status)) = (closed.as_str(), told.trim_end().parse()) {
+            let output = std::fs::read_to_string(self.status()).unwrap_or_default();
+            if let ("1\n", Ok(status)) = (closed.as_str(), output.trim_end().parse()) {
                 return status;
             }
             let seen = self.text();
-            assert!(Instant::now() < end, "it does not end: {told:?}\n{seen}");
+            assert!(Instant::now() < end, "it does not end: {output:?}\n{seen}");
             std::thread::sleep(Duration::from_millis(20));
         }
     }

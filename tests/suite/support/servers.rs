@@ -191,11 +191,11 @@ fn own(
         .stdout(Stdio::piped())
         .spawn()
         .unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let mut told = String::new();
+    let mut output = String::new();
     let mut lines = BufReader::new(child.stdout.take().unwrap());
-    lines.read_line(&mut told).unwrap();
+    lines.read_line(&mut output).unwrap();
     let log = || fs::read_to_string(folder.join("log"));
-    let port = told
+    let port = output
         .trim()
         .parse()
         .unwrap_or_else(|_| panic!("{implementation:?} does not start: {:?}", log()));

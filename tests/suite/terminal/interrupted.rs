@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::time::{Duration, Instant};
 
-use super::{Terminal, URL, newcomer};
+use super::{Terminal, URL, without_login};
 use crate::snapshots::statuses;
 use crate::support::{ALICE, DEADLINE, World};
 
@@ -82,8 +82,8 @@ fn interrupted(world: &World, program: &[&str], questions: &[(&str, &str)], last
 const FETCH: [&str; 3] = ["git", "ls-remote", URL];
 
 #[test]
-fn at_the_questions_to_a_newcomer() {
-    let world = newcomer();
+fn at_the_questions_without_an_account() {
+    let world = without_login();
     interrupted(&world, &FETCH, &[], &format!("[{ALICE}]: "));
     interrupted(&world, &FETCH, &[("]: ", "")], "by hand): ");
     let login = ["git", "bitbucket", "login", ALICE];

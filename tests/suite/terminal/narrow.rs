@@ -77,7 +77,7 @@ fn a_pipe_has_no_width() {
     let program = ["sh", "-c", "git bitbucket key list | cat >told"];
     let screen = Screen::start(&world, (40, 30), &["TERM=screen"], &program);
     assert_eq!(screen.ends(), 0, "{}", screen.text());
-    let told = std::fs::read_to_string(world.path("work/told")).unwrap();
-    assert_eq!(told, piped);
-    assert_eq!(told.lines().count(), 3, "{told}");
+    let output = std::fs::read_to_string(world.path("work/told")).unwrap();
+    assert_eq!(output, piped);
+    assert_eq!(output.lines().count(), 3, "{output}");
 }

@@ -38,7 +38,7 @@ fn is_shown(seen: &str) -> bool {
 }
 
 #[test]
-fn who_waits_sees_a_line_that_goes_again() {
+fn a_wait_shows_a_line_and_removes_it() {
     let (world, lock) = busy_machine();
     let screen = Screen::start(&world, (80, 20), UTF8, &["git", "ls-remote", URL]);
     screen.until("an indicator below the notice", is_shown);
@@ -85,8 +85,8 @@ fn a_terminal_gets_no_more_than_it_can_show() {
     let screen = Screen::start(&world, (80, 20), &dumb, &["git", "ls-remote", URL]);
     assert_eq!(screen.ends(), 0, "{}", screen.text());
     let seen = screen.text();
-    let told = "bitbucket-ssh: waiting for 127.0.0.1";
-    let lines = seen.lines().filter(|line| line.starts_with(told));
+    let output = "bitbucket-ssh: waiting for 127.0.0.1";
+    let lines = seen.lines().filter(|line| line.starts_with(output));
     assert_eq!(lines.count(), 1, "one plain line, which stays: {seen}");
 }
 
@@ -119,7 +119,7 @@ fn a_narrow_window_is_not_filled_with_lines() {
 }
 
 #[test]
-fn nobody_but_a_terminal_sees_it() {
+fn only_a_terminal_shows_it() {
     let world = slow_site();
     let output = world.git(&["ls-remote", URL]).succeeds();
     assert!(!output.stderr().contains("waiting for 127"), "{output}");
@@ -128,10 +128,10 @@ fn nobody_but_a_terminal_sees_it() {
     let to_a_file = ["sh", "-c", "git ls-remote \"$1\" 2>told", "sh", URL];
     let screen = Screen::start(&world, (80, 20), UTF8, &to_a_file);
     assert_eq!(screen.ends(), 0, "{}", screen.text());
-    let told = std::fs::read_to_string(world.path("work/told")).unwrap();
+    let message = std::fs::read_to_string(world.path("work/told")).unwrap();
     assert!(
-        !told.contains("waiting for 127") && !told.contains('\u{1b}'),
-        "{told}"
+        !message.contains("waiting for 127") && !message.contains('\u{1b}'),
+        "{message}"
     );
     let world = slow_site();
     world
@@ -153,14 +153,14 @@ fn servers_that_learn_late_are_waited_for_visibly() {
     world.sandbox.faults().propagation_delay(delay);
     let screen = Screen::start(&world, (80, 20), UTF8, &["git", "ls-remote", URL]);
     screen.until("an indicator below the notice", |seen| {
-        let told = "waiting until the SSH servers know the new key";
-        seen.matches(told).count() == 2 && seen.ends_with(" s)")
+        let output = "waiting until the SSH servers know the new key";
+        seen.matches(output).count() == 2 && seen.ends_with(" s)")
     });
     assert_eq!(screen.ends(), 0, "{}", screen.text());
-    let told = screen.text();
+    let output = screen.text();
     assert_eq!(
-        told.matches("waiting until").count(),
+        output.matches("waiting until").count(),
         1,
-        "the notice stays: {told}"
+        "the notice stays: {output}"
     );
 }

@@ -125,7 +125,7 @@ fn keys_are_refused_in_the_words_of_the_site() {
 }
 
 #[test]
-fn requests_go_wrong_as_told() {
+fn requests_fail_as_configured() {
     let site = Site::new();
     let faults = site.contract.sandbox.faults();
     let address = format!("{}{}", site.contract.sandbox.api_url(), site.keys());

@@ -68,7 +68,7 @@ fn user_name_rule() {
 }
 
 #[test]
-fn rights_are_told_in_the_words_of_the_site() {
+fn missing_permissions_are_reported_in_the_site_s_words() {
     let machine = Machine::new();
     let site = &machine.sandbox;
     site.add_repository("acme/other", Visibility::Private);
@@ -131,7 +131,7 @@ fn expired_and_fresh_keys_are_unknown() {
 }
 
 #[test]
-fn connections_go_wrong_as_told() {
+fn connections_fail_as_configured() {
     let machine = Machine::new();
     let faults = machine.sandbox.faults();
     for (fault, text) in [
