@@ -24,7 +24,7 @@ pub(super) enum Target {
     /// `1`, `2` or `true`.
     Stderr,
     /// `3` to `9`: a descriptor of the caller's.
-    Descriptor(u8),
+    Descriptor(i32),
     /// An absolute path.
     Path(PathBuf),
     /// Nothing that git knows.
@@ -38,7 +38,7 @@ impl Target {
             _ if value.is_empty() => Self::Off,
             b"0" => Self::Off,
             b"1" | b"2" => Self::Stderr,
-            [digit @ b'3'..=b'9'] => Self::Descriptor(digit - b'0'),
+            [digit @ b'3'..=b'9'] => Self::Descriptor(i32::from(digit - b'0')),
             _ if word.eq_ignore_ascii_case("false") => Self::Off,
             _ if word.eq_ignore_ascii_case("true") => Self::Stderr,
             _ if Path::new(value).is_absolute() => Self::Path(value.into()),
@@ -69,7 +69,7 @@ impl Destination {
 
     /// A descriptor that the caller left open: a file, a pipe or a terminal, opened again by its
     /// name. A file is appended to.
-    pub(super) fn descriptor(number: u8) -> io::Result<Self> {
+    pub(super) fn descriptor(number: i32) -> io::Result<Self> {
         let name = format!("/dev/fd/{number}");
         Self::open(OpenOptions::new().append(true), Path::new(&name))
     }
@@ -117,8 +117,7 @@ mod tests {
     fn an_open_descriptor_is_written_to() {
         use std::os::fd::AsRawFd as _;
         let file = tempfile::tempfile().expect("a file");
-        let number = u8::try_from(file.as_raw_fd()).expect("a small number");
-        let target = Destination::descriptor(number).expect("it is open");
+        let target = Destination::descriptor(file.as_raw_fd()).expect("it is open");
         target.write(b"line\n").expect("written");
         assert_eq!(file.metadata().expect("a file").len(), 5);
     }

@@ -93,9 +93,12 @@ impl Style {
         // The colour is part of the frame: indicatif's own would ask whether stdout is a terminal.
         let frames: Vec<String> = frames
             .iter()
-            .map(|frame| match self.colour {
-                true => format!("\x1b[36m{frame}\x1b[0m"),
-                false => (*frame).to_owned(),
+            .map(|frame| {
+                if self.colour {
+                    format!("\x1b[36m{frame}\x1b[0m")
+                } else {
+                    (*frame).to_owned()
+                }
             })
             .collect();
         let frames: Vec<&str> = frames.iter().map(String::as_str).collect();
