@@ -108,7 +108,7 @@ pub trait KeyRegistry {
     /// Creates a repository. The result is its SSH URL as the site gives it; `None`: it gives none.
     fn create_repository(&self, new: &NewRepository) -> Result<Option<String>, Error> {
         Err(Error::NotFound {
-            message: format!("no repository {} can be made here", new.repository),
+            message: format!("the site cannot create {}", new.repository),
         })
     }
 
@@ -217,7 +217,7 @@ pub enum Error {
         granted: Vec<String>,
     },
     /// 403 otherwise.
-    #[error("the site refuses this: {message}")]
+    #[error("the site denied the request: {message}")]
     Forbidden {
         /// The site's message, sanitised.
         message: String,
@@ -229,7 +229,7 @@ pub enum Error {
         message: String,
     },
     /// 400, 409 and other 4xx: the site does not accept what was sent.
-    #[error("the site refuses the key: {message}")]
+    #[error("the site rejected the request: {message}")]
     Refused {
         /// The status.
         status: u16,
@@ -237,7 +237,7 @@ pub enum Error {
         message: String,
     },
     /// 429, after the retries.
-    #[error("the site asks to wait")]
+    #[error("the site received too many requests and asks to wait")]
     RateLimited {
         /// Seconds, from Retry-After where it was sent.
         retry_after: Option<u64>,
@@ -259,7 +259,7 @@ pub enum Error {
         why: String,
     },
     /// Not an answer of Bitbucket's: not JSON, a field missing.
-    #[error("{host} answers something that is no Bitbucket: {why}")]
+    #[error("{host} does not answer like a Bitbucket site: {why}")]
     Unexpected {
         /// The API's host.
         host: String,
@@ -267,7 +267,7 @@ pub enum Error {
         why: String,
     },
     /// A redirect or paging link to another origin; nothing was sent there.
-    #[error("{host} points to another place ({target}), where no token is sent")]
+    #[error("{host} redirects to {target}, and the API token is not sent there")]
     ElsewhereRefused {
         /// The API's host.
         host: String,

@@ -17,7 +17,7 @@ use crate::secret::Secret;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// BatchMode, or neither terminal nor askpass.
-    #[error("nobody can be asked here")]
+    #[error("no terminal or askpass program to ask on")]
     Unavailable,
     /// Ctrl-C, Ctrl-D, end of file, or an askpass that failed.
     #[error("the question was not answered")]

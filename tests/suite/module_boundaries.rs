@@ -80,7 +80,7 @@ const MODULES: [(&str, &[&str]); 17] = [
 ];
 
 /// A crate that only the files that begin with one of these paths may name.
-const IMPORTS: [(&str, &[&str]); 8] = [
+const IMPORTS: [(&str, &[&str]); 9] = [
     ("gix", &["settings/git_config"]),
     (
         "russh",
@@ -97,6 +97,7 @@ const IMPORTS: [(&str, &[&str]); 8] = [
     // The `keyring` crate is missing here: a module of ours has its name.
     ("secret_service", &["bitbucket/credential/keyring"]),
     ("zbus", &["bitbucket/credential/keyring"]),
+    ("indicatif", &["diagnostics"]),
     ("which", &["transport/system_ssh", "settings/stamp"]),
 ];
 

@@ -432,7 +432,7 @@ fn failures_hand_overs_and_git_bitbucket_are_logged_too() {
         .iter()
         .find(|event| word(event, "event") == "error")
         .unwrap();
-    assert!(word(error, "fmt").starts_with("NotServed"), "{error}");
+    assert!(word(error, "fmt").starts_with("PlanExhausted"), "{error}");
     assert!(!word(error, "msg").is_empty(), "{error}");
     assert_eq!(ours.last().unwrap()["code"], 1, "the server's own");
 

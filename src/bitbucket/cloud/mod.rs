@@ -58,7 +58,7 @@ impl Cloud {
                 return Ok(values);
             };
             if seen.len() == MOST_PAGES || !seen.insert(next.to_owned()) {
-                return Err(answer.unexpected("pages without end"));
+                return Err(answer.unexpected("too many pages"));
             }
             answer = check(self.client.follow(&answer, next)?)?;
         }

@@ -115,13 +115,15 @@ fn read(directory: &Directory<'_>) -> Result<Tokens, Error> {
     // serde_json's message may contain a value: only its place is shown.
     let tokens: Tokens = serde_json::from_slice(&text).map_err(|error| {
         failed(format!(
-            "not understood at line {}, column {}",
+            "invalid at line {}, column {}",
             error.line(),
             error.column()
         ))
     })?;
     if tokens.version > 1 {
-        return Err(failed("written by a newer version".to_owned()));
+        return Err(failed(
+            "written by a newer version of bitbucket-ssh".to_owned(),
+        ));
     }
     Ok(tokens)
 }

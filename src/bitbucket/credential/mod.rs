@@ -48,7 +48,7 @@ pub enum Error {
     #[error(transparent)]
     Storage(#[from] storage::Error),
     /// No credential helper of git returned the token.
-    #[error("git's credential helpers do not keep the token")]
+    #[error("git's credential helpers did not store the token")]
     NotStored,
 }
 

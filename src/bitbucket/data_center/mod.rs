@@ -69,12 +69,12 @@ impl DataCenter {
             }
             match page.get("nextPageStart").and_then(Value::as_u64) {
                 Some(next) if next > start => start = next,
-                _ => return Err(answer.unexpected("pages without end")),
+                _ => return Err(answer.unexpected("too many pages")),
             }
         }
         Err(Error::Unexpected {
             host: self.client.host(),
-            why: "pages without end".to_owned(),
+            why: "too many pages".to_owned(),
         })
     }
 

@@ -187,7 +187,7 @@ fn pages_have_an_end() {
         site.keys(&alice())
             .unwrap_err()
             .to_string()
-            .contains("pages without end")
+            .contains("too many pages")
     );
 }
 

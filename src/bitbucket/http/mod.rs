@@ -68,18 +68,18 @@ impl Client {
             host: sanitise(shown),
             why,
         };
-        let base = Address::parse(api_url)
-            .ok_or_else(|| unusable("this is no address of an API".to_owned()))?;
+        let base =
+            Address::parse(api_url).ok_or_else(|| unusable("not a URL of an API".to_owned()))?;
         if !base.is_secure() && !base.is_loopback() {
-            return Err(unusable("a token is only sent over https".to_owned()));
+            return Err(unusable("an API token is sent over https only".to_owned()));
         }
         let proxy = proxy::choose(&base, settings.proxy.as_deref(), &context.environment)
-            .map_err(|_| unusable("the proxy's URL is none".to_owned()))?;
+            .map_err(|_| unusable("the URL of the proxy is invalid".to_owned()))?;
         let proxy_host = proxy
             .as_ref()
             .map(|proxy| format!("{}:{}", proxy.host(), proxy.port()));
         let roots = roots(context, settings).map_err(|(file, why)| {
-            unusable(format!("certificates of {}: {why}", file.display()))
+            unusable(format!("certificates in {}: {why}", file.display()))
         })?;
         let tls = TlsConfig::builder()
             .root_certs(roots)
@@ -148,7 +148,7 @@ impl Client {
         }
         Err(Error::Unexpected {
             host: self.host(),
-            why: "redirects without end".to_owned(),
+            why: "too many redirects".to_owned(),
         })
     }
 
@@ -157,7 +157,7 @@ impl Client {
         let answer = self.send(method, &address, body)?;
         if let Some(location) = answer.redirect() {
             self.within(&address, location)?;
-            return Err(answer.unexpected(&format!("a redirect of a {method}")));
+            return Err(answer.unexpected(&format!("it redirects a {method}")));
         }
         Ok(answer)
     }
@@ -236,7 +236,7 @@ impl Client {
                 let after_connect = is_loss(&error);
                 let mut why = reason(&error);
                 if let Some(proxy) = &self.proxy {
-                    why = format!("{why} (by the proxy {proxy})");
+                    why = format!("{why} (through the proxy {proxy})");
                 }
                 trace2::data("rest", || format!("{method} {path}: {why}"));
                 tracing::debug!("{method} {path}: {why}, {milliseconds} ms");
@@ -336,7 +336,7 @@ pub(super) struct Answer {
 impl Answer {
     /// The body. [`Error::Unexpected`] where it is not JSON.
     pub(super) fn json(&self) -> Result<Value, Error> {
-        serde_json::from_slice(&self.body).map_err(|_| self.unexpected("no JSON"))
+        serde_json::from_slice(&self.body).map_err(|_| self.unexpected("not JSON"))
     }
 
     /// The body as text, where it is UTF-8.
@@ -380,7 +380,7 @@ impl Answer {
             404 => Error::NotFound { message },
             400..500 => Error::Refused { status, message },
             500.. => Error::Server { status, message },
-            _ => self.unexpected("no such answer"),
+            _ => self.unexpected("an unexpected status"),
         }
     }
 }
@@ -433,7 +433,7 @@ fn roots(context: &Context, settings: &HttpSettings) -> Result<RootCerts, (PathB
         })
         .collect();
     if certificates.is_empty() {
-        return Err(failed("no certificate in it".to_owned()));
+        return Err(failed("the file has none".to_owned()));
     }
     Ok(RootCerts::new_with_certs(&certificates))
 }

@@ -263,7 +263,7 @@ fn a_proxy_is_asked_for_a_tunnel_and_gets_no_token() {
     let error = client.get("/user").unwrap_err();
     assert!(matches!(error, Error::Unreachable { .. }), "{error}");
     assert!(
-        error.to_string().contains("(by the proxy 127.0.0.1:"),
+        error.to_string().contains("(through the proxy 127.0.0.1:"),
         "{error}"
     );
     assert_eq!(proxy.asked(), ["CONNECT api.example.com:443"]);

@@ -180,7 +180,7 @@ fn pages_have_an_end() {
     };
     let (_server, cloud) = cloud([page(2), page(3), page(2), page(3)]);
     let error = cloud.keys(&alice()).unwrap_err();
-    assert!(error.to_string().contains("pages without end"), "{error}");
+    assert!(error.to_string().contains("too many pages"), "{error}");
     let (_server, cloud) = self::cloud([answer(200, &json!({"size": 0}))]);
     assert!(
         matches!(cloud.keys(&alice()), Err(Error::Unexpected { .. })),

@@ -26,7 +26,7 @@ pub enum Error {
     #[error("there is no keyring in this session")]
     Unavailable,
     /// It does not return what was stored.
-    #[error("the system's keyring does not give back what it was given")]
+    #[error("the system's keyring did not return what was stored")]
     NotStored,
     /// It failed otherwise; its message.
     #[error("the system's keyring failed: {0}")]

@@ -44,7 +44,7 @@ pub(super) fn load(context: &Context, entry: Entry) -> Result<Option<Secret>, Er
             (None, None) => return Ok(None),
         };
         let text = String::from_utf8(item.get_secret().map_err(failure)?);
-        let text = text.map_err(|_| Error::Failed("a secret that is no text".to_owned()))?;
+        let text = text.map_err(|_| Error::Failed("the secret is not text".to_owned()))?;
         Ok(Some(Secret::new(text)))
     })
 }
