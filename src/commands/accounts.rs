@@ -6,7 +6,7 @@ use super::{Error, resolve};
 use crate::context::Context;
 use crate::identity::Account;
 use crate::provision::Records;
-use crate::repository::Site;
+use crate::repository::{Site, Url};
 
 /// What is configured and recorded here.
 #[derive(Debug, Clone)]
@@ -97,10 +97,13 @@ fn is(account: &Account, site: &Site, name: &str) -> bool {
 /// A site's address as it is kept: scheme and host in lower case, no `/` at the end; `https` where
 /// no scheme was typed.
 fn normal(typed: &str) -> String {
-    let typed = typed.trim().trim_end_matches('/');
-    let (scheme, rest) = typed.split_once("://").unwrap_or(("https", typed));
-    let (host, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
-    format!("{}://{}{path}", scheme.to_lowercase(), host.to_lowercase())
+    let typed = typed.trim();
+    let url = if typed.contains("://") {
+        Url::parse(typed)
+    } else {
+        Url::parse(&format!("https://{typed}"))
+    };
+    url.map_or_else(|| typed.to_owned(), |url| url.to_string())
 }
 
 #[cfg(test)]

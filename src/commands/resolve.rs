@@ -8,7 +8,7 @@ use crate::connection::resolve::{self, BitbucketTarget, ResolvedCall, with_recor
 use crate::connection::start_trace2;
 use crate::context::Context;
 use crate::provision::Records;
-use crate::repository::{self, Direction, Site, SiteKind};
+use crate::repository::{self, Direction, Site, SiteKind, SshUrl};
 use crate::settings::{GitConfig, SshConfig};
 use crate::ssh_command::{self, Invocation};
 
@@ -76,27 +76,28 @@ fn command_line(sites: &[Site], url: &str, direction: Direction) -> Option<Vec<O
         Direction::Fetch => "git-upload-pack",
         Direction::Push => "git-receive-pack",
     };
-    let (place, path) = if let Some(rest) = url.strip_prefix("ssh://") {
-        let (authority, path) = rest.split_once('/')?;
-        (format!("ssh://{authority}"), format!("/{path}"))
-    } else if url.contains("://") {
+    let (port, user, host, path) = if let Some(ssh) = SshUrl::parse(url) {
+        let path = String::from_utf8(ssh.server_path()).ok()?;
+        (ssh.port, ssh.user, ssh.host.to_owned(), path)
+    } else {
         let repository = repository::of_url(sites, url)?;
         let site = sites.iter().find(|site| site.url == repository.site)?;
-        let host = match site.kind {
-            SiteKind::Cloud => "ssh://git@bitbucket.org".to_owned(),
+        let path = format!("/{repository}");
+        let (host, port) = match site.kind {
+            SiteKind::Cloud => ("bitbucket.org".to_owned(), None),
             SiteKind::DataCenter => {
-                let place = site.ssh_hosts.first()?;
-                format!("ssh://git@{}:{}", place.host, place.port)
+                let first = site.ssh_hosts.first()?;
+                (first.host.clone(), Some(first.port))
             }
         };
-        (host, format!("/{repository}"))
-    } else if let Some((bracketed, path)) = url.split_once("]:") {
-        let (user, place) = bracketed.split_once('[')?;
-        (format!("ssh://{user}{place}"), path.to_owned())
-    } else {
-        let (place, path) = url.split_once(':')?;
-        (place.to_owned(), path.to_owned())
+        (port, Some("git"), host, path)
     };
+    let destination = user.map_or_else(|| host.clone(), |user| format!("{user}@{host}"));
     let quoted = path.replace('\'', "'\\''").replace('!', "'\\!'");
-    Some(vec![place.into(), format!("{service} '{quoted}'").into()])
+    let mut arguments: Vec<OsString> = Vec::new();
+    if let Some(port) = port {
+        arguments.extend(["-p".into(), port.to_string().into()]);
+    }
+    arguments.extend([destination.into(), format!("{service} '{quoted}'").into()]);
+    Some(arguments)
 }

@@ -158,10 +158,7 @@ const MAX_LABEL: usize = 99;
 fn file_name_of(site: &Site, holder: &str, key_type: KeyType) -> String {
     let mut name = format!("bitbucket_{}", escaped(&holder.to_lowercase()));
     if site.kind == SiteKind::DataCenter {
-        let place = site
-            .url
-            .split_once("://")
-            .map_or(site.url.as_str(), |(_, rest)| rest);
+        let place = site.address();
         for part in place.split([':', '/']).filter(|part| !part.is_empty()) {
             let _ = write!(name, "_{}", escaped(&part.to_lowercase()));
         }

@@ -155,7 +155,7 @@ pub(super) fn lock(at: &ProvisionContext<'_>) -> Result<Lock, Error> {
 }
 
 fn lock_name(site: &Site) -> String {
-    let (_, address) = site.url.split_once("://").unwrap_or(("", &site.url));
+    let address = site.address();
     let name = address.replace(|c: char| !c.is_ascii_alphanumeric() && c != '.', "_");
     format!("{name}.lock")
 }

@@ -12,7 +12,7 @@ mod url;
 mod hostile;
 
 pub use site::{cloud, key_page, token_page};
-pub use url::of_url;
+pub use url::{SshUrl, Url, host_and_port, of_url};
 
 use crate::text::sanitise;
 
@@ -47,6 +47,15 @@ pub struct Site {
     pub api_url: String,
     /// In the order in which they are tried; never empty.
     pub ssh_hosts: Vec<SshHost>,
+}
+
+impl Site {
+    /// The web address without its scheme: `git.example.com/context`.
+    pub fn address(&self) -> &str {
+        self.url
+            .split_once("://")
+            .map_or(self.url.as_str(), |(_, rest)| rest)
+    }
 }
 
 /// A repository of a site. Workspace and slug are compared without regard to case.

@@ -1,94 +1,270 @@
-//! The shapes of URL that name a repository: web addresses, `ssh://`, scp's.
+//! URLs: any that has a scheme and a host, those that git sends to ssh, and the repository that one
+//! names. The one reader of all of them.
+
+use std::fmt::Write as _;
 
 use percent_encoding::percent_decode_str;
 
 use super::{Repository, Site, SiteKind, path, site};
 
-/// The repository a URL names. `None`: of no site, or no repository's.
+/// The repository a URL names. `None`: it is on none of the sites, or names no repository.
 ///
-/// `https://[user@]HOST[/CONTEXT]/WORKSPACE/SLUG[.git]` and, on Data Center, with `/scm/` behind
-/// the context; `ssh://[user@]HOST[:PORT]/WORKSPACE/SLUG[.git]` and git's other names of it;
-/// `[user@]HOST:WORKSPACE/SLUG[.git]`, the host also as `[HOST:PORT]`. An alias of ssh_config is
-/// nobody's host here.
+/// `https://[user@]HOST[/CONTEXT]/WORKSPACE/SLUG[.git]`, on Data Center also with `/scm/` behind the
+/// context; and what [`SshUrl`] reads. An alias of ssh_config is on no site.
 pub fn of_url(sites: &[Site], url: &str) -> Option<Repository> {
     match url.split_once("://") {
-        Some((scheme, rest)) => match scheme.to_ascii_lowercase().as_str() {
-            scheme @ ("http" | "https") => web(sites, scheme, rest),
-            "ssh" | "git+ssh" | "ssh+git" => ssh(sites, rest),
-            _ => None,
-        },
-        None => scp(sites, url),
+        Some((scheme, rest)) if matches_any(scheme, &["http", "https"]) => {
+            web(sites, &scheme.to_ascii_lowercase(), rest)
+        }
+        _ => SshUrl::parse(url)?.repository(sites),
     }
 }
 
 fn web(sites: &[Site], scheme: &str, rest: &str) -> Option<Repository> {
     let rest = rest.split(['?', '#']).next()?;
     let (authority, path) = rest.split_once('/')?;
-    let host = without_user(authority);
+    let (_, host) = split_user(authority);
     let address = format!("{host}/{path}");
     let (site, path) = site::by_web_address(sites, scheme, &address)?;
     let path = match site.kind {
         SiteKind::DataCenter => path.strip_prefix("scm/").unwrap_or(path),
         SiteKind::Cloud => path,
     };
-    decoded(site, path)
-}
-
-fn ssh(sites: &[Site], rest: &str) -> Option<Repository> {
-    let (authority, path) = rest.split_once('/')?;
-    let (host, port) = host_and_port(without_user(authority))?;
-    decoded(&site::by_ssh_host(sites, host, port)?, path)
-}
-
-/// As git: a colon in front of every slash, and the path is not decoded.
-fn scp(sites: &[Site], url: &str) -> Option<Repository> {
-    let start = url.find('[').filter(|at| !url[..*at].contains([':', '/']));
-    let colon = match start {
-        Some(start) => start + url[start..].find("]:")? + 1,
-        None => url.find(':')?,
-    };
-    let (authority, path) = (&url[..colon], &url[colon + 1..]);
-    if start.is_none() && authority.contains('/') {
-        return None;
-    }
-    let inner = start.and_then(|start| authority[start + 1..].strip_suffix(']'));
-    // git takes a user within the brackets, too.
-    let (host, port) = match inner.map(without_user) {
-        Some(inner) if inner.matches(':').count() == 1 => host_and_port(inner)?,
-        Some(inner) => (inner, 22),
-        None => (without_user(authority), 22),
-    };
-    // git goes on at a `~` in second place, whatever stands in front of it (connect.c).
-    let home = path.as_bytes().get(1) == Some(&b'~');
-    let path = if home { &path[1..] } else { path };
-    let site = site::by_ssh_host(sites, host, port)?;
-    path::repository(&site, path.as_bytes()).ok().flatten()
-}
-
-fn decoded(site: &Site, path: &str) -> Option<Repository> {
     let path: Vec<u8> = percent_decode_str(path).collect();
     path::repository(site, &path).ok().flatten()
 }
 
-fn without_user(authority: &str) -> &str {
-    authority
-        .rsplit_once('@')
-        .map_or(authority, |(_, host)| host)
+/// A URL that git sends to ssh: `ssh://[user@]HOST[:PORT]/PATH` and git's other names for that scheme,
+/// or `[user@]HOST:PATH`, the host there also as `[HOST:PORT]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SshUrl<'a> {
+    /// What is in front of the `@`.
+    pub user: Option<&'a str>,
+    /// As typed, without brackets; perhaps an alias of ssh_config.
+    pub host: &'a str,
+    /// `None`: the default.
+    pub port: Option<u16>,
+    /// As typed, with the slash that begins it, if any.
+    pub path: &'a str,
+    /// The path is percent-encoded: it is that of a URL with a scheme.
+    is_encoded: bool,
 }
 
-/// `HOST`, `HOST:PORT`, `[ADDRESS]`, `[ADDRESS]:PORT`; 22 where no port is named.
-fn host_and_port(text: &str) -> Option<(&str, u16)> {
-    let (host, port) = match text.strip_prefix('[') {
-        Some(bracketed) => {
-            let (host, rest) = bracketed.split_once(']')?;
-            (host, rest.strip_prefix(':').unwrap_or(rest))
+impl<'a> SshUrl<'a> {
+    /// `None`: git would not send it to ssh.
+    pub fn parse(url: &'a str) -> Option<Self> {
+        let Some((scheme, rest)) = url.split_once("://") else {
+            return Self::scp(url);
+        };
+        if !matches_any(scheme, &["ssh", "git+ssh", "ssh+git"]) {
+            return None;
         }
-        None => text.split_once(':').unwrap_or((text, "")),
-    };
-    match port {
-        "" => Some((host, 22)),
-        digits => Some((host, digits.parse().ok()?)),
+        let (authority, path) = rest.split_at(rest.find('/')?);
+        let (user, place) = split_user(authority);
+        let (host, port) = host_and_port(place)?;
+        Some(Self {
+            user,
+            host,
+            port,
+            path: at_home(path),
+            is_encoded: true,
+        })
     }
+
+    /// As git: a colon in front of every slash, and the path is not decoded.
+    fn scp(url: &'a str) -> Option<Self> {
+        let start = url.find('[').filter(|at| !url[..*at].contains([':', '/']));
+        let colon = match start {
+            Some(start) => start + url[start..].find("]:")? + 1,
+            None => url.find(':')?,
+        };
+        let (authority, path) = (&url[..colon], &url[colon + 1..]);
+        if start.is_none() && authority.contains('/') {
+            return None;
+        }
+        let inner = start.and_then(|start| authority[start + 1..].strip_suffix(']'));
+        let (user, place) = split_user(inner.unwrap_or(authority));
+        // git takes a user within the brackets, too.
+        let outer = start.and_then(|start| authority[..start].strip_suffix('@'));
+        let (host, port) = if inner.is_some() && place.matches(':').count() == 1 {
+            host_and_port(place)?
+        } else {
+            (place, None)
+        };
+        let user = user.or(outer);
+        Some(Self {
+            user,
+            host,
+            port,
+            path: at_home(path),
+            is_encoded: false,
+        })
+    }
+
+    /// The same path on another host.
+    #[must_use]
+    pub fn with_host(self, host: &'a str, port: Option<u16>) -> Self {
+        Self { host, port, ..self }
+    }
+
+    /// The repository it names, by the SSH hosts of the sites.
+    pub fn repository(&self, sites: &[Site]) -> Option<Repository> {
+        let site = site::by_ssh_host(sites, self.host, self.port.unwrap_or(22))?;
+        path::repository(&site, &self.server_path()).ok().flatten()
+    }
+
+    /// The path as the server gets it.
+    pub fn server_path(&self) -> Vec<u8> {
+        if self.is_encoded {
+            percent_decode_str(self.path).collect()
+        } else {
+            self.path.as_bytes().to_vec()
+        }
+    }
+}
+
+/// git goes on at a `~` in second place, whatever is in front of it (connect.c).
+fn at_home(path: &str) -> &str {
+    let is_home = path.as_bytes().get(1) == Some(&b'~') && path.is_char_boundary(1);
+    if is_home { &path[1..] } else { path }
+}
+
+fn split_user(authority: &str) -> (Option<&str>, &str) {
+    match authority.rsplit_once('@') {
+        Some((user, host)) => (Some(user), host),
+        None => (None, authority),
+    }
+}
+
+fn matches_any(scheme: &str, known: &[&str]) -> bool {
+    known.iter().any(|known| known.eq_ignore_ascii_case(scheme))
+}
+
+/// A URL with a scheme and a host, normalised as git normalises it (git, urlmatch.c).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Url {
+    /// In lower case.
+    pub scheme: String,
+    /// What is in front of the `@`.
+    pub user: Option<String>,
+    /// In lower case, without brackets; in a pattern, labels may be `*`.
+    pub host: String,
+    /// `None`: the scheme's own.
+    pub port: Option<u16>,
+    /// The components of the path, percent codes normalised.
+    pub path: Vec<String>,
+}
+
+impl Url {
+    /// `None`: not a URL with a host, or one with a query.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (scheme, rest) = text.split_once("://")?;
+        let scheme = scheme.to_ascii_lowercase();
+        let begins_well = scheme.starts_with(|c: char| c.is_ascii_alphabetic());
+        let is_scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+        if !begins_well || !scheme.chars().all(is_scheme) || text.contains(['?', '#']) {
+            return None;
+        }
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (user, host) = split_user(authority);
+        let (host, port) = host_and_port(host)?;
+        if host.is_empty() {
+            return None;
+        }
+        let own_port = match scheme.as_str() {
+            "https" => Some(443),
+            "http" => Some(80),
+            "ssh" => Some(22),
+            _ => None,
+        };
+        Some(Self {
+            scheme,
+            user: user.map(normalised),
+            host: host.to_ascii_lowercase(),
+            port: port.filter(|port| Some(*port) != own_port),
+            path: components(path)?,
+        })
+    }
+}
+
+impl std::fmt::Display for Url {
+    /// Without the user.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}://", self.scheme)?;
+        if self.host.contains(':') {
+            write!(f, "[{}]", self.host)?;
+        } else {
+            f.write_str(&self.host)?;
+        }
+        if let Some(port) = self.port {
+            write!(f, ":{port}")?;
+        }
+        for component in &self.path {
+            write!(f, "/{component}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A host (brackets taken off) and the port behind it.
+pub fn host_and_port(text: &str) -> Option<(&str, Option<u16>)> {
+    if let Some(rest) = text.strip_prefix('[') {
+        let (host, behind) = rest.split_once(']')?;
+        return match behind.strip_prefix(':') {
+            Some(port) => Some((host, Some(port.parse().ok()?))),
+            None if behind.is_empty() => Some((host, None)),
+            None => None,
+        };
+    }
+    match text.rsplit_once(':') {
+        Some((host, "")) => Some((host, None)),
+        Some((host, _)) if host.contains(':') => None,
+        Some((host, port)) => Some((host, Some(port.parse().ok().filter(|port| *port != 0)?))),
+        None => Some((text, None)),
+    }
+}
+
+/// Components between slashes, `.` and `..` resolved; of two slashes in a row git makes an empty one.
+/// `None`: a `..` too many.
+fn components(path: &str) -> Option<Vec<String>> {
+    let mut components = Vec::new();
+    for component in path.split('/') {
+        match normalised(component).as_str() {
+            "." => {}
+            ".." => {
+                components.pop()?;
+            }
+            component => components.push(component.to_owned()),
+        }
+    }
+    if components.last().is_some_and(String::is_empty) {
+        components.pop();
+    }
+    Some(components)
+}
+
+/// Percent codes of unreserved characters decoded, the others in upper case (RFC 3986, 6.2.2).
+fn normalised(text: &str) -> String {
+    let mut result = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once('%') {
+        result.push_str(before);
+        let code = behind
+            .get(..2)
+            .and_then(|code| u8::from_str_radix(code, 16).ok());
+        match code {
+            Some(byte) if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => {
+                result.push(char::from(byte));
+            }
+            Some(byte) => {
+                let _ = write!(result, "%{byte:02X}");
+            }
+            None => result.push('%'),
+        }
+        rest = if code.is_some() { &behind[2..] } else { behind };
+    }
+    result.push_str(rest);
+    result
 }
 
 #[cfg(test)]

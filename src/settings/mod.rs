@@ -16,6 +16,7 @@ mod values;
 pub use values::key_type;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 pub use error::Error;
@@ -64,7 +65,7 @@ pub enum Origin {
         /// Its file; `None` where git config has none.
         file: Option<PathBuf>,
         /// The line in the file, counted from 1; `None` where no one value is meant.
-        line: Option<usize>,
+        line: Option<NonZeroU32>,
         /// The whole key as written: `bitbucket.https://bitbucket.org/acme.account`.
         key: String,
     },

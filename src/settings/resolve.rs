@@ -6,10 +6,10 @@ mod choice;
 use std::collections::BTreeMap;
 
 use crate::context::Context;
-use crate::repository::{Repository, Site, SiteKind};
+use crate::repository::{Repository, Site, SiteKind, Url};
 use crate::settings::git_config::{Entry, WorkingCopy};
 use crate::settings::keys::{self, Form, Key};
-use crate::settings::url_match::{Pattern, Specificity, Subject};
+use crate::settings::url_match::{Specificity, Subject};
 use crate::settings::{
     AuthorCheck, Ignored, KeyType, Origin, OtherHosts, PassphraseStore, Provision, Settings,
     Sourced, TransportKind, repository_policy, values,
@@ -198,7 +198,7 @@ impl<'a> Resolution<'a> {
         entry: &Entry,
         text: &str,
     ) -> Option<Specificity> {
-        let Some(pattern) = Pattern::parse(text) else {
+        let Some(pattern) = Url::parse(text) else {
             self.ignore(entry, "not a URL");
             return None;
         };

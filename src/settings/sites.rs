@@ -1,11 +1,8 @@
 //! Which sites there are: Cloud, and what `bitbucket.<url>.type` makes one. Pure.
 
-use std::fmt::Write as _;
-
 use super::git_config::Entry;
-use super::url_match::{Pattern, host_and_port};
 use super::{Ignored, Origin, keys, values};
-use crate::repository::{Site, SiteKind, SshHost, cloud};
+use crate::repository::{Site, SiteKind, SshHost, Url, cloud, host_and_port};
 
 /// Where Data Center speaks SSH unless told otherwise
 /// (<https://confluence.atlassian.com/bitbucketserver/enable-ssh-access-to-git-repositories-776640358.html>).
@@ -161,7 +158,7 @@ fn alone<'e>(entries: &[&'e Entry], name: &str) -> Vec<&'e Entry> {
 
 /// [`Site::url`] from a setting's `<url>`.
 fn site_url(text: &str) -> Result<String, String> {
-    let url = Pattern::parse(text).ok_or("not a URL")?;
+    let url = Url::parse(text).ok_or("not a URL")?;
     if url.host.contains('*') {
         return Err("a site's URL has no wildcard".to_owned());
     }
@@ -177,24 +174,7 @@ fn site_url(text: &str) -> Result<String, String> {
     if !matches!(url.scheme.as_str(), "http" | "https") {
         return Err("a site's URL is its web address".to_owned());
     }
-    Ok(written(&url))
-}
-
-fn written(url: &Pattern) -> String {
-    let mut text = format!("{}://", url.scheme);
-    if url.host.contains(':') {
-        let _ = write!(text, "[{}]", url.host);
-    } else {
-        text.push_str(&url.host);
-    }
-    if let Some(port) = url.port {
-        let _ = write!(text, ":{port}");
-    }
-    for component in &url.path {
-        text.push('/');
-        text.push_str(component);
-    }
-    text
+    Ok(url.to_string())
 }
 
 fn default_api(kind: SiteKind, url: &str) -> String {
@@ -205,7 +185,7 @@ fn default_api(kind: SiteKind, url: &str) -> String {
 }
 
 fn default_hosts(kind: SiteKind, url: &str) -> Vec<SshHost> {
-    let host = Pattern::parse(url).map(|url| url.host).unwrap_or_default();
+    let host = Url::parse(url).map(|url| url.host).unwrap_or_default();
     let port = default_port(kind);
     vec![SshHost { host, port }]
 }
@@ -218,12 +198,12 @@ fn default_port(kind: SiteKind) -> u16 {
 }
 
 fn api_url(text: &str) -> Result<String, String> {
-    let url = Pattern::parse(text).ok_or("not a URL")?;
+    let url = Url::parse(text).ok_or("not a URL")?;
     match url.scheme.as_str() {
         _ if url.user.is_some() => Err("the URL may not hold a user".to_owned()),
         _ if url.host.contains('*') => Err("not a URL".to_owned()),
-        "https" => Ok(written(&url)),
-        "http" if is_loopback(&url.host) => Ok(written(&url)),
+        "https" => Ok(url.to_string()),
+        "http" if is_loopback(&url.host) => Ok(url.to_string()),
         "http" => Err("plain http is only for a loopback address".to_owned()),
         _ => Err("neither https nor http".to_owned()),
     }

@@ -8,7 +8,7 @@ use super::finding::Finding;
 use super::ssh_config;
 use crate::commands::{Error, config_file, git, other_tools};
 use crate::context::Context;
-use crate::repository::{self, SiteKind};
+use crate::repository::{self, SiteKind, SshUrl};
 use crate::settings::{Ignored, Origin};
 use crate::text::counted;
 use crate::text::sanitise;
@@ -422,8 +422,7 @@ fn moved(checkup: &Checkup<'_>, name: &str, url: &str, repository: &str) -> Stri
     } else {
         ("", values("url"))
     };
-    let address = url.strip_prefix("ssh://").unwrap_or(url);
-    let user = address.split_once('@').map_or("git", |(user, _)| user);
+    let user = SshUrl::parse(url).and_then(|url| url.user).unwrap_or("git");
     let new = word(&format!("{user}@ssh.bitbucket.org:{repository}.git"));
     let line = format!("git remote set-url {option}{} {new}", word(name));
     if beside.len() > 1 {
@@ -440,13 +439,7 @@ pub(in crate::commands) fn names_the_old_host(url: &str) -> bool {
 
 /// The host of an SSH URL, as typed. `None`: a URL of another kind.
 pub(super) fn host_of(url: &str) -> Option<&str> {
-    let authority = match url.strip_prefix("ssh://") {
-        Some(rest) => rest.split('/').next()?,
-        None if url.contains("://") => return None,
-        None => url.split_once(':')?.0,
-    };
-    let place = authority.rsplit('@').next()?;
-    place.split(':').next()
+    SshUrl::parse(url).map(|url| url.host)
 }
 
 #[cfg(test)]

@@ -13,8 +13,7 @@ use crate::bitbucket::{self, KeyRegistry, RegisteredKey, SshSettings, User, cred
 use crate::context::API_TOKEN;
 use crate::identity::{Account, AccountId};
 use crate::provision::{Records, SCOPES, SshPlace};
-use crate::repository::token_page;
-use crate::repository::{Site, SiteKind};
+use crate::repository::{Site, SiteKind, Url, token_page};
 use crate::secret::{Secret, TokenPlace};
 use crate::storage;
 use crate::text::sanitise;
@@ -327,15 +326,7 @@ fn address(host: &str, port: u16) -> String {
 
 /// The site's host without port and brackets.
 fn web_host(site: &Site) -> String {
-    let rest = site.url.split_once("://").map_or("", |(_, rest)| rest);
-    let authority = rest.split('/').next().unwrap_or_default();
-    match authority
-        .strip_prefix('[')
-        .and_then(|rest| rest.split_once(']'))
-    {
-        Some((address, _)) => address.to_owned(),
-        None => authority.split(':').next().unwrap_or_default().to_owned(),
-    }
+    Url::parse(&site.url).map_or_else(String::new, |url| url.host)
 }
 
 #[cfg(test)]

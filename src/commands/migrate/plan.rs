@@ -1,7 +1,7 @@
 //! What of a repository's configuration is turned into what. Pure.
 
 use crate::commands::ssh_blocks::Block;
-use crate::repository::{self, Repository, Site, SiteKind};
+use crate::repository::{Repository, Site, SiteKind, SshUrl};
 
 /// What was found.
 pub(super) struct Found<'a> {
@@ -100,18 +100,20 @@ struct Target<'a> {
 }
 
 fn target<'a>(found: &Found<'a>, url: &str) -> Option<Target<'a>> {
-    let (user, host, port, path) = parts(url)?;
+    let ssh = SshUrl::parse(url)?;
     let alias = found.blocks.iter().find(|block| {
-        block.names().any(|name| name == host)
+        block.names().any(|name| name == ssh.host)
             && block
                 .value("hostname")
-                .is_some_and(|real| !real.eq_ignore_ascii_case(host))
+                .is_some_and(|real| !real.eq_ignore_ascii_case(ssh.host))
     });
-    let said = |key: &str| alias.and_then(|block| block.value(key));
-    let real = said("hostname").unwrap_or(host);
-    let port = port.or(said("port")).unwrap_or("22");
-    let address = format!("ssh://git@{real}:{port}/{}", path.trim_start_matches('/'));
-    let repository = repository::of_url(found.sites, &address)?;
+    let option = |key: &str| alias.and_then(|block| block.value(key));
+    let host = option("hostname").unwrap_or(ssh.host);
+    let port = match ssh.port {
+        None => option("port").and_then(|port| port.parse().ok()),
+        typed => typed,
+    };
+    let repository = ssh.with_host(host, port).repository(found.sites)?;
     let site = found
         .sites
         .iter()
@@ -119,31 +121,8 @@ fn target<'a>(found: &Found<'a>, url: &str) -> Option<Target<'a>> {
     Some(Target {
         repository,
         site,
-        user: user.or(said("user")).unwrap_or("git").to_owned(),
+        user: ssh.user.or(option("user")).unwrap_or("git").to_owned(),
         alias,
-    })
-}
-
-/// User, host, port and path of an SSH URL.
-fn parts(url: &str) -> Option<(Option<&str>, &str, Option<&str>, &str)> {
-    let (authority, path, port) = if let Some(rest) = url.strip_prefix("ssh://") {
-        let (authority, path) = rest.split_once('/')?;
-        match authority.rsplit_once(':') {
-            Some((authority, port)) if !port.contains(']') => (authority, path, Some(port)),
-            _ => (authority, path, None),
-        }
-    } else if url.contains("://") {
-        return None;
-    } else {
-        let (authority, path) = url.split_once(':')?;
-        (authority, path, None)
-    };
-    if authority.contains('/') {
-        return None;
-    }
-    Some(match authority.rsplit_once('@') {
-        Some((user, host)) => (Some(user), host, port, path),
-        None => (None, authority, port, path),
     })
 }
 

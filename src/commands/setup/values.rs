@@ -79,9 +79,8 @@ pub(super) fn program_wishes(command: String) -> Vec<SettingChange> {
 pub(super) fn rewrites(known: &Accounts) -> Vec<SettingChange> {
     let mut wanted = Vec::new();
     for site in &known.sites {
-        let Some((scheme, place)) = site.url.split_once("://") else {
-            continue;
-        };
+        let place = site.address();
+        let scheme = site.url.trim_end_matches(place);
         let tail = match site.kind {
             SiteKind::Cloud => "/",
             SiteKind::DataCenter => "/scm/",
@@ -99,7 +98,7 @@ pub(super) fn rewrites(known: &Accounts) -> Vec<SettingChange> {
         for user in std::iter::once(String::new()).chain(names) {
             wanted.push(SettingChange {
                 key: format!("url.{base}.insteadOf"),
-                value: format!("{scheme}://{user}{place}{tail}"),
+                value: format!("{scheme}{user}{place}{tail}"),
                 add: true,
             });
         }

@@ -262,7 +262,7 @@ fn a_setting_is_shown_with_its_line() {
     report.plan.candidates[0].reason.origin = Origin::GitConfig {
         scope: Scope::Global,
         file: Some(file.clone()),
-        line: Some(3),
+        line: std::num::NonZeroU32::new(3),
         key: "bitbucket.account".to_owned(),
     };
     let text = render(&report, false);

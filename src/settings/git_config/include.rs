@@ -226,7 +226,7 @@ struct Variable {
     /// It has no `=`.
     bare: bool,
     /// Counted from 1.
-    line: usize,
+    line: u32,
 }
 
 /// Every variable of a file, in order. On failure, the line that cannot be read.
@@ -267,7 +267,10 @@ fn variables(text: &[u8]) -> Result<Vec<Variable>, usize> {
                 variable.value = gix::config::value::normalize(&unfinished).into_owned();
                 unfinished.clear();
             }
-            (EventRef::Newline(text), _) => line += text.find_iter("\n").count(),
+            (EventRef::Newline(text), _) => {
+                let lines = text.find_iter("\n").count();
+                line += u32::try_from(lines).unwrap_or(u32::MAX - line);
+            }
             _ => {}
         }
     }
@@ -372,7 +375,7 @@ mod tests {
                     None => entry.section.clone(),
                 };
                 read.extend([&key, ".", &entry.name.to_lowercase()]);
-                let line = text.lines().nth(entry.line - 1).unwrap();
+                let line = text.lines().nth(entry.line as usize - 1).unwrap();
                 assert!(line.contains(&entry.name), "{text}");
                 if !entry.bare {
                     read.push('\n');

@@ -9,6 +9,7 @@ pub(super) mod fixture;
 mod include;
 mod remotes;
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -34,7 +35,7 @@ pub struct Entry {
     /// The file it is in.
     pub file: Arc<Path>,
     /// The line its name is on, counted from 1.
-    pub line: usize,
+    pub line: u32,
     /// The section in lower case: `bitbucket`.
     pub section: String,
     /// In quotes: a URL, a name.
@@ -69,7 +70,7 @@ impl Entry {
         Origin::GitConfig {
             scope: self.scope,
             file: Some(self.file.to_path_buf()),
-            line: Some(self.line),
+            line: NonZeroU32::new(self.line),
             key: self.key(),
         }
     }
@@ -324,11 +325,11 @@ impl GitConfig {
     fn is_a_remote(&self, sites: &[Site], wanted: &Wanted) -> bool {
         self.repository.is_some()
             && self.remotes().iter().any(|(_, url)| {
-                let url = self
-                    .alias
-                    .as_ref()
-                    .map_or_else(|| url.clone(), |alias| alias.resolve(url));
-                crate::repository::of_url(sites, &url).as_ref() == Some(wanted)
+                let repository = match &self.alias {
+                    Some(alias) => alias.repository(sites, url),
+                    None => crate::repository::of_url(sites, url),
+                };
+                repository.as_ref() == Some(wanted)
             })
     }
 }

@@ -1,6 +1,7 @@
 //! The remotes of the current repository, with the URLs that git would use. Pure.
 
 use super::Entry;
+use crate::repository::{Repository, Site, SshUrl, of_url};
 
 /// Name and URL of every remote, after `insteadOf`; further URLs for pushing behind those for
 /// fetching (git-config(1), `url.<base>.insteadOf`, `pushInsteadOf`).
@@ -94,33 +95,14 @@ impl Alias {
         })
     }
 
-    /// The URL with the host that the alias leads to, as `ssh://`; another host's as it is.
-    pub fn resolve(&self, url: &str) -> String {
-        let (authority, path, port) = if let Some(rest) = url.strip_prefix("ssh://") {
-            let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-            match authority.rsplit_once(':') {
-                Some((authority, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
-                    (authority, path, port.parse().unwrap_or(self.port))
-                }
-                _ => (authority, path, self.port),
+    /// The repository that a URL names, its host being the alias or not.
+    pub fn repository(&self, sites: &[Site], url: &str) -> Option<Repository> {
+        match SshUrl::parse(url) {
+            Some(ssh) if ssh.host.eq_ignore_ascii_case(&self.typed) => {
+                let port = ssh.port.or(Some(self.port));
+                ssh.with_host(&self.host, port).repository(sites)
             }
-        } else if let Some((authority, path)) = url.split_once(':') {
-            (authority, path, self.port)
-        } else {
-            return url.to_owned();
-        };
-        let (user, host) = match authority.rsplit_once('@') {
-            Some((user, host)) => (format!("{user}@"), host),
-            None => (String::new(), authority),
-        };
-        if !host.eq_ignore_ascii_case(&self.typed) {
-            return url.to_owned();
-        }
-        let path = path.trim_start_matches('/');
-        if self.host.contains(':') {
-            format!("ssh://{user}[{}]:{port}/{path}", self.host)
-        } else {
-            format!("ssh://{user}{}:{port}/{path}", self.host)
+            _ => of_url(sites, url),
         }
     }
 }
@@ -131,46 +113,23 @@ mod tests {
 
     #[test]
     fn an_alias_is_seen_through_in_every_shape_of_url() {
+        let sites = [crate::repository::cloud()];
         let alias = Alias::new("bb-work", "bitbucket.org", 22).unwrap();
-        for (url, resolved, why) in [
-            (
-                "git@bb-work:acme/site.git",
-                "ssh://git@bitbucket.org:22/acme/site.git",
-                "scp form",
-            ),
-            (
-                "bb-work:acme/site",
-                "ssh://bitbucket.org:22/acme/site",
-                "without a user",
-            ),
-            (
-                "git@BB-Work:/acme/site",
-                "ssh://git@bitbucket.org:22/acme/site",
-                "no case, leading slash",
-            ),
-            (
-                "ssh://git@bb-work/acme/site",
-                "ssh://git@bitbucket.org:22/acme/site",
-                "URL form",
-            ),
-            (
-                "ssh://git@bb-work:7999/acme/site",
-                "ssh://git@bitbucket.org:7999/acme/site",
-                "its own port",
-            ),
-            (
-                "git@bitbucket.org:acme/site",
-                "git@bitbucket.org:acme/site",
-                "another host",
-            ),
-            (
-                "https://bb-work/acme/site",
-                "https://bb-work/acme/site",
-                "aliases are ssh's",
-            ),
-            ("/srv/acme/site", "/srv/acme/site", "a path"),
+        for (url, found, why) in [
+            ("git@bb-work:acme/site.git", true, "scp form"),
+            ("bb-work:acme/site", true, "without a user"),
+            ("git@BB-Work:/acme/site", true, "no case, leading slash"),
+            ("ssh://git@bb-work/acme/site", true, "URL form"),
+            ("ssh://git@bb-work:22/acme/site", true, "its own port"),
+            ("git@bitbucket.org:acme/site", true, "the host itself"),
+            ("git@elsewhere:acme/site", false, "another host"),
+            ("https://bb-work/acme/site", false, "aliases are ssh's"),
+            ("/srv/acme/site", false, "a path"),
         ] {
-            assert_eq!(alias.resolve(url), resolved, "{why}");
+            let repository = alias.repository(&sites, url);
+            let web_url = repository.map(|repository| repository.web_url());
+            let expected = found.then(|| "https://bitbucket.org/acme/site".to_owned());
+            assert_eq!(web_url, expected, "{why}");
         }
         assert!(
             Alias::new("Bitbucket.org", "bitbucket.org", 22).is_none(),

@@ -26,7 +26,7 @@ fn repository(site: &Site, workspace: &str, slug: &str) -> Repository {
 
 fn specificity(site: &Site, repository: &Repository, pattern: &str) -> Option<Specificity> {
     let subject = Subject::new(site, Some(repository)).unwrap();
-    subject.matched_by(&Pattern::parse(pattern)?)
+    subject.matched_by(&Url::parse(pattern)?)
 }
 
 #[test]
