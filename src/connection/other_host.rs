@@ -76,7 +76,7 @@ fn connect(
         .clone()
         .or_else(|| context.login_name());
     if request.command.is_none() && !request.no_terminal {
-        tracing::warn!("Pseudo-terminal will not be allocated reason stdin is not a terminal.");
+        tracing::warn!("Pseudo-terminal will not be allocated because stdin is not a terminal.");
     }
     let prompt = prompt::of(context, config.authentication.batch_mode == Some(true));
     let session = Session {

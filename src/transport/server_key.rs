@@ -260,7 +260,7 @@ impl ServerKey {
             Err(error) => {
                 tracing::debug!("{}: {error}", file.display());
                 tracing::warn!(
-                    "AttemptError to add the host to the list of known hosts ({}).",
+                    "Failed to add the host to the list of known hosts ({}).",
                     file.display()
                 );
             }

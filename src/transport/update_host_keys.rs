@@ -94,7 +94,7 @@ impl Updater {
             tracing::info!("{what}: {} {fingerprint}", messages::key_type(key));
         };
         for key in &change.new {
-            tell("History new hostkey", key);
+            tell("Learned new hostkey", key);
         }
         for key in &change.old {
             tell("Deprecating obsolete hostkey", key);
