@@ -13,28 +13,24 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::diagnostics::{self, trace2};
 use crate::transport::client::Client;
 use crate::transport::denial::{End, Held};
+use crate::transport::handshake::SshConnection;
 use crate::transport::session::{Ending, Event, SessionState};
-use crate::transport::stdio::{Input, Output};
-use crate::transport::{Endpoint, Error, ExitStatus, Peer};
+use crate::transport::stdio::{Input, Outputs};
+use crate::transport::{Error, ExitStatus};
 
 /// How a channel ended.
 #[derive(Debug)]
-pub(super) enum Ended {
-    /// git was served; its bytes are written.
+pub(super) enum ChannelEnd {
+    /// The command ran; its output is written.
     Completed(ExitStatus),
-    /// The repository was refused; git has seen nothing.
+    /// The repository was denied; git has not received a byte.
     RepositoryDenied(ExitStatus, Held),
 }
 
-/// One authenticated connection.
-pub(super) struct SessionChannel<'a> {
-    pub handle: Handle<Client>,
-    pub shared: Arc<SessionState>,
-    pub events: mpsc::UnboundedReceiver<Event>,
-    pub endpoint: &'a Endpoint,
-    pub peer: Peer,
-    pub output: Output,
-    pub errors: Output,
+/// The one channel of an authenticated connection.
+pub(super) struct SessionChannel {
+    pub connection: SshConnection,
+    pub outputs: Outputs,
 }
 
 /// git may close its end when it has all it wants, and still look at the status; so the end is
@@ -44,11 +40,11 @@ const STATUS_GRACE: Duration = Duration::from_secs(1);
 /// ssh(1)'s status for whatever has none: a signal, a lost connection.
 const NO_STATUS: u32 = 255;
 
-impl SessionChannel<'_> {
+impl SessionChannel {
     /// Runs the command (the handler sends it) and copies until the end.
-    pub(super) async fn run(mut self, input: Input) -> Result<Ended, Error> {
+    pub(super) async fn run(mut self, input: Input) -> Result<ChannelEnd, Error> {
         let region = trace2::region("channel", String::new);
-        let write_half = match self.handle.channel_open_session().await {
+        let write_half = match self.connection.handle.channel_open_session().await {
             // The reading half is dropped: output comes through the handler.
             Ok(channel) => channel.split().1,
             Err(SshError::ChannelOpenFailure(_)) => return Err(self.not_opened()),
@@ -57,19 +53,19 @@ impl SessionChannel<'_> {
         diagnostics::mark("channel");
         let (serving, gate) = oneshot::channel();
         let mut serving = Some(serving);
-        if self.shared.is_serving()
+        if self.connection.state.is_serving()
             && let Some(serving) = serving.take()
         {
             let _ = serving.send(());
         }
-        let waiting = [self.output.clone(), self.errors.clone()];
-        let sent = Arc::clone(&self.shared);
-        let pump = tokio::spawn(pump(gate, input, write_half, waiting, sent));
-        let Followed {
+        let outputs = self.outputs.clone();
+        let state = Arc::clone(&self.connection.state);
+        let pump = tokio::spawn(pump(gate, input, write_half, outputs, state));
+        let ChannelResult {
             status,
             closed,
             refused,
-        } = follow(&self.handle, &mut self.events, serving).await;
+        } = follow(&self.connection.handle, &mut self.connection.events, serving).await;
         pump.abort();
         let result = if refused {
             Err(Error::Channel(
@@ -80,29 +76,29 @@ impl SessionChannel<'_> {
         };
         drop(region);
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed).to_string();
-        trace2::data("bytes_received", || read(&self.shared.received));
-        trace2::data("bytes_sent", || read(&self.shared.sent_bytes));
-        self.say_goodbye().await;
+        trace2::data("bytes_received", || read(&self.connection.state.received));
+        trace2::data("bytes_sent", || read(&self.connection.state.sent_bytes));
+        self.disconnect().await;
         result
     }
 
     /// The verdict, and the last bytes to git.
-    async fn end(&mut self, status: Option<u32>, closed: bool) -> Result<Ended, Error> {
+    async fn end(&mut self, status: Option<u32>, closed: bool) -> Result<ChannelEnd, Error> {
         let number = status.unwrap_or(NO_STATUS);
         // exit(3) keeps eight bits; a status that was given is passed on whatever follows.
         let exit = ExitStatus(u8::try_from(number & 0xff).unwrap_or(u8::MAX));
-        match self.shared.take_hold().end() {
-            End::Refused(held) => return Ok(Ended::RepositoryDenied(exit, held)),
+        match self.connection.state.take_buffer().end() {
+            End::Refused(held) => return Ok(ChannelEnd::RepositoryDenied(exit, held)),
             End::Release(held) => {
-                let _ = self.errors.write(&held.stderr).await;
-                let _ = self.output.write(&held.stdout).await;
+                let _ = self.outputs.errors.write(&held.stderr).await;
+                let _ = self.outputs.output.write(&held.stdout).await;
             }
             End::Completed => {}
         }
-        let _ = self.errors.flush().await;
-        let read = self.output.flush().await;
+        let _ = self.outputs.errors.flush().await;
+        let read = self.outputs.output.flush().await;
         if status.is_some() || (closed && read.is_ok()) {
-            return Ok(Ended::Completed(exit));
+            return Ok(ChannelEnd::Completed(exit));
         }
         if read.is_err() {
             return Err(Error::CallerGone);
@@ -112,7 +108,7 @@ impl SessionChannel<'_> {
 
     fn not_opened(&mut self) -> Error {
         let mut words = "refused".to_owned();
-        while let Ok(event) = self.events.try_recv() {
+        while let Ok(event) = self.connection.events.try_recv() {
             if let Event::NotOpened(text) = event {
                 words = text;
             }
@@ -123,26 +119,26 @@ impl SessionChannel<'_> {
     /// Why the connection is gone.
     async fn lost(&mut self) -> Error {
         // russh's task may have one step left in which it says why.
-        let _ = timeout(Duration::from_secs(2), &mut self.handle).await;
+        let _ = timeout(Duration::from_secs(2), &mut self.connection.handle).await;
         // A refused open whose words came first.
-        while let Ok(event) = self.events.try_recv() {
+        while let Ok(event) = self.connection.events.try_recv() {
             if let Event::NotOpened(text) = event {
                 return Error::Channel(format!("channel 0: open failed: {text}"));
             }
         }
-        Ending::error(self.shared.take_ending(), self.endpoint, self.peer, true)
+        Ending::error(self.connection.state.take_ending(), &self.connection.endpoint, self.connection.peer, true)
     }
 
-    /// A word of parting, if it can be written at once: git waits for our exit.
-    async fn say_goodbye(&mut self) {
-        if self.handle.is_closed() {
+    /// Sends a disconnect message, if that does not take long: git waits for this process to exit.
+    async fn disconnect(&mut self) {
+        if self.connection.handle.is_closed() {
             return;
         }
-        let goodbye = self
+        let sent = self
             .handle
             .disconnect(Disconnect::ByApplication, "disconnected by user", "");
-        if goodbye.await.is_ok() {
-            let _ = timeout(Duration::from_millis(100), &mut self.handle).await;
+        if sent.await.is_ok() {
+            let _ = timeout(Duration::from_millis(100), &mut self.connection.handle).await;
         }
     }
 }
@@ -153,8 +149,8 @@ async fn pump(
     gate: oneshot::Receiver<()>,
     mut input: Input,
     channel: ChannelWriteHalf<Msg>,
-    outputs: [Output; 2],
-    shared: Arc<SessionState>,
+    outputs: Outputs,
+    state: Arc<SessionState>,
 ) {
     if gate.await.is_err() {
         return;
@@ -164,10 +160,10 @@ async fn pump(
             Ok(bytes) if bytes.is_empty() => break,
             Ok(bytes) => {
                 let count = bytes.len() as u64;
-                shared.sent_bytes.fetch_add(count, Ordering::Relaxed);
-                tell(&outputs, true);
+                state.sent_bytes.fetch_add(count, Ordering::Relaxed);
+                outputs.sending(true);
                 let sent = channel.data_bytes(bytes).await;
-                tell(&outputs, false);
+                outputs.sending(false);
                 if sent.is_err() {
                     return;
                 }
@@ -178,14 +174,14 @@ async fn pump(
             }
         }
     }
-    tell(&outputs, false);
+    outputs.sending(false);
     tracing::debug!("channel 0: send eof");
     let _ = channel.eof().await;
 }
 
-/// What the events of a channel came to.
+/// What the events of a channel amount to.
 #[derive(Debug, Default)]
-struct Followed {
+struct ChannelResult {
     status: Option<u32>,
     closed: bool,
     refused: bool,
@@ -196,8 +192,8 @@ async fn follow(
     server: &Handle<Client>,
     events: &mut mpsc::UnboundedReceiver<Event>,
     mut serving: Option<oneshot::Sender<()>>,
-) -> Followed {
-    let mut followed = Followed::default();
+) -> ChannelResult {
+    let mut result = ChannelResult::default();
     let mut deadline = None;
     let mut update = None;
     loop {
@@ -227,19 +223,19 @@ async fn follow(
             Some(Event::HostKeys(updater, keys)) => {
                 update = Some(Box::pin(updater.update(keys, server)));
             }
-            Some(Event::Status(number)) => followed.status = Some(number),
+            Some(Event::Status(number)) => result.status = Some(number),
             Some(Event::Signal(text)) => {
                 tracing::info!("the remote command was killed: {text}");
-                followed.status = Some(NO_STATUS);
+                result.status = Some(NO_STATUS);
             }
             Some(Event::NotOpened(_)) => {}
             Some(Event::ReaderGone) => deadline = Some(Instant::now() + STATUS_GRACE),
             Some(Event::Refused) => {
-                followed.refused = true;
+                result.refused = true;
                 break;
             }
             Some(Event::Closed) => {
-                followed.closed = true;
+                result.closed = true;
                 break;
             }
             None => break,
@@ -249,11 +245,5 @@ async fn follow(
         // The answer was on its way before the end of the command.
         let _ = timeout(STATUS_GRACE, running).await;
     }
-    followed
-}
-
-fn tell(outputs: &[Output], sending: bool) {
-    for output in outputs {
-        output.sending(sending);
-    }
+    result
 }

@@ -1,7 +1,7 @@
-//! russh's side of a session: what the server says, as it comes.
+//! russh's side of a session: the messages of the server as they arrive.
 //!
 //! Runs in russh's task. Output goes straight to git's descriptors; everything else becomes an
-//! [`Event`] for the conversation.
+//! [`Event`] for the session.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,40 +17,56 @@ use crate::diagnostics;
 use crate::text::sanitise;
 use crate::transport::denial::Held;
 use crate::transport::server_key::{ServerKey, Trust};
-use crate::transport::session::{Ending, Event, HandlerError, SessionState};
-use crate::transport::stdio::{Gone, Output};
+use crate::transport::session::{Ending, Event, HandlerError, SessionParams, SessionState};
+use crate::transport::stdio::{Gone, Outputs};
 use crate::transport::update_host_keys::Updater;
 
 /// The handler of one connection.
 #[derive(Debug)]
 pub(super) struct Client {
-    pub server_key: ServerKey,
-    /// `None`: a shell.
-    pub command: Option<Vec<u8>>,
-    pub environment: Vec<(String, String)>,
-    pub shared: Arc<SessionState>,
-    pub events: mpsc::UnboundedSender<Event>,
-    pub output: Output,
-    pub errors: Output,
-    /// Nobody reads stdout any more: what comes is dropped, the status is still waited for.
-    pub reader_gone: bool,
-    /// What may be done with the keys that the host announces: once.
-    pub updater: Option<Updater>,
-    /// Rekeys do not judge the host again.
-    pub exchanged: bool,
+    params: Arc<SessionParams>,
+    server_key: ServerKey,
+    state: Arc<SessionState>,
+    events: mpsc::UnboundedSender<Event>,
+    outputs: Outputs,
+    /// git closed its stdout pipe: output is dropped, the status is still waited for.
+    reader_gone: bool,
+    /// Writes the keys that the host announces to known_hosts, once.
+    updater: Option<Updater>,
+    /// A rekey does not verify the host key again.
+    exchanged: bool,
 }
 
 impl Client {
+    pub(super) fn new(
+        params: &Arc<SessionParams>,
+        server_key: ServerKey,
+        state: &Arc<SessionState>,
+        events: mpsc::UnboundedSender<Event>,
+        outputs: Outputs,
+    ) -> Self {
+        Self {
+            params: Arc::clone(params),
+            server_key,
+            state: Arc::clone(state),
+            events,
+            outputs,
+            reader_gone: false,
+            updater: None,
+            exchanged: false,
+        }
+    }
+
     /// Sends the variables and the command, once.
     fn send_command(&mut self, id: ChannelId, session: &mut Session) -> Result<(), russh::Error> {
-        if self.shared.sent.swap(true, Ordering::Relaxed) {
+        if self.state.sent.swap(true, Ordering::Relaxed) {
             return Ok(());
         }
-        for (name, value) in &self.environment {
+        for (name, value) in &self.params.exec.environment {
             tracing::debug!("channel 0: setting env {name}");
             session.set_env(id, false, name, value)?;
         }
-        match &self.command {
+        match &self.params.exec.command {
             Some(command) => {
                 let text = String::from_utf8_lossy(command);
                 tracing::info!("Sending command: {}", sanitise(&text));
@@ -60,28 +76,28 @@ impl Client {
         }
     }
 
-    fn tell(&self, event: Event) {
-        // The conversation may have ended first; then nobody needs to know.
+    fn report(&self, event: Event) {
+        // The session may have ended first.
         let _ = self.events.send(event);
     }
 
     async fn pass_on(&mut self, held: Held) {
-        self.tell(Event::Serving);
-        self.complain(&held.stderr).await;
-        self.serve(&held.stdout).await;
+        self.report(Event::Serving);
+        self.write_errors(&held.stderr).await;
+        self.write_output(&held.stdout).await;
     }
 
-    /// To git.
-    async fn serve(&mut self, bytes: &[u8]) {
-        if !self.reader_gone && self.output.write(bytes).await == Err(Gone) {
+    /// The channel's stdout, to git.
+    async fn write_output(&mut self, bytes: &[u8]) {
+        if !self.reader_gone && self.outputs.output.write(bytes).await == Err(Gone) {
             self.reader_gone = true;
-            self.tell(Event::ReaderGone);
+            self.report(Event::ReaderGone);
         }
     }
 
-    /// To stderr. Whoever closed it may still want stdout.
-    async fn complain(&self, bytes: &[u8]) {
-        let _ = self.errors.write(bytes).await;
+    /// The channel's stderr. A caller that closed it may still want stdout.
+    async fn write_errors(&self, bytes: &[u8]) {
+        let _ = self.outputs.errors.write(bytes).await;
     }
 }
 
@@ -109,8 +125,8 @@ impl Handler for Client {
         match self.server_key.check(key).await {
             Ok(trust) => {
                 let changed = trust == Trust::Changed;
-                self.shared.distrusted.fetch_or(changed, Ordering::Relaxed);
-                let _ = self.shared.host_key.set(key.public_key());
+                self.state.distrusted.fetch_or(changed, Ordering::Relaxed);
+                let _ = self.state.host_key.set(key.public_key());
                 self.updater = self.server_key.updater(trust);
                 Ok(true)
             }
@@ -138,8 +154,8 @@ impl Handler for Client {
         Ok(())
     }
 
-    /// The open is on its way and the server is known to count channels from 0: the command goes
-    /// right behind it and saves a round trip.
+    /// The channel's open request has been sent and OpenSSH numbers channels from 0: the command
+    /// follows right behind it, which saves a round trip.
     async fn openssh_ext_host_keys_announced(
         &mut self,
         keys: Vec<PublicKey>,
@@ -153,7 +169,7 @@ impl Handler for Client {
             }
         }
         if let Some(updater) = self.updater.take() {
-            self.tell(Event::HostKeys(Box::new(updater), keys));
+            self.report(Event::HostKeys(Box::new(updater), keys));
         }
         Ok(())
     }
@@ -185,7 +201,7 @@ impl Handler for Client {
             ChannelOpenFailure::Other { .. } => "unknown reason",
         };
         let description = sanitise(description);
-        self.tell(Event::NotOpened(format!("{reason}: {description}")));
+        self.report(Event::NotOpened(format!("{reason}: {description}")));
         Ok(())
     }
 
@@ -194,7 +210,7 @@ impl Handler for Client {
         _channel: ChannelId,
         _session: &mut Session,
     ) -> Result<(), HandlerError> {
-        self.tell(Event::Refused);
+        self.report(Event::Refused);
         Ok(())
     }
 
@@ -204,14 +220,14 @@ impl Handler for Client {
         data: &[u8],
         _session: &mut Session,
     ) -> Result<(), HandlerError> {
-        if !self.shared.answered.swap(true, Ordering::Relaxed) {
+        if !self.state.answered.swap(true, Ordering::Relaxed) {
             diagnostics::mark("first byte");
         }
         let count = data.len() as u64;
-        self.shared.received.fetch_add(count, Ordering::Relaxed);
-        if self.shared.is_serving() {
-            self.serve(data).await;
-        } else if let Some(held) = self.shared.hold(|hold| hold.stdout(data)) {
+        self.state.received.fetch_add(count, Ordering::Relaxed);
+        if self.state.is_serving() {
+            self.write_output(data).await;
+        } else if let Some(held) = self.state.with_buffer(|buffer| buffer.stdout(data)) {
             self.pass_on(held).await;
         }
         Ok(())
@@ -228,9 +244,9 @@ impl Handler for Client {
         if kind != 1 {
             return Ok(());
         }
-        if self.shared.is_serving() {
-            self.complain(data).await;
-        } else if let Some(held) = self.shared.hold(|hold| hold.stderr(data)) {
+        if self.state.is_serving() {
+            self.write_errors(data).await;
+        } else if let Some(held) = self.state.with_buffer(|buffer| buffer.stderr(data)) {
             self.pass_on(held).await;
         }
         Ok(())
@@ -242,8 +258,8 @@ impl Handler for Client {
         _session: &mut Session,
     ) -> Result<(), HandlerError> {
         tracing::debug!("channel 0: rcvd eof");
-        if self.shared.is_serving() {
-            self.output.end();
+        if self.state.is_serving() {
+            self.outputs.output.end();
         }
         Ok(())
     }
@@ -255,7 +271,7 @@ impl Handler for Client {
         _session: &mut Session,
     ) -> Result<(), HandlerError> {
         tracing::debug!("channel 0: exit-status {status}");
-        self.tell(Event::Status(status));
+        self.report(Event::Status(status));
         Ok(())
     }
 
@@ -269,7 +285,7 @@ impl Handler for Client {
         _session: &mut Session,
     ) -> Result<(), HandlerError> {
         let text = sanitise(&format!("{signal:?} {message}"));
-        self.tell(Event::Signal(text));
+        self.report(Event::Signal(text));
         Ok(())
     }
 
@@ -279,7 +295,7 @@ impl Handler for Client {
         _session: &mut Session,
     ) -> Result<(), HandlerError> {
         diagnostics::mark("close");
-        self.tell(Event::Closed);
+        self.report(Event::Closed);
         Ok(())
     }
 
@@ -289,19 +305,19 @@ impl Handler for Client {
     ) -> Result<(), HandlerError> {
         let (ending, result) = match reason {
             DisconnectReason::ReceivedDisconnect(info) => (
-                Ending::Goodbye(info.reason_code as u32, sanitise(&info.message)),
+                Ending::Disconnected(info.reason_code as u32, sanitise(&info.message)),
                 Ok(()),
             ),
-            DisconnectReason::Error(fault) => (ending(&fault), Err(fault)),
+            DisconnectReason::Error(error) => (ending(&error), Err(error)),
         };
         tracing::debug!("disconnected: {ending:?}");
-        self.shared.set_ending(ending);
+        self.state.set_ending(ending);
         result
     }
 }
 
-fn ending(fault: &HandlerError) -> Ending {
-    match fault {
+fn ending(error: &HandlerError) -> Ending {
+    match error {
         HandlerError::Refused(error) => Ending::Lost(error.to_string()),
         HandlerError::Ssh(error) => Ending::of(error),
     }

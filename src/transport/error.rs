@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::diagnostics;
 use crate::host_key::Verdict;
 
 /// Why there was no session. Words, hints and status: `report`.
@@ -63,8 +64,8 @@ pub enum Error {
         /// StrictHostKeyChecking is `yes`: an unknown key is refused without a question.
         strict: bool,
     },
-    /// The server said goodbye, or the connection was lost.
-    #[error("{}", closed(host, peer, why, *goodbye, *authenticated))]
+    /// The server said reason_code, or the connection was lost.
+    #[error("{}", closed(host, peer, why, *reason_code, *authenticated))]
     Closed {
         /// The host.
         host: String,
@@ -72,8 +73,8 @@ pub enum Error {
         peer: Peer,
         /// The server's reason, or the system's words, sanitised; empty where nobody said why.
         why: String,
-        /// The number of the server's reason (RFC 4253 section 11.1), where it said goodbye.
-        goodbye: Option<u32>,
+        /// The number of the server's reason (RFC 4253 section 11.1), where it said reason_code.
+        reason_code: Option<u32>,
         /// Whether an identity had been let in.
         authenticated: bool,
     },
@@ -100,6 +101,13 @@ pub enum Error {
     /// git has gone; there is nobody to tell.
     #[error("the calling program has ended")]
     CallerGone,
+}
+
+impl Error {
+    /// Something on this machine failed: what, and the system's error message.
+    pub(super) fn local(what: &str, error: &std::io::Error) -> Self {
+        Self::Local(format!("{what}: {}", diagnostics::os_error_message(error)))
+    }
 }
 
 /// The other end of the connection by its address, as ssh(1) names it.
@@ -155,8 +163,8 @@ fn identification(why: &str, peer: &Peer) -> String {
 }
 
 /// The connection ended behind it.
-fn closed(host: &str, peer: &Peer, why: &str, goodbye: Option<u32>, authenticated: bool) -> String {
-    if let Some(reason) = goodbye {
+fn closed(host: &str, peer: &Peer, why: &str, reason_code: Option<u32>, authenticated: bool) -> String {
+    if let Some(reason) = reason_code {
         return format!(
             "Received disconnect from {peer}:{reason}: {why}\nDisconnected from {peer}"
         );
@@ -205,7 +213,7 @@ mod tests {
                 ),
                 "Received disconnect from 127.0.0.1 port 22:2: Too many authentication failures\n\
                  Disconnected from 127.0.0.1 port 22",
-                "a goodbye",
+                "a reason_code",
             ),
             (
                 closed("h", &peer, "", None, true),

@@ -1,4 +1,4 @@
-//! From a server that has said its version to an encrypted, verified connection.
+//! From a server that has sent its version line to an encrypted connection with a verified host.
 
 use std::borrow::Cow;
 use std::io;
@@ -12,45 +12,73 @@ use russh::client::{self, Handle};
 use russh::{AlgorithmKind, Limits, SshId};
 use ssh_key::Algorithm;
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
+use tokio::sync::mpsc;
 
 use crate::settings::SshConfig;
 use crate::transport::client::Client;
-use crate::transport::endpoint::{OURS, Stream};
-use crate::transport::native::AttemptError;
-use crate::transport::session::{Ending, HandlerError, SessionState};
+use crate::transport::endpoint::{Connected, OUR_VERSION};
+use crate::transport::server_key::ServerKey;
+use crate::transport::session::{
+    AttemptError, Ending, Event, HandlerError, SessionParams, SessionState,
+};
+use crate::transport::stdio::Outputs;
 use crate::transport::{Endpoint, Error, Peer, algorithms};
 
-/// A larger one would be announced in vain: sshd buffers 16 MiB. A smaller one binds throughput to
-/// the round trip (russh tells the server of room when half is used).
+/// A larger window would be of no use: sshd buffers 16 MiB. A smaller one ties throughput to the
+/// round trip (russh adjusts the window when half of it is used).
 const WINDOW: u32 = 32 << 20;
 
-/// One read for many packets.
+/// One read takes many packets.
 const READ_AHEAD: usize = 256 << 10;
 
-/// Keep-alives are on by default: a pre-push hook leaves the connection idle for its whole time,
-/// and Data Center and middle boxes end idle ones. ServerAliveInterval overrides it, 0 turns it off.
+/// Keep-alives are on by default: the connection is idle while a pre-push hook runs, and Data
+/// Center and middleboxes close idle connections. ServerAliveInterval overrides this, 0 disables it.
 const ALIVE_INTERVAL: Duration = Duration::from_secs(60);
 const ALIVE_COUNT: u32 = 3;
 
-/// Exchanges keys. A host key that is not accepted is the only failure that no further try can cure.
+/// A server that proved to hold an accepted host key; authentication may begin.
+pub(super) struct SshConnection {
+    pub handle: Handle<Client>,
+    pub state: Arc<SessionState>,
+    pub events: mpsc::UnboundedReceiver<Event>,
+    pub endpoint: Endpoint,
+    pub peer: Peer,
+    /// `SSH-2.0-…`.
+    pub version: String,
+}
+
+/// Exchanges keys and verifies the host key. A connection that the server ends meanwhile may be
+/// tried again.
 pub(super) async fn handshake(
-    stream: Stream,
-    endpoint: &Endpoint,
-    peer: Peer,
-    client: Client,
-    config: &SshConfig,
-) -> Result<Handle<Client>, AttemptError> {
-    let (host_keys, certificates) = client.server_key.algorithms();
-    let settings = Arc::new(settings(config, &host_keys, certificates));
-    let shared = Arc::clone(&client.shared);
+    params: &Arc<SessionParams>,
+    connected: Connected,
+    outputs: Outputs,
+) -> Result<SshConnection, AttemptError> {
+    let server_key = ServerKey::new(params, &connected);
+    let (host_keys, certificates) = server_key.algorithms();
+    let settings = Arc::new(settings(&params.config, &host_keys, certificates));
+    let retriable = params.exec.service.can_be_retried();
+    let state = SessionState::new(retriable, Arc::clone(&outputs.answered));
+    let (sender, events) = mpsc::unbounded_channel();
+    let client = Client::new(params, server_key, &state, sender, outputs);
     let stream = YieldingStream {
-        inner: BufReader::with_capacity(READ_AHEAD, stream),
-        shared: Arc::clone(&shared),
+        inner: BufReader::with_capacity(READ_AHEAD, connected.stream),
+        state: Arc::clone(&state),
         turns: 0,
     };
-    client::connect_stream(settings, stream, client)
-        .await
-        .map_err(|fault| failed(fault, endpoint, peer, &shared))
+    let peer = Peer(connected.address);
+    let endpoint = connected.endpoint;
+    match client::connect_stream(settings, stream, client).await {
+        Ok(handle) => Ok(SshConnection {
+            handle,
+            state,
+            events,
+            endpoint,
+            peer,
+            version: connected.version,
+        }),
+        Err(error) => Err(attempt_error(error, &endpoint, peer, &state)),
+    }
 }
 
 fn settings(config: &SshConfig, host_keys: &[Algorithm], certificates: bool) -> client::Config {
@@ -60,7 +88,7 @@ fn settings(config: &SshConfig, host_keys: &[Algorithm], certificates: bool) -> 
         .unwrap_or(ALIVE_INTERVAL);
     let count = config.session.server_alive_count_max.unwrap_or(ALIVE_COUNT);
     client::Config {
-        client_id: SshId::Standard(Cow::Borrowed(OURS)),
+        client_id: SshId::Standard(Cow::Borrowed(OUR_VERSION)),
         limits: limits(config.session.rekey_limit),
         window_size: WINDOW,
         preferred: algorithms::preferred(config, host_keys, certificates),
@@ -72,9 +100,9 @@ fn settings(config: &SshConfig, host_keys: &[Algorithm], certificates: bool) -> 
     }
 }
 
-fn limits(wished: Option<(u64, Duration)>) -> Limits {
+fn limits(rekey: Option<(u64, Duration)>) -> Limits {
     let mut limits = Limits::default();
-    if let Some((bytes, time)) = wished {
+    if let Some((bytes, time)) = rekey {
         if bytes > 0 {
             // Nonces must not run out: russh's own limit is the upper bound.
             let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
@@ -88,15 +116,15 @@ fn limits(wished: Option<(u64, Duration)>) -> Limits {
     limits
 }
 
-fn failed(
-    fault: HandlerError,
+fn attempt_error(
+    error: HandlerError,
     endpoint: &Endpoint,
     peer: Peer,
-    shared: &SessionState,
+    state: &SessionState,
 ) -> AttemptError {
     let (host, port) = (endpoint.address.host.clone(), endpoint.address.port);
     let lost = |ending| Ending::error(ending, endpoint, peer, false);
-    let error = match fault {
+    let error = match error {
         HandlerError::Refused(error) => return AttemptError::Final(*error),
         HandlerError::Ssh(error) => error,
     };
@@ -116,24 +144,25 @@ fn failed(
                 crate::text::sanitise(&theirs.join(","))
             ),
         }),
-        // The other side went away: another try may find it.
+        // The server closed the connection: another attempt may succeed.
         russh::Error::IO(error) => {
             let words = crate::diagnostics::os_error_message(&error);
             AttemptError::BeforeAuthentication(lost(Some(Ending::Lost(words))))
         }
         russh::Error::Disconnect | russh::Error::HUP => {
-            AttemptError::BeforeAuthentication(lost(shared.take_ending()))
+            AttemptError::BeforeAuthentication(lost(state.take_ending()))
         }
         error => AttemptError::Final(lost(Some(Ending::of(&error)))),
     }
 }
 
-/// Lets the other tasks run before the next packet is read, until the command is sent: where a
-/// server's "you are in" and its host keys come in one segment, the channel must be asked for in
-/// between, or the early command is missed. Around the read-ahead, so that it acts between packets.
+/// Lets the other tasks run before the next packet is read, until the command is sent: if a
+/// server's "authentication succeeded" and its host keys arrive in one segment, the channel must be
+/// requested in between, or the early command is missed. Wraps the read-ahead, so that it acts
+/// between packets.
 struct YieldingStream<S> {
     inner: BufReader<S>,
-    shared: Arc<SessionState>,
+    state: Arc<SessionState>,
     turns: u8,
 }
 
@@ -143,7 +172,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for YieldingStream<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.turns < 4 && !self.shared.sent.load(Ordering::Relaxed) {
+        if self.turns < 4 && !self.state.sent.load(Ordering::Relaxed) {
             self.turns += 1;
             context.waker().wake_by_ref();
             return Poll::Pending;

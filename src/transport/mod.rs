@@ -1,7 +1,8 @@
-//! The session: endpoint, handshake, authentication, splice; or the hand-over to the system's ssh.
+//! The SSH session: endpoint, handshake, authentication, channel; or the hand-over to the system's
+//! ssh.
 //!
-//! Knows nothing of REST, provisioning or settings files: it gets values. Beside
-//! `identity::{agent, signer}` the only room that imports russh.
+//! Knows nothing about REST, provisioning or settings files: it is given values. Besides
+//! `identity::{agent, key_file, signer}` the only module that imports russh.
 
 pub mod denial;
 pub mod system_ssh;
@@ -20,97 +21,128 @@ mod session;
 mod stdio;
 mod update_host_keys;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use crate::context::Context;
 use crate::identity::Identity;
 use crate::prompt::Prompt;
 use crate::repository::{Service, SshHost};
+use crate::secret::Secret;
 use crate::settings::SshConfig;
 
 pub use algorithms::none_supported;
 pub use error::{Damage, Error, Peer};
-pub use native::{Reached, Search, find_endpoint, run, run_between};
+pub use native::{Reached, Search, find_endpoint, run};
 pub use server_key::known_hosts_files;
 pub use stdio::{Streams, replay};
 
-/// Everything one connection needs.
+/// One session with a server.
 pub struct Session<'a> {
-    /// AttemptLog in order, staggered (interface section 3, "Endpoints"). Never empty.
+    /// Where to connect to.
+    pub route: Route,
+    /// The user's ssh_config for the host.
+    pub config: &'a SshConfig,
+    /// The captured process environment, for paths and children (ProxyCommand).
+    pub context: &'a Context,
+    /// Offered in this order, on one connection.
+    pub identities: Vec<Identity>,
+    /// The session behaves as ssh(1) does, because the host belongs to no site: `none`, passwords
+    /// and keyboard-interactive are tried as PreferredAuthentications has it, and a connection that
+    /// ends early is not tried again.
+    pub as_ssh: bool,
+    /// What to run.
+    pub exec: ExecRequest,
+    /// Asks the person at the terminal.
+    pub prompt: &'a dyn Prompt,
+    /// The stored passphrase of a key file this program created. `None`: a person has to be asked.
+    pub passphrase: &'a dyn Fn(&Path) -> Option<Secret>,
+}
+
+/// Where to connect to, and as whom.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// Tried in this order: the next one when one has failed, or has sent no version line for two
+    /// seconds. Never empty.
     pub endpoints: Vec<Endpoint>,
     /// The user to log in as.
     pub user: String,
-    /// The host as typed, for messages.
+    /// The host as typed, for messages and `%n` of a proxy command.
     pub typed_host: String,
-    /// What the user's ssh_config says for the host.
-    pub config: &'a SshConfig,
-    /// Offered in this order, one connection.
-    pub identities: Vec<Identity>,
-    /// The remote command; `None` asks for a shell.
-    pub command: Option<Vec<u8>>,
-    /// What is asked. Where it [can be retried](Service::can_be_retried), a refusal of the
-    /// repository is held back and reported as [`Outcome::RepositoryDenied`]; otherwise everything passes.
-    pub service: Service,
-    /// Variables to send, name and value, already chosen by SendEnv and SetEnv.
-    pub environment: Vec<(String, String)>,
-    /// stdin is the null device (`-n`).
-    pub no_stdin: bool,
-    /// Who can be asked.
-    pub prompt: &'a dyn Prompt,
-    /// For key files the program made: the passphrase from the keyring. `None` for a file means
-    /// that a person has to be asked.
-    pub passphrase: &'a dyn Fn(&std::path::Path) -> Option<crate::secret::Secret>,
     /// Host keys a site is known by besides known_hosts (`SHA256:…`): Data Center's fingerprint
     /// as read over HTTPS.
     pub site_fingerprints: Vec<String>,
-    /// The call is ssh(1)'s own matter (a host of no site): `none`, passwords and
-    /// keyboard-interactive are tried as PreferredAuthentications says, and a connection that ends
-    /// early is not tried again.
-    pub as_ssh: bool,
-    /// The captured process surroundings, for paths and children (ProxyCommand).
-    pub context: &'a crate::context::Context,
 }
 
-/// One place to connect to.
+/// What to run on the server. By default a shell, of which nothing is expected.
+#[derive(Debug, Clone)]
+pub struct ExecRequest {
+    /// The remote command; `None` asks for a shell.
+    pub command: Option<Vec<u8>>,
+    /// Which service it is. If it [can be retried](Service::can_be_retried), a denial of the
+    /// repository is held back and reported as [`Outcome::RepositoryDenied`]; otherwise everything
+    /// is passed on.
+    pub service: Service,
+    /// Variables to send, name and value, already selected by SendEnv and SetEnv.
+    pub environment: Vec<(String, String)>,
+}
+
+impl Default for ExecRequest {
+    fn default() -> Self {
+        Self {
+            command: None,
+            service: Service::Other,
+            environment: Vec::new(),
+        }
+    }
+}
+
+/// A host and port to connect to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     /// Host and port.
     pub address: SshHost,
-    /// The published keys of Bitbucket Cloud speak for it (its three names).
+    /// It is one of Bitbucket Cloud's three names, whose host keys are published.
     pub published: bool,
 }
 
-/// What the remote command ended with, in ssh's sense: 0–255.
+impl std::fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.address.host, self.address.port)
+    }
+}
+
+/// The exit status of the remote command, as ssh(1) reports it: 0–255.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExitStatus(pub u8);
 
 /// How a session ended.
 #[derive(Debug)]
 pub enum Outcome {
-    /// An identity was let in and the command ran; git has had its bytes.
+    /// An identity was accepted and the command ran; its output went to git.
     Completed {
         /// The remote status.
         status: ExitStatus,
-        /// The identity that was let in.
+        /// The identity that was accepted.
         identity: Identity,
         /// The endpoint that answered.
         endpoint: Endpoint,
     },
-    /// Let in without any key, by a password or by nothing at all, and the command ran. Only
-    /// where [`Session::as_ssh`].
-    ServedWithoutKey {
+    /// Accepted without a key, by a password or by `none`, and the command ran. Only with
+    /// [`Session::as_ssh`].
+    CompletedWithoutKey {
         /// The remote status.
         status: ExitStatus,
     },
-    /// Every identity was refused on a connection that was still open, or there was none to
-    /// offer that the server takes.
+    /// Every identity was refused on a connection that was still open, or there was none that the
+    /// server would accept.
     AuthenticationFailed(Refusal),
-    /// Let in, then refused the repository, before a byte of git's was touched.
+    /// Authenticated, but without access to the repository; no byte of git's was read or written.
     RepositoryDenied {
-        /// The identity that was let in.
+        /// The identity that was accepted.
         identity: Identity,
-        /// The channel's stderr, as it came.
+        /// The channel's stderr, byte for byte.
         stderr: Vec<u8>,
-        /// A first packet `ERR` on stdout, whole, as it came; empty otherwise.
+        /// A first packet `ERR` on stdout, byte for byte; empty otherwise.
         stdout: Vec<u8>,
         /// The remote status.
         status: ExitStatus,
@@ -119,14 +151,14 @@ pub enum Outcome {
     },
 }
 
-/// A refused login.
+/// A refused authentication.
 #[derive(Debug, Clone)]
 pub struct Refusal {
     /// The fingerprints that were offered, with their files.
     pub offered: Vec<(Option<String>, Option<PathBuf>)>,
-    /// Methods the server would still take (`publickey`, `password`, …).
+    /// Methods the server would still accept (`publickey`, `password`, …).
     pub methods: Vec<String>,
-    /// Keys that could not be used (wrong passphrase, unreadable, agent refused), in words.
+    /// Keys that could not be used (wrong passphrase, unreadable, agent refused), each as a sentence.
     pub unusable: Vec<String>,
     /// The endpoint that answered.
     pub endpoint: Endpoint,

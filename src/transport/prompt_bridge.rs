@@ -1,8 +1,8 @@
-//! Where a session's tasks bring what only the caller can answer.
+//! Questions of a session's tasks that only the caller can answer.
 //!
-//! russh's tasks own what they use; the person who can be asked, and the passphrases, belong to
-//! the caller. So tasks send a question, and the one future that borrows the caller answers. The
-//! runtime has one thread: it stands still while a person thinks, as ssh(1) does.
+//! Tasks own what they use, while the prompt and the passphrases are borrowed from the caller. So a
+//! task sends its question to the one future that borrows them. The runtime has one thread: like
+//! ssh(1), it is blocked while a person thinks.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ enum Question {
     Passphrase(PathBuf, oneshot::Sender<Option<Secret>>),
 }
 
-/// The tasks' end.
+/// Asks, on behalf of a task.
 #[derive(Clone)]
 pub(super) struct PromptClient(mpsc::UnboundedSender<Question>);
 
@@ -31,38 +31,38 @@ impl std::fmt::Debug for PromptClient {
 impl PromptClient {
     /// [`Prompt::line`].
     pub(super) async fn line(&self, text: String) -> Result<String, prompt::Error> {
-        let answer = self.bring(|reply| Question::Line(text, reply)).await;
+        let answer = self.ask(|reply| Question::Line(text, reply)).await;
         answer.unwrap_or(Err(prompt::Error::Unavailable))
     }
 
     /// [`Prompt::secret`].
     pub(super) async fn secret(&self, text: String) -> Result<Secret, prompt::Error> {
-        let answer = self.bring(|reply| Question::Secret(text, reply)).await;
+        let answer = self.ask(|reply| Question::Secret(text, reply)).await;
         answer.unwrap_or(Err(prompt::Error::Unavailable))
     }
 
     /// [`Prompt::confirm`].
     pub(super) async fn confirm(&self, text: String) -> Result<bool, prompt::Error> {
-        let answer = self.bring(|reply| Question::Confirm(text, reply)).await;
+        let answer = self.ask(|reply| Question::Confirm(text, reply)).await;
         answer.unwrap_or(Err(prompt::Error::Unavailable))
     }
 
-    /// The passphrase that is kept for a key file, where one is.
-    pub(super) async fn kept_passphrase(&self, file: &Path) -> Option<Secret> {
+    /// The stored passphrase of a key file, if there is one.
+    pub(super) async fn stored_passphrase(&self, file: &Path) -> Option<Secret> {
         let file = file.to_owned();
-        self.bring(|reply| Question::Passphrase(file, reply))
+        self.ask(|reply| Question::Passphrase(file, reply))
             .await
             .flatten()
     }
 
-    async fn bring<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Question) -> Option<T> {
+    async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Question) -> Option<T> {
         let (reply, answer) = oneshot::channel();
         self.0.send(question(reply)).ok()?;
         answer.await.ok()
     }
 }
 
-/// The caller's end.
+/// Answers, on behalf of the caller.
 pub(super) struct PromptServer<'a> {
     questions: mpsc::UnboundedReceiver<Question>,
     prompt: &'a dyn Prompt,
@@ -75,18 +75,18 @@ impl<'a> PromptServer<'a> {
         passphrase: &'a dyn Fn(&Path) -> Option<Secret>,
     ) -> (Self, PromptClient) {
         let (sender, questions) = mpsc::unbounded_channel();
-        let prompt_bridge = Self {
+        let server = Self {
             questions,
             prompt,
             passphrase,
         };
-        (prompt_bridge, PromptClient(sender))
+        (server, PromptClient(sender))
     }
 
-    /// Answers one question after the other, for ever.
+    /// Answers one question after the other; never returns.
     pub(super) async fn serve(&mut self) {
         while let Some(question) = self.questions.recv().await {
-            // Whoever asked may have ended meanwhile; then nobody wants the answer.
+            // The task that asked may have ended meanwhile.
             match question {
                 Question::Line(text, reply) => {
                     let _ = reply.send(self.prompt.line(&text));

@@ -1,4 +1,4 @@
-//! The server's key on this connection: the verdict, and what StrictHostKeyChecking makes of it.
+//! The server's key on this connection: the verdict on it, and what follows by StrictHostKeyChecking.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,99 +17,83 @@ use crate::host_key::{KnownFrom, Verdict, messages};
 use crate::prompt;
 use crate::settings::{SshConfig, StrictHostKeyChecking};
 use crate::transport::endpoint::Connected;
-use crate::transport::prompt_bridge::PromptClient;
+use crate::transport::session::SessionParams;
 use crate::transport::update_host_keys::{self, Updater};
 use crate::transport::{Endpoint, Error};
 
-/// What a key that was accepted is worth.
+/// How far an accepted key is trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trust {
-    /// It is the host's: a file of the user's says so, or (`asked`) the user did just now.
+    /// One of the user's files has it, or (`asked`) the user has just confirmed it.
     Own { asked: bool },
-    /// It is the host's, as far as anybody knows.
+    /// It is known from elsewhere, or new.
     Known,
-    /// Another one is known, and StrictHostKeyChecking is off: no password is sent to it.
+    /// Another key is known and StrictHostKeyChecking is off: no password is sent.
     Changed,
 }
 
-/// Everything that judges one server's key.
+/// What one server's key is verified against.
 #[derive(Debug)]
 pub(super) struct ServerKey {
+    params: Arc<SessionParams>,
     endpoint: Endpoint,
-    name: String,
-    also: Vec<String>,
-    site_fingerprints: Vec<String>,
-    known_hosts: Arc<KnownHosts>,
-    revoked: Option<RevokedKeys>,
-    strict: StrictHostKeyChecking,
-    /// The user's files, without `none`; a new key is written to the first.
-    user_files: Vec<PathBuf>,
-    system_files: Vec<PathBuf>,
-    /// Where a new key is written.
-    user_file: Option<PathBuf>,
-    /// UserKnownHostsFile is `none`: ssh(1) takes no new key then, and asks nobody.
-    learns_nothing: bool,
-    /// UpdateHostKeys, and HostKeyAlgorithms for it.
-    updates: bool,
-    algorithms: Option<Vec<String>>,
-    hash: bool,
-    /// The methods by which a person could log in, as a warning names them.
-    typed_methods: &'static [&'static str],
     /// The peer's address, for the question.
     address: String,
-    context: Context,
-    asker: PromptClient,
+    name: String,
+    also: Vec<String>,
+    known_hosts: Arc<KnownHosts>,
+    revoked: Option<RevokedKeys>,
+    /// The user's files, without `none`.
+    user_files: Vec<PathBuf>,
+    /// Where a new key is written.
+    user_file: Option<PathBuf>,
 }
 
 impl ServerKey {
-    /// Reads the files that speak about host keys.
-    pub(super) fn new(
-        connected: &Connected,
-        config: &SshConfig,
-        site_fingerprints: &[String],
-        context: &Context,
-        asker: PromptClient,
-    ) -> Self {
+    /// Reads the files that hold host keys.
+    pub(super) fn new(params: &Arc<SessionParams>, connected: &Connected) -> Self {
+        let config = &params.config;
         let endpoint = connected.endpoint.clone();
         let (host, port) = (&endpoint.address.host, endpoint.address.port);
         let alias = config.host_keys.host_key_alias.as_deref();
         let (name, also) = known_hosts::names(alias, host, port, endpoint.published);
-        let mut users = user_files(config, context);
-        let user_file = users.first().cloned().filter(|file| !is_none(file));
-        users.retain(|file| !is_none(file));
-        let files = known_hosts_files(config, context);
-        let default = context.ssh_directory().map(|ssh| ssh.join("known_hosts"));
+        let mut user_files = user_files(config, &params.context);
+        let user_file = user_files.first().cloned().filter(|file| !is_none(file));
+        user_files.retain(|file| !is_none(file));
+        let files = known_hosts_files(config, &params.context);
+        let revoked = config.host_keys.revoked_host_keys.as_deref();
         Self {
-            updates: update_host_keys::is_wanted(config, default.as_ref()) && !endpoint.published,
-            algorithms: config.algorithms.host_key_algorithms.clone(),
-            also,
-            name,
-            site_fingerprints: site_fingerprints.to_vec(),
-            known_hosts: Arc::new(known_hosts::load(&files)),
-            revoked: config
-                .host_keys
-                .revoked_host_keys
-                .as_deref()
-                .filter(|file| file.as_os_str() != "none")
-                .map(revocation::load),
-            strict: config
-                .host_keys
-                .strict_host_key_checking
-                .unwrap_or(StrictHostKeyChecking::Ask),
-            learns_nothing: config.host_keys.user_known_hosts.is_some() && user_file.is_none(),
-            user_files: users,
-            system_files: system_files(config),
-            user_file,
-            hash: config.host_keys.hash_known_hosts.unwrap_or(false),
-            typed_methods: typed_methods(config),
+            params: Arc::clone(params),
             address: match connected.address {
                 Some(address) => known_hosts::name(&address.ip().to_string(), address.port()),
                 None => "<no hostip for proxy command>".to_owned(),
             },
+            name,
+            also,
+            known_hosts: Arc::new(known_hosts::load(&files)),
+            revoked: revoked
+                .filter(|file| !is_none(file))
+                .map(revocation::load),
+            user_files,
+            user_file,
             endpoint,
-            context: context.clone(),
-            asker,
         }
+    }
+
+    /// StrictHostKeyChecking.
+    fn strict(&self) -> StrictHostKeyChecking {
+        let setting = self.params.config.host_keys.strict_host_key_checking;
+        setting.unwrap_or(StrictHostKeyChecking::Ask)
+    }
+
+    /// UserKnownHostsFile is `none`: ssh(1) then accepts no new key, and does not ask.
+    fn accepts_no_new_key(&self) -> bool {
+        self.params.config.host_keys.user_known_hosts.is_some() && self.user_file.is_none()
+    }
+
+    /// HashKnownHosts.
+    fn hash(&self) -> bool {
+        self.params.config.host_keys.hash_known_hosts == Some(true)
     }
 
     /// The algorithms to ask for, in order, and whether certificates are of use.
@@ -126,19 +110,19 @@ impl ServerKey {
             name: &self.name,
             also: &self.also,
             published: self.endpoint.published,
-            site_fingerprints: &self.site_fingerprints,
+            site_fingerprints: &self.params.route.site_fingerprints,
             known_hosts: &self.known_hosts,
             revoked: self.revoked.as_ref(),
         }
     }
 
-    /// Judges the key that the server has proved to hold. Asks where StrictHostKeyChecking says so;
-    /// learns a new key. Every refusal is [`Error::HostKey`].
-    pub(super) async fn check(&self, shown: &PublicKeyOrCertificate) -> Result<Trust, Error> {
-        let key = shown.public_key();
-        let verdict = match shown.certificate() {
+    /// Verifies the key that the server has proved to hold. Asks if StrictHostKeyChecking is `ask`;
+    /// writes a new key to known_hosts. A key that is not accepted is [`Error::HostKey`].
+    pub(super) async fn check(&self, presented: &PublicKeyOrCertificate) -> Result<Trust, Error> {
+        let key = presented.public_key();
+        let verdict = match presented.certificate() {
             Some(certificate) => {
-                let now = self.context.clock.now().as_second();
+                let now = self.params.context.clock.now().as_second();
                 let now = u64::try_from(now).unwrap_or_default();
                 verify_certificate(&self.question(), certificate, now)
             }
@@ -154,35 +138,35 @@ impl ServerKey {
             Verdict::Known(from) => {
                 tracing::info!("Host '{}' is known: {from}", self.name);
                 return Ok(match from {
-                    KnownFrom::Line(line) if self.is_own(&line.file) => Trust::Own { asked: false },
+                    KnownFrom::Line(line) if self.is_users(&line.file) => Trust::Own { asked: false },
                     _ => Trust::Known,
                 });
             }
-            Verdict::Unknown { .. } if self.learns_nothing => {}
-            Verdict::Unknown { same_key } => match self.strict {
+            Verdict::Unknown { .. } if self.accepts_no_new_key() => {}
+            Verdict::Unknown { same_key } => match self.strict() {
                 StrictHostKeyChecking::Yes => {}
                 StrictHostKeyChecking::AcceptNew | StrictHostKeyChecking::Off => {
-                    self.learn(&key);
+                    self.add(&key);
                     return Ok(Trust::Known);
                 }
                 StrictHostKeyChecking::Ask => {
-                    let home = self.context.home();
+                    let home = self.params.context.home();
                     let text = messages::question(&self.name, &self.address, &key, same_key, home);
                     if self.ask(text, &key).await? {
-                        self.learn(&key);
+                        self.add(&key);
                         return Ok(Trust::Own { asked: true });
                     }
                 }
             },
             Verdict::Changed { offending }
-                if self.strict == StrictHostKeyChecking::Off && !self.endpoint.published =>
+                if self.strict() == StrictHostKeyChecking::Off && !self.endpoint.published =>
             {
                 let file = self.user_file.clone().unwrap_or_default();
                 let text = messages::changed(&self.name, &key, offending, &file);
                 for line in text.lines() {
                     tracing::error!("{line}");
                 }
-                for method in self.typed_methods {
+                for method in typed_methods(&self.params.config) {
                     tracing::error!(
                         "{method} authentication is disabled to avoid man-in-the-middle attacks."
                     );
@@ -198,7 +182,7 @@ impl ServerKey {
             key: Box::new(key),
             verdict: Box::new(verdict),
             user_file: self.user_file.clone(),
-            strict: self.strict == StrictHostKeyChecking::Yes && !self.learns_nothing,
+            strict: self.strict() == StrictHostKeyChecking::Yes && !self.accepts_no_new_key(),
         })
     }
 
@@ -210,7 +194,7 @@ impl ServerKey {
             let text = again
                 .take()
                 .unwrap_or_else(|| messages::ASK_AGAIN.to_owned());
-            match self.asker.line(text).await {
+            match self.params.prompt.line(text).await {
                 Ok(answer) => match answer.trim() {
                     "" | "no" | "NO" | "No" => return Ok(false),
                     "yes" | "YES" | "Yes" => return Ok(true),
@@ -226,36 +210,40 @@ impl ServerKey {
         }
     }
 
-    /// For the keys that the host announces, where they are wished and it is trusted.
+    /// For the keys that the host announces, if UpdateHostKeys is on and its key is trusted.
     pub(super) fn updater(&self, trust: Trust) -> Option<Updater> {
         let Trust::Own { asked } = trust else {
             return None;
         };
-        self.updates.then(|| Updater {
+        let config = &self.params.config;
+        let ssh_directory = self.params.context.ssh_directory();
+        let default_file = ssh_directory.map(|ssh| ssh.join("known_hosts"));
+        let enabled = update_host_keys::is_enabled(config, default_file.as_ref());
+        (enabled && !self.endpoint.published).then(|| Updater {
             name: self.name.clone(),
             files: self.user_files.clone(),
             known: (!asked).then(|| Arc::clone(&self.known_hosts)),
-            hash: self.hash,
-            algorithms: self.algorithms.clone(),
+            hash: self.hash(),
+            algorithms: config.algorithms.host_key_algorithms.clone(),
         })
     }
 
-    /// A file of the user's that is not the system's as well.
-    fn is_own(&self, file: &PathBuf) -> bool {
-        self.user_files.contains(file) && !self.system_files.contains(file)
+    /// Whether it is one of the user's files, and not one of the system's as well.
+    fn is_users(&self, file: &PathBuf) -> bool {
+        self.user_files.contains(file) && !system_files(&self.params.config).contains(file)
     }
 
-    fn learn(&self, key: &PublicKey) {
+    fn add(&self, key: &PublicKey) {
         let Some(file) = &self.user_file else {
             return;
         };
-        if let Some(folder) = self.context.ssh_directory()
+        if let Some(folder) = self.params.context.ssh_directory()
             && let Err(error) = known_hosts::create_directory(&folder, file)
         {
             let (folder, why) = (folder.display(), diagnostics::os_error_message(&error));
             tracing::error!("Could not create directory '{folder}' ({why}).");
         }
-        match known_hosts::append(file, &self.name, key, self.hash) {
+        match known_hosts::append(file, &self.name, key, self.hash()) {
             Ok(()) => tracing::warn!("{}", messages::added(&self.name, key)),
             Err(error) => {
                 tracing::debug!("{}: {error}", file.display());
@@ -268,7 +256,7 @@ impl ServerKey {
     }
 }
 
-/// What ssh(1) switches off for a changed key (sshconnect.c, `check_host_key`).
+/// The authentication methods that ssh(1) disables for a changed key (sshconnect.c, `check_host_key`).
 fn typed_methods(config: &SshConfig) -> &'static [&'static str] {
     let password = config.authentication.password_authentication != Some(false);
     let keyboard = config.authentication.keyboard_interactive_authentication != Some(false);
@@ -284,7 +272,7 @@ fn typed_methods(config: &SshConfig) -> &'static [&'static str] {
     }
 }
 
-/// The known_hosts files that are asked, the user's first.
+/// The known_hosts files that are read, the user's first.
 pub fn known_hosts_files(config: &SshConfig, context: &Context) -> Vec<PathBuf> {
     let mut files = user_files(config, context);
     files.extend(system_files(config));

@@ -1,47 +1,50 @@
-//! UpdateHostKeys: the keys that a host announces behind the login, proved and written.
+//! UpdateHostKeys: the keys that a host announces after authentication, proved and written.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use russh::client::Handle;
+use russh::client::{Handle, Handler};
 use ssh_key::{Algorithm, HashAlg, PublicKey};
 
 use crate::host_key::known_hosts::{self, KnownHosts};
 use crate::host_key::{messages, update};
 use crate::settings::SshConfig;
-use crate::transport::client::Client;
 
 /// What is known of a host whose keys may be updated.
 #[derive(Debug)]
 pub(super) struct Updater {
-    /// The name that is looked up.
+    /// The name to look up in known_hosts.
     pub name: String,
     /// The user's files; new keys are added to the first.
     pub files: Vec<PathBuf>,
-    /// What they say. `None`: they have changed since they were read.
+    /// Their content. `None`: they have changed since they were read.
     pub known: Option<Arc<KnownHosts>>,
     /// HashKnownHosts.
     pub hash: bool,
-    /// HostKeyAlgorithms, where it was said.
+    /// HostKeyAlgorithms, if set.
     pub algorithms: Option<Vec<String>>,
 }
 
-/// Whether UpdateHostKeys is on. Where nothing is said, it is for the default file alone, as for
-/// ssh(1).
-pub(super) fn is_wanted(config: &SshConfig, default_file: Option<&PathBuf>) -> bool {
+/// Whether UpdateHostKeys is on. Where it is not set, only for the default file, as with ssh(1).
+pub(super) fn is_enabled(config: &SshConfig, default_file: Option<&PathBuf>) -> bool {
     match (
         &config.host_keys.update_host_keys,
         &config.host_keys.user_known_hosts,
     ) {
-        (Some(wish), _) => wish == "true",
+        (Some(value), _) => value == "true",
         (None, None) => true,
         (None, Some(files)) => matches!(&files[..], [file] if Some(file) == default_file),
     }
 }
 
 impl Updater {
-    /// Does what the announcement asks for. A host that does not prove its new keys changes nothing.
-    pub(super) async fn update(self, announced: Vec<PublicKey>, server: &Handle<Client>) {
+    /// Updates known_hosts with the announced keys. Nothing changes if the host does not prove that it
+    /// holds the new ones.
+    pub(super) async fn update<H: Handler>(
+        self,
+        announced: Vec<PublicKey>,
+        server: &Handle<H>,
+    ) {
         let accepted = announced.into_iter().filter(|key| self.accepts(key));
         let change = match update::change(&self.known(), &self.name, accepted.collect()) {
             Ok(change) => change,
@@ -71,7 +74,7 @@ impl Updater {
         self.write(&change);
     }
 
-    /// As ssh(1) holds an announced key against HostKeyAlgorithms.
+    /// Whether HostKeyAlgorithms allows an announced key, by the rule of ssh(1).
     fn accepts(&self, key: &PublicKey) -> bool {
         let algorithm = key.algorithm();
         match &self.algorithms {
@@ -89,15 +92,15 @@ impl Updater {
     }
 
     fn write(&self, change: &update::Change) {
-        let tell = |what: &str, key: &PublicKey| {
+        let log = |what: &str, key: &PublicKey| {
             let fingerprint = key.fingerprint(HashAlg::Sha256);
             tracing::info!("{what}: {} {fingerprint}", messages::key_type(key));
         };
         for key in &change.new {
-            tell("Learned new hostkey", key);
+            log("Learned new hostkey", key);
         }
         for key in &change.old {
-            tell("Deprecating obsolete hostkey", key);
+            log("Deprecating obsolete hostkey", key);
         }
         // The keys go to the first file alone; where it is missing, ssh(1) would forget them.
         if !self.files.first().is_some_and(|file| file.exists()) {

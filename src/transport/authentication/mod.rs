@@ -1,60 +1,59 @@
-//! Logging in: the identities in their params, each offered before anything secret is opened.
+//! Authentication: the identities in their order, each offered before its private key is opened.
 //!
-//! `none` is asked (a round trip) only where ssh(1)'s ways are wanted and no key went. A lost connection is never a refusal.
+//! `none` is requested (a round trip) only for a session that behaves as ssh(1) and has no key to
+//! offer. A lost connection is never a refusal.
 
 mod password;
 mod public_key;
 mod signing;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use russh::MethodSet;
-use russh::client::Handle;
 use tokio::time::timeout;
 
 use crate::identity::Identity;
 use crate::settings::SshConfig;
-use crate::transport::client::Client;
-use crate::transport::native::SessionParams;
-use crate::transport::session::{Ending, SessionState};
-use crate::transport::{Endpoint, Error, Peer, Refusal};
+use crate::transport::handshake::SshConnection;
+use crate::transport::session::{Ending, SessionParams};
+use crate::transport::{Error, Refusal};
 use public_key::Answer;
 
-/// How it went.
+/// How authentication ended.
 #[derive(Debug)]
 pub(super) enum Login {
-    /// Let in, with this one.
-    In(Box<Identity>),
-    /// Let in without a key: by a password, or by nothing at all.
+    /// This identity was accepted.
+    Accepted(Box<Identity>),
+    /// Accepted without a key: by a password, or by `none`.
     WithoutKey,
-    /// Everybody was refused, on a connection that was still open.
+    /// Every identity was refused, on a connection that was still open.
     Refused(Refusal),
 }
 
-/// The server at the other end.
+/// Authentication on one connection.
 pub(super) struct AuthSession<'a> {
-    pub handle: &'a mut Handle<Client>,
-    pub shared: &'a Arc<SessionState>,
-    pub endpoint: &'a Endpoint,
-    pub peer: Peer,
-    /// `SSH-2.0-…`.
-    pub version: &'a str,
-    pub params: &'a Arc<SessionParams>,
+    params: &'a SessionParams,
+    connection: &'a mut SshConnection,
 }
 
-/// Offers the identities until one is let in.
+impl<'a> AuthSession<'a> {
+    pub(super) fn new(params: &'a SessionParams, connection: &'a mut SshConnection) -> Self {
+        Self { params, connection }
+    }
+}
+
+/// Offers the identities until one is accepted.
 pub(super) async fn authenticate(mut auth: AuthSession<'_>) -> Result<Login, Error> {
-    let params = Arc::clone(auth.params);
+    let params = auth.params;
     let mut refusal = Refusal {
         offered: Vec::new(),
         methods: Vec::new(),
         unusable: Vec::new(),
-        endpoint: auth.endpoint.clone(),
-        user: params.user.clone(),
+        endpoint: auth.connection.endpoint.clone(),
+        user: params.route.user.clone(),
     };
     if params.as_ssh {
-        return go_through(&mut auth, refusal).await;
+        return by_preferred_methods(&mut auth, refusal).await;
     }
     if params.config.authentication.pubkey_authentication == Some(false) {
         refusal
@@ -64,7 +63,7 @@ pub(super) async fn authenticate(mut auth: AuthSession<'_>) -> Result<Login, Err
     }
     for identity in &params.identities {
         match auth.offer(identity, &mut refusal).await? {
-            Answer::In => return Ok(Login::In(Box::new(identity.clone()))),
+            Answer::Accepted => return Ok(Login::Accepted(Box::new(identity.clone()))),
             Answer::Next => {}
             Answer::NoMore => break,
         }
@@ -73,19 +72,19 @@ pub(super) async fn authenticate(mut auth: AuthSession<'_>) -> Result<Login, Err
 }
 
 impl AuthSession<'_> {
-    /// A connection that was lost comes as a refusal without methods: tells the two apart.
-    /// `perhaps`: the answer looks like it.
-    async fn still_open(&mut self, perhaps: bool) -> Result<(), Error> {
-        if !perhaps && !self.handle.is_closed() {
+    /// russh reports a lost connection as a refusal without methods; this tells the two apart.
+    /// `suspicious`: the answer looks like a lost connection.
+    async fn still_open(&mut self, suspicious: bool) -> Result<(), Error> {
+        if !suspicious && !self.connection.handle.is_closed() {
             return Ok(());
         }
-        // russh's task is about to end, or has; only then it is known why.
-        let _ = timeout(Duration::from_secs(2), &mut *self.handle).await;
-        let ending = self.shared.take_ending();
+        // The reason is known only once russh's task has ended.
+        let _ = timeout(Duration::from_secs(2), &mut *self.connection.handle).await;
+        let ending = self.connection.state.take_ending();
         if matches!(ending, Some(Ending::NoMethods)) {
             return Ok(());
         }
-        Err(Ending::error(ending, self.endpoint, self.peer, false))
+        Err(Ending::error(ending, &self.connection.endpoint, self.connection.peer, false))
     }
 }
 
@@ -93,16 +92,16 @@ fn names(methods: &MethodSet) -> Vec<String> {
     methods.iter().map(String::from).collect()
 }
 
-/// ssh_config(5), PreferredAuthentications: its default, as far as it is spoken here.
+/// The default of PreferredAuthentications (ssh_config(5)), without the methods not supported here.
 const PREFERRED: [&str; 3] = [PUBLIC_KEY, KEYBOARD, PASSWORD];
 
 const PUBLIC_KEY: &str = "publickey";
 const KEYBOARD: &str = "keyboard-interactive";
 const PASSWORD: &str = "password";
 
-async fn go_through(auth: &mut AuthSession<'_>, refusal: Refusal) -> Result<Login, Error> {
-    let params = std::sync::Arc::clone(auth.params);
-    let mut methods = wished(&params.config);
+async fn by_preferred_methods(auth: &mut AuthSession<'_>, refusal: Refusal) -> Result<Login, Error> {
+    let params = auth.params;
+    let mut methods = preferred_methods(&params.config);
     let mut sequence = MethodSequence {
         auth,
         identities: params.identities.iter(),
@@ -113,26 +112,26 @@ async fn go_through(auth: &mut AuthSession<'_>, refusal: Refusal) -> Result<Logi
         return Ok(Login::WithoutKey);
     }
     loop {
-        let taken = &sequence.refusal.methods;
+        let accepted = &sequence.refusal.methods;
         let next = methods
             .iter()
-            .position(|method| taken.is_empty() || taken.iter().any(|name| name == method));
+            .position(|method| accepted.is_empty() || accepted.iter().any(|name| name == method));
         let Some(next) = next else {
             return Ok(Login::Refused(sequence.refusal));
         };
         match methods.remove(next) {
             PUBLIC_KEY => {
                 if let Some(identity) = sequence.keys().await? {
-                    return Ok(Login::In(Box::new(identity)));
+                    return Ok(Login::Accepted(Box::new(identity)));
                 }
-                // No key went over the wire: what the server takes is not known yet.
-                let silent = sequence.refusal.methods.is_empty();
-                if silent && sequence.auth.none(&mut sequence.refusal).await? {
+                // No key was offered: the methods of the server are not known yet.
+                let unknown = sequence.refusal.methods.is_empty();
+                if unknown && sequence.auth.none(&mut sequence.refusal).await? {
                     return Ok(Login::WithoutKey);
                 }
             }
             method => {
-                let typed = match method {
+                let accepted = match method {
                     KEYBOARD => {
                         sequence
                             .auth
@@ -141,7 +140,7 @@ async fn go_through(auth: &mut AuthSession<'_>, refusal: Refusal) -> Result<Logi
                     }
                     _ => sequence.auth.password(&mut sequence.refusal).await?,
                 };
-                if typed {
+                if accepted {
                     return Ok(Login::WithoutKey);
                 }
             }
@@ -156,11 +155,11 @@ struct MethodSequence<'a, 'd> {
 }
 
 impl MethodSequence<'_, '_> {
-    /// `None`: all were refused, or the server takes no more of them.
+    /// `None`: all were refused, or the server accepts no more keys.
     async fn keys(&mut self) -> Result<Option<Identity>, Error> {
         for identity in self.identities.by_ref() {
             match self.auth.offer(identity, &mut self.refusal).await? {
-                Answer::In => return Ok(Some(identity.clone())),
+                Answer::Accepted => return Ok(Some(identity.clone())),
                 Answer::Next => {}
                 Answer::NoMore => break,
             }
@@ -169,15 +168,15 @@ impl MethodSequence<'_, '_> {
     }
 }
 
-/// The methods that may be tried, in params.
-fn wished(config: &SshConfig) -> Vec<&'static str> {
-    let typing = config.authentication.batch_mode != Some(true);
+/// The methods that may be tried, in order.
+fn preferred_methods(config: &SshConfig) -> Vec<&'static str> {
+    let interactive = config.authentication.batch_mode != Some(true);
     let allowed = |method: &str| match method {
         PUBLIC_KEY => config.authentication.pubkey_authentication != Some(false),
         KEYBOARD => {
-            typing && config.authentication.keyboard_interactive_authentication != Some(false)
+            interactive && config.authentication.keyboard_interactive_authentication != Some(false)
         }
-        _ => typing && config.authentication.password_authentication != Some(false),
+        _ => interactive && config.authentication.password_authentication != Some(false),
     };
     let named: Vec<&str> = match &config.authentication.preferred_authentications {
         Some(names) => names
@@ -241,7 +240,9 @@ mod tests {
                 "switched off",
             ),
         ] {
-            assert_eq!(wished(&config), expected, "{why}");
+            assert_eq!(preferred_methods(&config), expected, "{why}");
         }
     }
-}
+}/// Authenticates as ssh(1) does, for a host of no site: every method of PreferredAuthentications
+/// that the server accepts, each until it is exhausted (sshconnect2.c, `authmethods`).
+

@@ -13,24 +13,24 @@ use crate::transport::{Error, Refusal};
 const PROMPTS: u32 = 3;
 
 impl AuthSession<'_> {
-    /// Whether the server lets in whoever comes; else it says what it takes.
+    /// Whether the server accepts the user without any credential; otherwise it names its methods.
     pub(super) async fn none(&mut self, refusal: &mut Refusal) -> Result<bool, Error> {
-        let user = self.params.user.clone();
-        let result = self.handle.authenticate_none(user).await;
+        let user = self.params.route.user.clone();
+        let result = self.connection.handle.authenticate_none(user).await;
         self.judge(result, refusal).await
     }
 
     pub(super) async fn password(&mut self, refusal: &mut Refusal) -> Result<bool, Error> {
-        let params = std::sync::Arc::clone(self.params);
-        let text = format!("{}@{}'s password: ", params.user, self.host());
+        let params = self.params;
+        let text = format!("{}@{}'s password: ", params.route.user, self.host());
         for attempt in 0..self.prompts() {
             if attempt > 0 {
                 diagnostic("Permission denied, please try again.");
             }
             let password = self.answer(text.clone(), false).await?;
-            let user = params.user.clone();
+            let user = params.route.user.clone();
             let typed = password.reveal().to_owned();
-            let result = self.handle.authenticate_password(user, typed).await;
+            let result = self.connection.handle.authenticate_password(user, typed).await;
             if self.judge(result, refusal).await? {
                 tracing::info!("Authenticated using \"password\".");
                 return Ok(true);
@@ -46,14 +46,15 @@ impl AuthSession<'_> {
         &mut self,
         refusal: &mut Refusal,
     ) -> Result<bool, Error> {
-        let params = std::sync::Arc::clone(self.params);
+        let params = self.params;
         let mut asked = false;
         for attempt in 0..self.prompts() {
             if attempt > 0 && !asked {
                 break;
             }
-            let user = params.user.clone();
+            let user = params.route.user.clone();
             let mut reply = self
+                .connection
                 .handle
                 .authenticate_keyboard_interactive_start(user, None::<String>)
                 .await;
@@ -73,12 +74,13 @@ impl AuthSession<'_> {
                         let mut responses = Vec::with_capacity(prompts.len());
                         for prompt in prompts {
                             let text = sanitise(&prompt.prompt);
-                            let text = format!("({}@{}) {text}", params.user, self.host());
+                            let text = format!("({}@{}) {text}", params.route.user, self.host());
                             let answer = self.answer(text, prompt.echo).await?;
                             responses.push(answer.reveal().to_owned());
                         }
                         reply = self
-                            .handle
+                            .connection
+                .handle
                             .authenticate_keyboard_interactive_respond(responses)
                             .await;
                     }
@@ -107,13 +109,13 @@ impl AuthSession<'_> {
         Ok(false)
     }
 
-    /// What a person types. As with ssh(1) nobody's answer is an empty one.
+    /// What a person types; as with ssh(1), an empty text if no one can be asked.
     async fn answer(&self, text: String, echo: bool) -> Result<Secret, Error> {
         let answer = if echo {
-            let line = self.params.asker.line(text).await;
+            let line = self.params.prompt.line(text).await;
             line.map(Secret::new)
         } else {
-            self.params.asker.secret(text).await
+            self.params.prompt.secret(text).await
         };
         match answer {
             Ok(answer) => Ok(answer),
@@ -147,19 +149,20 @@ impl AuthSession<'_> {
     }
 
     fn host(&self) -> &str {
-        &self.endpoint.address.host
+        &self.connection.endpoint.address.host
     }
 
     fn prompts(&self) -> u32 {
         if self
-            .shared
+            .connection
+            .state
             .distrusted
             .load(std::sync::atomic::Ordering::Relaxed)
         {
             return 0;
         }
-        let wished = self.params.config.authentication.number_of_password_prompts;
-        wished.unwrap_or(PROMPTS)
+        let setting = self.params.config.authentication.number_of_password_prompts;
+        setting.unwrap_or(PROMPTS)
     }
 }
 

@@ -1,20 +1,19 @@
 //! `publickey` (RFC 4252 section 7): one identity offered, by its certificates and by its key.
 
-use std::sync::Arc;
-
 use russh::MethodKind;
 use russh::client::AuthResult;
 use ssh_key::{Algorithm, Certificate, HashAlg, PublicKey};
 
 use super::signing::{NotSigned, Signing};
 use super::{AuthSession, names};
-use crate::identity::{Holder, Identity};
+use crate::identity::{Holder, Identity, key_file};
+use crate::settings::SshConfig;
 use crate::transport::{Error, Refusal};
 
 pub(super) enum Answer {
-    In,
+    Accepted,
     Next,
-    /// The server takes no (more) public keys.
+    /// The server accepts no (more) public keys.
     NoMore,
 }
 
@@ -25,16 +24,16 @@ impl AuthSession<'_> {
         identity: &Identity,
         refusal: &mut Refusal,
     ) -> Result<Answer, Error> {
-        let params = Arc::clone(self.params);
-        let mut signing = Signing::new(&params, identity);
+        let params = self.params;
+        let mut signing = Signing::new(params, identity);
         let key = match &identity.public_key {
             Some(key) => key.clone(),
-            // Only the secret half shows the public one: ssh(1) has to ask now as well.
+            // The public key is only in the encrypted file: ssh(1) has to ask now as well.
             None => match signing.open().await {
                 Ok(key) => key.public_key().clone(),
                 Err(NotSigned::CallerGone) => return Err(Error::CallerGone),
                 Err(error) => {
-                    complain(&error);
+                    report(&error);
                     refusal.unusable.push(error.hint());
                     return Ok(Answer::Next);
                 }
@@ -42,11 +41,11 @@ impl AuthSession<'_> {
         };
         let hash = match self.rsa_hash(&key).await {
             Ok(hash) => hash,
-            // ssh(1) would sign by SHA-1, where that is wished.
-            Err(why) if params.as_ssh && params.accepts(&key, None, false) => {
+            // ssh(1) would sign with SHA-1 if PubkeyAcceptedAlgorithms allows it.
+            Err(why) if params.as_ssh && accepts(&params.config, &key, None, false) => {
                 return Err(Error::Negotiate {
-                    host: self.endpoint.address.host.clone(),
-                    port: self.endpoint.address.port,
+                    host: self.connection.endpoint.address.host.clone(),
+                    port: self.connection.endpoint.address.port,
                     why: why.to_owned(),
                 });
             }
@@ -56,11 +55,11 @@ impl AuthSession<'_> {
             }
         };
         let mut certificates = identity.certificates.clone();
-        certificates.extend(params.certificates_of(&key));
+        certificates.extend(certificates_of(&params.config, &key));
         let credentials = certificates.into_iter().map(Some).chain([None]);
         let mut offered = false;
         for certificate in credentials {
-            if !params.accepts(&key, hash, certificate.is_some()) {
+            if !accepts(&params.config, &key, hash, certificate.is_some()) {
                 tracing::info!(
                     "Skipping {}: not in PubkeyAcceptedAlgorithms",
                     name(identity)
@@ -106,15 +105,15 @@ impl AuthSession<'_> {
             key.fingerprint(HashAlg::Sha256)
         );
         signing.begin(key, certificate.as_ref());
-        let user = self.params.user.clone();
+        let user = self.params.route.user.clone();
         let result = match certificate {
             Some(certificate) => {
-                self.handle
+                self.connection.handle
                     .authenticate_certificate_with(user, certificate, hash, signing)
                     .await
             }
             None => {
-                self.handle
+                self.connection.handle
                     .authenticate_publickey_with(user, key.clone(), hash, signing)
                     .await
             }
@@ -123,7 +122,7 @@ impl AuthSession<'_> {
             Ok(AuthResult::Success) => {
                 tracing::info!("Authenticated using \"publickey\": {}", name(identity));
                 signing.give_to_agent().await;
-                Ok(Answer::In)
+                Ok(Answer::Accepted)
             }
             Ok(AuthResult::Failure {
                 remaining_methods,
@@ -156,27 +155,27 @@ impl AuthSession<'_> {
             }
             Err(error) => {
                 self.still_open(false).await?;
-                complain(&error);
+                report(&error);
                 refusal.unusable.push(error.hint());
                 Ok(Answer::Next)
             }
         }
     }
 
-    /// The hash for RSA signatures; `None` for other keys. Errors: the server takes only SHA-1.
+    /// The hash for RSA signatures; `None` for other keys. The error: the server supports only SHA-1.
     async fn rsa_hash(&self, key: &PublicKey) -> Result<Option<HashAlg>, &'static str> {
         if !matches!(key.algorithm(), Algorithm::Rsa { .. }) {
             return Ok(None);
         }
-        if speaks_sha2(self.version) {
+        if speaks_sha2(&self.connection.version) {
             // PubkeyAcceptedAlgorithms may want the shorter one.
             let wanted = [HashAlg::Sha512, HashAlg::Sha256]
                 .into_iter()
-                .find(|hash| self.params.accepts(key, Some(*hash), false));
+                .find(|hash| accepts(&self.params.config, key, Some(*hash), false));
             return Ok(wanted.or(Some(HashAlg::Sha512)));
         }
-        // Waits up to a second where the server does not say.
-        match self.handle.best_supported_rsa_hash().await {
+        // Waits up to a second for a server that does not announce it.
+        match self.connection.handle.best_supported_rsa_hash().await {
             Ok(Some(Some(hash))) => Ok(Some(hash)),
             Ok(Some(None)) => Err("no mutual signature algorithm"),
             Ok(None) | Err(_) => Ok(Some(HashAlg::Sha512)),
@@ -184,8 +183,37 @@ impl AuthSession<'_> {
     }
 }
 
-/// A key without a signature, in ssh(1)'s words: a passphrase that nobody gives is none of them.
-fn complain(error: &NotSigned) {
+/// CertificateFile's certificates for a key.
+fn certificates_of(config: &SshConfig, key: &PublicKey) -> Vec<Certificate> {
+    config
+        .identities
+        .certificate_files
+        .iter()
+        .filter_map(|file| key_file::certificate(file))
+        .filter(|certificate| certificate.public_key() == key.key_data())
+        .collect()
+}
+
+/// Whether PubkeyAcceptedAlgorithms allows a key to be offered. Where it is not set, DSA is not
+/// allowed, nor RSA with SHA-1 (`hash` is `None`).
+fn accepts(config: &SshConfig, key: &PublicKey, hash: Option<HashAlg>, certified: bool) -> bool {
+    let algorithm = match key.algorithm() {
+        Algorithm::Rsa { .. } => Algorithm::Rsa { hash },
+        other => other,
+    };
+    let Some(accepted) = &config.algorithms.pubkey_accepted_algorithms else {
+        return !matches!(algorithm, Algorithm::Dsa | Algorithm::Rsa { hash: None });
+    };
+    let name = if certified {
+        algorithm.to_certificate_type()
+    } else {
+        algorithm.as_str().to_owned()
+    };
+    accepted.contains(&name)
+}
+
+/// Says in ssh(1)'s words why there is no signature; it says nothing about a missing passphrase.
+fn report(error: &NotSigned) {
     match error {
         NotSigned::NotOpened(why, None) => tracing::info!("{why}"),
         NotSigned::NotOpened(_, Some(error)) => {
@@ -197,7 +225,7 @@ fn complain(error: &NotSigned) {
     }
 }
 
-/// OpenSSH has RSA with SHA-2 since 7.2 (RFC 8332), so its EXT_INFO need not be waited for.
+/// OpenSSH has supported RSA with SHA-2 since 7.2 (RFC 8332), so its EXT_INFO is not waited for.
 fn speaks_sha2(version: &str) -> bool {
     let Some(number) = version.strip_prefix("SSH-2.0-OpenSSH_") else {
         return false;

@@ -1,8 +1,7 @@
-//! The signature the server asks for once it has accepted a public key: only now a file is opened,
-//! and only now a person is asked.
+//! The signature the server asks for once it has accepted a public key. Only then is the private key
+//! opened, and only then is a person asked for its passphrase.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use russh::keys::agent::AgentIdentity;
@@ -14,7 +13,7 @@ use crate::identity::key_file::{self, KeyFileError};
 use crate::identity::{Holder, Identity, agent, signer};
 use crate::prompt;
 use crate::text::{sanitise, ssh_seconds};
-use crate::transport::native::SessionParams;
+use crate::transport::session::SessionParams;
 
 /// How often a passphrase is asked for, unless NumberOfPasswordPrompts says otherwise.
 const PROMPTS: u32 = 3;
@@ -59,7 +58,7 @@ fn not_opened(error: &KeyFileError) -> NotSigned {
 
 /// One identity while it is offered.
 pub(super) struct Signing<'a> {
-    params: &'a Arc<SessionParams>,
+    params: &'a SessionParams,
     identity: &'a Identity,
     key: Option<PublicKey>,
     certificate: Option<Certificate>,
@@ -67,7 +66,7 @@ pub(super) struct Signing<'a> {
 }
 
 impl<'a> Signing<'a> {
-    pub(super) fn new(params: &'a Arc<SessionParams>, identity: &'a Identity) -> Self {
+    pub(super) fn new(params: &'a SessionParams, identity: &'a Identity) -> Self {
         Self {
             params,
             identity,
@@ -109,7 +108,7 @@ impl<'a> Signing<'a> {
             Err(KeyFileError::Encrypted { path }) => path,
             opened => return opened,
         };
-        let Some(kept) = self.params.asker.kept_passphrase(file).await else {
+        let Some(kept) = self.params.prompt.stored_passphrase(file).await else {
             return Err(KeyFileError::Encrypted { path: encrypted });
         };
         match key_file::open(file, Some(&kept)) {
@@ -128,7 +127,7 @@ impl<'a> Signing<'a> {
         };
         let prompts = self.params.config.authentication.number_of_password_prompts;
         for _ in 0..prompts.unwrap_or(PROMPTS) {
-            let passphrase = match self.params.asker.secret(text.clone()).await {
+            let passphrase = match self.params.prompt.secret(text.clone()).await {
                 Ok(passphrase) if passphrase.is_empty() => {
                     return Err(unusable(&"no passphrase given"));
                 }
@@ -283,7 +282,7 @@ async fn give_to_agent(params: &SessionParams, identity: &Identity, key: &Privat
     if lifetime.ask {
         let named = sanitise(&String::from_utf8_lossy(&comment));
         let text = format!("Add key {} ({named}) to agent?", file.display());
-        if !matches!(params.asker.confirm(text).await, Ok(true)) {
+        if !matches!(params.prompt.confirm(text).await, Ok(true)) {
             return;
         }
     }

@@ -1,7 +1,7 @@
-//! From a list of endpoints to one that has said its SSH version.
+//! From a list of endpoints to one that has sent its SSH version.
 //!
-//! The next endpoint starts when one has failed (name, TCP, reset, no version line), or has shown
-//! no version line for two seconds; the first that shows one wins. Behind a proxy they are tried
+//! The next endpoint is tried when one has failed (name, TCP, reset, no version line), or has sent
+//! no version line for two seconds; the first that sends one wins. Behind a proxy they are tried
 //! one after the other.
 
 mod proxy;
@@ -19,32 +19,19 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::task::JoinSet;
 
-use crate::context::Context;
 use crate::diagnostics::trace2::ThreadLog;
 use crate::settings::SshConfig;
+use crate::transport::session::{AttemptError, SessionParams};
 use crate::transport::{Endpoint, Error};
-pub(super) use version::OURS;
+pub(super) use version::OUR_VERSION;
 
 /// How long an endpoint may be silent before the next one is tried beside it.
 const STAGGER: Duration = Duration::from_secs(2);
 
 /// How long a version line is waited for where ConnectTimeout says nothing.
-const PATIENCE: Duration = Duration::from_secs(60);
+const VERSION_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Where to, and how.
-#[derive(Debug)]
-pub(super) struct Route {
-    /// AttemptLog in order. Never empty.
-    pub endpoints: Vec<Endpoint>,
-    /// For `%r` of a proxy command.
-    pub user: String,
-    /// For `%n` of a proxy command.
-    pub typed_host: String,
-    pub config: Arc<SshConfig>,
-    pub context: Context,
-}
-
-/// A server that has said its version.
+/// A server that has sent its version line.
 #[derive(Debug)]
 pub(super) struct Connected {
     pub endpoint: Endpoint,
@@ -56,102 +43,110 @@ pub(super) struct Connected {
     pub address: Option<std::net::SocketAddr>,
 }
 
-/// Why no endpoint was reached.
-#[derive(Debug)]
-pub(super) struct Unreached {
-    /// The words of the last one.
-    pub error: Error,
-    /// Some endpoint took the connection and ended it: a burst, or a server that starts.
-    pub ended_early: bool,
-}
-
-/// Tries the whole list once.
-pub(super) async fn connect(route: &Arc<Route>) -> Result<Connected, Unreached> {
-    if route.config.endpoint.proxy_command.is_some() || route.config.endpoint.proxy_jump.is_some() {
-        return through_proxy(route).await;
+/// Tries the whole list once. [`AttemptError::BeforeAuthentication`]: some endpoint accepted the
+/// connection and ended it.
+pub(super) async fn connect(params: &Arc<SessionParams>) -> Result<Connected, AttemptError> {
+    let config = &params.config.endpoint;
+    if config.proxy_command.is_some() || config.proxy_jump.is_some() {
+        return through_proxy(params).await;
     }
     let mut attempts = JoinSet::new();
-    let mut remaining = route.endpoints.iter().cloned();
-    let mut failed: Option<Unreached> = None;
+    let mut remaining = params.route.endpoints.iter().cloned();
+    let mut failures = Failures::default();
     loop {
-        if attempts.is_empty() && start_next(route, &mut remaining, &mut attempts).is_none() {
-            return Err(failed.unwrap_or_else(|| Unreached {
-                error: Error::Local("no endpoint to connect to".to_owned()),
-                ended_early: false,
-            }));
+        if attempts.is_empty() && start_next(params, &mut remaining, &mut attempts).is_none() {
+            return Err(failures.into());
         }
         let more = remaining.len() > 0;
         tokio::select! {
             Some(done) = attempts.join_next() => match done {
                 Ok(Ok(connected)) => return Ok(connected),
                 Ok(Err(error)) => {
-                    tracing::info!("{error}");
-                    let ended_early = matches!(error, Error::Identification { .. })
-                        || failed.is_some_and(|before| before.ended_early);
-                    failed = Some(Unreached { error, ended_early });
-                    start_next(route, &mut remaining, &mut attempts);
+                    failures.add(error);
+                    start_next(params, &mut remaining, &mut attempts);
                 }
-                Err(panicked) => return Err(Unreached {
-                    error: Error::Local(panicked.to_string()),
-                    ended_early: false,
-                }),
+                Err(panicked) => return Err(Error::Local(panicked.to_string()).into()),
             },
             () = tokio::time::sleep(STAGGER), if more => {
-                start_next(route, &mut remaining, &mut attempts);
+                start_next(params, &mut remaining, &mut attempts);
             }
         }
     }
 }
 
 fn start_next(
-    route: &Arc<Route>,
+    params: &Arc<SessionParams>,
     remaining: &mut impl Iterator<Item = Endpoint>,
     attempts: &mut JoinSet<Result<Connected, Error>>,
 ) -> Option<()> {
     let endpoint = remaining.next()?;
-    let route = Arc::clone(route);
+    let params = Arc::clone(params);
     attempts.spawn(async move {
-        let lane = ThreadLog::new("endpoint");
-        tcp::connect(&route, endpoint, &lane).await
+        let thread = ThreadLog::new("endpoint");
+        tcp::connect(&params, endpoint, &thread).await
     });
     Some(())
 }
 
 /// One after the other; a command that does not name the host runs once.
-async fn through_proxy(route: &Route) -> Result<Connected, Unreached> {
-    let mut failed = Unreached {
-        error: Error::Local("no endpoint to connect to".to_owned()),
-        ended_early: false,
-    };
-    let command = proxy::Command::of(&route.config);
-    for endpoint in &route.endpoints {
-        match proxy::connect(route, &command, endpoint).await {
+async fn through_proxy(params: &SessionParams) -> Result<Connected, AttemptError> {
+    let mut failures = Failures::default();
+    let command = proxy::Command::of(&params.config);
+    for endpoint in &params.route.endpoints {
+        match proxy::connect(params, &command, endpoint).await {
             Ok(connected) => return Ok(connected),
-            Err(error) => {
-                tracing::info!("{error}");
-                failed.ended_early |= matches!(error, Error::Identification { .. });
-                failed.error = error;
-            }
+            Err(error) => failures.add(error),
         }
         if !command.names_the_host() {
             break;
         }
     }
-    Err(failed)
+    Err(failures.into())
+}
+
+/// The endpoints that could not be reached.
+#[derive(Default)]
+struct Failures {
+    last: Option<Error>,
+    /// Some endpoint accepted the connection and ended it: too many connections at once, or a
+    /// server that is starting.
+    ended_early: bool,
+}
+
+impl Failures {
+    fn add(&mut self, error: Error) {
+        tracing::info!("{error}");
+        self.ended_early |= matches!(error, Error::Identification { .. });
+        self.last = Some(error);
+    }
+}
+
+impl From<Failures> for AttemptError {
+    fn from(failures: Failures) -> Self {
+        let error = failures
+            .last
+            .unwrap_or_else(|| Error::Local("no endpoint to connect to".to_owned()));
+        if failures.ended_early {
+            Self::BeforeAuthentication(error)
+        } else {
+            Self::Final(error)
+        }
+    }
 }
 
 /// How long one address may take for TCP, and again for its version line.
-fn patience(config: &SshConfig) -> Duration {
-    config.endpoint.connect_timeout.unwrap_or(PATIENCE)
+fn version_timeout(config: &SshConfig) -> Duration {
+    config.endpoint.connect_timeout.unwrap_or(VERSION_TIMEOUT)
 }
 
-/// A connection, whatever carries it.
+/// The bytes under SSH: TCP or a proxy's pipes. What was read ahead is read again; what was sent
+/// ahead is not sent twice.
 #[derive(Debug)]
 pub(in crate::transport) struct Stream {
     /// Read ahead, and not yet given out.
     ahead: Vec<u8>,
-    /// Sent ahead, and not yet written by whoever thinks it speaks first.
-    said: &'static [u8],
+    /// Sent ahead, and not yet written by russh, which assumes that it writes first.
+    sent_ahead: &'static [u8],
     carrier: Carrier,
 }
 
@@ -170,16 +165,16 @@ impl Stream {
     fn new(carrier: Carrier) -> Self {
         Self {
             ahead: Vec::new(),
-            said: &[],
+            sent_ahead: &[],
             carrier,
         }
     }
 
     /// Sends bytes that the next writer will begin with: they are taken from it and not sent again.
-    async fn say_ahead(&mut self, bytes: &'static [u8]) -> io::Result<()> {
+    async fn send_ahead(&mut self, bytes: &'static [u8]) -> io::Result<()> {
         self.write_all(bytes).await?;
         self.flush().await?;
-        self.said = bytes;
+        self.sent_ahead = bytes;
         Ok(())
     }
 
@@ -215,13 +210,13 @@ impl AsyncWrite for Stream {
         context: &mut task::Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if !self.said.is_empty() && !bytes.is_empty() {
-            let count = self.said.len().min(bytes.len());
-            let (said, rest) = self.said.split_at(count);
-            if said != &bytes[..count] {
+        if !self.sent_ahead.is_empty() && !bytes.is_empty() {
+            let count = self.sent_ahead.len().min(bytes.len());
+            let (sent, rest) = self.sent_ahead.split_at(count);
+            if sent != &bytes[..count] {
                 return Poll::Ready(Err(io::Error::other("another version than was sent")));
             }
-            self.said = rest;
+            self.sent_ahead = rest;
             return Poll::Ready(Ok(count));
         }
         match &mut self.carrier {

@@ -4,7 +4,8 @@ use std::process::Stdio;
 
 use crate::settings::SshConfig;
 use crate::ssh_command::AddressFamily;
-use crate::transport::endpoint::{Carrier, Connected, Route, Stream, patience, version};
+use crate::transport::endpoint::{Carrier, Connected, Stream, version_timeout, version};
+use crate::transport::session::SessionParams;
 use crate::transport::{Endpoint, Error, Peer};
 
 /// What is run.
@@ -62,22 +63,22 @@ fn jump_arguments(jump: &str, config: &SshConfig) -> Vec<String> {
 
 /// Starts the child for one endpoint and reads the server's version line through it.
 pub(super) async fn connect(
-    route: &Route,
+    params: &SessionParams,
     command: &Command,
     endpoint: &Endpoint,
 ) -> Result<Connected, Error> {
     let failed = |error: std::io::Error| Error::Local(format!("cannot start the proxy: {error}"));
     let mut child = match command {
         Command::Shell(text) => {
-            let expanded = expand(text, route, endpoint)?;
+            let expanded = expand(text, params, endpoint)?;
             tracing::info!("Executing proxy command: exec {expanded}");
-            shell(route, &expanded)
+            shell(params, &expanded)
         }
         Command::Jump(arguments) => {
-            let ssh = crate::transport::system_ssh::find(&route.context).ok_or_else(|| {
+            let ssh = crate::transport::system_ssh::find(&params.context).ok_or_else(|| {
                 Error::Local("ProxyJump needs the system's ssh, which is not installed".to_owned())
             })?;
-            let mut child = route.context.command(ssh);
+            let mut child = params.context.command(ssh);
             for argument in arguments {
                 child.arg(match argument.as_str() {
                     "[%h]:%p" => format!("[{}]:{}", endpoint.address.host, endpoint.address.port),
@@ -100,7 +101,7 @@ pub(super) async fn connect(
         input,
         output,
     });
-    match version::exchange(&mut stream, patience(&route.config)).await {
+    match version::exchange(&mut stream, version_timeout(&params.config)).await {
         Ok(version) => Ok(Connected {
             endpoint: endpoint.clone(),
             stream,
@@ -116,29 +117,29 @@ pub(super) async fn connect(
 
 /// The user's shell, as ssh(1) runs it.
 #[cfg(unix)]
-fn shell(route: &Route, command: &str) -> std::process::Command {
-    let shell = route.context.environment.text("SHELL").unwrap_or("/bin/sh");
-    let mut child = route.context.command(shell);
+fn shell(params: &SessionParams, command: &str) -> std::process::Command {
+    let shell = params.context.environment.text("SHELL").unwrap_or("/bin/sh");
+    let mut child = params.context.command(shell);
     child.arg("-c").arg(format!("exec {command}"));
     child
 }
 
 #[cfg(windows)]
-fn shell(route: &Route, command: &str) -> std::process::Command {
+fn shell(params: &SessionParams, command: &str) -> std::process::Command {
     use std::os::windows::process::CommandExt as _;
     let shell = route
         .context
         .environment
         .text("COMSPEC")
         .unwrap_or("cmd.exe");
-    let mut child = route.context.command(shell);
+    let mut child = params.context.command(shell);
     child.raw_arg("/c ").raw_arg(command);
     child
 }
 
 /// ssh_config(5) TOKENS of ProxyCommand: `%%`, `%h`, `%n`, `%p`, `%r`. Names were held to OpenSSH's
 /// rule for the command line before, so no shell reads anything else into them.
-fn expand(command: &str, route: &Route, endpoint: &Endpoint) -> Result<String, Error> {
+fn expand(command: &str, params: &SessionParams, endpoint: &Endpoint) -> Result<String, Error> {
     let mut expanded = String::with_capacity(command.len() + 32);
     let mut rest = command.chars();
     while let Some(character) = rest.next() {
@@ -149,9 +150,9 @@ fn expand(command: &str, route: &Route, endpoint: &Endpoint) -> Result<String, E
         match rest.next() {
             Some('%') => expanded.push('%'),
             Some('h') => expanded.push_str(&endpoint.address.host),
-            Some('n') => expanded.push_str(&route.typed_host),
+            Some('n') => expanded.push_str(&params.route.typed_host),
             Some('p') => expanded.push_str(&endpoint.address.port.to_string()),
-            Some('r') => expanded.push_str(&route.user),
+            Some('r') => expanded.push_str(&params.route.user),
             other => {
                 let token = other.map(String::from).unwrap_or_default();
                 return Err(Error::Local(format!(

@@ -12,7 +12,8 @@ use tokio::time::timeout;
 use crate::diagnostics::{self, trace2::ThreadLog};
 use crate::settings::SshConfig;
 use crate::ssh_command::AddressFamily;
-use crate::transport::endpoint::{Carrier, Connected, Route, Stream, patience, version};
+use crate::transport::endpoint::{Carrier, Connected, Stream, version_timeout, version};
+use crate::transport::session::SessionParams;
 use crate::transport::{Endpoint, Error, Peer};
 
 /// How long an address may be silent before the next one is tried beside it (RFC 8305 section 5).
@@ -24,15 +25,15 @@ const NOT_BOUND: &str = "failure";
 /// Connects to one endpoint and reads its version line. ConnectTimeout counts for each address,
 /// ConnectionAttempts for the list of them.
 pub(super) async fn connect(
-    route: &Route,
+    params: &SessionParams,
     endpoint: Endpoint,
-    lane: &ThreadLog,
+    thread: &ThreadLog,
 ) -> Result<Connected, Error> {
     let (host, port) = (&endpoint.address.host, endpoint.address.port);
-    let region = lane.region("lookup", || host.clone());
-    let addresses = resolve(host, port, route.config.endpoint.address_family).await?;
-    let local = match &route.config.endpoint.bind_address {
-        Some(name) => match resolve(name, 0, route.config.endpoint.address_family).await {
+    let region = thread.region("lookup", || host.clone());
+    let addresses = resolve(host, port, params.config.endpoint.address_family).await?;
+    let local = match &params.config.endpoint.bind_address {
+        Some(name) => match resolve(name, 0, params.config.endpoint.address_family).await {
             Ok(addresses) => Some(addresses),
             Err(Error::Resolve { host: name, why }) => {
                 tracing::warn!("getaddrinfo: {name}: {why}");
@@ -54,7 +55,7 @@ pub(super) async fn connect(
         port,
         why: "no address".to_owned(),
     };
-    for attempt in 0..route
+    for attempt in 0..params
         .config
         .endpoint
         .connection_attempts
@@ -65,7 +66,7 @@ pub(super) async fn connect(
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         let (addresses, local) = (addresses.clone(), local.as_ref());
-        match once(&route.config, &endpoint, addresses, local, lane).await {
+        match once(&params.config, &endpoint, addresses, local, thread).await {
             Ok(connected) => return Ok(connected),
             Err(error) => last = error,
         }
@@ -78,12 +79,12 @@ async fn once(
     endpoint: &Endpoint,
     mut waiting: VecDeque<SocketAddr>,
     local: Option<&VecDeque<SocketAddr>>,
-    lane: &ThreadLog,
+    thread: &ThreadLog,
 ) -> Result<Connected, Error> {
     let (host, port) = (&endpoint.address.host, endpoint.address.port);
     let mut last = None;
     loop {
-        let region = lane.region("tcp", || format!("{host}:{port}"));
+        let region = thread.region("tcp", || format!("{host}:{port}"));
         let (stream, address) = match race(config, &mut waiting, local).await {
             Ok(connected) => connected,
             // Taken and ended before we could see it: a burst that the server turns away.
@@ -104,11 +105,11 @@ async fn once(
         };
         drop(region);
         diagnostics::mark("tcp");
-        lane.data("address", || address.to_string());
-        let _region = lane.region("banner", || host.clone());
+        thread.data("address", || address.to_string());
+        let _region = thread.region("banner", || host.clone());
         tracing::info!("Connection established with {address}.");
         let mut stream = Stream::new(Carrier::Tcp(stream));
-        match version::exchange(&mut stream, patience(config)).await {
+        match version::exchange(&mut stream, version_timeout(config)).await {
             Ok(version) => {
                 return Ok(Connected {
                     endpoint: endpoint.clone(),

@@ -14,7 +14,7 @@ use crate::text::sanitise;
 use crate::transport::endpoint::Stream;
 
 /// Our version line, without its end.
-pub(in crate::transport) const OURS: &str =
+pub(in crate::transport) const OUR_VERSION: &str =
     concat!("SSH-2.0-bitbucket-ssh_", env!("CARGO_PKG_VERSION"));
 
 /// The same as it is sent.
@@ -25,14 +25,14 @@ const OUR_LINE: &[u8] =
 const LONGEST_LINE: usize = 8192;
 const MOST_LINES: usize = 1024;
 
-/// Says who we are and reads who the server is, for at most `patience`. The server's line is put
+/// Sends our version line and reads the server's, for at most `limit`. The server's line is put
 /// back. The error is a clause in OpenSSH's words.
-pub(super) async fn exchange(stream: &mut Stream, patience: Duration) -> Result<String, String> {
-    if let Err(error) = stream.say_ahead(OUR_LINE).await {
-        // Why it does not listen is seen when it is read.
+pub(super) async fn exchange(stream: &mut Stream, limit: Duration) -> Result<String, String> {
+    if let Err(error) = stream.send_ahead(OUR_LINE).await {
+        // Reading tells why the server does not listen.
         tracing::debug!("write: {}", super::tcp::words(&error));
     }
-    match timeout(patience, read(stream)).await {
+    match timeout(limit, read(stream)).await {
         Ok(Ok((version, bytes))) => {
             stream.put_back(bytes);
             Ok(version)

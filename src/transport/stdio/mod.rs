@@ -11,6 +11,11 @@ mod output;
 
 use std::fs::File;
 use std::io::{self, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use crate::context::Context;
+use crate::transport::Error;
 
 pub(super) use input::Input;
 pub(super) use output::{Gone, Output};
@@ -31,15 +36,21 @@ pub struct Streams {
 impl Streams {
     /// Duplicates of the process's own; a closed one is the null device (the standard library
     /// sees to that at start). `no_stdin`: nothing is read (`-n`).
-    pub fn standard(no_stdin: bool) -> io::Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Local`] if a descriptor cannot be duplicated.
+    pub fn standard(no_stdin: bool) -> Result<Self, Error> {
+        let duplicates = || {
+            let input = (!no_stdin).then(|| duplicate(io::stdin())).transpose()?;
+            Ok((input, duplicate(io::stdout())?, duplicate(io::stderr())?))
+        };
+        let (input, output, errors) =
+            duplicates().map_err(|error| Error::local("cannot use the standard streams", &error))?;
         Ok(Self {
-            input: if no_stdin {
-                None
-            } else {
-                Some(duplicate(io::stdin())?)
-            },
-            output: duplicate(io::stdout())?,
-            errors: duplicate(io::stderr())?,
+            input,
+            output,
+            errors,
             standard: true,
         })
     }
@@ -53,6 +64,52 @@ impl Streams {
             standard: false,
         }
     }
+
+    /// No input, and temporary files for output that is of no interest.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Local`] if a temporary file cannot be created.
+    pub fn discarding(context: &Context) -> Result<Self, Error> {
+        let folder = context.temporary_directory();
+        let file = || {
+            tempfile::tempfile_in(&folder)
+                .map_err(|error| Error::local("cannot use a temporary file", &error))
+        };
+        Ok(Self::of(None, file()?, file()?))
+    }
+}
+
+/// The two outputs of a session. Clones write to the same descriptors.
+#[derive(Debug, Clone)]
+pub(super) struct Outputs {
+    pub output: Output,
+    pub errors: Output,
+    /// The channel's stdout has sent a byte.
+    pub answered: Arc<AtomicBool>,
+}
+
+impl Outputs {
+    /// Takes the descriptors over. `standard`: `output` is the process's own 1. Inside a runtime.
+    pub(super) fn new(output: File, errors: File, standard: bool) -> io::Result<Self> {
+        Ok(Self {
+            output: Output::new(output, standard)?,
+            errors: Output::new(errors, false)?,
+            answered: Arc::default(),
+        })
+    }
+
+    /// [`Output::sending`] on both.
+    pub(super) fn sending(&self, sending: bool) {
+        self.output.sending(sending);
+        self.errors.sending(sending);
+    }
+
+    /// [`Output::release`] on both.
+    pub(super) fn release(&self) {
+        self.output.release();
+        self.errors.release();
+    }
 }
 
 #[cfg(unix)]
@@ -65,7 +122,7 @@ fn duplicate(stream: impl std::os::windows::io::AsHandle) -> io::Result<File> {
     stream.as_handle().try_clone_to_owned().map(File::from)
 }
 
-/// Writes to stdout and stderr, byte for byte. Who has gone is not told.
+/// Writes a held-back denial to stdout and stderr, byte for byte. Closed descriptors are ignored.
 pub fn replay(stdout: &[u8], stderr: &[u8]) {
     let mut errors = std::io::stderr().lock();
     let _ = errors.write_all(stderr).and_then(|()| errors.flush());

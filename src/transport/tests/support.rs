@@ -16,7 +16,7 @@ use crate::prompt::{self, Prompt};
 use crate::repository::{Service, SshHost};
 use crate::secret::Secret;
 use crate::settings::{HostKeyConfig, SshConfig};
-use crate::transport::{Endpoint, Error, Outcome, Session, Streams, run_between};
+use crate::transport::{Endpoint, Error, Outcome, ExecRequest, Route, Session, Streams, run};
 
 /// A program of the system's, in a cleared environment.
 #[expect(
@@ -277,22 +277,25 @@ impl Call {
             program: "/nowhere/bitbucket-ssh".into(),
             clock: Arc::new(SystemClock),
         };
-        run_between(
+        run(
             Session {
-                endpoints: self.endpoints.clone(),
-                user: user(),
-                typed_host: "127.0.0.1".to_owned(),
+                route: Route {
+                    endpoints: self.endpoints.clone(),
+                    user: user(),
+                    typed_host: "127.0.0.1".to_owned(),
+                    site_fingerprints: Vec::new(),
+                },
                 config: &self.config,
+                context: &context,
                 identities: self.identities.clone(),
-                command: Some(self.command.clone().into_bytes()),
-                service: self.service,
-                environment: self.environment.clone(),
-                no_stdin: false,
+                as_ssh: false,
+                exec: ExecRequest {
+                    command: Some(self.command.clone().into_bytes()),
+                    service: self.service,
+                    environment: self.environment.clone(),
+                },
                 prompt: &self.person,
                 passphrase: &|_| self.kept.map(|text| Secret::new(text.to_owned())),
-                site_fingerprints: Vec::new(),
-                as_ssh: false,
-                context: &context,
             },
             streams,
         )
