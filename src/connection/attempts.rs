@@ -19,7 +19,9 @@ use crate::prompt;
 use crate::provision::Refused;
 use crate::settings::{Origin, Provision};
 use crate::storage::Lock;
-use crate::transport::{ExitStatus, Outcome, Refusal, Session, run as run_session};
+use crate::transport::{
+    ExecRequest, ExitStatus, Outcome, Refusal, Route, Session, Streams, run as run_session,
+};
 
 /// Works through the plan. Returns the remote command's exit status.
 ///
@@ -51,7 +53,7 @@ pub(super) fn run(connection: &Connection<'_>) -> Result<ExitStatus, Failure> {
                     renewal::after(connection, &endpoint, &identity);
                     return Ok(status);
                 }
-                Outcome::ServedWithoutKey { status } => return Ok(status),
+                Outcome::CompletedWithoutKey { status } => return Ok(status),
                 Outcome::RepositoryDenied {
                     identity,
                     stderr,
@@ -278,22 +280,26 @@ impl Connection<'_> {
     fn open_once(&self, identities: &[Identity]) -> Result<Outcome, Failure> {
         let passphrase = |file: &Path| self.keys.passphrase(identities, file);
         let session = Session {
-            endpoints: self.target.endpoints.clone(),
-            user: self.target.user.clone(),
-            typed_host: self.request.host.clone(),
+            route: Route {
+                endpoints: self.target.endpoints.clone(),
+                user: self.target.user.clone(),
+                typed_host: self.request.host.clone(),
+                site_fingerprints: self.target.site_fingerprints(),
+            },
             config: self.config,
+            context: self.context,
             identities: identities.to_vec(),
-            command: self.request.command.clone(),
-            service: self.target.located.service,
-            environment: variables_to_send(self.config, &self.context.environment),
-            no_stdin: self.request.no_stdin,
+            as_ssh: false,
+            exec: ExecRequest {
+                command: self.request.command.clone(),
+                service: self.target.located.service,
+                environment: variables_to_send(self.config, &self.context.environment),
+            },
             prompt: self.prompt,
             passphrase: &passphrase,
-            site_fingerprints: self.target.site_fingerprints(),
-            as_ssh: false,
-            context: self.context,
         };
-        run_session(session).map_err(Failure::Transport)
+        let streams = Streams::standard(self.request.no_stdin)?;
+        Ok(run_session(session, streams)?)
     }
 }
 

@@ -17,7 +17,10 @@ use crate::prompt;
 use crate::repository::{Service, SshHost};
 use crate::settings::{GitConfig, OtherHosts, SshConfig};
 use crate::ssh_command::Request;
-use crate::transport::{Endpoint, ExitStatus, Outcome, Session, run as run_session, system_ssh};
+use crate::transport::{
+    Endpoint, ExecRequest, ExitStatus, Outcome, Route, Session, Streams, run as run_session,
+    system_ssh,
+};
 
 /// `reason`: why only the system's ssh can serve the call.
 pub(super) fn run(
@@ -80,31 +83,37 @@ fn connect(
     }
     let prompt = prompt::of(context, config.authentication.batch_mode == Some(true));
     let session = Session {
-        endpoints: vec![Endpoint {
-            address: SshHost {
-                host,
-                port: config.endpoint.port.unwrap_or(22),
-            },
-            published: false,
-        }],
-        user: user.unwrap_or_default(),
-        typed_host: request.host.clone(),
+        route: Route {
+            endpoints: vec![Endpoint {
+                address: SshHost {
+                    host,
+                    port: config.endpoint.port.unwrap_or(22),
+                },
+                published: false,
+            }],
+            user: user.unwrap_or_default(),
+            typed_host: request.host.clone(),
+            site_fingerprints: Vec::new(),
+        },
         config,
+        context,
         identities: identities(context, config),
-        command: request.command.clone(),
-        service: Service::Other,
-        environment: variables_to_send(config, &context.environment),
-        no_stdin: request.no_stdin,
+        as_ssh: true,
+        exec: ExecRequest {
+            command: request.command.clone(),
+            service: Service::Other,
+            environment: variables_to_send(config, &context.environment),
+        },
         prompt: prompt.as_ref(),
         passphrase: &|_| None,
-        site_fingerprints: Vec::new(),
-        as_ssh: true,
-        context,
     };
     let other_host = |failure| Failure::OtherHost(Box::new(failure));
-    match run_session(session).map_err(|error| other_host(Failure::Transport(error)))? {
+    let outcome = Streams::standard(request.no_stdin)
+        .and_then(|streams| run_session(session, streams))
+        .map_err(|error| other_host(Failure::Transport(error)))?;
+    match outcome {
         Outcome::Completed { status, .. }
-        | Outcome::ServedWithoutKey { status }
+        | Outcome::CompletedWithoutKey { status }
         | Outcome::RepositoryDenied { status, .. } => Ok(status),
         Outcome::AuthenticationFailed(refusal) => {
             let log = AttemptLog {

@@ -6,13 +6,11 @@ use std::time::{Duration, Instant};
 use crate::connection::collect::identity_of;
 use crate::connection::failure::Failure;
 use crate::connection::managed_keys::ManagedKeys;
-use crate::context::Context;
 use crate::diagnostics;
 use crate::identity::ManagedKey;
 use crate::prompt::{self, Prompt};
-use crate::repository::Service;
 use crate::settings::SshConfig;
-use crate::transport::{Endpoint, Error, Outcome, Session, Streams, run_between};
+use crate::transport::{Endpoint, Error, ExecRequest, Outcome, Route, Session, Streams, run};
 
 /// Logs in with one key at a time, asks for no command and closes the connection.
 pub struct KeyVerifier<'a> {
@@ -51,22 +49,21 @@ impl KeyVerifier<'_> {
         let passphrase = |file: &Path| self.keys.passphrase(&identities, file);
         let typed_host = self.endpoints.first();
         let session = Session {
-            endpoints: self.endpoints.to_vec(),
-            user: "git".to_owned(),
-            typed_host: typed_host.map_or_else(String::new, |first| first.address.host.clone()),
+            route: Route {
+                endpoints: self.endpoints.to_vec(),
+                user: "git".to_owned(),
+                typed_host: typed_host.map_or_else(String::new, |first| first.address.host.clone()),
+                site_fingerprints: self.site_fingerprints.clone(),
+            },
             config: self.config,
+            context: self.keys.context,
             identities: identities.clone(),
-            command: None,
-            service: Service::Other,
-            environment: Vec::new(),
-            no_stdin: true,
+            as_ssh: false,
+            exec: ExecRequest::default(),
             prompt: self.prompt,
             passphrase: &passphrase,
-            site_fingerprints: self.site_fingerprints.clone(),
-            as_ssh: false,
-            context: self.keys.context,
         };
-        match run_between(session, discarding(self.keys.context)?)? {
+        match run(session, Streams::discarding(self.keys.context)?)? {
             Outcome::Completed {
                 identity, endpoint, ..
             }
@@ -76,17 +73,10 @@ impl KeyVerifier<'_> {
                 self.keys.accepted(&identity, &endpoint);
                 Ok(Some(endpoint))
             }
-            Outcome::ServedWithoutKey { .. } => Ok(self.endpoints.first().cloned()),
+            Outcome::CompletedWithoutKey { .. } => Ok(self.endpoints.first().cloned()),
             Outcome::AuthenticationFailed(_) => Ok(None),
         }
     }
-}
-
-/// Streams for a session whose output is of no interest (the server's text about shells).
-fn discarding(context: &Context) -> Result<Streams, Error> {
-    let folder = context.temporary_directory();
-    let file = || tempfile::tempfile_in(&folder).map_err(|error| Error::Local(error.to_string()));
-    Ok(Streams::of(None, file()?, file()?))
 }
 
 /// What a new key is waiting for, and how that is shown.

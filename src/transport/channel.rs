@@ -65,7 +65,12 @@ impl SessionChannel {
             status,
             closed,
             refused,
-        } = follow(&self.connection.handle, &mut self.connection.events, serving).await;
+        } = follow(
+            &self.connection.handle,
+            &mut self.connection.events,
+            serving,
+        )
+        .await;
         pump.abort();
         let result = if refused {
             Err(Error::Channel(
@@ -126,7 +131,12 @@ impl SessionChannel {
                 return Error::Channel(format!("channel 0: open failed: {text}"));
             }
         }
-        Ending::error(self.connection.state.take_ending(), &self.connection.endpoint, self.connection.peer, true)
+        Ending::error(
+            self.connection.state.take_ending(),
+            &self.connection.endpoint,
+            self.connection.peer,
+            true,
+        )
     }
 
     /// Sends a disconnect message, if that does not take long: git waits for this process to exit.
@@ -134,9 +144,11 @@ impl SessionChannel {
         if self.connection.handle.is_closed() {
             return;
         }
-        let sent = self
-            .handle
-            .disconnect(Disconnect::ByApplication, "disconnected by user", "");
+        let sent = self.connection.handle.disconnect(
+            Disconnect::ByApplication,
+            "disconnected by user",
+            "",
+        );
         if sent.await.is_ok() {
             let _ = timeout(Duration::from_millis(100), &mut self.connection.handle).await;
         }

@@ -163,7 +163,13 @@ fn identification(why: &str, peer: &Peer) -> String {
 }
 
 /// The connection ended behind it.
-fn closed(host: &str, peer: &Peer, why: &str, reason_code: Option<u32>, authenticated: bool) -> String {
+fn closed(
+    host: &str,
+    peer: &Peer,
+    why: &str,
+    reason_code: Option<u32>,
+    authenticated: bool,
+) -> String {
     if let Some(reason) = reason_code {
         return format!(
             "Received disconnect from {peer}:{reason}: {why}\nDisconnected from {peer}"

@@ -188,7 +188,11 @@ async fn connect_and_run(
     input: Input,
     outputs: Outputs,
 ) -> Result<Outcome, Error> {
-    let pauses = if params.as_ssh { &[][..] } else { &RETRY_PAUSES };
+    let pauses = if params.as_ssh {
+        &[][..]
+    } else {
+        &RETRY_PAUSES
+    };
     let mut connection = retrying(pauses, || connect(&params, &outputs)).await?;
     let region = trace2::region("auth", String::new);
     let identity = match authenticate(AuthSession::new(&params, &mut connection)).await? {
@@ -237,7 +241,10 @@ async fn connect(
     diagnostics::mark("banner");
     trace2::data("endpoint", || connected.endpoint.to_string());
     let Connected { version, .. } = &connected;
-    tracing::info!("Remote protocol version: {}", crate::text::sanitise(version));
+    tracing::info!(
+        "Remote protocol version: {}",
+        crate::text::sanitise(version)
+    );
     let region = trace2::region("kex", String::new);
     let connection = handshake(params, connected, outputs.clone()).await?;
     drop(region);

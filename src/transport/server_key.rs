@@ -71,9 +71,7 @@ impl ServerKey {
             name,
             also,
             known_hosts: Arc::new(known_hosts::load(&files)),
-            revoked: revoked
-                .filter(|file| !is_none(file))
-                .map(revocation::load),
+            revoked: revoked.filter(|file| !is_none(file)).map(revocation::load),
             user_files,
             user_file,
             endpoint,
@@ -138,7 +136,9 @@ impl ServerKey {
             Verdict::Known(from) => {
                 tracing::info!("Host '{}' is known: {from}", self.name);
                 return Ok(match from {
-                    KnownFrom::Line(line) if self.is_users(&line.file) => Trust::Own { asked: false },
+                    KnownFrom::Line(line) if self.is_users(&line.file) => {
+                        Trust::Own { asked: false }
+                    }
                     _ => Trust::Known,
                 });
             }

@@ -40,11 +40,7 @@ pub(super) fn is_enabled(config: &SshConfig, default_file: Option<&PathBuf>) -> 
 impl Updater {
     /// Updates known_hosts with the announced keys. Nothing changes if the host does not prove that it
     /// holds the new ones.
-    pub(super) async fn update<H: Handler>(
-        self,
-        announced: Vec<PublicKey>,
-        server: &Handle<H>,
-    ) {
+    pub(super) async fn update<H: Handler>(self, announced: Vec<PublicKey>, server: &Handle<H>) {
         let accepted = announced.into_iter().filter(|key| self.accepts(key));
         let change = match update::change(&self.known(), &self.name, accepted.collect()) {
             Ok(change) => change,

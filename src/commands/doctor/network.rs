@@ -22,7 +22,7 @@ use crate::prompt::Prompt;
 use crate::report;
 use crate::repository::{Service, Site, SiteKind, SshHost};
 use crate::text::{sanitise, span};
-use crate::transport::{Endpoint, Error, Outcome, Session, Streams, run_between};
+use crate::transport::{Endpoint, Error, ExecRequest, Outcome, Route, Session, Streams, run};
 
 /// The time-out of each step.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -303,7 +303,7 @@ impl Login<'_> {
                 let text = format!("{who} has access to {what} with {identity} through {host}");
                 (Finding::ok(check, text), true)
             }
-            Ok(Outcome::ServedWithoutKey { .. }) => {
+            Ok(Outcome::CompletedWithoutKey { .. }) => {
                 let text = format!("{who} has access to {what} without a key");
                 (Finding::ok(check, text), true)
             }
@@ -368,23 +368,26 @@ impl Login<'_> {
         let keys = ManagedKeys::new(context, site, &ours.settings, git_config);
         let first = ours.endpoints.first();
         let session = Session {
-            endpoints: ours.endpoints.clone(),
-            user: ours.user.clone(),
-            typed_host: first.map_or_else(String::new, |first| first.address.host.clone()),
+            route: Route {
+                endpoints: ours.endpoints.clone(),
+                user: ours.user.clone(),
+                typed_host: first.map_or_else(String::new, |first| first.address.host.clone()),
+                site_fingerprints: ours.records.site_fingerprints(&site.url),
+            },
             config: &self.examined.config,
+            context,
             identities: identities.to_vec(),
-            command,
-            service,
-            environment: Vec::new(),
-            no_stdin: false,
+            as_ssh: false,
+            exec: ExecRequest {
+                command,
+                service,
+                environment: Vec::new(),
+            },
             prompt: self.prompt,
             passphrase: &|file: &Path| keys.passphrase(identities, file),
-            site_fingerprints: ours.records.site_fingerprints(&site.url),
-            as_ssh: false,
-            context,
         };
         let streams = Streams::of(Some(input), output, errors.try_clone().map_err(local)?);
-        let outcome = run_between(session, streams)?;
+        let outcome = run(session, streams)?;
         let mut stderr = String::new();
         let read = errors.rewind();
         let _ = read.and_then(|()| errors.read_to_string(&mut stderr));

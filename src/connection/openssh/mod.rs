@@ -15,7 +15,7 @@ use super::Connection;
 use crate::connection::failure::Failure;
 use crate::identity::Identity;
 use crate::settings::SshConfig;
-use crate::transport::{Endpoint, ExitStatus, Reached, Search, find_endpoint, system_ssh};
+use crate::transport::{Endpoint, ExitStatus, Reached, Route, Search, find_endpoint, system_ssh};
 use identity::ChosenIdentity;
 
 /// Chooses the identity (a new key is created and verified) and the endpoint, writes the
@@ -69,14 +69,16 @@ impl Connection<'_> {
     /// key is verified, too.
     fn reach(&self, endpoints: &[Endpoint], host_key: bool) -> Result<Reached, Failure> {
         let reached = find_endpoint(Search {
-            endpoints: endpoints.to_vec(),
-            user: self.target.user.clone(),
-            typed_host: self.request.host.clone(),
+            route: Route {
+                endpoints: endpoints.to_vec(),
+                user: self.target.user.clone(),
+                typed_host: self.request.host.clone(),
+                site_fingerprints: self.target.site_fingerprints(),
+            },
             config: self.config,
-            site_fingerprints: self.target.site_fingerprints(),
+            context: self.context,
             host_key,
             prompt: self.prompt,
-            context: self.context,
         })?;
         self.keys.answered(&reached.endpoint);
         Ok(reached)

@@ -79,12 +79,17 @@ impl AuthSession<'_> {
             return Ok(());
         }
         // The reason is known only once russh's task has ended.
-        let _ = timeout(Duration::from_secs(2), &mut *self.connection.handle).await;
+        let _ = timeout(Duration::from_secs(2), &mut self.connection.handle).await;
         let ending = self.connection.state.take_ending();
         if matches!(ending, Some(Ending::NoMethods)) {
             return Ok(());
         }
-        Err(Ending::error(ending, &self.connection.endpoint, self.connection.peer, false))
+        Err(Ending::error(
+            ending,
+            &self.connection.endpoint,
+            self.connection.peer,
+            false,
+        ))
     }
 }
 
@@ -99,7 +104,12 @@ const PUBLIC_KEY: &str = "publickey";
 const KEYBOARD: &str = "keyboard-interactive";
 const PASSWORD: &str = "password";
 
-async fn by_preferred_methods(auth: &mut AuthSession<'_>, refusal: Refusal) -> Result<Login, Error> {
+/// Authenticates as ssh(1) does, for a host of no site: every method of PreferredAuthentications
+/// that the server accepts, each until it is exhausted (sshconnect2.c, `authmethods`).
+async fn by_preferred_methods(
+    auth: &mut AuthSession<'_>,
+    refusal: Refusal,
+) -> Result<Login, Error> {
     let params = auth.params;
     let mut methods = preferred_methods(&params.config);
     let mut sequence = MethodSequence {
@@ -243,6 +253,4 @@ mod tests {
             assert_eq!(preferred_methods(&config), expected, "{why}");
         }
     }
-}/// Authenticates as ssh(1) does, for a host of no site: every method of PreferredAuthentications
-/// that the server accepts, each until it is exhausted (sshconnect2.c, `authmethods`).
-
+}

@@ -30,7 +30,11 @@ impl AuthSession<'_> {
             let password = self.answer(text.clone(), false).await?;
             let user = params.route.user.clone();
             let typed = password.reveal().to_owned();
-            let result = self.connection.handle.authenticate_password(user, typed).await;
+            let result = self
+                .connection
+                .handle
+                .authenticate_password(user, typed)
+                .await;
             if self.judge(result, refusal).await? {
                 tracing::info!("Authenticated using \"password\".");
                 return Ok(true);
@@ -80,7 +84,7 @@ impl AuthSession<'_> {
                         }
                         reply = self
                             .connection
-                .handle
+                            .handle
                             .authenticate_keyboard_interactive_respond(responses)
                             .await;
                     }

@@ -108,12 +108,14 @@ impl AuthSession<'_> {
         let user = self.params.route.user.clone();
         let result = match certificate {
             Some(certificate) => {
-                self.connection.handle
+                self.connection
+                    .handle
                     .authenticate_certificate_with(user, certificate, hash, signing)
                     .await
             }
             None => {
-                self.connection.handle
+                self.connection
+                    .handle
                     .authenticate_publickey_with(user, key.clone(), hash, signing)
                     .await
             }

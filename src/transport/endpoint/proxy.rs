@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use crate::settings::SshConfig;
 use crate::ssh_command::AddressFamily;
-use crate::transport::endpoint::{Carrier, Connected, Stream, version_timeout, version};
+use crate::transport::endpoint::{Carrier, Connected, Stream, version, version_timeout};
 use crate::transport::session::SessionParams;
 use crate::transport::{Endpoint, Error, Peer};
 
@@ -118,7 +118,11 @@ pub(super) async fn connect(
 /// The user's shell, as ssh(1) runs it.
 #[cfg(unix)]
 fn shell(params: &SessionParams, command: &str) -> std::process::Command {
-    let shell = params.context.environment.text("SHELL").unwrap_or("/bin/sh");
+    let shell = params
+        .context
+        .environment
+        .text("SHELL")
+        .unwrap_or("/bin/sh");
     let mut child = params.context.command(shell);
     child.arg("-c").arg(format!("exec {command}"));
     child

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use crate::diagnostics::{self, trace2::ThreadLog};
 use crate::settings::SshConfig;
 use crate::ssh_command::AddressFamily;
-use crate::transport::endpoint::{Carrier, Connected, Stream, version_timeout, version};
+use crate::transport::endpoint::{Carrier, Connected, Stream, version, version_timeout};
 use crate::transport::session::SessionParams;
 use crate::transport::{Endpoint, Error, Peer};
 

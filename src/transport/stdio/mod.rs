@@ -45,8 +45,8 @@ impl Streams {
             let input = (!no_stdin).then(|| duplicate(io::stdin())).transpose()?;
             Ok((input, duplicate(io::stdout())?, duplicate(io::stderr())?))
         };
-        let (input, output, errors) =
-            duplicates().map_err(|error| Error::local("cannot use the standard streams", &error))?;
+        let (input, output, errors) = duplicates()
+            .map_err(|error| Error::local("cannot use the standard streams", &error))?;
         Ok(Self {
             input,
             output,

@@ -16,7 +16,7 @@ use crate::prompt::{self, Prompt};
 use crate::repository::{Service, SshHost};
 use crate::secret::Secret;
 use crate::settings::{HostKeyConfig, SshConfig};
-use crate::transport::{Endpoint, Error, Outcome, ExecRequest, Route, Session, Streams, run};
+use crate::transport::{Endpoint, Error, ExecRequest, Outcome, Route, Session, Streams, run};
 
 /// A program of the system's, in a cleared environment.
 #[expect(
