@@ -1,92 +1,82 @@
-//! Access keys of a repository: made and entered as `bitbucket.<url>.identityFile` of the user's
-//! configuration, and taken out of it again.
-//!
-//! The pair and its registration are `provision`'s; git itself writes the configuration.
+//! Access keys of a repository. The key file is entered as `bitbucket.<url>.identityFile` in the
+//! user's git config, and removed from it together with the key.
 
 use std::path::{Path, PathBuf};
 
-use super::create::{NewKeyOptions, create_key, verify_key};
-use super::{Selection, refused, registry, selection};
-use crate::bitbucket::{KeyRegistry, RegisteredKey};
+use super::new::{NewKeyOptions, create_key, verify_key};
+use super::{SelectedAccount, none_logged_in, select};
+use crate::bitbucket::KeyRegistry;
 use crate::commands::accounts::Accounts;
-use crate::commands::arguments::KeyNew;
+use crate::commands::arguments::{KeyNew, KeyOf};
 use crate::commands::config_file::literally;
 use crate::commands::context::CommandContext;
 use crate::commands::{Error, git, resolve};
+use crate::context::Context;
 use crate::identity::{ManagedKey, State};
 use crate::provision::AccessKey;
 use crate::provision::Records;
 use crate::provision::key_status::{self, KeyEntry};
 use crate::repository::{self, Direction, Repository, Site, SiteKind};
+use crate::text::sanitise;
 
-/// Makes an access key for the repository of a URL (or goes on with one that was begun), proves it
-/// and enters it. An earlier one of ours is replaced in the configuration; it stays on the site and
-/// is named.
+/// Creates an access key for the repository of a URL (or continues with an unfinished one), verifies
+/// it and enters it. In the configuration it replaces an earlier one that is managed here, which
+/// stays on the site and is named.
 pub(super) fn new(call: &mut CommandContext<'_>, options: &KeyNew, url: &str) -> Result<(), Error> {
-    let (site, repository) = which(call, url)?;
+    let (site, repository) = find_repository(call, url)?;
     if site.kind == SiteKind::Cloud {
-        fits_cloud(options)?;
+        check_cloud_limits(options)?;
     }
-    let selection = administrator(call, options, &site, &repository, url)?;
+    let selected = administrator(call, options, url, &site, &repository)?;
     let access = AccessKey {
         repository: &repository,
         read_only: options.read_only,
     };
     let new_key = NewKeyOptions {
-        file: options.file.as_deref(),
-        key_type: options.key_type,
-        days: options.expires,
         access: Some(access),
-        supersedes: &[],
+        ..NewKeyOptions::of(options)
     };
     let records = Records::open(call.context)?;
-    let of_it = || {
+    let of_repository = || {
         let all = records.identities().iter();
-        all.filter(|record| same(record, &repository))
+        all.filter(|record| opens(record, &repository))
     };
-    // In the spelling in which it stands already: git's names of settings tell cases apart.
-    let spelt = of_it().find_map(|record| record.repository.clone());
-    let key = setting(&spelt.unwrap_or_else(|| repository.web_url()));
-    let entered = files(call, &key)?;
-    let mut recorded = of_it().filter(|record| {
+    // Names of settings are case-sensitive, so an earlier spelling of the URL is kept.
+    let earlier_url = of_repository().find_map(|record| record.repository.clone());
+    let url = earlier_url.unwrap_or_else(|| repository.web_url());
+    let setting = IdentityFile::new(call.context, &url);
+    let entered = setting.files()?;
+    let is_entered = |record: &ManagedKey| entered.contains(&record.file);
+    let mut recorded = of_repository().filter(|record| {
         record.read_only == options.read_only
             && record.state != State::Pending
             && record.file.exists()
     });
-    let earlier = recorded.clone().find(|one| entered.contains(&one.file));
-    let wished = new_key.file.map(|file| call.context.directory.join(file));
-    // Registered by a call that did not live to enter it.
-    let unfinished = recorded.find(|one| {
-        !entered.contains(&one.file)
-            && one.account == selection.account
-            && wished.as_ref().is_none_or(|file| *file == one.file)
+    let earlier = recorded.clone().find(|record| is_entered(record));
+    let wanted = new_key.file.map(|file| call.context.directory.join(file));
+    // Registered by a call that was interrupted before it could enter the key.
+    let unfinished = recorded.find(|record| {
+        !is_entered(record)
+            && record.account == selected.account
+            && wanted.as_ref().is_none_or(|file| *file == record.file)
     });
-    let made = match unfinished {
+    let key = match unfinished {
         Some(record) => record.clone(),
-        None => create_key(call, &site, &selection.account, new_key)?,
+        None => create_key(call, &selected, new_key)?,
     };
-    verify_key(call, &site, &made)?;
-    enter(
-        call,
-        &key,
-        &made.file,
-        earlier.map(|one| one.file.as_path()),
-    )?;
+    verify_key(call, &selected, &key)?;
+    setting.enter(&key.file, earlier.map(|one| one.file.as_path()))?;
+    let (file, fingerprint) = (call.shown(&key.file), &key.fingerprint);
+    let access = if key.read_only {
+        "read-only"
+    } else {
+        "may push"
+    };
     call.say(format!(
-        "{} is now an access key of {repository} ({}, {})",
-        call.shown(&made.file),
-        made.fingerprint,
-        if made.read_only {
-            "read-only"
-        } else {
-            "may push"
-        },
+        "{file} is now an access key of {repository} ({fingerprint}, {access})"
     ));
-    call.say(format!("{key} = {}", call.shown(&made.file)));
-    call.say(format!(
-        "to undo: git bitbucket key revoke {}",
-        made.fingerprint
-    ));
+    call.say(format!("{} = {file}", setting.key));
+    call.say(format!("to undo: git bitbucket key revoke {fingerprint}"));
     if let Some(earlier) = earlier {
         call.say(format!(
             "{} stays registered as an access key; to remove it: git bitbucket key revoke {}",
@@ -97,14 +87,13 @@ pub(super) fn new(call: &mut CommandContext<'_>, options: &KeyNew, url: &str) ->
     Ok(())
 }
 
-/// Replaces an access key that others may have, wherever it is used: the new one is proved and
-/// entered before this returns.
+/// Replaces a compromised access key; the new one is verified and entered before this returns.
 pub(super) fn replace(
     call: &mut CommandContext<'_>,
-    selection: &Selection,
+    selected: &SelectedAccount,
     old: &ManagedKey,
 ) -> Result<(), Error> {
-    let Some(repository) = repository_of(old, &selection.site) else {
+    let Some(repository) = repository_of(old, &selected.site) else {
         return Ok(());
     };
     let access = AccessKey {
@@ -115,197 +104,197 @@ pub(super) fn replace(
         access: Some(access),
         ..NewKeyOptions::default()
     };
-    let made = create_key(call, &selection.site, &selection.account, new_key)?;
-    verify_key(call, &selection.site, &made)?;
-    let key = setting(old.repository.as_deref().unwrap_or_default());
-    if files(call, &key)?.contains(&old.file) {
-        enter(call, &key, &made.file, Some(&old.file))?;
+    let key = create_key(call, selected, new_key)?;
+    verify_key(call, selected, &key)?;
+    let setting = IdentityFile::new(call.context, old.repository.as_deref().unwrap_or_default());
+    if setting.files()?.contains(&old.file) {
+        setting.enter(&key.file, Some(&old.file))?;
     }
-    call.say(format!("{} replaces it", call.shown(&made.file)));
+    call.say(format!("{} replaces it", call.shown(&key.file)));
     Ok(())
 }
 
-/// The access keys that are recorded for the account, beside what the site lists. A list that the
-/// token may not read is a warning.
-pub(super) fn entries(
+/// The access keys that are recorded for the account, as the site lists them. A list that the token
+/// cannot read is a warning.
+pub(super) fn keys(
     call: &mut CommandContext<'_>,
-    selection: &Selection,
+    selected: &SelectedAccount,
     registry: &dyn KeyRegistry,
 ) -> Result<Vec<KeyEntry>, Error> {
     let records = Records::open(call.context)?;
     let mut left: Vec<ManagedKey> = records.identities().to_vec();
-    left.retain(|record| record.account == selection.account && record.repository.is_some());
+    left.retain(|record| record.account == selected.account && record.repository.is_some());
     let mut found = Vec::new();
     while let Some(repository) = left
         .first()
-        .and_then(|record| repository_of(record, &selection.site))
+        .and_then(|record| repository_of(record, &selected.site))
     {
-        let of = |record: &mut ManagedKey| same(record, &repository);
-        let own: Vec<ManagedKey> = left.extract_if(.., of).collect();
+        let of_repository = |record: &mut ManagedKey| opens(record, &repository);
+        let own: Vec<ManagedKey> = left.extract_if(.., of_repository).collect();
         let listed = registry.access_keys(&repository);
         if let Err(why) = &listed {
             call.warn(format!(
                 "warning: cannot list the access keys of {repository}: {why}"
             ));
         }
-        let listed: Option<Vec<RegisteredKey>> = listed.ok();
-        found.extend(key_status::repository_keys(&own, listed.as_deref()));
+        found.extend(key_status::repository_keys(&own, listed.ok().as_deref()));
     }
     Ok(found)
 }
 
-/// The repository that a record's access key opens. `None`: it is a key of its account.
+/// The repository that a recorded access key opens. `None`: it is a key of its account.
 pub(super) fn repository_of(record: &ManagedKey, site: &Site) -> Option<Repository> {
     let url = record.repository.as_deref()?;
     repository::of_url(std::slice::from_ref(site), url)
 }
 
-/// Takes a key's file out of the setting that names it; others stay.
-pub(super) fn leave(call: &mut CommandContext<'_>, record: &ManagedKey) -> Result<(), Error> {
+/// Removes a key's file from the setting that names it; other files stay.
+pub(super) fn remove_setting(
+    call: &mut CommandContext<'_>,
+    record: &ManagedKey,
+) -> Result<(), Error> {
     let Some(url) = &record.repository else {
         return Ok(());
     };
-    let key = setting(url);
-    for value in values(call, &key)? {
-        if meant_by(call, &value) == record.file {
-            let pattern = literally(&value);
-            git::run(
-                call.context,
-                &["config", "--global", "--unset-all", &key, &pattern],
-            )?;
-            call.say(format!("removed {value} from {key}"));
-        }
+    let setting = IdentityFile::new(call.context, url);
+    for removed in setting.remove(&record.file)? {
+        call.say(format!("removed {removed} from {}", setting.key));
     }
     Ok(())
+}
+
+fn opens(record: &ManagedKey, repository: &Repository) -> bool {
+    let url = record.repository.as_deref();
+    url.is_some_and(|url| url.eq_ignore_ascii_case(&repository.web_url()))
 }
 
 /// Site and repository of a URL.
-fn which(call: &CommandContext<'_>, url: &str) -> Result<(Site, Repository), Error> {
+fn find_repository(call: &CommandContext<'_>, url: &str) -> Result<(Site, Repository), Error> {
     let known = Accounts::load(call.context)?;
-    let named = repository::of_url(&known.sites, url);
-    let site = named.as_ref().and_then(|repository| {
-        let mut sites = known.sites.iter();
-        sites.find(|site| site.url == repository.site)
-    });
-    match (site.cloned(), named) {
-        (Some(site), Some(repository)) => Ok((site, repository)),
-        _ => Err(Error::NoBitbucket(crate::text::sanitise(url))),
-    }
+    repository::of_url(&known.sites, url)
+        .and_then(|repository| {
+            let mut sites = known.sites.into_iter();
+            let site = sites.find(|site| site.url == repository.site)?;
+            Some((site, repository))
+        })
+        .ok_or_else(|| Error::NoBitbucket(sanitise(url)))
 }
 
-fn fits_cloud(options: &KeyNew) -> Result<(), Error> {
-    let wrong = |what: &str, hint: &str| {
-        Err(Error::Usage {
-            what: what.to_owned(),
-            hint: hint.to_owned(),
-        })
-    };
-    if !options.read_only {
-        return wrong(
+fn check_cloud_limits(options: &KeyNew) -> Result<(), Error> {
+    let (what, hint) = if !options.read_only {
+        (
             "access keys of Bitbucket Cloud cannot push",
             "--repository URL --read-only",
-        );
-    }
-    if options.expires.is_some() {
-        return wrong(
+        )
+    } else if options.expires.is_some() {
+        (
             "access keys of Bitbucket Cloud cannot expire",
             "leave out --expires, and revoke the key when it is no longer needed",
-        );
-    }
-    Ok(())
+        )
+    } else {
+        return Ok(());
+    };
+    Err(Error::Usage {
+        what: what.to_owned(),
+        hint: hint.to_owned(),
+    })
 }
 
-/// The first account whose token may read the repository's access keys: those of the plan first.
+/// The first account whose token can read the repository's access keys, in the order of the plan.
 fn administrator(
     call: &mut CommandContext<'_>,
     options: &KeyNew,
+    url: &str,
     site: &Site,
     repository: &Repository,
-    url: &str,
-) -> Result<Selection, Error> {
-    let mut accounts = selection(call, options.which.account.as_deref(), Some(&site.url))?;
-    let plan = resolve::url(call.context, url, Direction::Fetch)?.map(|seen| seen.target.plan);
-    let place = |one: &Selection| {
-        let candidates = plan.iter().flat_map(|plan| &plan.candidates);
-        let mut accounts = candidates.map(|candidate| candidate.account.as_ref());
-        accounts
-            .position(|account| account == Some(&one.account))
-            .unwrap_or(usize::MAX)
+) -> Result<SelectedAccount, Error> {
+    let which = KeyOf {
+        account: options.which.account.clone(),
+        site: Some(site.url.clone()),
     };
-    accounts.sort_by_key(place);
-    let mut first = None;
+    let mut accounts = select(call, &which)?;
+    let resolved = resolve::url(call.context, url, Direction::Fetch)?;
+    let plan = resolved.map(|resolved| resolved.target.plan.candidates);
+    let plan = plan.unwrap_or_default();
+    accounts.sort_by_key(|one| {
+        let mut candidates = plan.iter();
+        let position = candidates.position(|next| next.account.as_ref() == Some(&one.account));
+        position.unwrap_or(usize::MAX)
+    });
+    let mut first_error = None;
     for one in accounts {
-        let read = registry(call, &one).and_then(|registry| {
+        let read = one.registry(call).and_then(|registry| {
             let keys = registry.access_keys(repository);
-            keys.map_err(|why| refused(why, &one))
+            keys.map_err(|why| one.refused(why))
         });
         match read {
             Ok(_) => return Ok(one),
-            Err(error) => first.get_or_insert(error),
+            Err(error) => first_error.get_or_insert(error),
         };
     }
-    Err(first.unwrap_or_else(|| Error::NotLoggedIn("no account is logged in".to_owned())))
+    Err(first_error.unwrap_or_else(none_logged_in))
 }
 
-fn same(record: &ManagedKey, repository: &Repository) -> bool {
-    let of = record.repository.as_deref();
-    of.is_some_and(|url| url.eq_ignore_ascii_case(&repository.web_url()))
+/// `bitbucket.<url>.identityFile` in the user's git config, which git itself writes.
+struct IdentityFile<'a> {
+    context: &'a Context,
+    key: String,
 }
 
-/// The setting's name for a repository's web URL.
-fn setting(url: &str) -> String {
-    format!("bitbucket.{url}.identityFile")
-}
-
-/// Enters a file, in the place of an earlier one of ours where that stands there.
-fn enter(
-    call: &CommandContext<'_>,
-    key: &str,
-    file: &Path,
-    earlier: Option<&Path>,
-) -> Result<(), Error> {
-    let known = values(call, key)?;
-    if known.iter().any(|value| meant_by(call, value) == file) {
-        return Ok(());
+impl<'a> IdentityFile<'a> {
+    fn new(context: &'a Context, url: &str) -> Self {
+        let key = format!("bitbucket.{url}.identityFile");
+        Self { context, key }
     }
-    let shown = call.shown(file);
-    let old = known
-        .iter()
-        .find(|value| earlier.is_some_and(|earlier| meant_by(call, value) == earlier));
-    match old {
-        Some(old) => {
-            let pattern = literally(old);
-            git::run(
-                call.context,
-                &["config", "--global", "--replace-all", key, &shown, &pattern],
-            )?;
-        }
-        None => {
-            git::run(call.context, &["config", "--global", "--add", key, &shown])?;
-        }
+
+    /// Each value as written, and the file that it names.
+    fn values(&self) -> Result<Vec<(String, PathBuf)>, Error> {
+        let arguments = ["config", "--global", "--null", "--get-all", &self.key];
+        let listed = git::ask(self.context, &arguments)?.unwrap_or_default();
+        let listed = String::from_utf8_lossy(&listed);
+        let home = self.context.home();
+        let value = |value: &str| {
+            let file = match (value.strip_prefix("~/"), &home) {
+                (Some(rest), Some(home)) => home.join(rest),
+                _ => PathBuf::from(value),
+            };
+            (value.to_owned(), file)
+        };
+        Ok(listed.split_terminator('\0').map(value).collect())
     }
-    Ok(())
-}
 
-fn files(call: &CommandContext<'_>, key: &str) -> Result<Vec<PathBuf>, Error> {
-    let values = values(call, key)?;
-    Ok(values.iter().map(|value| meant_by(call, value)).collect())
-}
+    fn files(&self) -> Result<Vec<PathBuf>, Error> {
+        Ok(self.values()?.into_iter().map(|(_, file)| file).collect())
+    }
 
-/// The setting's values in the user's configuration, as they are written.
-fn values(call: &CommandContext<'_>, key: &str) -> Result<Vec<String>, Error> {
-    let listed = git::ask(
-        call.context,
-        &["config", "--global", "--null", "--get-all", key],
-    )?;
-    let listed = String::from_utf8_lossy(&listed.unwrap_or_default()).into_owned();
-    Ok(listed.split_terminator('\0').map(str::to_owned).collect())
-}
+    /// Adds a file, or replaces an earlier one by it.
+    fn enter(&self, file: &Path, earlier: Option<&Path>) -> Result<(), Error> {
+        let values = self.values()?;
+        if values.iter().any(|(_, named)| named == file) {
+            return Ok(());
+        }
+        let shown = self.context.shown(file).into_string();
+        let replaced = values.iter().find(|(_, named)| earlier == Some(named));
+        let pattern = replaced.map(|(value, _)| literally(value));
+        let (action, pattern) = match &pattern {
+            Some(pattern) => ("--replace-all", Some(pattern.as_str())),
+            None => ("--add", None),
+        };
+        let mut arguments = vec!["config", "--global", action, &self.key, &shown];
+        arguments.extend(pattern);
+        git::run(self.context, &arguments).map(drop)
+    }
 
-/// The file that a value names: absolute, or below the home.
-fn meant_by(call: &CommandContext<'_>, value: &str) -> PathBuf {
-    match (value.strip_prefix("~/"), call.context.home()) {
-        (Some(rest), Some(home)) => home.join(rest),
-        _ => PathBuf::from(value),
+    /// Removes the values that name a file, and returns them.
+    fn remove(&self, file: &Path) -> Result<Vec<String>, Error> {
+        let values = self.values()?.into_iter();
+        let values = values.filter(|(_, named)| named == file);
+        let removed: Vec<_> = values.map(|(value, _)| value).collect();
+        for value in &removed {
+            let pattern = literally(value);
+            let arguments = ["config", "--global", "--unset-all", &self.key, &pattern];
+            git::run(self.context, &arguments)?;
+        }
+        Ok(removed)
     }
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{each, entries, registry, selection};
+use super::{each, select};
 use crate::commands::Error;
 use crate::commands::arguments::KeyList;
 use crate::commands::context::CommandContext;
@@ -11,32 +11,31 @@ use crate::identity::{ManagedKey, State};
 use crate::provision::key_status::{KeyEntry, KeyListing};
 use crate::text::{days_ago, fence_json, sanitise};
 
-/// Lists the keys of every selected account; writes nothing. Where the list of one account cannot be
-/// read, the others are shown.
+/// Lists the keys of every selected account. Where the list of one account cannot be read, the
+/// others are shown.
 pub(super) fn list(call: &mut CommandContext<'_>, options: &KeyList) -> Result<(), Error> {
-    let which = &options.which;
-    let selection = selection(call, which.account.as_deref(), which.site.as_deref())?;
+    let accounts = select(call, &options.which)?;
     let mut values = Vec::new();
-    let read = each(call, &selection, |call, selection| {
-        let registry = registry(call, selection)?;
-        let entries = entries(call, selection, registry.as_ref())?;
+    let read = each(call, &accounts, |call, selected| {
+        let registry = selected.registry(call)?;
+        let keys = selected.keys(call, registry.as_ref())?;
         if options.json {
-            values.extend(entries.iter().map(value));
+            values.extend(keys.iter().map(value));
             return Ok(());
         }
-        let account = &selection.account;
+        let account = &selected.account;
         call.say(format!("{account} on {}", account.site));
         // The margin takes two columns.
         let columns = call.columns.map(|columns| columns.saturating_sub(2));
-        for line in table(&entries, call.context.clock.now(), columns) {
+        for line in table(&keys, call.context.clock.now(), columns) {
             call.say(format!("  {line}"));
         }
-        if entries.is_empty() {
+        if keys.is_empty() {
             call.say("  no keys");
         }
         Ok(())
     });
-    if options.json && (read.is_ok() || selection.len() > 1) {
+    if options.json && (read.is_ok() || accounts.len() > 1) {
         call.say(fence_json(&format!("{:#}", Value::Array(values))));
     }
     read

@@ -1,18 +1,14 @@
-//! `key …`: the keys of an account on the site, beside the keys here.
-//!
-//! One file for each verb; what they do to keys is `provision`'s.
+//! `key …`: the keys of an account, on the site and on this machine.
 
 mod access;
 mod agent;
-mod create;
 mod list;
 mod new;
-mod prune;
 mod revoke;
 mod rotate;
 
 use super::accounts::Accounts;
-use super::arguments::Key;
+use super::arguments::{Key, KeyOf};
 use super::context::CommandContext;
 use super::{Error, registry};
 use crate::bitbucket::{self, KeyRegistry};
@@ -21,7 +17,7 @@ use crate::provision::key_status::{self, KeyEntry};
 use crate::provision::{Records, machine_tag};
 use crate::repository::Site;
 
-/// Does what is asked of keys.
+/// Runs a verb.
 pub(super) fn key(call: &mut CommandContext<'_>, verb: &Key) -> Result<(), Error> {
     match verb {
         Key::List(options) => list::list(call, options),
@@ -31,28 +27,55 @@ pub(super) fn key(call: &mut CommandContext<'_>, verb: &Key) -> Result<(), Error
         Key::Unload(options) => agent::unload(call, options),
         Key::Rotate(options) => rotate::rotate(call, options),
         Key::Revoke(options) => revoke::revoke(call, options),
-        Key::Prune(options) => prune::prune(call, options),
+        Key::Prune(options) => revoke::prune(call, options),
     }
 }
 
-/// An account that is selection, on its site.
-struct Selection {
+/// An account that a command works on.
+struct SelectedAccount {
     site: Site,
     account: AccountId,
 }
 
-/// The accounts that are selection: the one named, else all that are recorded or in the environment.
-fn selection(
-    call: &CommandContext<'_>,
-    account: Option<&str>,
-    site: Option<&str>,
-) -> Result<Vec<Selection>, Error> {
+impl SelectedAccount {
+    /// The site as the account sees it.
+    fn registry(&self, call: &CommandContext<'_>) -> Result<Box<dyn KeyRegistry>, Error> {
+        let name = &self.account.name;
+        registry::of_account(call.context, &self.site, name)?
+            .ok_or_else(|| Error::NotLoggedIn(format!("no API token for {name}")))
+    }
+
+    fn refused(&self, why: bitbucket::Error) -> Error {
+        registry::refused(why, &self.site)
+    }
+
+    /// The account's keys on the site and on this machine, followed by the access keys that it
+    /// registered.
+    fn keys(
+        &self,
+        call: &mut CommandContext<'_>,
+        registry: &dyn KeyRegistry,
+    ) -> Result<Vec<KeyEntry>, Error> {
+        let keys = registry.user().and_then(|user| registry.keys(&user));
+        let keys = keys.map_err(|why| self.refused(why))?;
+        let records = Records::open(call.context)?;
+        let tag = machine_tag(call.context)?;
+        let mut all = key_status::account_keys(&self.account, &keys, records.identities(), &tag);
+        all.extend(access::keys(call, self, registry)?);
+        Ok(all)
+    }
+}
+
+fn none_logged_in() -> Error {
+    Error::NotLoggedIn("no account is logged in".to_owned())
+}
+
+/// The accounts to work on: the one that is named, else all that are recorded or in the environment.
+fn select(call: &CommandContext<'_>, which: &KeyOf) -> Result<Vec<SelectedAccount>, Error> {
+    let site = which.site.as_deref();
     let known = Accounts::load(call.context)?;
-    let mut accounts: Vec<AccountId> = known
-        .accounts
-        .iter()
-        .map(|record| record.account.clone())
-        .collect();
+    let recorded = known.accounts.iter();
+    let mut accounts: Vec<_> = recorded.map(|record| record.account.clone()).collect();
     if let Some((site, token)) = bitbucket::credential::environment(call.context) {
         let name = token.account;
         let account = AccountId { site, name };
@@ -60,74 +83,77 @@ fn selection(
             accounts.push(account);
         }
     }
-    if let Some(name) = account {
-        let on: Vec<_> = accounts
-            .iter()
-            .filter(|known| known.name.eq_ignore_ascii_case(name))
-            .collect();
-        let site = match (site, on.as_slice()) {
+    if let Some(name) = which.account.as_deref() {
+        accounts.retain(|account| account.name.eq_ignore_ascii_case(name));
+        let site = match (site, accounts.as_slice()) {
             (None, [only]) => known.site(Some(&only.site), None)?,
             _ => known.site(site, Some(name))?,
         };
-        let account = on.iter().find(|account| account.site == site.url);
-        let account = account.map_or_else(
-            || AccountId {
-                site: site.url.clone(),
-                name: name.to_owned(),
-            },
-            |account| (*account).clone(),
-        );
-        return Ok(vec![Selection {
-            site: site.clone(),
-            account,
-        }]);
+        let mut accounts = accounts.into_iter();
+        let account = accounts.find(|account| account.site == site.url);
+        let account = account.unwrap_or_else(|| AccountId {
+            site: site.url.clone(),
+            name: name.to_owned(),
+        });
+        let site = site.clone();
+        return Ok(vec![SelectedAccount { site, account }]);
     }
-    let only = match site {
-        Some(_) => Some(known.site(site, None)?.url.clone()),
-        None => None,
+    if site.is_some() {
+        let site = known.site(site, None)?;
+        accounts.retain(|account| account.site == site.url);
+    }
+    let on_site = |account: AccountId| {
+        let site = known.site(Some(&account.site), None).ok()?.clone();
+        Some(SelectedAccount { site, account })
     };
-    accounts.retain(|account| only.as_ref().is_none_or(|url| account.site == *url));
-    let mut selection = Vec::new();
-    for account in accounts {
-        if let Ok(site) = known.site(Some(&account.site), None) {
-            let site = site.clone();
-            selection.push(Selection { site, account });
-        }
+    let selected: Vec<_> = accounts.into_iter().filter_map(on_site).collect();
+    if selected.is_empty() {
+        return Err(none_logged_in());
     }
-    if selection.is_empty() {
-        return Err(Error::NotLoggedIn("no account is logged in".to_owned()));
-    }
-    Ok(selection)
+    Ok(selected)
 }
 
-/// Does it for each account. One that fails is told, and the others are gone on with; one without
-/// a token is passed over where others have one.
+/// The one account to work on.
+fn select_one(call: &CommandContext<'_>, which: &KeyOf) -> Result<SelectedAccount, Error> {
+    let mut all = select(call, which)?;
+    if let [first, _, ..] = all.as_slice() {
+        let names: Vec<_> = all.iter().map(|one| one.account.to_string()).collect();
+        return Err(Error::Usage {
+            what: format!("several accounts are logged in: {}", names.join(", ")),
+            hint: format!("select one, for example --account {}", first.account.name),
+        });
+    }
+    all.pop().ok_or_else(none_logged_in)
+}
+
+/// Runs `act` for each account. A failure is reported, and the other accounts follow; an account
+/// without a token is skipped if others have one.
 fn each<'c>(
     call: &mut CommandContext<'c>,
-    selection: &[Selection],
-    mut act: impl FnMut(&mut CommandContext<'c>, &Selection) -> Result<(), Error>,
+    accounts: &[SelectedAccount],
+    mut act: impl FnMut(&mut CommandContext<'c>, &SelectedAccount) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let mut failed = Vec::new();
-    let mut without = None;
+    let mut without_token = None;
     let mut done = 0;
-    for one in selection {
+    for one in accounts {
         match act(call, one) {
             Ok(()) => done += 1,
-            Err(error) if selection.len() == 1 => return Err(error),
+            Err(error) if accounts.len() == 1 => return Err(error),
             Err(error) => {
-                let told = error.explanation();
-                call.warn(format!("{}: {}", one.account, told.what));
-                for hint in told.hints {
+                let explanation = error.explanation();
+                call.warn(format!("{}: {}", one.account, explanation.what));
+                for hint in explanation.hints {
                     call.warn(format!("hint: {hint}"));
                 }
                 match error {
-                    Error::NotLoggedIn(_) => without = Some(error),
+                    Error::NotLoggedIn(_) => without_token = Some(error),
                     _ => failed.push(one.account.to_string()),
                 }
             }
         }
     }
-    match (failed.as_slice(), without) {
+    match (failed.as_slice(), without_token) {
         ([], Some(error)) if done == 0 => Err(error),
         ([], _) => Ok(()),
         (failed, _) => Err(Error::Other {
@@ -137,65 +163,15 @@ fn each<'c>(
     }
 }
 
-/// The one account that is selection.
-fn one(
-    call: &CommandContext<'_>,
-    account: Option<&str>,
-    site: Option<&str>,
-) -> Result<Selection, Error> {
-    let mut all = selection(call, account, site)?;
-    if all.len() > 1 {
-        let names: Vec<_> = all
-            .iter()
-            .map(|selection| selection.account.to_string())
-            .collect();
-        return Err(Error::Usage {
-            what: format!("several accounts are logged in: {}", names.join(", ")),
-            hint: "--account ACCOUNT".to_owned(),
-        });
-    }
-    all.pop()
-        .ok_or_else(|| Error::NotLoggedIn("no account is logged in".to_owned()))
-}
-
-/// The site as the account sees it.
-fn registry(
-    call: &CommandContext<'_>,
-    selection: &Selection,
-) -> Result<Box<dyn KeyRegistry>, Error> {
-    let name = &selection.account.name;
-    registry::of_account(call.context, &selection.site, name)?
-        .ok_or_else(|| Error::NotLoggedIn(format!("no API token for {name}")))
-}
-
-fn refused(why: bitbucket::Error, selection: &Selection) -> Error {
-    registry::refused(why, &selection.site)
-}
-
-/// The account's keys, on the site and here; behind them the access keys that it registered.
-fn entries(
-    call: &mut CommandContext<'_>,
-    selection: &Selection,
-    registry: &dyn KeyRegistry,
-) -> Result<Vec<KeyEntry>, Error> {
-    let keys = registry.user().and_then(|user| registry.keys(&user));
-    let keys = keys.map_err(|why| refused(why, selection))?;
-    let records = Records::open(call.context)?;
-    let tag = machine_tag(call.context)?;
-    let own = key_status::account_keys(&selection.account, &keys, records.identities(), &tag);
-    let access = access::entries(call, selection, registry)?;
-    Ok(own.into_iter().chain(access).collect())
-}
-
-/// A yes: by `--yes`, or by a person. Where nobody can say it, nothing is changed.
-fn agreed(call: &mut CommandContext<'_>, yes: bool, question: &str) -> Result<bool, Error> {
+/// Whether to go on: `--yes`, or the answer of a person. An error where nobody can be asked.
+fn confirmed(call: &mut CommandContext<'_>, yes: bool, question: &str) -> Result<bool, Error> {
     if yes {
         return Ok(true);
     }
     if !call.prompt.available() {
         return Err(Error::Other {
             what: "nobody can be asked here, so nothing was changed".to_owned(),
-            hints: vec!["the same command with --yes".to_owned()],
+            hints: vec!["repeat the command with --yes".to_owned()],
         });
     }
     call.prompt

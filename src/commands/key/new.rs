@@ -1,109 +1,193 @@
-//! `key new` and `key add`: a further key for an account.
+//! `key new` and `key add`: a further key of an account.
 
-use super::create::{NewKeyOptions, create_key};
-use super::{access, one, refused, registry};
-use crate::bitbucket::NewKey;
-use crate::commands::Error;
+use std::path::Path;
+
+use super::{SelectedAccount, access, select_one};
+use crate::bitbucket;
 use crate::commands::arguments::{KeyAdd, KeyNew};
 use crate::commands::context::CommandContext;
-use crate::identity::key_file;
+use crate::commands::{Error, resolve};
+use crate::connection::failure::Failure;
+use crate::connection::managed_keys::ManagedKeys;
+use crate::connection::verify_key::KeyVerifier;
+use crate::identity::{ManagedKey, key_file};
+use crate::provision;
 use crate::provision::Records;
+use crate::provision::{AccessKey, AdditionalKey};
+use crate::settings::{KeyType, Origin, Provision, Sourced};
 
-/// Makes a key pair and registers it. It takes the place of the account's managed key in the plan;
+/// Creates a key pair and registers it. In the plan it takes the place of the account's managed key;
 /// the old file and its registration stay and are named.
 pub(super) fn new(call: &mut CommandContext<'_>, options: &KeyNew) -> Result<(), Error> {
     if let Some(url) = &options.repository {
         return access::new(call, options, url);
     }
-    let selection = one(
-        call,
-        options.which.account.as_deref(),
-        options.which.site.as_deref(),
-    )?;
-    let before = Records::open(call.context)?;
-    let before = before.usable(&selection.account, None).cloned();
-    let new_key = NewKeyOptions {
-        file: options.file.as_deref(),
-        key_type: options.key_type,
-        days: options.expires,
-        access: None,
-        supersedes: &[],
-    };
-    let made = create_key(call, &selection.site, &selection.account, new_key)?;
+    let selected = select_one(call, &options.which)?;
+    let previous = Records::open(call.context)?;
+    let previous = previous.usable(&selected.account, None).cloned();
+    let created = create_key(call, &selected, NewKeyOptions::of(options))?;
     call.say(format!(
         "{} is now the key of {} ({})",
-        call.shown(&made.file),
-        selection.account,
-        made.fingerprint
+        call.shown(&created.file),
+        selected.account,
+        created.fingerprint
     ));
-    if let Some(before) = before {
+    if let Some(previous) = previous {
+        let (file, fingerprint) = (call.shown(&previous.file), previous.fingerprint);
         call.say(format!(
-            "{} stays registered; to remove it: git bitbucket key revoke {}",
-            call.shown(&before.file),
-            before.fingerprint
+            "{file} stays registered; to remove it: git bitbucket key revoke {fingerprint}"
         ));
     }
     Ok(())
 }
 
-/// Registers an existing public key; nothing is recorded of its file but that the account has it.
+/// Registers an existing public key. Its file is not recorded, only that the account has the key.
 pub(super) fn add(call: &mut CommandContext<'_>, options: &KeyAdd) -> Result<(), Error> {
-    let selection = one(
-        call,
-        options.which.account.as_deref(),
-        options.which.site.as_deref(),
-    )?;
+    let selected = select_one(call, &options.which)?;
+    let account = &selected.account;
     let file = call.context.directory.join(&options.file);
     let unusable = |what: String| Error::Other {
         what,
         hints: vec![format!("ssh-keygen -l -f '{}'", file.display())],
     };
     let identity = key_file::identity(&file).map_err(|error| unusable(error.to_string()))?;
-    let key = identity
-        .public_key
-        .as_ref()
-        .ok_or_else(|| unusable(format!("{} contains no public key", file.display())))?;
+    let Some(key) = &identity.public_key else {
+        return Err(unusable(format!(
+            "{} contains no public key",
+            file.display()
+        )));
+    };
     let fingerprint = identity.fingerprint().unwrap_or_default();
-    let registry = registry(call, &selection)?;
-    let user = registry.user().map_err(|why| refused(why, &selection))?;
-    let listed = registry
-        .keys(&user)
-        .map_err(|why| refused(why, &selection))?;
+    let refused = |why| selected.refused(why);
+    let registry = selected.registry(call)?;
+    let user = registry.user().map_err(refused)?;
+    let listed = registry.keys(&user).map_err(refused)?;
     if listed.iter().any(|known| known.fingerprint == fingerprint) {
-        call.say(format!(
-            "{fingerprint} is already registered for {}",
-            selection.account
-        ));
+        call.say(format!("{fingerprint} is already registered for {account}"));
         return Ok(());
     }
     let bare = ssh_key::PublicKey::new(key.key_data().clone(), "");
-    let label = key.comment().to_string();
-    let new = NewKey {
+    let mut label: String = key.comment().to_string().chars().take(99).collect();
+    if label.is_empty() {
+        label = call
+            .context
+            .clock
+            .now()
+            .strftime("added %Y-%m-%d")
+            .to_string();
+    }
+    let new = bitbucket::NewKey {
         public_key: bare.to_openssh().unwrap_or_default().trim_end().to_owned(),
-        label: if label.is_empty() {
-            call.context
-                .clock
-                .now()
-                .strftime("added %Y-%m-%d")
-                .to_string()
-        } else {
-            label.chars().take(99).collect()
-        },
+        label,
         expires: None,
     };
-    registry
-        .register(&user, &new)
-        .map_err(|why| refused(why, &selection))?;
+    registry.register(&user, &new).map_err(refused)?;
     Records::update(call.context, |records| {
-        if let Some(mut account) = records.account(&selection.account).cloned() {
+        if let Some(mut account) = records.account(account).cloned() {
             account.key_fingerprints.push(fingerprint.clone());
             records.set_account(account);
         }
     })?;
-    call.say(format!(
-        "registered {fingerprint} for {}",
-        selection.account
-    ));
+    call.say(format!("registered {fingerprint} for {account}"));
     call.say(format!("to undo: git bitbucket key revoke {fingerprint}"));
     Ok(())
+}
+
+/// What the command line asks of a new key; the settings decide the rest.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct NewKeyOptions<'a> {
+    /// Its file.
+    pub(super) file: Option<&'a Path>,
+    /// Its type.
+    pub(super) key_type: Option<KeyType>,
+    /// Days until the site refuses it.
+    pub(super) days: Option<u32>,
+    /// An access key of a repository. `None`: a key of the account.
+    pub(super) access: Option<AccessKey<'a>>,
+    /// Fingerprints of managed keys that are removed once it is verified.
+    pub(super) supersedes: &'a [String],
+}
+
+impl<'a> NewKeyOptions<'a> {
+    /// A key of the account, as `key new` was asked for it.
+    pub(super) fn of(options: &'a KeyNew) -> Self {
+        Self {
+            file: options.file.as_deref(),
+            key_type: options.key_type,
+            days: options.expires,
+            ..Self::default()
+        }
+    }
+}
+
+/// Creates a further key pair for the account and registers it, or continues with one that an
+/// earlier call left unfinished. Existing keys stay.
+pub(super) fn create_key(
+    call: &CommandContext<'_>,
+    selected: &SelectedAccount,
+    new_key: NewKeyOptions<'_>,
+) -> Result<ManagedKey, Error> {
+    let git_config = resolve::git_config(call.context)?;
+    let site = &selected.site;
+    let mut settings = git_config.settings(&git_config.sites(), site, None);
+    let asked = || Origin::CommandLine("key new".to_owned());
+    // bitbucket.provision is about keys that nobody asked for.
+    settings.provision = Sourced::new(Provision::Auto, asked());
+    if let Some(key_type) = new_key.key_type {
+        settings.key_type = Sourced::new(key_type, asked());
+    }
+    if let Some(days) = new_key.days {
+        settings.key_lifetime = Some(Sourced::new(days, asked()));
+    }
+    let keys = ManagedKeys::new(call.context, site, &settings, &git_config);
+    let key = AdditionalKey {
+        file: new_key.file,
+        access: new_key.access,
+    };
+    let (account, supersedes) = (&selected.account, new_key.supersedes);
+    let created = keys.create_additional(account, call.prompt, key, supersedes);
+    created.map_err(|failure| match failure {
+        Failure::Provision(provision::Error::NoToken { account }) => {
+            Error::NotLoggedIn(format!("no API token for {}", account.name))
+        }
+        failure => failure.into(),
+    })
+}
+
+/// Logs in with the key, waiting until the site's SSH servers know it, and records that.
+pub(super) fn verify_key(
+    call: &CommandContext<'_>,
+    selected: &SelectedAccount,
+    key: &ManagedKey,
+) -> Result<(), Error> {
+    let site = &selected.site;
+    let Some(resolved) = resolve::site(call.context, site)? else {
+        return Err(Error::NoBitbucket(site.url.clone()));
+    };
+    let git_config = resolve::git_config(call.context)?;
+    let keys = ManagedKeys::new(call.context, site, &resolved.target.settings, &git_config);
+    let verifier = KeyVerifier {
+        keys: &keys,
+        config: &resolved.config,
+        endpoints: &resolved.target.endpoints,
+        site_fingerprints: resolved.target.site_fingerprints(),
+        prompt: call.prompt,
+    };
+    Ok(verifier.verify(key)?)
+}
+
+/// Creates and verifies the account's next key, which replaces the superseded ones.
+pub(super) fn replace(
+    call: &mut CommandContext<'_>,
+    selected: &SelectedAccount,
+    supersedes: &[String],
+) -> Result<ManagedKey, Error> {
+    let new_key = NewKeyOptions {
+        supersedes,
+        ..NewKeyOptions::default()
+    };
+    let created = create_key(call, selected, new_key)?;
+    verify_key(call, selected, &created)?;
+    call.say(format!("{} replaces it", call.shown(&created.file)));
+    Ok(created)
 }

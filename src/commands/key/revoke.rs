@@ -1,102 +1,67 @@
-//! `key revoke`: a key goes from the site and the agent, its files aside.
+//! `key revoke` and `key prune`: removes keys from the site and the agent, and renames their files.
 
-use super::create::{NewKeyOptions, create_key, verify_key};
-use super::{Selection, access, entries, registry, selection};
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+
+use super::{SelectedAccount, access, confirmed, each, list, new, select};
 use crate::bitbucket::KeyRegistry;
 use crate::commands::Error;
-use crate::commands::arguments::KeyRevoke;
+use crate::commands::arguments::{KeyOf, KeyPrune, KeyRevoke};
 use crate::commands::context::CommandContext;
 use crate::identity::State;
-use crate::provision::key_status::KeyEntry;
+use crate::provision::key_status::{self, KeyEntry, is_own_label};
 use crate::provision::removal;
+use crate::text::{counted, sanitise};
 
-/// Removes each key that is named by its fingerprint. `--compromised`: a managed key is replaced
-/// first. Nothing is done where one of the fingerprints is unknown.
+/// `--unused` removes no key that is younger than this many days.
+const YOUNGEST: i64 = 30;
+
+/// Removes the keys with these fingerprints, or none if one of them is unknown. `--compromised`: a
+/// managed key is replaced first.
 pub(super) fn revoke(call: &mut CommandContext<'_>, options: &KeyRevoke) -> Result<(), Error> {
-    let all = selection(call, None, options.site.as_deref())?;
-    let mut found: Vec<(usize, usize, KeyEntry)> = Vec::new();
-    let mut registries: Vec<Box<dyn KeyRegistry>> = Vec::new();
-    for (place, selection) in all.iter().enumerate() {
-        let registry = match registry(call, selection) {
+    let accounts = select(
+        call,
+        &KeyOf {
+            account: None,
+            site: options.site.clone(),
+        },
+    )?;
+    let mut found = Vec::new();
+    for selected in &accounts {
+        let registry = match selected.registry(call) {
             Ok(registry) => registry,
-            Err(Error::NotLoggedIn(_)) if all.len() > 1 => continue,
+            Err(Error::NotLoggedIn(_)) if accounts.len() > 1 => continue,
             Err(error) => return Err(error),
         };
-        for entry in entries(call, selection, registry.as_ref())? {
-            let wanted = options.fingerprints.iter();
-            if wanted
-                .into_iter()
-                .any(|wanted| same(wanted, &entry.fingerprint))
-            {
-                found.push((registries.len(), place, entry));
+        let mut keys = selected.keys(call, registry.as_ref())?;
+        keys.retain(|key| {
+            let mut wanted = options.fingerprints.iter();
+            wanted.any(|wanted| same(wanted, &key.fingerprint))
+        });
+        found.push((selected, registry, keys));
+    }
+    let keys = || found.iter().flat_map(|(_, _, keys)| keys);
+    let unknown = |wanted: &&String| !keys().any(|key| same(wanted, &key.fingerprint));
+    if let Some(unknown) = options.fingerprints.iter().find(unknown) {
+        return Err(Error::Other {
+            what: format!("no account has the key {}", sanitise(unknown)),
+            hints: vec!["git bitbucket key list".to_owned()],
+        });
+    }
+    for (selected, registry, keys) in &found {
+        for key in keys {
+            // A pending key is not in use anywhere, and creating a key would complete it.
+            let record = key.record.as_ref();
+            let record = record.filter(|record| record.state != State::Pending);
+            if let Some(record) = record.filter(|_| options.compromised) {
+                match &record.repository {
+                    Some(_) => access::replace(call, selected, record)?,
+                    None => drop(new::replace(call, selected, &[])?),
+                }
             }
+            remove(call, selected, registry.as_ref(), key)?;
         }
-        registries.push(registry);
-    }
-    for wanted in &options.fingerprints {
-        if !found
-            .iter()
-            .any(|(_, _, entry)| same(wanted, &entry.fingerprint))
-        {
-            return Err(Error::Other {
-                what: format!("no account has the key {}", crate::text::sanitise(wanted)),
-                hints: vec!["git bitbucket key list".to_owned()],
-            });
-        }
-    }
-    for (number, place, entry) in &found {
-        let selection = &all[*place];
-        // One that was begun and never finished is in use nowhere: making would finish it.
-        let used = entry.record.as_ref();
-        if options.compromised && used.is_some_and(|record| record.state != State::Pending) {
-            match used.filter(|record| record.repository.is_some()) {
-                Some(record) => access::replace(call, selection, record)?,
-                None => replace(call, selection)?,
-            }
-        }
-        remove(call, selection, registries[*number].as_ref(), entry)?;
-    }
-    Ok(())
-}
-
-fn replace(call: &mut CommandContext<'_>, selection: &Selection) -> Result<(), Error> {
-    let Selection { site, account } = selection;
-    let made = create_key(call, site, account, NewKeyOptions::default())?;
-    verify_key(call, site, &made)?;
-    call.say(format!("{} replaces it", call.shown(&made.file)));
-    Ok(())
-}
-
-/// From the site, then from the settings that name it, then from here.
-pub(super) fn remove(
-    call: &mut CommandContext<'_>,
-    selection: &Selection,
-    registry: &dyn KeyRegistry,
-    entry: &KeyEntry,
-) -> Result<(), Error> {
-    let record = entry.record.as_ref();
-    let opens = record.and_then(|record| access::repository_of(record, &selection.site));
-    if let Some(listed) = &entry.listed {
-        let from = match &opens {
-            Some(repository) => removal::Place::Repository(repository),
-            None => removal::Place::Account,
-        };
-        let remove = || removal::remove_from_site(&entry.account, registry, from, &listed.id);
-        let removed = match record {
-            Some(record) => removal::remove_recorded(call.context, record, remove),
-            None => remove(),
-        };
-        removed?;
-        let from = opens.map_or_else(|| entry.account.to_string(), |place| place.to_string());
-        call.say(format!("removed {} from {from}", entry.fingerprint));
-    }
-    if let Some(record) = record {
-        access::leave(call, record)?;
-    }
-    if let Some(record) = record
-        && let Some(moved) = removal::remove_here(call.context, record)?
-    {
-        call.say(format!("its files were renamed to {}", call.shown(&moved)));
     }
     Ok(())
 }
@@ -104,9 +69,107 @@ pub(super) fn remove(
 /// With or without `SHA256:`.
 fn same(wanted: &str, fingerprint: &str) -> bool {
     let bare = |text: &str| {
-        text.trim_start_matches("SHA256:")
-            .trim_end_matches('=')
-            .to_owned()
+        let text = text.trim_start_matches("SHA256:");
+        text.trim_end_matches('=').to_owned()
     };
     bare(wanted) == bare(fingerprint)
+}
+
+/// Removes a key from the site, from the setting that names its file, and from this machine.
+fn remove(
+    call: &mut CommandContext<'_>,
+    selected: &SelectedAccount,
+    registry: &dyn KeyRegistry,
+    key: &KeyEntry,
+) -> Result<(), Error> {
+    let record = key.record.as_ref();
+    let repository = record.and_then(|record| access::repository_of(record, &selected.site));
+    if let Some(listed) = &key.listed {
+        let (place, from) = match &repository {
+            Some(repository) => (
+                removal::Place::Repository(repository),
+                repository.to_string(),
+            ),
+            None => (removal::Place::Account, key.account.to_string()),
+        };
+        let remove = || removal::remove_from_site(&key.account, registry, place, &listed.id);
+        match record {
+            Some(record) => removal::remove_recorded(call.context, record, remove)?,
+            None => remove()?,
+        }
+        call.say(format!("removed {} from {from}", key.fingerprint));
+    }
+    let Some(record) = record else { return Ok(()) };
+    access::remove_setting(call, record)?;
+    if let Some(renamed) = removal::remove_here(call.context, record)? {
+        let renamed = call.shown(&renamed);
+        call.say(format!("its files were renamed to {renamed}"));
+    }
+    Ok(())
+}
+
+/// Offers to remove keys of this machine whose private key is gone; with `--unused DAYS` keys of any
+/// machine that carry this program's label and were last used longer ago.
+pub(super) fn prune(call: &mut CommandContext<'_>, options: &KeyPrune) -> Result<(), Error> {
+    let held = key_status::local_fingerprints(call.context);
+    let accounts = select(call, &options.which)?;
+    each(call, &accounts, |call, selected| {
+        prune_account(call, options, selected, &held)
+    })
+}
+
+fn prune_account(
+    call: &mut CommandContext<'_>,
+    options: &KeyPrune,
+    selected: &SelectedAccount,
+    held: &HashSet<String>,
+) -> Result<(), Error> {
+    let account = &selected.account;
+    let now = call.context.clock.now();
+    let registry = selected.registry(call)?;
+    let mut keys = selected.keys(call, registry.as_ref())?;
+    keys.retain(|key| {
+        let ours = key.listed.is_some() && is_own_label(&key.label);
+        ours && is_due(key, held, options.unused, now)
+    });
+    if keys.is_empty() {
+        call.say(format!("{account}: nothing to remove"));
+        return Ok(());
+    }
+    for key in &keys {
+        let used = last_used(key);
+        let used = used.map(|at| format!("  last used {}", list::ago(at, now)));
+        let (label, used) = (sanitise(&key.label), used.unwrap_or_default());
+        call.say(format!("{}  {label}{used}", key.fingerprint));
+    }
+    if options.dry_run {
+        return Ok(());
+    }
+    let question = format!("Remove {} from {account}?", counted(keys.len(), "key"));
+    if confirmed(call, options.yes, &question)? {
+        for key in &keys {
+            remove(call, selected, registry.as_ref(), key)?;
+        }
+    }
+    Ok(())
+}
+
+fn is_due(key: &KeyEntry, held: &HashSet<String>, unused: Option<u32>, now: Timestamp) -> bool {
+    let record = key.record.as_ref();
+    if held.contains(&key.fingerprint) || record.is_some_and(|record| record.file.exists()) {
+        return false;
+    }
+    let Some(limit) = unused else {
+        return key.this_machine;
+    };
+    let older = |at: Option<Timestamp>, days: i64| {
+        at.is_some_and(|at| now.duration_since(at).as_hours() / 24 >= days)
+    };
+    older(key.created(), YOUNGEST) && older(last_used(key), i64::from(limit))
+}
+
+/// The last use of a key; its creation if it was never used.
+fn last_used(key: &KeyEntry) -> Option<Timestamp> {
+    let used = key.listed.as_ref().and_then(|key| key.last_used);
+    used.or_else(|| key.created())
 }

@@ -1,8 +1,6 @@
-//! `key rotate`: a new key is made and proved before the old one goes.
+//! `key rotate`: creates and verifies a new key before the old one is removed.
 
-use super::create::{NewKeyOptions, create_key, verify_key};
-use super::list;
-use super::{Selection, agreed, each, entries, registry, selection};
+use super::{SelectedAccount, confirmed, each, new, select};
 use crate::commands::Error;
 use crate::commands::arguments::KeyRotate;
 use crate::commands::context::CommandContext;
@@ -11,145 +9,102 @@ use crate::provision::Records;
 use crate::provision::key_status::{KeyEntry, KeyListing};
 use crate::provision::removal::{self, RemovalOutcome};
 use crate::repository::key_page;
+use crate::text::{counted, sanitise};
 
-/// Every managed key of the accounts that are selection (older than `--older-than` days). Where the
-/// token may not delete, the old key is named and left. A rotation that was interrupted is gone on
-/// with, with the key that it has made.
+/// Replaces every managed key of the selected accounts (older than `--older-than` days). An old key
+/// that the token cannot delete stays and is named. An interrupted rotation is resumed with the key
+/// that it created.
 pub(super) fn rotate(call: &mut CommandContext<'_>, options: &KeyRotate) -> Result<(), Error> {
-    let which = &options.which;
-    let selection = selection(call, which.account.as_deref(), which.site.as_deref())?;
-    each(call, &selection, |call, selection| {
-        rotate_of(call, options, selection)
+    let accounts = select(call, &options.which)?;
+    each(call, &accounts, |call, selected| {
+        rotate_account(call, options, selected)
     })
 }
 
-fn rotate_of(
+fn rotate_account(
     call: &mut CommandContext<'_>,
     options: &KeyRotate,
-    selection: &Selection,
+    selected: &SelectedAccount,
 ) -> Result<(), Error> {
-    let now = call.context.clock.now();
-    let registry = registry(call, selection)?;
-    let begun = begun(call, selection)?;
-    let old: Vec<KeyEntry> = entries(call, selection, registry.as_ref())?
-        .into_iter()
-        .filter(|entry| match &begun {
-            Some(new) => new.replaces.contains(&entry.fingerprint),
-            None => {
-                in_use(entry.listing)
-                    && is_the_account_s(entry)
-                    && is_older(entry, options.older_than, now)
-            }
-        })
-        .collect();
-    match &begun {
-        Some(new) => call.say(format!("{}: resuming an interrupted rotation", new.account)),
-        None if old.is_empty() => {
-            call.say(format!("{}: no keys to replace", selection.account));
+    let account = &selected.account;
+    let registry = selected.registry(call)?;
+    let interrupted = interrupted(call, selected)?;
+    let mut old = selected.keys(call, registry.as_ref())?;
+    if let Some(new) = &interrupted {
+        old.retain(|key| new.replaces.contains(&key.fingerprint));
+        call.say(format!("{account}: resuming an interrupted rotation"));
+    } else {
+        let now = call.context.clock.now();
+        old.retain(|key| is_in_use(key) && is_older(key, options.older_than, now));
+        if old.is_empty() {
+            call.say(format!("{account}: no keys to replace"));
             return Ok(());
         }
-        None => {}
     }
-    for entry in &old {
-        call.say(format!("{}  {}", entry.fingerprint, entry.label));
+    for key in &old {
+        call.say(format!("{}  {}", key.fingerprint, sanitise(&key.label)));
     }
-    if options.dry_run {
+    let question = format!("Replace {} of {account}?", counted(old.len(), "key"));
+    if options.dry_run || !confirmed(call, options.yes, &question)? {
         return Ok(());
     }
-    let question = format!("Replace {} of {}?", count(old.len()), selection.account);
-    if !agreed(call, options.yes, &question)? {
-        return Ok(());
-    }
-    let supersedes = match begun {
+    let replaces = match interrupted {
         Some(new) => new.replaces,
-        None => old.into_iter().map(|entry| entry.fingerprint).collect(),
+        None => old.into_iter().map(|key| key.fingerprint).collect(),
     };
-    let new_key = NewKeyOptions {
-        supersedes: &supersedes,
-        ..NewKeyOptions::default()
-    };
-    let made = create_key(call, &selection.site, &selection.account, new_key)?;
-    verify_key(call, &selection.site, &made)?;
-    call.say(format!("{} replaces it", call.shown(&made.file)));
-    let fates = removal::finish_rotation(call.context, registry.as_ref(), &made)?;
-    for (old, fate) in fates {
-        tell(call, selection, &old, fate);
+    let created = new::replace(call, selected, &replaces)?;
+    for (old, outcome) in removal::finish_rotation(call.context, registry.as_ref(), &created)? {
+        report(call, selected, &old.fingerprint, outcome);
     }
     Ok(())
 }
 
-fn tell(
+fn report(
     call: &mut CommandContext<'_>,
-    selection: &Selection,
-    old: &ManagedKey,
-    fate: RemovalOutcome,
+    selected: &SelectedAccount,
+    fingerprint: &str,
+    outcome: RemovalOutcome,
 ) {
-    let fingerprint = &old.fingerprint;
-    match fate {
-        RemovalOutcome::Renamed(moved) => {
-            call.say(format!("removed {fingerprint} from {}", selection.account));
-            if let Some(moved) = moved {
-                call.say(format!("its files were renamed to {}", call.shown(&moved)));
+    match outcome {
+        RemovalOutcome::Renamed(renamed) => {
+            call.say(format!("removed {fingerprint} from {}", selected.account));
+            if let Some(renamed) = renamed {
+                let renamed = call.shown(&renamed);
+                call.say(format!("its files were renamed to {renamed}"));
             }
         }
         RemovalOutcome::Left(why) => {
             call.warn(format!(
                 "{fingerprint} stays registered: the token cannot delete keys ({why})"
             ));
-            call.warn(format!("hint: {}", key_page(&selection.site.url)));
+            let page = key_page(&selected.site.url);
+            call.warn(format!("hint: remove it at {page}"));
         }
     }
 }
 
-/// The new key of a rotation that was interrupted.
-fn begun(call: &CommandContext<'_>, selection: &Selection) -> Result<Option<ManagedKey>, Error> {
+/// The new key of an interrupted rotation.
+fn interrupted(
+    call: &CommandContext<'_>,
+    selected: &SelectedAccount,
+) -> Result<Option<ManagedKey>, Error> {
     let records = Records::open(call.context)?;
     let mut records = records.identities().iter();
-    let begun = records.find(|one| one.account == selection.account && !one.replaces.is_empty());
-    Ok(begun.cloned())
+    let new = records.find(|one| one.account == selected.account && !one.replaces.is_empty());
+    Ok(new.cloned())
 }
 
-/// One that was begun and never finished is the next one to be made, not one to be replaced.
-fn in_use(listing: KeyListing) -> bool {
-    matches!(listing, KeyListing::Managed(state) if state != State::Pending)
+/// A managed key of the account. A pending one is completed, not replaced; an access key is replaced
+/// by `key new` and `key revoke` for its repository.
+fn is_in_use(key: &KeyEntry) -> bool {
+    let complete = matches!(key.listing, KeyListing::Managed(state) if state != State::Pending);
+    let record = key.record.as_ref();
+    complete && record.is_some_and(|record| record.repository.is_none())
 }
 
-/// An access key is replaced where it is made, for its repository.
-fn is_the_account_s(entry: &KeyEntry) -> bool {
-    let record = entry.record.as_ref();
-    record.is_some_and(|record| record.repository.is_none())
-}
-
-fn is_older(entry: &KeyEntry, days: Option<u32>, now: jiff::Timestamp) -> bool {
-    let Some(days) = days else { return true };
-    let age = entry
-        .created()
-        .map(|at| now.duration_since(at).as_hours() / 24);
-    age.is_none_or(|age| age >= i64::from(days))
-}
-
-/// `1 key`, `2 keys`.
-pub(super) fn count(number: usize) -> String {
-    match number {
-        1 => "1 key".to_owned(),
-        number => format!("{number} keys"),
-    }
-}
-
-/// When a key was last of use: its last login, else its making.
-pub(super) fn idle_since(entry: &KeyEntry) -> Option<jiff::Timestamp> {
-    let used = entry.listed.as_ref().and_then(|key| key.last_used);
-    used.or_else(|| entry.created())
-}
-
-/// A key in one line, for a question.
-pub(super) fn line(entry: &KeyEntry, now: jiff::Timestamp) -> String {
-    let since = idle_since(entry).map_or_else(String::new, |at| {
-        format!("  last used {}", list::ago(at, now))
-    });
-    format!(
-        "{}  {}{since}",
-        entry.fingerprint,
-        crate::text::sanitise(&entry.label)
-    )
+fn is_older(key: &KeyEntry, days: Option<u32>, now: jiff::Timestamp) -> bool {
+    let (Some(days), Some(created)) = (days, key.created()) else {
+        return true;
+    };
+    now.duration_since(created).as_hours() / 24 >= i64::from(days)
 }
