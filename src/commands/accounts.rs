@@ -1,6 +1,4 @@
-//! The sites and accounts that this machine knows, and which of them is selection.
-//!
-//! Knows `repository` and `identity`'s values.
+//! The sites and accounts that this machine knows, and how the command line selects among them.
 
 use super::{Error, resolve};
 use crate::context::Context;
@@ -55,8 +53,8 @@ impl Accounts {
         self.accounts.iter().find(|account| is(account, site, name))
     }
 
-    /// The site that is selection: the one named, else the only one that knows the account, else the
-    /// only one there is. No site is ever guessed: a token goes there.
+    /// The selected site: the one named, else the only one on which the account is recorded, else
+    /// the only one there is. A site is never guessed, because a token is sent to it.
     pub(super) fn site(&self, named: Option<&str>, account: Option<&str>) -> Result<&Site, Error> {
         if let Some(named) = named {
             let url = normal(named);
@@ -94,7 +92,7 @@ fn is(account: &Account, site: &Site, name: &str) -> bool {
     account.account.site == site.url && account.account.name.eq_ignore_ascii_case(name)
 }
 
-/// A site's address as it is kept: scheme and host in lower case, no `/` at the end; `https` where
+/// A site's address as it is stored: scheme and host in lower case, no `/` at the end; `https` where
 /// no scheme was typed.
 fn normal(typed: &str) -> String {
     let typed = typed.trim();

@@ -16,7 +16,7 @@ use super::arguments::Scopes;
 use super::{Error, git};
 use crate::context::Context;
 
-/// Whose configuration.
+/// Whose configuration file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Scope {
@@ -29,7 +29,7 @@ pub(super) enum Scope {
 }
 
 impl Scope {
-    /// The flag that was typed; global without one.
+    /// As given on the command line; without a flag, global.
     pub(super) fn of(scopes: Scopes) -> Self {
         if scopes.local {
             Self::Local
@@ -50,7 +50,7 @@ impl Scope {
     }
 }
 
-/// The file that `setup` writes for a scope. Global: `$GIT_CONFIG_GLOBAL`, else `~/.gitconfig`
+/// The file that `setup` writes for a scope. Global scope: `$GIT_CONFIG_GLOBAL`, else `~/.gitconfig`
 /// itself, since npm reads that file alone (@npmcli/git, lib/opts.js), also where
 /// `$XDG_CONFIG_HOME/git/config` exists.
 pub(super) fn file(context: &Context, scope: Scope) -> Result<PathBuf, Error> {
@@ -62,7 +62,7 @@ pub(super) fn file(context: &Context, scope: Scope) -> Result<PathBuf, Error> {
         Scope::System => system(context),
         Scope::Local => {
             let outside = |error| match error {
-                // git's words name the file and the line.
+                // git's message names the file and the line.
                 Error::Git { message, verb } if message.contains("bad config") => {
                     Error::Git { message, verb }
                 }
@@ -77,8 +77,8 @@ pub(super) fn file(context: &Context, scope: Scope) -> Result<PathBuf, Error> {
     }
 }
 
-/// `git var GIT_CONFIG_SYSTEM` knows it since git 2.41; older ones show it as an origin, if the
-/// file is there.
+/// `git var GIT_CONFIG_SYSTEM` reports it since git 2.41; older versions show it as an origin, if
+/// the file exists.
 fn system(context: &Context) -> Result<PathBuf, Error> {
     if let Some(path) = context.environment.raw("GIT_CONFIG_SYSTEM") {
         return Ok(context.directory.join(path));
@@ -113,26 +113,25 @@ pub(super) fn is_global(context: &Context, path: &Path) -> bool {
     same(path, &global) || path.ends_with("git/config") && global.ends_with(".gitconfig")
 }
 
-/// The file that git writes for `--global`: `$GIT_CONFIG_GLOBAL`; else the one of `~/.gitconfig`
-/// and `$XDG_CONFIG_HOME/git/config` that is there (git-config(1), FILES), the first before the
-/// second.
+/// The file that git writes for `--global`: `$GIT_CONFIG_GLOBAL`; else the first of `~/.gitconfig`
+/// and `$XDG_CONFIG_HOME/git/config` that exists (git-config(1), FILES).
 pub(super) fn global_file(context: &Context) -> Result<PathBuf, Error> {
-    let ours = file(context, Scope::Global)?;
-    if context.environment.raw("GIT_CONFIG_GLOBAL").is_some() || ours.exists() {
-        return Ok(ours);
+    let usual = file(context, Scope::Global)?;
+    if context.environment.raw("GIT_CONFIG_GLOBAL").is_some() || usual.exists() {
+        return Ok(usual);
     }
     let base = match context.environment.raw("XDG_CONFIG_HOME") {
         Some(base) if !base.is_empty() => PathBuf::from(base),
         _ => context.home().ok_or(Error::NoHome)?.join(".config"),
     };
     let other = base.join("git/config");
-    Ok(if other.exists() { other } else { ours })
+    Ok(if other.exists() { other } else { usual })
 }
 
 /// A copy of a configuration file that git edits.
 pub(super) struct Draft<'a> {
     context: &'a Context,
-    /// Holds the copy; goes when this is dropped.
+    /// Holds the copy; removed when this is dropped.
     _directory: TempDir,
     file: PathBuf,
 }
@@ -175,7 +174,7 @@ impl<'a> Draft<'a> {
             .collect())
     }
 
-    /// Makes these the values of the key; none removes it.
+    /// Makes these the values of the key; without a value the key is removed.
     pub(super) fn set(&self, key: &str, values: &[String]) -> Result<(), Error> {
         let Some((first, others)) = values.split_first() else {
             return self.change(&["--unset-all", key]);
@@ -184,17 +183,17 @@ impl<'a> Draft<'a> {
         others.iter().try_for_each(|value| self.add(key, value))
     }
 
-    /// Adds a value behind those that are there.
+    /// Adds a value after the existing ones.
     pub(super) fn add(&self, key: &str, value: &str) -> Result<(), Error> {
         self.change(&["--add", key, value])
     }
 
-    /// Removes one value of a key and leaves its others.
+    /// Removes one value of a key and keeps the others.
     pub(super) fn remove(&self, key: &str, value: &str) -> Result<(), Error> {
         self.change(&["--unset-all", key, &literally(value)])
     }
 
-    /// The copy as it stands.
+    /// The present content of the copy.
     pub(super) fn content(&self) -> Result<Vec<u8>, Error> {
         fs::read(&self.file).map_err(|why| Error::file(&self.file, why))
     }
@@ -211,7 +210,7 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// git's spelling of a key in a list: section and name in lower case, the part between as it is.
+/// git's spelling of a key in a list: section and name in lower case, the part between unchanged.
 fn spelling(key: &str) -> String {
     let (section, rest) = key.split_once('.').unwrap_or((key, ""));
     let section = section.to_lowercase();
@@ -234,15 +233,15 @@ pub(super) fn literally(text: &str) -> String {
     pattern
 }
 
-/// How to get the bytes of before from the bytes of after: only the part that differs is kept,
-/// not a copy of the file.
+/// How to get the old bytes from the new ones: only the part that differs is stored, not a copy of
+/// the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Splice {
     /// Bytes from the start that are the same.
     at: usize,
-    /// How many bytes of after are not in before.
+    /// How many of the new bytes are not among the old ones.
     inserted: usize,
-    /// What stood there before, in base64.
+    /// The old bytes in their place, in base64.
     removed: String,
 }
 
@@ -264,7 +263,7 @@ impl Splice {
         }
     }
 
-    /// The bytes of before. `None`: `after` is not what this was made from (too short, or the
+    /// The old bytes. `None`: `after` is not what this was made from (it is too short, or the
     /// record is damaged).
     fn undo(&self, after: &[u8]) -> Option<Vec<u8>> {
         let removed = STANDARD.decode(&self.removed).ok()?;

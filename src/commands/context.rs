@@ -1,6 +1,4 @@
-//! One call of `git bitbucket`: what it was given, and where it speaks.
-//!
-//! Knows `context` and `prompt`.
+//! The streams and the environment of one call of `git bitbucket`.
 
 use std::fmt::Display;
 use std::io::{Read, Write};
@@ -10,47 +8,47 @@ use crate::context::Context;
 use crate::prompt::Prompt;
 use crate::text::Pasted;
 
-/// The surroundings of one command.
+/// What every command works with.
 pub(super) struct CommandContext<'a> {
-    /// The process's surroundings.
+    /// The process's environment, directory and clock.
     pub(super) context: &'a Context,
-    /// Who can be asked.
+    /// Asks the user, where that is possible.
     pub(super) prompt: &'a dyn Prompt,
     /// Standard input.
     pub(super) input: &'a mut dyn Read,
     /// Whether `output` is a terminal that wants colour.
     pub(super) colour: bool,
-    /// The width of the terminal that `output` is. `None`: it is none, or does not say.
+    /// The width of the terminal. `None`: `output` is not a terminal, or its width is unknown.
     pub(super) columns: Option<usize>,
-    /// What was asked for.
+    /// The result of the command.
     pub(super) output: &'a mut dyn Write,
     /// Warnings and failures.
     pub(super) errors: &'a mut dyn Write,
 }
 
 impl CommandContext<'_> {
-    /// A line of what was asked for. A reader that has gone is not an error.
+    /// Prints a line of the result. A closed pipe is not an error.
     pub(super) fn say(&mut self, line: impl Display) {
         let _ = writeln!(self.output, "{line}");
     }
 
-    /// A line that is to be seen also where the output is read by a program.
+    /// Prints a line on standard error, which a person sees even where a program reads the output.
     pub(super) fn warn(&mut self, line: impl Display) {
         let _ = writeln!(self.errors, "{line}");
     }
 
-    /// A path for people: the home as `~`.
+    /// A path for display: the home directory as `~`.
     pub(super) fn shown(&self, path: &Path) -> String {
         shown(self.context, path)
     }
 }
 
-/// A path for people: the home as `~`.
+/// A path for display: the home directory as `~`.
 pub(super) fn shown(context: &Context, path: &Path) -> String {
     context.shown(path).into_string()
 }
 
-/// A text as one word of a shell; `~/` is left for the shell.
+/// A text as one word of a shell; `~/` is left for the shell to expand.
 pub(super) fn word(text: &str) -> String {
     match text.strip_prefix("~/") {
         Some(rest) => format!("~/{}", Pasted::new(rest)),

@@ -1,7 +1,7 @@
-//! git as a child: for what only git may write or say.
+//! git as a child process, for what only git may write or knows.
 //!
 //! Every call runs in the caller's working directory, never fetches a missing object and never
-//! asks. Knows `context`.
+//! asks the user.
 
 use std::ffi::OsStr;
 use std::process::{Output, Stdio};
@@ -9,8 +9,8 @@ use std::process::{Output, Stdio};
 use super::Error;
 use crate::context::Context;
 
-/// What git prints on stdout. `None`: it ended with 1, which is `git config`'s "not there".
-/// Every other status is an error with git's words.
+/// What git prints on stdout. `None`: it exited with 1, by which `git config` reports a missing key.
+/// Every other status is an error with git's message.
 pub(super) fn ask<S: AsRef<OsStr>>(
     context: &Context,
     arguments: &[S],
@@ -33,7 +33,7 @@ pub(super) fn line<S: AsRef<OsStr>>(
         .filter(|text| !text.is_empty()))
 }
 
-/// git's version, major and minor. `None`: it tells none that can be read.
+/// git's version, major and minor. `None`: its output has no version that can be read.
 pub(super) fn version(context: &Context) -> Result<Option<(u32, u32)>, Error> {
     Ok(line(context, &["version"])?.as_deref().and_then(version_in))
 }
@@ -44,7 +44,7 @@ pub(super) fn version_in(text: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
-/// Runs git; every status but 0 is an error with git's words.
+/// Runs git; every status but 0 is an error with git's message.
 pub(super) fn run<S: AsRef<OsStr>>(context: &Context, arguments: &[S]) -> Result<Vec<u8>, Error> {
     let output = call(context, arguments)?;
     if output.status.success() {

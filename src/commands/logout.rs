@@ -1,4 +1,4 @@
-//! `logout`: the token of an account and what was learned of it are forgotten; its keys stay.
+//! `logout`: forgets the token of an account and the history of its keys; the keys stay.
 
 use super::Error;
 use super::accounts::Accounts;
@@ -11,7 +11,7 @@ use crate::identity::{Account, AccountId, history};
 use crate::provision::Records;
 use crate::secret::TokenPlace;
 
-/// Forgets the token wherever it lies and the record of the account, and says so.
+/// Removes the token wherever it is stored, and the record of the account.
 pub(super) fn logout(call: &mut CommandContext<'_>, options: &Logout) -> Result<(), Error> {
     let known = Accounts::load(call.context)?;
     let account = which(options, &known)?;
@@ -28,10 +28,10 @@ pub(super) fn logout(call: &mut CommandContext<'_>, options: &Logout) -> Result<
     }
     history::forget(call.context, &account.site, &account.name);
     Records::update(call.context, |records| records.forget_account(&account))?;
-    tell(call, &account, &forgotten)
+    report(call, &account, &forgotten)
 }
 
-/// The account that is selection: the one named, else the only one that is logged in.
+/// The selected account: the one named, else the only one that is logged in.
 fn which(options: &Logout, known: &Accounts) -> Result<AccountId, Error> {
     let site = options.site.as_deref();
     if let Some(name) = &options.account {
@@ -72,8 +72,8 @@ fn which(options: &Logout, known: &Accounts) -> Result<AccountId, Error> {
     }
 }
 
-/// Says what was forgotten.
-fn tell(
+/// Reports what was removed.
+fn report(
     call: &mut CommandContext<'_>,
     account: &AccountId,
     forgotten: &[TokenPlace],

@@ -39,8 +39,8 @@ use arguments::{Reading, Repo, Verb};
 use context::CommandContext;
 use hook::Verdict;
 
-/// Does what the arguments (without the program's name) say. Output goes to `output`, warnings and
-/// failures to `errors`; standard input is read where a command says so. The result is the exit
+/// Runs the command given by the arguments (without the program's name). Results are written to
+/// `output`, warnings and failures to `errors`; some commands read standard input. Returns the exit
 /// status: 0 done, 1 failed, 2 wrong usage, 4 not logged in.
 pub fn run(
     arguments: Vec<OsString>,
@@ -87,7 +87,7 @@ fn columns() -> Option<usize> {
     None
 }
 
-/// `status`, `key list`: for git's log.
+/// `status`, `key list`: the command's name in trace2.
 fn mode(arguments: &[OsString]) -> String {
     let mut words = arguments.iter().map_while(|word| word.to_str());
     match (words.next(), words.next()) {
@@ -98,7 +98,7 @@ fn mode(arguments: &[OsString]) -> String {
     }
 }
 
-/// Does it, and words a failure.
+/// Runs the command and reports its failure.
 fn perform(call: &mut CommandContext<'_>, verb: &Verb) -> u8 {
     let outcome = match verb {
         Verb::Setup(options) => setup::setup(call, options),

@@ -1,17 +1,16 @@
 //! Settings of other tools that keep git from calling `bitbucket-ssh`: shell start-up files that
-//! set git's variables, editors that do it for their terminals or speak SSH themselves.
-//!
-//! Reads files, never writes. A file that cannot be read says nothing. Knows `context`.
+//! set git's variables, editors that set them for their terminals or have an SSH client of their
+//! own. Files that cannot be read are ignored; none is written.
 
 use std::path::{Path, PathBuf};
 
 use super::context::{shown, word};
 use crate::context::Context;
 
-/// Variables of git that stand before or beside core.sshCommand.
+/// Variables of git that override or accompany core.sshCommand.
 const VARIABLES: [&str; 3] = ["GIT_SSH_COMMAND", "GIT_SSH", "GIT_SSH_VARIANT"];
 
-/// What shells and login sessions read at their start, below the home.
+/// What shells and login sessions read when they start, below the home directory.
 const START_UP: [&str; 10] = [
     ".bashrc",
     ".bash_profile",
@@ -25,23 +24,23 @@ const START_UP: [&str; 10] = [
     ".xprofile",
 ];
 
-/// Folders of VS Code and of what is built from it, below the folder of configuration.
+/// Directories of VS Code and its variants, below the configuration directory.
 const CODE: [&str; 4] = ["Code", "Code - Insiders", "Code - OSS", "VSCodium"];
 
-/// One setting that is not as `setup` wants it.
+/// A setting that bypasses core.sshCommand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ToolSetting {
     /// The file.
     pub(super) file: PathBuf,
     /// Its line, from 1.
     pub(super) line: usize,
-    /// What it does, in one clause.
+    /// What it does.
     pub(super) text: String,
-    /// A line of shell that puts it right.
+    /// A shell command that corrects it, or opens the file.
     pub(super) next: String,
 }
 
-/// Where a variable is set for every shell: `~/.bashrc:12`. `None`: in no file that is known.
+/// Where a variable is set for every shell: `~/.bashrc:12`. `None`: in none of these files.
 pub(super) fn set_in(context: &Context, variable: &str) -> Option<String> {
     let home = context.home()?;
     START_UP
@@ -74,7 +73,7 @@ fn sets(line: &str, variable: &str) -> bool {
     false
 }
 
-/// Every setting of an editor that goes past core.sshCommand.
+/// Every setting of an editor that bypasses core.sshCommand.
 pub(super) fn editors(context: &Context) -> Vec<ToolSetting> {
     let mut found = Vec::new();
     for folder in configuration_folders(context) {
@@ -101,7 +100,7 @@ pub(super) fn editors(context: &Context) -> Vec<ToolSetting> {
     found
 }
 
-/// Of Linux and BSD, macOS and Windows; those that exist.
+/// Those of Linux and BSD, macOS and Windows that exist.
 fn configuration_folders(context: &Context) -> Vec<PathBuf> {
     let variable = |name: &str| context.environment.raw(name).map(PathBuf::from);
     let home = context.home();
@@ -117,7 +116,7 @@ fn configuration_folders(context: &Context) -> Vec<PathBuf> {
         .collect()
 }
 
-/// `terminal.integrated.env.*` gives the terminals of VS Code variables of their own.
+/// `terminal.integrated.env.*` sets variables in the terminals of VS Code.
 fn in_code(context: &Context, file: &Path) -> Vec<ToolSetting> {
     let text = std::fs::read_to_string(file).unwrap_or_default();
     let mut found = Vec::new();
@@ -140,7 +139,7 @@ fn in_code(context: &Context, file: &Path) -> Vec<ToolSetting> {
     found
 }
 
-/// Until 2020 the IDEs had an SSH of their own; `NATIVE_SSH` takes git's.
+/// Until 2020 the IDEs used an SSH client of their own; `NATIVE_SSH` selects git's.
 fn in_jetbrains(context: &Context, file: &Path) -> Option<ToolSetting> {
     let text = std::fs::read_to_string(file).ok()?;
     let own = |line: &str| line.contains("\"SSH_EXECUTABLE\"") && line.contains("\"IDEA_SSH\"");

@@ -1,6 +1,4 @@
-//! `repo create` and `repo clone`: a repository by workspace and slug.
-//!
-//! Creating goes by REST, everything else by git. Knows `bitbucket`, `repository`.
+//! `repo create` (by the REST API) and `repo clone` (by git): a repository by workspace and slug.
 
 use std::process::Stdio;
 
@@ -13,8 +11,8 @@ use crate::context::API_TOKEN;
 use crate::repository::token_page;
 use crate::repository::{self, Direction, Repository, Site, SiteKind};
 
-/// Makes the repository, private unless it is wished otherwise, and adds its SSH URL as a remote
-/// of the current one. Nothing is made where a remote of that name is there already.
+/// Creates the repository, private unless `--public` is given, and adds its SSH URL as a remote of
+/// the current one. Creates nothing where a remote of that name exists.
 pub(super) fn create(call: &mut CommandContext<'_>, options: &RepoCreate) -> Result<(), Error> {
     let (site, repository) = selection(call, &options.name, options.site.as_deref())?;
     let inside = matches!(
@@ -40,9 +38,7 @@ pub(super) fn create(call: &mut CommandContext<'_>, options: &RepoCreate) -> Res
         .create_repository(&new)
         .map_err(|why| refused(why, &site))?;
     let url = match link {
-        Some(link)
-            if site.kind == SiteKind::DataCenter && leads_there(&site, &link, &repository) =>
-        {
+        Some(link) if site.kind == SiteKind::DataCenter && is_url_of(&site, &link, &repository) => {
             link
         }
         _ => ssh_url(&site, &repository),
@@ -61,8 +57,7 @@ pub(super) fn create(call: &mut CommandContext<'_>, options: &RepoCreate) -> Res
     Ok(())
 }
 
-/// `git clone` with the site's SSH URL, between the caller's own streams. The result is git's exit
-/// status.
+/// `git clone` with the site's SSH URL, on the caller's own streams. Returns git's exit status.
 pub(super) fn clone(call: &CommandContext<'_>, options: &RepoClone) -> Result<u8, Error> {
     let (site, repository) = selection(call, &options.name, options.site.as_deref())?;
     let mut clone = call.context.command("git");
@@ -74,8 +69,8 @@ pub(super) fn clone(call: &CommandContext<'_>, options: &RepoClone) -> Result<u8
         .current_dir(&call.context.directory)
         .stdin(Stdio::inherit())
         .stdout(Stdio::inherit());
-    // This git is the one that its caller would have typed: bitbucket-ssh below it may need the
-    // token, and takes it out of the environment of its own children.
+    // bitbucket-ssh, which this git runs, may need the token; it removes it from the environment of
+    // its own children.
     if let Some(token) = call.context.environment.raw(API_TOKEN) {
         clone.env(API_TOKEN, token);
     }
@@ -115,29 +110,22 @@ fn selection(
     }
 }
 
-/// By the first SSH host of the site.
+/// The URL at the first SSH host of the site.
 fn ssh_url(site: &Site, repository: &Repository) -> String {
     match site.ssh_hosts.first() {
-        Some(place) if place.port != 22 => {
-            let host = if place.host.contains(':') {
-                format!("[{}]", place.host)
-            } else {
-                place.host.clone()
-            };
-            format!("ssh://git@{host}:{}/{repository}.git", place.port)
-        }
+        Some(place) if place.port != 22 => format!("ssh://git@{place}/{repository}.git"),
         Some(place) => format!("git@{}:{repository}.git", place.host),
         None => format!("{}.git", repository.web_url()),
     }
 }
 
-/// Whether an SSH URL is of this repository, on a host of the site that is known here.
-fn leads_there(site: &Site, url: &str, repository: &Repository) -> bool {
+/// Whether an SSH URL names this repository, on a configured host of the site.
+fn is_url_of(site: &Site, url: &str, repository: &Repository) -> bool {
     url.starts_with("ssh://")
         && repository::of_url(std::slice::from_ref(site), url).as_ref() == Some(repository)
 }
 
-/// The site as the first account of the plan sees it that has a token.
+/// The site as seen by the first account of the plan that has a token.
 fn registry(
     call: &CommandContext<'_>,
     site: &Site,
@@ -200,8 +188,8 @@ mod tests {
             url.starts_with("ssh://git@") && url.ends_with(":7999/acme/site.git"),
             "{url}"
         );
-        assert!(leads_there(&center, &url, &repository(&center)));
-        assert!(!leads_there(
+        assert!(is_url_of(&center, &url, &repository(&center)));
+        assert!(!is_url_of(
             &center,
             "ssh://git@evil.example:7999/acme/site.git",
             &repository(&center)

@@ -47,7 +47,7 @@ pub(super) fn url(
 pub(super) fn site(context: &Context, site: &Site) -> Result<Option<Resolved>, Error> {
     let arguments = match (site.kind, site.ssh_hosts.first()) {
         (SiteKind::DataCenter, Some(place)) => {
-            vec![format!("ssh://git@{}:{}", place.host, place.port).into()]
+            vec![format!("ssh://git@{place}").into()]
         }
         _ => vec!["git@bitbucket.org".into()],
     };
@@ -59,9 +59,9 @@ fn resolve(
     arguments: Vec<OsString>,
     git_config: GitConfig,
 ) -> Result<Option<Resolved>, Error> {
-    let request = match ssh_command::parse(arguments).map_err(Failure::from)? {
-        Invocation::Native(request) => request,
-        _ => return Ok(None),
+    let parsed = ssh_command::parse(arguments).map_err(Failure::from)?;
+    let Invocation::Native(request) = parsed else {
+        return Ok(None);
     };
     let found = resolve::resolve(context, &request, git_config)?;
     Ok(found.and_then(|ResolvedCall { config, target, .. }| {
@@ -69,8 +69,8 @@ fn resolve(
     }))
 }
 
-/// The command line that git would call for a URL. `None`: a URL that does not go by SSH and is
-/// of no site of ours.
+/// The arguments with which git would call its SSH program for a URL. `None`: it is neither an SSH
+/// URL nor on a Bitbucket site.
 fn command_line(sites: &[Site], url: &str, direction: Direction) -> Option<Vec<OsString>> {
     let service = match direction {
         Direction::Fetch => "git-upload-pack",

@@ -1,12 +1,12 @@
-//! The blocks of one ssh_config file, for looking at names. What the file means for a host is
-//! asked of `ssh -G`, never of this. Pure.
+//! The `Host` blocks of one ssh_config file, to find aliases. What the file means for a host is
+//! decided by `ssh -G`, never by this.
 
 /// A `Host` block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Block {
     /// The line of `Host`, from 1.
     pub(super) line: usize,
-    /// The patterns behind `Host`.
+    /// The patterns after `Host`.
     pub(super) patterns: Vec<String>,
     /// Directives in order: key in lower case, value without quotes around it.
     pub(super) directives: Vec<(String, String)>,
@@ -26,7 +26,7 @@ impl Block {
     }
 }
 
-/// Every `Host` block; `Match` blocks and what stands in front of the first block are left out.
+/// Every `Host` block; `Match` blocks and directives before the first block are left out.
 pub(super) fn blocks(text: &str) -> Vec<Block> {
     let mut found: Vec<Block> = Vec::new();
     let mut inside = false;

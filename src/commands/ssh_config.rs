@@ -1,7 +1,7 @@
-//! `ssh-config`: the Host blocks with which plain ssh and other tools use the same identities.
+//! `ssh-config`: the Host blocks with which ssh and other tools use the same identities.
 //!
-//! Kept in a file of ours that one `Include` line at the top of `~/.ssh/config` names; nothing else
-//! of that file is touched. Knows `identity`'s plan and `repository`.
+//! `--write` keeps them in a file of its own, which one `Include` line at the top of `~/.ssh/config`
+//! names; nothing else in that file is changed.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -17,8 +17,8 @@ use crate::provision::ssh_config_file::{self, HEAD, quoted};
 use crate::repository::{self, Site, SiteKind, SshHost};
 use crate::storage;
 
-/// The second, where `~/.ssh/config` was made for the `Include` line.
-const MADE: &str = "# ~/.ssh/config was not there before.\n";
+/// The second line, where `~/.ssh/config` was created for the `Include` line.
+const CREATED: &str = "# ~/.ssh/config was not there before.\n";
 
 /// Prints the blocks, or writes or removes them.
 pub(super) fn ssh_config(call: &mut CommandContext<'_>, options: SshConfig) -> Result<(), Error> {
@@ -39,7 +39,7 @@ pub(super) fn ssh_config(call: &mut CommandContext<'_>, options: SshConfig) -> R
     Ok(())
 }
 
-/// Our file and the user's.
+/// The file of the blocks, and the user's.
 fn files(call: &CommandContext<'_>) -> Result<(PathBuf, PathBuf), Error> {
     let own = ssh_config_file::file(call.context).ok_or(Error::NoHome)?;
     let ssh = call.context.ssh_directory().ok_or(Error::NoHome)?;
@@ -50,7 +50,7 @@ fn include_line(own: &Path) -> String {
     format!("Include {}\n", quoted(own))
 }
 
-/// Writes our file, then the line that names it. A second call changes nothing but our file.
+/// Writes the blocks, then the line that includes them. A second call changes only the blocks.
 fn write(call: &mut CommandContext<'_>, blocks: &str) -> Result<(), Error> {
     storage::check_home(call.context)?;
     let (own, config) = files(call)?;
@@ -61,12 +61,12 @@ fn write(call: &mut CommandContext<'_>, blocks: &str) -> Result<(), Error> {
     let earlier = storage::read(&own)?;
     let earlier_text = String::from_utf8_lossy(earlier.as_deref().unwrap_or_default()).into_owned();
     let included = before.as_deref().is_some_and(|text| has_line(text, &line));
-    let made = if included {
-        earlier_text.contains(MADE)
+    let created = if included {
+        earlier_text.contains(CREATED)
     } else {
         before.is_none()
     };
-    let text = format!("{HEAD}{}{blocks}", if made { MADE } else { "" });
+    let text = format!("{HEAD}{}{blocks}", if created { CREATED } else { "" });
     if earlier.as_deref() != Some(text.as_bytes()) {
         storage::replace_locked(&own, earlier.as_deref(), Some(text.as_bytes()))?;
         private_file(&own).map_err(|why| Error::file(&own, why))?;
@@ -87,8 +87,7 @@ fn write(call: &mut CommandContext<'_>, blocks: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Brings what `--write` wrote up to date, after keys have changed; nothing where it was not
-/// written.
+/// Updates what `--write` wrote, after keys have changed.
 pub(super) fn refresh(call: &mut CommandContext<'_>) -> Result<(), Error> {
     let Ok((own, _)) = files(call) else {
         return Ok(());
@@ -96,9 +95,9 @@ pub(super) fn refresh(call: &mut CommandContext<'_>) -> Result<(), Error> {
     let Some(earlier) = storage::read(&own)? else {
         return Ok(());
     };
-    let made = String::from_utf8_lossy(&earlier).contains(MADE);
+    let created = String::from_utf8_lossy(&earlier).contains(CREATED);
     let blocks = blocks(call)?;
-    let text = format!("{HEAD}{}{blocks}", if made { MADE } else { "" });
+    let text = format!("{HEAD}{}{blocks}", if created { CREATED } else { "" });
     if text.as_bytes() != earlier {
         storage::replace_locked(&own, Some(&earlier), Some(text.as_bytes()))?;
         call.warn(format!("{}: brought up to date", call.shown(&own)));
@@ -106,16 +105,17 @@ pub(super) fn refresh(call: &mut CommandContext<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Takes the line out (what was changed around it stays), then our file.
+/// Removes the line (changes around it stay), then the file of the blocks.
 fn remove(call: &mut CommandContext<'_>) -> Result<(), Error> {
     let (own, config) = files(call)?;
     let line = include_line(&own);
-    let ours = storage::read(&own)?;
+    let existing = storage::read(&own)?;
     let before = storage::read(&config)?;
     if let Some(text) = before.as_deref().filter(|text| has_line(text, &line)) {
         let after = without_line(text, &line);
-        let made = String::from_utf8_lossy(ours.as_deref().unwrap_or_default()).contains(MADE);
-        let content = if made && after.is_empty() {
+        let created =
+            String::from_utf8_lossy(existing.as_deref().unwrap_or_default()).contains(CREATED);
+        let content = if created && after.is_empty() {
             None
         } else {
             Some(after.as_slice())
@@ -123,8 +123,8 @@ fn remove(call: &mut CommandContext<'_>) -> Result<(), Error> {
         storage::replace_locked(&config, before.as_deref(), content)?;
         call.say(format!("{}: - {}", call.shown(&config), line.trim_end()));
     }
-    if ours.is_some() {
-        storage::replace_locked(&own, ours.as_deref(), None)?;
+    if existing.is_some() {
+        storage::replace_locked(&own, existing.as_deref(), None)?;
         call.say(format!("{}: removed", call.shown(&own)));
     } else {
         call.say("there is nothing to remove");
@@ -144,7 +144,8 @@ fn without_line(text: &[u8], line: &str) -> Vec<u8> {
         .concat()
 }
 
-/// Empty: no identity is here. One block for each site and port, of the identities that go without a repository being selection.
+/// One block for each site and port, with the identities that are used where no repository is
+/// known. Empty: there are none.
 fn blocks(call: &CommandContext<'_>) -> Result<String, Error> {
     let mut text = String::new();
     for site in Accounts::load(call.context)?.sites {
@@ -167,7 +168,7 @@ fn blocks(call: &CommandContext<'_>) -> Result<String, Error> {
     Ok(text)
 }
 
-/// In the plan's order. Keys that nobody chose (rank 8) are ssh's own anyway.
+/// In the plan's order. Fallback keys are left out: ssh tries them anyway.
 fn identity_files(call: &CommandContext<'_>, site: &Site) -> Result<Vec<PathBuf>, Error> {
     let Some(resolved) = resolve::site(call.context, site)? else {
         return Ok(Vec::new());
@@ -191,7 +192,7 @@ fn identity_files(call: &CommandContext<'_>, site: &Site) -> Result<Vec<PathBuf>
     Ok(files)
 }
 
-/// The site's hosts and, for Cloud, its own names also where others are configured.
+/// The site's hosts by port; for Cloud always also its own names.
 fn by_port(site: &Site) -> Vec<(u16, Vec<String>)> {
     let mut places: Vec<SshHost> = site.ssh_hosts.clone();
     if site.kind == SiteKind::Cloud {

@@ -1,8 +1,8 @@
 //! `changes.json`: how configuration files were before `use` and `hooks install` changed them, so
-//! that their undo brings back every byte (0600, in the records' folder).
+//! that their undo restores every byte (mode 0600, in the records' directory).
 //!
-//! A file that was changed since has no way back: what stands in it is somebody else's too, and the
-//! verb takes its own value out by name.
+//! A file that was changed since is not restored, because that would lose the other change: then
+//! the command removes its own value by name.
 
 use std::path::{Path, PathBuf};
 
@@ -13,19 +13,19 @@ use super::config_file::{Draft, Reversal};
 use crate::context::Context;
 use crate::storage::{self, Directory};
 
-/// Every change that was not taken back.
+/// Every change that was not undone.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Changes {
     changes: Vec<Change>,
-    /// Directories that were made, to be removed when they are empty again.
+    /// Directories that were created, to be removed when they are empty again.
     #[serde(default)]
     directories: Vec<PathBuf>,
 }
 
-/// What one verb did to one file.
+/// What one command did to one file.
 #[derive(Debug, Serialize, Deserialize)]
 struct Change {
-    /// What was changed: a verb and, where it has several, the key.
+    /// The command and, where it writes several, the key.
     what: String,
     file: PathBuf,
     /// Whether the file was there before.
@@ -34,9 +34,9 @@ struct Change {
     reversal: Reversal,
 }
 
-/// Lets git change a copy of the file, and puts it in place. Done twice without another's change
-/// between, the way back leads to the beginning. In a home that is another user's nothing is
-/// recorded.
+/// Lets git change a copy of the file, records the undo, and puts the copy in place. Two changes
+/// without another program's change between them are undone together. Fails in a home directory
+/// that belongs to another user.
 pub(super) fn change(
     context: &Context,
     what: &str,
@@ -60,7 +60,6 @@ pub(super) fn change(
     let earlier = earlier.map(|at| changes.changes.remove(at));
     let recorded = match earlier {
         None => Some((before.is_some(), old.clone())),
-        // Somebody else wrote between: our value of then is no state to come back to.
         Some(earlier) => {
             let original = earlier.reversal.original(&old);
             original.map(|text| (earlier.existed, text))
@@ -82,8 +81,8 @@ pub(super) fn change(
     )?)
 }
 
-/// Brings the file back as it was before the verb. `false`: the verb did not change it, or
-/// somebody did since.
+/// Restores the file as it was before the command. `false`: the command did not change it, or it
+/// was changed since.
 pub(super) fn take_back(context: &Context, what: &str, file: &Path) -> Result<bool, Error> {
     let mut changes = Changes::load(context)?;
     let of_this = |change: &Change| change.what == what && change.file == file;
@@ -102,7 +101,7 @@ pub(super) fn take_back(context: &Context, what: &str, file: &Path) -> Result<bo
     Ok(original.is_some())
 }
 
-/// Makes a directory (and those above it) and remembers that. One that is there is left as it is.
+/// Creates a directory with those above it, and records which are new.
 pub(super) fn make_directory(context: &Context, directory: &Path) -> Result<(), Error> {
     let fail = |why| Error::file(directory, why);
     let mut missing: Vec<PathBuf> = directory
@@ -122,7 +121,7 @@ pub(super) fn make_directory(context: &Context, directory: &Path) -> Result<(), 
     Ok(())
 }
 
-/// Removes a directory that was made for us, and those above it, where nothing is in them now.
+/// Removes a directory that [`make_directory`] created, and those above it, if they are empty.
 pub(super) fn remove_directory(context: &Context, directory: &Path) -> Result<(), Error> {
     let mut changes = Changes::load(context)?;
     for folder in directory.ancestors() {
@@ -143,8 +142,8 @@ impl Changes {
             .unwrap_or_default())
     }
 
-    /// Synced before it takes its place; removed where nothing is left. What belongs to files
-    /// that are gone goes with them.
+    /// Written durably; removed where nothing is left. Changes of files whose directory no longer
+    /// exists are dropped.
     fn save(&mut self, context: &Context) -> Result<(), Error> {
         let directory = Directory::records(context)?;
         let parent_is_there = |file: &Path| file.parent().is_none_or(Path::exists);

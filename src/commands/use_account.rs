@@ -1,5 +1,5 @@
-//! `use`: which account goes for this repository, for a workspace, or for all, as a line of git
-//! config that git itself writes, the way back first.
+//! `use`: selects the account for this repository, for a workspace, or for all, in a line of git
+//! config. git writes it, after the undo is recorded.
 
 use std::path::PathBuf;
 
@@ -15,11 +15,11 @@ struct Place {
     /// `--local` or `--global`.
     scope: &'static str,
     key: String,
-    /// For people.
+    /// For display.
     words: String,
 }
 
-/// Writes or removes `bitbucket.account` and says what stood there.
+/// Writes or removes `bitbucket.account` and reports the earlier value.
 pub(super) fn use_account(call: &mut CommandContext<'_>, options: &Use) -> Result<(), Error> {
     let known = Accounts::load(call.context)?;
     let place = place(call, options, &known)?;
@@ -69,8 +69,8 @@ impl Place {
     }
 }
 
-/// The file as it was before the first choice; where somebody changed it since, the value alone
-/// goes.
+/// Restores the file as it was before the first `use`; where it was changed since, only the value is
+/// removed.
 fn take_back(call: &mut CommandContext<'_>, place: &Place, before: &[String]) -> Result<(), Error> {
     let file = place.file(call)?;
     let whole = undo::take_back(call.context, &place.change(), &file)?;
@@ -90,8 +90,8 @@ fn take_back(call: &mut CommandContext<'_>, place: &Place, before: &[String]) ->
     Ok(())
 }
 
-/// The key that is selection. The site is settled first: an account that several sites know is not to
-/// be written where it could mean another.
+/// The key to write. The site is determined first: an account that several sites have must not be
+/// written where it could mean the wrong one.
 fn place(call: &CommandContext<'_>, options: &Use, known: &Accounts) -> Result<Place, Error> {
     let account = options.account.as_deref();
     if account.is_some_and(|name| name.trim().is_empty() || name.contains(char::is_control)) {
@@ -120,7 +120,7 @@ fn place(call: &CommandContext<'_>, options: &Use, known: &Accounts) -> Result<P
         None => None,
     };
     if options.global {
-        // Plainly it would speak for every site that knows the account.
+        // Without the site it would apply to every site that has the account.
         let several = account.is_some_and(|name| known.sites_of(name).len() > 1);
         return Ok(match site.filter(|_| several) {
             Some(site) => Place {
@@ -147,7 +147,7 @@ fn place(call: &CommandContext<'_>, options: &Use, known: &Accounts) -> Result<P
     }
 }
 
-/// What stands there.
+/// The present values.
 fn values(call: &CommandContext<'_>, place: &Place) -> Result<Vec<String>, Error> {
     let listed = git::ask(
         call.context,

@@ -14,7 +14,7 @@ pub enum Error {
     /// HOME is not set.
     #[error("HOME is not set, so there is no place for the configuration")]
     NoHome,
-    /// HOME belongs to somebody else (sudo).
+    /// HOME belongs to another user (sudo).
     #[error("{} belongs to another user, so nothing is written there", .0.display())]
     ForeignHome(PathBuf),
     /// A file or directory could not be read or written.
@@ -22,13 +22,13 @@ pub enum Error {
     File {
         /// Which.
         file: PathBuf,
-        /// The system's words.
+        /// The system's message.
         why: io::Error,
     },
     /// A configuration file changed between reading and writing.
     #[error("{} was changed by somebody else just now; nothing was written", .0.display())]
     ChangedMeanwhile(PathBuf),
-    /// A path or value that is no UTF-8.
+    /// A path or value that is not UTF-8.
     #[error("a path or value that is not UTF-8 cannot be written to git's configuration")]
     NotUtf8,
     /// git could not be started.
@@ -39,30 +39,30 @@ pub enum Error {
     Git {
         /// Its first argument.
         verb: String,
-        /// Its words.
+        /// Its message.
         message: String,
     },
     /// `--local` outside a repository.
     #[error("{} is not in a git repository", .0.display())]
     NoRepository(PathBuf),
-    /// git does not say where the machine's configuration lies.
+    /// git does not report the path of the machine's configuration file.
     #[error("git does not tell where the system's configuration file lies")]
     NoSystemFile,
     /// `bitbucket-ssh` is not installed beside `git-bitbucket`.
     #[error("{} is not there", .0.display())]
     NoProgram(PathBuf),
-    /// `--shim` where another `ssh` is.
+    /// `--shim`, and the directory has another `ssh`.
     #[error("{} is there already and is not ours", .0.display())]
     ShimTaken(PathBuf),
-    /// `--store keyring` without one.
+    /// `--store keyring`, and there is no keyring.
     #[error("there is no keyring here that can be used")]
     NoKeyring,
-    /// A remote or URL that is no Bitbucket.
+    /// A remote or URL that is on no configured Bitbucket site.
     #[error("{0} is on no Bitbucket site that is configured here")]
     NoBitbucket(String),
-    /// What a git command would fail with, too.
+    /// A failure that a git command can have as well.
     #[error(transparent)]
-    Connection(#[from] Failure),
+    Connection(Box<Failure>),
     /// A token is stored and cannot be read, or cannot be stored.
     #[error(transparent)]
     Credential(#[from] credential::Error),
@@ -74,13 +74,13 @@ pub enum Error {
         /// Lines to paste.
         hints: Vec<String>,
     },
-    /// No token on standard input was announced, and nobody can be asked.
+    /// No `--with-token`, and there is no terminal to ask on.
     #[error("nobody can be asked for the API token here")]
     NoToken,
-    /// Nothing was typed, or standard input has an empty first line.
+    /// The answer, or the first line of standard input, is empty.
     #[error("no API token was given, nothing is changed")]
     EmptyToken,
-    /// A question without an answer.
+    /// A question was not answered.
     #[error("{0}")]
     Unanswered(prompt::Error),
     /// The token lacks scopes.
@@ -88,7 +88,7 @@ pub enum Error {
     Scopes {
         /// By name.
         missing: Vec<String>,
-        /// Where a token is made.
+        /// The page on which tokens are created.
         page: String,
     },
     /// The site refused, or could not be asked.
@@ -96,10 +96,10 @@ pub enum Error {
     Site {
         /// Its error.
         why: bitbucket::Error,
-        /// Where a token is made.
+        /// The page on which tokens are created.
         page: String,
     },
-    /// Wrong usage that clap cannot see.
+    /// Wrong usage that clap does not detect.
     #[error("{what}")]
     Usage {
         /// What is wrong.
@@ -107,13 +107,13 @@ pub enum Error {
         /// What to type.
         hint: String,
     },
-    /// Something that can only be done for an account that is logged in.
+    /// The command needs an account that is logged in.
     #[error("{0}")]
     NotLoggedIn(String),
 }
 
 impl Error {
-    /// A failure of reading or writing this file.
+    /// This file could not be read or written.
     pub(crate) fn file(file: &Path, why: io::Error) -> Self {
         Self::File {
             file: file.to_owned(),
@@ -129,7 +129,7 @@ impl Error {
         }
     }
 
-    /// The failure in words, its hints and the exit status (1, 2 or 4).
+    /// The message, its hints and the exit status (1, 2 or 4).
     pub fn explanation(&self) -> Explanation {
         if let Self::Connection(failure) = self {
             let mut explanation = connection::explain(failure);
@@ -192,7 +192,7 @@ impl Error {
     }
 }
 
-/// What helps where the site said no.
+/// What helps where the site refused.
 fn site_hints(why: &bitbucket::Error, page: &str) -> Vec<String> {
     match why {
         bitbucket::Error::TokenRefused { .. } => vec![
@@ -234,15 +234,21 @@ fn lock_hint(file: &Path, why: &io::Error) -> Option<String> {
     })
 }
 
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        Self::Connection(Box::new(failure))
+    }
+}
+
 impl From<provision::Error> for Error {
     fn from(error: provision::Error) -> Self {
-        Self::Connection(error.into())
+        Failure::from(error).into()
     }
 }
 
 impl From<settings::Error> for Error {
     fn from(error: settings::Error) -> Self {
-        Self::Connection(error.into())
+        Failure::from(error).into()
     }
 }
 

@@ -35,6 +35,17 @@ pub struct SshHost {
     pub port: u16,
 }
 
+impl std::fmt::Display for SshHost {
+    /// `host:port`, with brackets around an IPv6 address.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
 /// One Bitbucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Site {

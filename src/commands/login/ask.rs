@@ -1,4 +1,4 @@
-//! Who logs in where, with what: from the command line, standard input, or a person.
+//! Site, account and token of a login: from the command line, standard input, or the user.
 
 use super::Attempt;
 use crate::commands::Error;
@@ -10,11 +10,11 @@ use crate::provision::token_instructions;
 use crate::repository::{Site, SiteKind};
 use crate::secret::Secret;
 
-/// No token is longer than this.
-const LONGEST: u64 = 64 * 1024;
+/// More of standard input is not read.
+const LIMIT: u64 = 64 * 1024;
 
-/// Site, account and token. `user_email`: git's, offered as account on Cloud. Asks only where
-/// somebody can answer.
+/// Site, account and token. `user_email`: git's, the default account on Cloud. Asks only where a
+/// user can answer.
 pub(super) fn ask(
     call: &mut CommandContext<'_>,
     options: &Login,
@@ -57,8 +57,8 @@ pub(super) fn ask(
     })
 }
 
-/// The account where none was typed: git's address on Cloud, the login name elsewhere; a person may
-/// say another.
+/// The account where the command line names none: git's address on Cloud, the login name on Data
+/// Center; the user can enter another.
 fn ask_account(
     call: &mut CommandContext<'_>,
     options: &Login,
@@ -93,7 +93,7 @@ fn read_token(call: &mut CommandContext<'_>) -> Result<Secret, Error> {
     use std::io::Read as _;
     let mut text = zeroize::Zeroizing::new(String::new());
     (&mut call.input)
-        .take(LONGEST)
+        .take(LIMIT)
         .read_to_string(&mut text)
         .map_err(|why| Error::file(std::path::Path::new("standard input"), why))?;
     let line = text.lines().next().unwrap_or_default().trim();

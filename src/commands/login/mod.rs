@@ -1,7 +1,6 @@
-//! `login`: an API token is taken, checked against the site, stored, and its account recorded.
+//! `login`: checks an API token against the site, stores it, and records its account.
 //!
-//! Touches no git config. Nothing is stored of a token that the site does not accept. Knows
-//! `bitbucket`, `repository`, `identity`'s records and the commands' ground.
+//! Does not write git config. A token that the site does not accept is not stored.
 
 mod ask;
 
@@ -13,20 +12,20 @@ use crate::bitbucket::{self, KeyRegistry, RegisteredKey, SshSettings, User, cred
 use crate::context::API_TOKEN;
 use crate::identity::{Account, AccountId};
 use crate::provision::{Records, SCOPES, SshPlace};
-use crate::repository::{Site, SiteKind, Url, token_page};
+use crate::repository::{Site, SiteKind, SshHost, Url, token_page};
 use crate::secret::{Secret, TokenPlace};
 use crate::storage;
 use crate::text::sanitise;
 use ask::ask;
 
-/// Logs in: the token is checked, then stored, then the account is recorded, then everything is
-/// said. Asks only where no token comes from standard input.
+/// Checks the token, stores it and records the account. Asks the user only where the token does not
+/// come from standard input.
 pub(super) fn login(call: &mut CommandContext<'_>, options: &Login) -> Result<(), Error> {
     storage::check_home(call.context)?;
     let known = Accounts::load(call.context)?;
     let keyring = keyring::available(call.context);
-    let wished = options.store.map(TokenPlace::from);
-    if wished == Some(TokenPlace::Keyring) && !keyring {
+    let requested = options.store.map(TokenPlace::from);
+    if requested == Some(TokenPlace::Keyring) && !keyring {
         return Err(Error::NoKeyring);
     }
     let email = match options.account {
@@ -36,7 +35,7 @@ pub(super) fn login(call: &mut CommandContext<'_>, options: &Login) -> Result<()
     let attempt = ask(call, options, &known, email.as_deref())?;
     let (seen, ssh_settings) = see(call, &attempt)?;
     let earlier = known.account(&attempt.site, &attempt.account);
-    let place = place(wished, keyring);
+    let place = place(requested, keyring);
     let Attempt {
         site,
         account: name,
@@ -44,17 +43,17 @@ pub(super) fn login(call: &mut CommandContext<'_>, options: &Login) -> Result<()
     } = &attempt;
     credential::store(call.context, site, name, secret, place)?;
     if earlier.is_some_and(|earlier| earlier.store.is_some_and(|old| old != place)) {
-        // The older token would be found first. It goes only once the new place has proved good.
+        // The older token would be found first. It is removed only after the new one is stored.
         credential::forget(call.context, site, name)?;
         credential::store(call.context, site, name, secret, place)?;
     }
     let account = account(&attempt, &seen, place, earlier);
     Records::update(call.context, |records| records.set_account(account))?;
-    tell(call, &attempt, &seen, place, wished.is_some())?;
+    report(call, &attempt, &seen, place, requested.is_some())?;
     record_ssh_place(call, &attempt.site, ssh_settings, options.with_token)
 }
 
-/// What the site says of the token, and how its SSH is reached.
+/// Whose token it is and which keys the account has; and where the site accepts SSH.
 fn see(
     call: &CommandContext<'_>,
     attempt: &Attempt,
@@ -89,8 +88,8 @@ fn see(
     }
 }
 
-/// Whether the token is the account's. On Data Center the account is the user's name, and a token
-/// says by itself whose it is; Cloud compares the address.
+/// Whether the token belongs to the account. On Data Center the account is the user name, and the
+/// token alone identifies its user; Cloud itself compares the address.
 fn is_of(attempt: &Attempt, seen: &Seen) -> bool {
     match &seen.user.user_name {
         Some(name) if attempt.site.kind == SiteKind::DataCenter => {
@@ -100,7 +99,7 @@ fn is_of(attempt: &Attempt, seen: &Seen) -> bool {
     }
 }
 
-/// A login before the site has seen it.
+/// A login that the site has not checked yet.
 #[derive(Debug)]
 struct Attempt {
     /// Where.
@@ -111,17 +110,17 @@ struct Attempt {
     secret: Secret,
 }
 
-/// Where the token goes: as wished, else the keyring where there is one, else a file.
-fn place(wished: Option<TokenPlace>, keyring: bool) -> TokenPlace {
-    wished.unwrap_or(if keyring {
+/// Where the token is stored: as requested, else in the keyring if there is one, else in a file.
+fn place(requested: Option<TokenPlace>, keyring: bool) -> TokenPlace {
+    requested.unwrap_or(if keyring {
         TokenPlace::Keyring
     } else {
         TokenPlace::File
     })
 }
 
-/// What is recorded of the account. On Cloud its name is an address of it; addresses that an
-/// earlier record has are kept.
+/// The record of the account. On Cloud its name is one of its addresses; the addresses of an
+/// earlier record are kept.
 fn account(
     attempt: &Attempt,
     seen: &Seen,
@@ -152,13 +151,13 @@ fn account(
     }
 }
 
-/// Says who is logged in and where everything went.
-fn tell(
+/// Reports who is logged in and what is stored where.
+fn report(
     call: &mut CommandContext<'_>,
     attempt: &Attempt,
     seen: &Seen,
     store: TokenPlace,
-    wished: bool,
+    requested: bool,
 ) -> Result<(), Error> {
     let records = call.context.records_directory().ok_or(Error::NoHome)?;
     let records = call.shown(&records);
@@ -174,7 +173,7 @@ fn tell(
         "keys of the account on the site: {}",
         seen.keys.len()
     ));
-    if store == TokenPlace::File && !wished {
+    if store == TokenPlace::File && !requested {
         call.warn(
             "warning: there is no keyring here, so the token lies unencrypted in a file that only you can read",
         );
@@ -191,7 +190,7 @@ fn tell(
     Ok(())
 }
 
-/// A place of a token, in words.
+/// A place where a token is stored, for display.
 pub(super) fn where_it_lies(store: TokenPlace, records: &str) -> String {
     match store {
         TokenPlace::Environment => API_TOKEN.to_owned(),
@@ -201,7 +200,7 @@ pub(super) fn where_it_lies(store: TokenPlace, records: &str) -> String {
     }
 }
 
-/// What a token showed.
+/// What the site reports for a token.
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
     /// Whose it is.
@@ -210,7 +209,7 @@ pub(super) struct Seen {
     pub(super) keys: Vec<RegisteredKey>,
 }
 
-/// Why a token is of no use.
+/// Why a token cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// It lacks these scopes, as far as the site tells: all that are missing where it names those
@@ -245,9 +244,9 @@ fn refusal(error: bitbucket::Error) -> Refusal {
     Refusal::Scopes(missing)
 }
 
-/// Records host, port and host key, and says so. A host other than the web host counts only where
-/// a person confirms it, or git config or an earlier login has it. Settings that cannot be read
-/// are a warning: the site's usual place counts.
+/// Records where a Data Center accepts SSH: host, port and host key. A host other than the web host
+/// is used only where the user confirms it, or git config or an earlier login names it. Settings
+/// that cannot be read are a warning: then the site's default host and port are used.
 fn record_ssh_place(
     call: &mut CommandContext<'_>,
     site: &Site,
@@ -266,11 +265,24 @@ fn record_ssh_place(
         call.warn("warning: SSH is switched off on the site");
         return Ok(());
     }
-    let host = settings.host.unwrap_or_else(|| web_host(site));
-    let port = settings.port;
-    let confirmed = host == web_host(site)
-        || site.ssh_hosts.iter().any(|known| known.host == host)
-        || confirmed(call, site, &host, port, with_token);
+    let web_host = web_host(site);
+    let place = SshHost {
+        host: settings.host.unwrap_or_else(|| web_host.clone()),
+        port: settings.port,
+    };
+    let SshHost { host, port } = &place;
+    let known = *host == web_host || site.ssh_hosts.iter().any(|known| known.host == *host);
+    // A script that passes the token cannot be asked.
+    let confirmed = known
+        || !with_token
+            && call.prompt.available()
+            && matches!(
+                call.prompt.confirm(&format!(
+                    "{} names {host} port {port} as its SSH server. Use it? [y/N] ",
+                    site.url
+                )),
+                Ok(true)
+            );
     if confirmed {
         let key = settings.fingerprint.as_deref().unwrap_or("not told");
         call.say(format!("SSH: {host} port {port}, host key {key}"));
@@ -281,47 +293,19 @@ fn record_ssh_place(
             site.url
         ));
         call.warn(format!(
-            "hint: git config --global bitbucket.{}.sshHost {}",
-            site.url,
-            address(&host, port)
+            "hint: git config --global bitbucket.{}.sshHost {place}",
+            site.url
         ));
     }
     let place = SshPlace {
         site: site.url.clone(),
-        host: confirmed.then_some(host),
-        port,
+        host: confirmed.then_some(place.host),
+        port: place.port,
         fingerprint: settings.fingerprint,
     };
     Ok(Records::update(call.context, |records| {
         records.set_ssh_place(place);
     })?)
-}
-
-/// Asks, where somebody can answer and did not give everything at once.
-fn confirmed(
-    call: &CommandContext<'_>,
-    site: &Site,
-    host: &str,
-    port: u16,
-    with_token: bool,
-) -> bool {
-    if with_token || !call.prompt.available() {
-        return false;
-    }
-    let question = format!(
-        "{} names {host} port {port} as its SSH server. Use it? [y/N] ",
-        site.url
-    );
-    matches!(call.prompt.confirm(&question), Ok(true))
-}
-
-/// As `sshHost` takes it.
-fn address(host: &str, port: u16) -> String {
-    if host.contains(':') {
-        format!("[{host}]:{port}")
-    } else {
-        format!("{host}:{port}")
-    }
 }
 
 /// The site's host without port and brackets.

@@ -257,7 +257,7 @@ mod asking {
             keys: vec![key()],
         };
         let said = machine.call("", |call| {
-            tell(call, &attempt, &seen, TokenPlace::File, false)
+            report(call, &attempt, &seen, TokenPlace::File, false)
         });
         assert_eq!(
             said.output,

@@ -1,6 +1,4 @@
 //! `completions` and `man`: the command line as shell completions and man pages.
-//!
-//! Knows what `arguments` says, the table of settings, and clap's two generators.
 
 mod ssh_page;
 
@@ -18,7 +16,7 @@ pub(super) fn completions(call: &mut CommandContext<'_>, options: &Completions) 
     let _ = call.output.write_all(&completion(options.shell));
 }
 
-/// Prints `git-bitbucket.1`, or writes every page into a directory (made where it is not there).
+/// Prints `git-bitbucket.1`, or writes every page into a directory, which is created if needed.
 pub(super) fn man(call: &mut CommandContext<'_>, options: &Man) -> Result<(), Error> {
     let pages = man_pages().map_err(|why| Error::file("git-bitbucket.1".as_ref(), why))?;
     let Some(directory) = &options.directory else {
@@ -37,10 +35,10 @@ pub(super) fn man(call: &mut CommandContext<'_>, options: &Man) -> Result<(), Er
     Ok(())
 }
 
-/// Behind the names of pages, and in their corner.
+/// Shown at the foot of every page.
 const SOURCE: &str = concat!("bitbucket-ssh ", env!("CARGO_PKG_VERSION"));
 
-/// The man pages by file name: `git-bitbucket.1` first, one for each command that is shown, and
+/// The man pages by file name: `git-bitbucket.1` first, one for each command that is not hidden, and
 /// `bitbucket-ssh.1`.
 pub(super) fn man_pages() -> std::io::Result<Vec<(String, Vec<u8>)>> {
     let mut root = arguments::command().disable_help_subcommand(true);
@@ -94,8 +92,8 @@ pub(super) fn completion(shell: Shell) -> Vec<u8> {
     text
 }
 
-/// Where a shell looks for completions of a user's own: below which directory, under which name,
-/// and the text. zsh looks there once the directory stands in its fpath.
+/// The shell, the place below the data directory where it looks for a user's completions, and the
+/// text. zsh looks there only if the directory is in its fpath.
 pub(super) fn completions_of_shells() -> [(&'static str, &'static str, Vec<u8>); 2] {
     [
         (

@@ -1,6 +1,5 @@
-//! `bitbucket-ssh.1`: the program that git calls, the settings, variables and files of both.
-//!
-//! The settings are those of the table; everything else stands here.
+//! `bitbucket-ssh.1`: the program that git calls, with the settings (from their table), variables
+//! and files of both programs.
 
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 
@@ -40,7 +39,7 @@ pub(super) fn page(source: &str) -> (String, Vec<u8>) {
     roff.control("SH", ["SETTINGS"]);
     roff.text([roman(SETTINGS)]);
     for key in &KEYS {
-        entry(&mut roff, &written(key), &told(key));
+        entry(&mut roff, &forms(key), &description(key));
     }
     section(&mut roff, "ENVIRONMENT", ENVIRONMENT);
     section(&mut roff, "FILES", FILES);
@@ -72,8 +71,8 @@ fn entry(roff: &mut Roff, name: &[Inline], text: &str) {
     roff.text([roman(text)]);
 }
 
-/// With which keys it may stand.
-fn written(key: &Key) -> Vec<Inline> {
+/// The forms of its key.
+fn forms(key: &Key) -> Vec<Inline> {
     let plain = bold(format!("bitbucket.{}", key.name));
     let by_url = [
         bold("bitbucket."),
@@ -87,7 +86,7 @@ fn written(key: &Key) -> Vec<Inline> {
     }
 }
 
-fn told(key: &Key) -> String {
+fn description(key: &Key) -> String {
     let own = match key.in_repository {
         InRepository::Allowed => " A repository's own configuration may say it.",
         InRepository::OnlyNever => " A repository's own configuration may say never.",

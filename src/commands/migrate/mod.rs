@@ -1,8 +1,8 @@
-//! `migrate`: host aliases, `core.sshCommand = ssh -i …` and remotes on the old host of the current
-//! repository become `bitbucket.*` settings and canonical URLs.
+//! `migrate`: turns host aliases, `core.sshCommand = ssh -i …` and remotes on the old host of the
+//! current repository into `bitbucket.*` settings and canonical URLs.
 //!
-//! Changes one file, the repository's configuration, with the way back written first. ssh_config is
-//! only read: other repositories may use its aliases. Knows `commands::git`, `repository`.
+//! Changes only the repository's configuration file, after recording the undo. ssh_config is only
+//! read: other repositories may use its aliases.
 
 mod plan;
 #[cfg(test)]
@@ -24,7 +24,8 @@ use crate::storage::{self, Directory};
 use crate::text::sanitise;
 use plan::{Plan, Step};
 
-/// Shows the changes, asks, makes them. `false`: nobody could be asked, or the answer was no.
+/// Shows the changes, asks, makes them. `false`: there is no terminal to ask on, or the answer was
+/// no.
 pub(super) fn migrate(call: &mut CommandContext<'_>, options: Migrate) -> Result<bool, Error> {
     storage::check_home(call.context)?;
     let file = config_file::file(call.context, Scope::Local)?;
@@ -65,7 +66,7 @@ pub(super) fn migrate(call: &mut CommandContext<'_>, options: Migrate) -> Result
     Ok(true)
 }
 
-/// Reads what is there, and lets [`plan()`] judge.
+/// Reads the configuration and plans the changes.
 fn plan(call: &CommandContext<'_>) -> Result<Plan, Error> {
     let context = call.context;
     let listed = |scope: &str, pattern: &str| -> Result<Vec<(String, String)>, Error> {
@@ -83,7 +84,7 @@ fn plan(call: &CommandContext<'_>) -> Result<Plan, Error> {
     let config = context.ssh_directory().map(|folder| folder.join("config"));
     let config = config.and_then(|file| std::fs::read_to_string(file).ok());
     let user = |scope: &str| git::line(context, &["config", scope, "--get", "core.sshCommand"]);
-    // `--global` fails where no such file is there.
+    // `--global` fails where there is no such file.
     let others = ["--global", "--system"].into_iter();
     let set_up = others
         .filter_map(|scope| user(scope).ok().flatten())
@@ -99,7 +100,7 @@ fn plan(call: &CommandContext<'_>) -> Result<Plan, Error> {
     }))
 }
 
-/// On a copy by git, then in one step; the way back is on disk before that.
+/// Lets git change a copy, records the undo, and puts the copy in place.
 fn apply(call: &CommandContext<'_>, file: &std::path::Path, steps: &[Step]) -> Result<(), Error> {
     let directory = Directory::records(call.context)?;
     directory.create()?;
@@ -129,7 +130,7 @@ fn apply(call: &CommandContext<'_>, file: &std::path::Path, steps: &[Step]) -> R
     Ok(storage::replace_locked(file, Some(&before), Some(&after))?)
 }
 
-/// Byte for byte; where the file was changed since, nothing is touched and that is said.
+/// Restores the file byte for byte; fails where it was changed since.
 fn undo(call: &mut CommandContext<'_>, file: &std::path::Path) -> Result<(), Error> {
     let directory = Directory::records(call.context)?;
     let mut record = Record::load(&directory)?;
@@ -170,16 +171,15 @@ struct Migrated {
     reversal: Reversal,
 }
 
-/// The file's name.
 const NAME: &str = "migrate.json";
 
 impl Record {
-    /// Nothing where there is no file.
+    /// Empty where there is no file.
     fn load(directory: &Directory<'_>) -> Result<Self, Error> {
         Ok(directory.read_json(NAME)?.unwrap_or_default())
     }
 
-    /// Writes the file, durably; removes it where nothing is left.
+    /// Writes the file durably; removes it where nothing is left.
     fn save(&self, directory: &Directory<'_>) -> Result<(), Error> {
         if self.migrations.is_empty() {
             return Ok(directory.remove(NAME)?);

@@ -1,4 +1,4 @@
-//! What of a repository's configuration is turned into what. Pure.
+//! The changes that a migration makes, and what it leaves. Pure.
 
 use crate::commands::ssh_blocks::Block;
 use crate::repository::{Repository, Site, SiteKind, SshUrl};
@@ -7,7 +7,7 @@ use crate::repository::{Repository, Site, SiteKind, SshUrl};
 pub(super) struct Found<'a> {
     /// Every site that is known.
     pub(super) sites: &'a [Site],
-    /// `remote.NAME.url` and `.pushurl` as they are written in the repository's file.
+    /// `remote.NAME.url` and `.pushurl` as written in the repository's file.
     pub(super) remotes: Vec<(String, String)>,
     /// Its core.sshCommand.
     pub(super) ssh_command: Option<String>,
@@ -17,34 +17,34 @@ pub(super) struct Found<'a> {
     pub(super) includes: Vec<(String, String)>,
     /// Whether bitbucket-ssh is git's SSH program outside this repository.
     pub(super) set_up: bool,
-    /// Whether a key file is there.
+    /// Whether a key file exists.
     pub(super) exists: &'a dyn Fn(&str) -> bool,
 }
 
 /// One change of the repository's configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Another URL in the place of one.
+    /// Replaces a URL.
     Url {
         /// `remote.NAME.url`.
         key: String,
-        /// As it stands.
+        /// The present URL.
         old: String,
-        /// As it becomes.
+        /// The canonical one.
         new: String,
     },
-    /// A setting of ours.
+    /// Adds a `bitbucket.*` setting.
     Set {
         /// The key.
         key: String,
         /// Its value.
         value: String,
     },
-    /// A value that goes.
+    /// Removes a value.
     Unset {
         /// The key.
         key: String,
-        /// As it stands.
+        /// The present value.
         old: String,
     },
 }
@@ -60,7 +60,7 @@ impl Step {
     }
 }
 
-/// What is to be done, and what cannot be turned, each with its reason.
+/// The changes, and what stays as it is, each with the reason.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Plan {
     /// In order.
@@ -69,18 +69,18 @@ pub(super) struct Plan {
     pub(super) left: Vec<String>,
 }
 
-/// Remotes first, then core.sshCommand; includeIf is only told.
+/// Remotes first, then core.sshCommand; includeIf is only reported.
 pub(super) fn plan(found: &Found<'_>) -> Plan {
     let mut plan = Plan::default();
-    let mut ours = false;
+    let mut on_bitbucket = false;
     for (key, url) in &found.remotes {
         if let Some(target) = target(found, url) {
-            ours = true;
+            on_bitbucket = true;
             of_remote(found, key, url, &target, &mut plan);
         }
     }
     if let Some(command) = &found.ssh_command {
-        of_command(found, command, ours, &mut plan);
+        of_command(found, command, on_bitbucket, &mut plan);
     }
     for (key, file) in &found.includes {
         plan.left.push(format!(
@@ -90,7 +90,7 @@ pub(super) fn plan(found: &Found<'_>) -> Plan {
     plan
 }
 
-/// A remote on a site, by whatever name of its host.
+/// A remote on a Bitbucket site, also by an alias of its host.
 struct Target<'a> {
     repository: Repository,
     site: &'a Site,
@@ -162,17 +162,14 @@ fn canonical(target: &Target<'_>) -> String {
     } = target;
     match (target.site.kind, target.site.ssh_hosts.first()) {
         (SiteKind::DataCenter, Some(place)) => {
-            format!(
-                "ssh://{user}@{}:{}/{repository}.git",
-                place.host, place.port
-            )
+            format!("ssh://{user}@{place}/{repository}.git")
         }
         _ => format!("{user}@ssh.bitbucket.org:{repository}.git"),
     }
 }
 
-/// `ssh -i FILE`, with IdentitiesOnly or not, becomes the setting; everything else is told.
-fn of_command(found: &Found<'_>, command: &str, ours: bool, plan: &mut Plan) {
+/// `ssh -i FILE`, with or without IdentitiesOnly, becomes the setting; everything else is reported.
+fn of_command(found: &Found<'_>, command: &str, on_bitbucket: bool, plan: &mut Plan) {
     let Some(file) = key_of(command) else {
         let is_ssh = command
             .split_whitespace()
@@ -185,7 +182,7 @@ fn of_command(found: &Found<'_>, command: &str, ours: bool, plan: &mut Plan) {
         }
         return;
     };
-    let why = if !ours {
+    let why = if !on_bitbucket {
         "no remote here is a Bitbucket's"
     } else if !found.set_up {
         "bitbucket-ssh is not git's SSH program yet: git bitbucket setup"
@@ -206,8 +203,8 @@ fn of_command(found: &Found<'_>, command: &str, ours: bool, plan: &mut Plan) {
         .push(format!("core.sshCommand = {command}: {why}"));
 }
 
-/// The key file of a command that says nothing else. Words with quotes or a shell's other
-/// characters are not taken apart.
+/// The key file of a command that sets nothing else. Commands with quotes or other characters of
+/// the shell are not parsed.
 fn key_of(command: &str) -> Option<String> {
     if command.contains(['\'', '"', '\\', '$', '`', ';', '|', '&', '<', '>']) {
         return None;

@@ -12,7 +12,7 @@ use crate::commands::context::{CommandContext, word};
 use crate::commands::{Error, manual};
 use crate::context::Context;
 
-/// Writes them; files of others that are there are left alone.
+/// Writes man pages and completions; files of other programs are left alone.
 pub(super) fn install_pages(
     call: &mut CommandContext<'_>,
     changes: &mut Changes,
@@ -26,7 +26,7 @@ pub(super) fn install_pages(
     }
     .join("completions/git-bitbucket");
     let before = changes.pages.clone();
-    // zsh and fish only where they are: their folders are nobody else's.
+    // Those of zsh and fish only where the shell is installed: no other program uses the directory.
     let shells = manual::completions_of_shells().into_iter();
     let shells = shells.filter(|(shell, _, _)| is_there(call.context, shell));
     let shells: Vec<_> = shells
@@ -83,7 +83,7 @@ fn is_there(context: &Context, program: &str) -> bool {
     std::env::split_paths(path).any(|folder| folder.join(program).is_file())
 }
 
-/// Whether man finds the page; where there is no man, nobody misses it.
+/// Whether man finds the page. Without man, there is nothing to warn about.
 fn found_by_man(context: &Context) -> bool {
     context
         .command("man")
@@ -93,12 +93,12 @@ fn found_by_man(context: &Context) -> bool {
         .map_or(true, |status| status.success())
 }
 
-/// What stands at the link's place.
+/// What is at the link's path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
     /// Nothing.
     Nothing,
-    /// The same link as is wanted.
+    /// The link that setup creates.
     OwnLink,
     /// Something else.
     Other,
@@ -109,12 +109,12 @@ pub(super) fn shim_path(directory: &Path) -> PathBuf {
     directory.join(format!("ssh{}", std::env::consts::EXE_SUFFIX))
 }
 
-/// What stands there.
+/// What is there now.
 pub(super) fn find_shim(shim: &Shim) -> io::Result<Found> {
     match fs::symlink_metadata(&shim.path) {
         Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),
         Err(why) => Err(why),
-        Ok(metadata) => Ok(if is_ours(shim, &metadata)? {
+        Ok(metadata) => Ok(if is_own_link(shim, &metadata)? {
             Found::OwnLink
         } else {
             Found::Other
@@ -122,7 +122,7 @@ pub(super) fn find_shim(shim: &Shim) -> io::Result<Found> {
     }
 }
 
-/// Removes the link where it is still ours; says what was found.
+/// Removes the link unless it was replaced; returns what was there.
 pub(super) fn remove_shim(shim: &Shim) -> io::Result<Found> {
     let found = find_shim(shim)?;
     if found == Found::OwnLink {
@@ -132,26 +132,26 @@ pub(super) fn remove_shim(shim: &Shim) -> io::Result<Found> {
 }
 
 #[cfg(unix)]
-fn is_ours(shim: &Shim, metadata: &fs::Metadata) -> io::Result<bool> {
+fn is_own_link(shim: &Shim, metadata: &fs::Metadata) -> io::Result<bool> {
     Ok(metadata.is_symlink() && fs::read_link(&shim.path)? == shim.target)
 }
 
-/// Makes the link; fails where something is there.
+/// Creates the link; fails where something is there.
 #[cfg(unix)]
-pub(super) fn make_shim(shim: &Shim) -> io::Result<()> {
+pub(super) fn create_shim(shim: &Shim) -> io::Result<()> {
     std::os::unix::fs::symlink(&shim.target, &shim.path)
 }
 
 #[cfg(not(unix))]
-fn is_ours(shim: &Shim, metadata: &fs::Metadata) -> io::Result<bool> {
+fn is_own_link(shim: &Shim, metadata: &fs::Metadata) -> io::Result<bool> {
     Ok(metadata.is_file()
         && fs::metadata(&shim.target).is_ok_and(|target| target.len() == metadata.len())
         && fs::read(&shim.path)? == fs::read(&shim.target)?)
 }
 
-/// Makes the copy; fails where something is there.
+/// Creates the copy; fails where something is there.
 #[cfg(not(unix))]
-pub(super) fn make_shim(shim: &Shim) -> io::Result<()> {
+pub(super) fn create_shim(shim: &Shim) -> io::Result<()> {
     let mut from = fs::File::open(&shim.target)?;
     let mut to = fs::OpenOptions::new()
         .write(true)

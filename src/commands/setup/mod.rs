@@ -1,6 +1,6 @@
-//! `setup` and `unsetup`: bitbucket-ssh becomes git's SSH program, and back.
+//! `setup`: makes bitbucket-ssh git's SSH program; `unsetup` restores what was there.
 //!
-//! The way back is written before anything is changed. Knows the commands' ground.
+//! The undo is recorded before anything is changed.
 
 mod install;
 mod record;
@@ -21,15 +21,15 @@ use record::{Changes, FileChange, KeyChange, Shim};
 pub(super) use unsetup::unsetup;
 use values::SettingChange;
 
-/// Makes `bitbucket-ssh` git's SSH program in one scope and says what that changes. A second call
-/// changes nothing.
+/// Makes `bitbucket-ssh` git's SSH program in one scope and reports what that changes. A second
+/// call changes nothing.
 pub(super) fn setup(call: &mut CommandContext<'_>, options: &Setup) -> Result<(), Error> {
     let scope = Scope::of(options.scopes);
     let file = config_file::file(call.context, scope)?;
     storage::check_home(call.context)?;
     let program = values::program(call.context)?;
     let command = values::command(&program)?;
-    let mut wanted = values::program_wishes(command.clone());
+    let mut wanted = values::program_settings(command.clone());
     if options.rewrite_https {
         wanted.extend(values::rewrites(&Accounts::load(call.context)?));
     }
@@ -56,13 +56,13 @@ pub(super) fn setup(call: &mut CommandContext<'_>, options: &Setup) -> Result<()
         changes.shims.retain(|other| other.path != shim.path);
         changes.shims.push(shim.clone());
         changes.save(&directory)?;
-        install::make_shim(&shim).map_err(|why| Error::file(&shim.path, why))?;
+        install::create_shim(&shim).map_err(|why| Error::file(&shim.path, why))?;
         call.say(format!(
             "{} -> {}",
             call.shown(&shim.path),
             shim.target.display()
         ));
-        tell_path(call, parent);
+        check_path(call, parent);
     }
     let installed = install::install_pages(call, &mut changes);
     changes.save(&directory)?;
@@ -82,7 +82,7 @@ pub(super) fn setup(call: &mut CommandContext<'_>, options: &Setup) -> Result<()
     Ok(())
 }
 
-/// Writes the wanted into the file, the way back first.
+/// Records the undo, then writes the settings into the file.
 fn write_config(
     call: &mut CommandContext<'_>,
     changes: &mut Changes,
@@ -106,7 +106,7 @@ fn write_config(
         return Ok(());
     }
     let after = draft.content()?;
-    tell(call, file, &written);
+    report(call, file, &written);
     changes
         .files
         .retain(|change| change.file != *file || change.scope != scope);
@@ -130,8 +130,8 @@ fn write_config(
     )?)
 }
 
-/// The earlier set-up of the file, if anything of it still stands there: one that was interrupted
-/// before it wrote, or was taken back by hand, has no way back to keep.
+/// The earlier set-up of the file, if any of its values is still there: the record of one that was
+/// interrupted before it wrote, or was undone by hand, is not kept.
 fn earlier(
     changes: &Changes,
     draft: &Draft<'_>,
@@ -153,7 +153,7 @@ fn earlier(
     Ok(None)
 }
 
-/// Writes one setting into the draft; `None` where it stands there already.
+/// Writes one setting into the draft; `None` where it is there already.
 fn apply(draft: &Draft<'_>, setting: &SettingChange) -> Result<Option<KeyChange>, Error> {
     let previous = draft.values(&setting.key)?;
     let there = if setting.add {
@@ -177,8 +177,7 @@ fn apply(draft: &Draft<'_>, setting: &SettingChange) -> Result<Option<KeyChange>
     }))
 }
 
-/// A second set-up of the same file keeps the first one's way back: what stood there before
-/// anything was ours.
+/// A second set-up of the same file keeps the undo of the first: the values before both.
 fn merge(
     earlier: Option<FileChange>,
     mut new: FileChange,
@@ -206,8 +205,8 @@ fn merge(
     new
 }
 
-/// Before and after of every key.
-fn tell(call: &mut CommandContext<'_>, file: &Path, written: &[KeyChange]) {
+/// Prints every key's value before and after.
+fn report(call: &mut CommandContext<'_>, file: &Path, written: &[KeyChange]) {
     call.say(call.shown(file));
     for change in written {
         let now = sanitise(&change.written);
@@ -235,8 +234,8 @@ fn tell(call: &mut CommandContext<'_>, file: &Path, written: &[KeyChange]) {
     }
 }
 
-/// A link helps only where PATH finds it before the system's ssh.
-fn tell_path(call: &mut CommandContext<'_>, directory: &Path) {
+/// Warns where PATH finds another ssh before the link.
+fn check_path(call: &mut CommandContext<'_>, directory: &Path) {
     let path = call.context.environment.raw("PATH").unwrap_or_default();
     let first = std::env::split_paths(path).find(|entry| install::shim_path(entry).exists());
     if first.as_deref() != Some(directory) {

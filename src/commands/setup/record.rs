@@ -1,6 +1,4 @@
-//! `setup.json`: what `setup` changed, so that `unsetup` can take it back.
-//!
-//! Lies in the records' directory. Only this file reads and writes it.
+//! `setup.json` in the records' directory: what `setup` changed, so that `unsetup` can restore it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +9,7 @@ use crate::commands::Error;
 use crate::commands::config_file::{Reversal, Scope, digest};
 use crate::storage::{self, Directory};
 
-/// Everything that was changed and not taken back.
+/// Everything that was changed and not restored.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Changes {
     /// Configuration files.
@@ -23,7 +21,7 @@ pub(super) struct Changes {
     /// Man pages and completions.
     #[serde(default)]
     pub(super) pages: Vec<Page>,
-    /// Directories made on the way, outermost first; removed when they are empty.
+    /// Directories that were created, outermost first; removed when they are empty.
     #[serde(default)]
     pub(super) directories: Vec<PathBuf>,
 }
@@ -35,7 +33,7 @@ pub(super) struct FileChange {
     pub(super) scope: Scope,
     /// The file.
     pub(super) file: PathBuf,
-    /// Whether it was there before.
+    /// Whether it existed before.
     pub(super) existed: bool,
     /// What was written, in order.
     pub(super) keys: Vec<KeyChange>,
@@ -51,16 +49,16 @@ pub(super) struct KeyChange {
     pub(super) key: String,
     /// The value that was written.
     pub(super) written: String,
-    /// The value stands beside others of the key; otherwise it replaced them.
+    /// The value was added to those of the key; otherwise it replaced them.
     pub(super) added: bool,
-    /// The values before; of an added one nothing.
+    /// The replaced values; empty for an added one.
     pub(super) previous: Vec<String>,
 }
 
 /// An `ssh` that leads to `bitbucket-ssh`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Shim {
-    /// The scope of the set-up that made it.
+    /// The scope of the set-up that created it.
     pub(super) scope: Scope,
     /// Where it is.
     pub(super) path: PathBuf,
@@ -78,13 +76,13 @@ pub(super) struct Page {
 }
 
 impl Changes {
-    /// Reads `setup.json`; nothing where there is none.
+    /// Reads `setup.json`; empty where it does not exist.
     pub(super) fn load(directory: &Directory<'_>) -> Result<Self, Error> {
         Ok(directory.read_json(NAME)?.unwrap_or_default())
     }
 
-    /// Writes `setup.json`, durably; removes it where nothing is left, with the directories that
-    /// were made and are empty.
+    /// Writes `setup.json` durably; where nothing is left, removes it, and the directories that were
+    /// created and are empty.
     pub(super) fn save(&mut self, directory: &Directory<'_>) -> Result<(), Error> {
         if self.files.is_empty() && self.shims.is_empty() && self.pages.is_empty() {
             directory.remove(NAME)?;
@@ -94,11 +92,11 @@ impl Changes {
         Ok(directory.replace_json(NAME, self)?)
     }
 
-    /// Removes those of the directories that are empty again.
+    /// Removes the created directories that are empty.
     pub(super) fn prune(&mut self) {
-        let made = std::mem::take(&mut self.directories);
-        // Innermost first. What cannot be removed is not empty: somebody uses it.
-        let mut left: Vec<_> = made
+        let created = std::mem::take(&mut self.directories);
+        // Innermost first. One that cannot be removed is not empty, so it is in use.
+        let mut left: Vec<_> = created
             .into_iter()
             .rev()
             .filter(|directory| fs::remove_dir(directory).is_err() && directory.exists())
@@ -107,30 +105,30 @@ impl Changes {
         self.directories = left;
     }
 
-    /// Makes a directory with those above it, and notes which were made. `private`: 0700.
+    /// Creates a directory with those above it, and records which are new. `private`: mode 0700.
     pub(super) fn make_directory(&mut self, directory: &Path, private: bool) -> Result<(), Error> {
         let missing: Vec<_> = directory
             .ancestors()
             .take_while(|ancestor| !ancestor.as_os_str().is_empty() && !ancestor.exists())
             .map(Path::to_owned)
             .collect();
-        for made in missing.into_iter().rev() {
+        for new in missing.into_iter().rev() {
             if private {
-                storage::create_durably(&made)
+                storage::create_durably(&new)
             } else {
-                fs::create_dir(&made)
+                fs::create_dir(&new)
             }
-            .map_err(|why| Error::file(&made, why))?;
-            self.directories.push(made);
+            .map_err(|why| Error::file(&new, why))?;
+            self.directories.push(new);
         }
         Ok(())
     }
 
-    /// Writes a man page or completion, unless another program's file is there.
+    /// Writes a man page or completion. `false`: another program's file is there.
     pub(super) fn write_page(&mut self, path: &Path, content: &[u8]) -> Result<bool, Error> {
         let new = digest(content);
-        let ours = self.pages.iter().position(|page| page.path == path);
-        match (storage::read(path)?.map(|old| digest(&old)), ours) {
+        let recorded = self.pages.iter().position(|page| page.path == path);
+        match (storage::read(path)?.map(|old| digest(&old)), recorded) {
             (Some(old), _) if old == new => return Ok(true),
             (Some(old), Some(at)) if old == self.pages[at].content => {}
             (Some(_), _) => return Ok(false),

@@ -1,4 +1,4 @@
-//! `unsetup`: what `setup` changed goes back, byte for byte where nothing else was changed since.
+//! `unsetup`: restores what `setup` changed, byte for byte where nothing else was changed since.
 
 use std::io;
 
@@ -11,8 +11,8 @@ use crate::commands::context::CommandContext;
 use crate::storage::{self, Directory};
 use crate::text::sanitise;
 
-/// Restores what `setup` changed in this scope and leaves alone what was changed since, and says
-/// so. Where nothing was set up it says that, and succeeds.
+/// Restores what `setup` changed in this scope, and leaves alone what was changed since. Succeeds
+/// where nothing was set up.
 pub(in crate::commands) fn unsetup(
     call: &mut CommandContext<'_>,
     scopes: Scopes,
@@ -31,7 +31,7 @@ pub(in crate::commands) fn unsetup(
             change.scope == scope && local.as_ref().is_none_or(|file| *file == change.file)
         })
         .collect();
-    // Another repository's set-up may have made them.
+    // The set-up of another repository may have created them.
     let shims_stay = changes.files.iter().any(|change| change.scope == scope);
     let shims: Vec<Shim> = changes
         .shims
@@ -109,7 +109,7 @@ fn restore(
     Ok(())
 }
 
-/// What became of one key.
+/// The result for one key.
 enum RestoreOutcome {
     Restored(String),
     LeftAlone(String),

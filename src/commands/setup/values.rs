@@ -10,19 +10,19 @@ use crate::context::Context;
 use crate::repository::{Site, SiteKind};
 use crate::text::sanitise;
 
-/// A value that is to stand in the configuration.
+/// A value to write into the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SettingChange {
     /// The key.
     pub(super) key: String,
     /// The value.
     pub(super) value: String,
-    /// It stands beside other values of the key; otherwise it replaces them.
+    /// Adds the value to those of the key; otherwise it replaces them.
     pub(super) add: bool,
 }
 
-/// `bitbucket-ssh`: where PATH finds it, if that is the file beside this program (such a path
-/// outlives an update that puts the files elsewhere), else the file beside this program itself.
+/// The path of `bitbucket-ssh`: as PATH finds it, if that is the file beside this program (such a
+/// path survives an update that moves the files), else the path of the file beside this program.
 pub(super) fn program(context: &Context) -> Result<PathBuf, Error> {
     let name = format!("bitbucket-ssh{}", std::env::consts::EXE_SUFFIX);
     let beside = context.program.with_file_name(&name);
@@ -38,9 +38,8 @@ pub(super) fn program(context: &Context) -> Result<PathBuf, Error> {
     Ok(in_path.unwrap_or(beside))
 }
 
-/// The program as a value of `core.sshCommand`: forward slashes, quoted where git would start a
-/// shell for it (run-command.c, prepare_shell_cmd) so that shell and git read one word. A path that
-/// needs no quotes gets none: with them each connection would cost a shell.
+/// The program as a value of `core.sshCommand`: forward slashes, quoted only where git would start
+/// a shell for it (run-command.c, prepare_shell_cmd). With quotes, each connection costs a shell.
 pub(super) fn command(program: &Path) -> Result<String, Error> {
     let path = program.to_str().ok_or(Error::NotUtf8)?;
     let path = if cfg!(windows) {
@@ -62,8 +61,8 @@ pub(super) fn command(program: &Path) -> Result<String, Error> {
     Ok(quoted)
 }
 
-/// The two values that make it git's SSH program: with the variant said, git need not probe.
-pub(super) fn program_wishes(command: String) -> Vec<SettingChange> {
+/// The two values that make it git's SSH program: where the variant is set, git does not probe.
+pub(super) fn program_settings(command: String) -> Vec<SettingChange> {
     let setting = |key: &str, value| SettingChange {
         key: key.to_owned(),
         value,
@@ -75,7 +74,7 @@ pub(super) fn program_wishes(command: String) -> Vec<SettingChange> {
     ]
 }
 
-/// `url.….insteadOf` for the web addresses of every site, also with the user names known.
+/// `url.….insteadOf` for the web addresses of every site, without and with the known user names.
 pub(super) fn rewrites(known: &Accounts) -> Vec<SettingChange> {
     let mut wanted = Vec::new();
     for site in &known.sites {
@@ -112,15 +111,12 @@ fn ssh_base(site: &Site) -> String {
         Some(first) if first.port == 22 && !first.host.contains(':') => {
             format!("git@{}:", first.host)
         }
-        Some(first) if first.host.contains(':') => {
-            format!("ssh://git@[{}]:{}/", first.host, first.port)
-        }
-        Some(first) => format!("ssh://git@{}:{}/", first.host, first.port),
+        Some(first) => format!("ssh://git@{first}/"),
         None => format!("{}/", site.url),
     }
 }
 
-/// A user name as it stands in a URL.
+/// A user name as it is written in a URL.
 fn escaped(name: &str) -> String {
     percent_encoding::utf8_percent_encode(name, USER).to_string()
 }
@@ -132,7 +128,7 @@ const USER: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
-/// One line for each thing that is not as the written value wants it.
+/// A warning for each variable or setting that overrides the written value or is overridden by it.
 pub(super) fn overrides(context: &Context, command: &str) -> Result<Vec<String>, Error> {
     let mut lines = variables(context);
     let values = git::ask(
@@ -150,7 +146,7 @@ pub(super) fn overrides(context: &Context, command: &str) -> Result<Vec<String>,
     Ok(lines)
 }
 
-/// One line for each rewrite that another `url.….insteadOf` keeps from working.
+/// A warning for each rewrite that another `url.….insteadOf` keeps from working.
 pub(super) fn broken_rewrites(
     context: &Context,
     wanted: &[SettingChange],
@@ -209,7 +205,7 @@ fn variables(context: &Context) -> Vec<String> {
     lines
 }
 
-/// `listed`: origin and value of every core.sshCommand that git sees, the one that counts last.
+/// `listed`: origin and value of every core.sshCommand that git reads; the last one counts.
 fn scopes(listed: &str, command: &str) -> Vec<String> {
     let mut parts = listed.split_terminator('\0');
     let mut values = Vec::new();

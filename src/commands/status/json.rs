@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{StatusReport, carrier, key_type, place, provision};
+use super::{StatusReport, key_type, provision, transport_name};
 use crate::host_key::KnownFrom;
 use crate::identity::{Candidate, Holder, Identity, Offer, State};
 use crate::repository::SiteKind;
@@ -34,9 +34,9 @@ pub(super) fn json(report: &StatusReport) -> String {
         })),
         "account": report.account().map(|account| &account.name),
         "user": report.user,
-        "endpoints": report.endpoints.iter().map(place).collect::<Vec<_>>(),
+        "endpoints": report.endpoints.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "transport": {
-            "value": carrier(settings.transport.value),
+            "value": transport_name(settings.transport.value),
             "origin": json_origin(&settings.transport.origin),
         },
         "provision": {
@@ -66,7 +66,7 @@ pub(super) fn json(report: &StatusReport) -> String {
                 KnownFrom::Site => ("site", None),
             };
             json!({
-                "endpoint": place(&key.endpoint),
+                "endpoint": key.endpoint.to_string(),
                 "algorithm": key.algorithm,
                 "fingerprint": key.fingerprint,
                 "source": source,
@@ -116,7 +116,7 @@ fn entries(report: &StatusReport, connection: usize, candidate: &Candidate) -> V
     }
 }
 
-/// As the records write it.
+/// As in the records.
 pub(super) fn state(state: State) -> &'static str {
     match state {
         State::Pending => "pending",

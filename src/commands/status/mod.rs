@@ -1,8 +1,5 @@
 //! `status`: account, plan with reasons and origins, host keys, and what the next fetch would do,
-//! as text and as JSON.
-//!
-//! Pure presentation of values that the corridor gathered; touches no network. Knows the types of
-//! `repository`, `settings`, `identity` and `host_key`.
+//! as text and as JSON. Uses no network.
 
 mod json;
 mod text;
@@ -29,19 +26,19 @@ use crate::transport::{self, Endpoint};
 struct StatusReport {
     /// The site.
     site: Site,
-    /// `None`: the URL names a host of the site and no repository.
+    /// `None`: the URL names only a host of the site.
     repository: Option<Repository>,
     /// The user that a connection logs in as.
     user: String,
     /// The endpoints, in the order in which they are tried.
     endpoints: Vec<SshHost>,
-    /// What git config says, and what of it does not count.
+    /// The settings that apply, and those that are ignored.
     settings: Settings,
-    /// The same plan that a connection would follow.
+    /// The plan that a connection would follow.
     plan: Plan,
     /// The recorded accounts of the site.
     accounts: Vec<Account>,
-    /// Keys by which the endpoints are known.
+    /// The host keys that would be accepted.
     host_keys: Vec<KnownHostKey>,
     /// Shown as `~` in text.
     home: Option<PathBuf>,
@@ -52,11 +49,11 @@ struct StatusReport {
 struct KnownHostKey {
     /// Of which endpoint.
     endpoint: SshHost,
-    /// `ssh-ed25519`, … `None`: the site told the fingerprint alone.
+    /// `ssh-ed25519`, … `None`: the site reported only the fingerprint.
     algorithm: Option<String>,
     /// `SHA256:…`.
     fingerprint: String,
-    /// Where it is known from.
+    /// How it is known.
     from: KnownFrom,
 }
 
@@ -86,14 +83,17 @@ impl StatusReport {
         let Some(first) = self.plan.candidates.first() else {
             return "has no identity to offer and fails; to log in: git bitbucket login".to_owned();
         };
-        let endpoint = self.endpoints.first().map_or_else(String::new, place);
+        let endpoint = self
+            .endpoints
+            .first()
+            .map_or_else(String::new, ToString::to_string);
         let carrier = match self.settings.transport.value {
             TransportKind::Native => "",
             TransportKind::OpenSsh => " by the system's ssh",
         };
         let connects = format!("connects to {endpoint} as {}{carrier}", self.user);
         match &first.offer {
-            Offer::NewKey => format!("{}, then {connects}", self.makes(first)),
+            Offer::NewKey => format!("{}, then {connects}", self.creation(first)),
             Offer::Identities(identities) => {
                 let names: Vec<_> = identities
                     .iter()
@@ -119,7 +119,7 @@ impl StatusReport {
         }
     }
 
-    fn makes(&self, candidate: &Candidate) -> String {
+    fn creation(&self, candidate: &Candidate) -> String {
         let kind = key_type(self.settings.key_type.value);
         let name = candidate
             .account
@@ -135,7 +135,7 @@ impl StatusReport {
         }
     }
 
-    /// For people: `~/.gitconfig:12`, `-i`, `BITBUCKET_ACCOUNT`.
+    /// For display: `~/.gitconfig:12`, `-i`, `BITBUCKET_ACCOUNT`.
     fn place_of(&self, origin: &Origin) -> String {
         match origin {
             Origin::CommandLine(option) => option.clone(),
@@ -152,13 +152,13 @@ impl StatusReport {
         }
     }
 
-    /// A path for people: the home as `~`.
+    /// A path for display: the home directory as `~`.
     fn shown(&self, path: &std::path::Path) -> String {
         Shown::path(path, self.home.as_deref()).into_string()
     }
 }
 
-/// Shows what the remote or URL comes to.
+/// Prints the report about a remote or URL.
 pub(super) fn status(call: &mut CommandContext<'_>, options: &Status) -> Result<(), Error> {
     let url = url(call.context, options.target.as_deref())?;
     let Some(report) = report(call.context, &url)? else {
@@ -201,8 +201,8 @@ fn report(context: &Context, url: &str) -> Result<Option<StatusReport>, Error> {
     }))
 }
 
-/// The keys by which the endpoints are known: lines of known_hosts, else the published keys, else
-/// those that the site named at login.
+/// The accepted host keys of the endpoints: those in known_hosts, else the published keys, else
+/// those that the site reported at login.
 fn host_keys(
     context: &Context,
     config: &SshConfig,
@@ -238,8 +238,9 @@ fn host_keys(
     keys
 }
 
-/// The URL of a remote, or a URL as it is, in both cases after `url.….insteadOf`; without either
-/// the current branch's remote, else `origin`. Talks to no remote (git-ls-remote(1), --get-url).
+/// The URL of a remote, or the URL itself, in both cases after `url.….insteadOf`; without either,
+/// that of the current branch's remote, else of `origin`. Uses no network (git-ls-remote(1),
+/// --get-url).
 pub(super) fn url(context: &Context, target: Option<&str>) -> Result<String, Error> {
     let mut arguments = vec!["ls-remote", "--get-url", "--"];
     arguments.extend(target);
@@ -254,21 +255,12 @@ pub(super) fn url(context: &Context, target: Option<&str>) -> Result<String, Err
     }
 }
 
-/// Whether text is coloured: on a terminal (the caller knows), unless NO_COLOR is set and not empty
+/// Whether text is coloured: on a terminal, unless NO_COLOR is set and not empty
 /// (<https://no-color.org>) or TERM is `dumb`.
 pub(super) fn wants_colour(context: &Context, terminal: bool) -> bool {
     terminal
         && context.environment.text("NO_COLOR").is_none()
         && context.environment.text("TERM") != Some("dumb")
-}
-
-/// `host:port`, with brackets around an IPv6 address.
-fn place(host: &SshHost) -> String {
-    if host.host.contains(':') {
-        format!("[{}]:{}", host.host, host.port)
-    } else {
-        format!("{}:{}", host.host, host.port)
-    }
 }
 
 /// As `bitbucket.keyType` writes it.
@@ -282,8 +274,8 @@ fn key_type(key_type: KeyType) -> String {
 }
 
 /// As `bitbucket.transport` writes it.
-fn carrier(carrier: TransportKind) -> &'static str {
-    match carrier {
+fn transport_name(transport: TransportKind) -> &'static str {
+    match transport {
         TransportKind::Native => "native",
         TransportKind::OpenSsh => "openssh",
     }

@@ -1,8 +1,8 @@
-//! `status` for people: one block for each question, in columns.
+//! The text of `status`: one block for each question, in columns.
 
 use std::fmt::Write as _;
 
-use super::{StatusReport, carrier, json, key_type, place, provision};
+use super::{StatusReport, json, key_type, provision, transport_name};
 use crate::host_key::KnownFrom;
 use crate::identity::{Account, Candidate, Identity, Offer};
 use crate::settings::Origin;
@@ -49,7 +49,7 @@ pub(super) fn render(report: &StatusReport, colour: bool) -> String {
     page.text
 }
 
-/// Text that grows by blocks.
+/// The text so far.
 struct Page {
     text: String,
     colour: bool,
@@ -65,18 +65,18 @@ impl Page {
             },
         )];
         rows.push(("account", account(report)));
-        let endpoints: Vec<_> = report.endpoints.iter().map(place).collect();
+        let endpoints: Vec<_> = report.endpoints.iter().map(ToString::to_string).collect();
         rows.push(("endpoints", endpoints.join(", ")));
         let settings = &report.settings;
-        let transport = carrier(settings.transport.value);
+        let transport = transport_name(settings.transport.value);
         rows.push((
             "transport",
-            said(report, transport, &settings.transport.origin),
+            with_origin(report, transport, &settings.transport.origin),
         ));
         let provisioning = provision(settings.provision.value);
         rows.push((
             "provision",
-            said(report, provisioning, &settings.provision.origin),
+            with_origin(report, provisioning, &settings.provision.origin),
         ));
         for (name, value) in rows {
             let name = self.bold(&format!("{name:<11}"));
@@ -140,7 +140,7 @@ impl Page {
     }
 }
 
-/// The account that would go first, and what is known of it.
+/// The first account of the plan, and whether it is logged in.
 fn account(report: &StatusReport) -> String {
     let Some(name) = report.account() else {
         return if report.plan.candidates.is_empty() {
@@ -159,8 +159,8 @@ fn account(report: &StatusReport) -> String {
     format!("{name} ({known})")
 }
 
-/// A setting's value, with its place where somebody said it.
-fn said(report: &StatusReport, value: &str, origin: &Origin) -> String {
+/// A setting's value, and where it is set.
+fn with_origin(report: &StatusReport, value: &str, origin: &Origin) -> String {
     match origin {
         Origin::Default => value.to_owned(),
         origin => format!("{value} ({})", report.place_of(origin)),
@@ -185,7 +185,7 @@ fn offered(report: &StatusReport, candidate: &Candidate) -> Vec<String> {
     }
 }
 
-/// File, kind, fingerprint, and what the record says.
+/// File, type, fingerprint, and what the record holds.
 fn described(report: &StatusReport, identity: &Identity) -> String {
     let mut parts = vec![
         identity
@@ -229,7 +229,7 @@ fn host_keys(report: &StatusReport) -> Vec<[String; 4]> {
                 KnownFrom::Site => "read from the site at login".to_owned(),
             };
             [
-                place(&key.endpoint),
+                key.endpoint.to_string(),
                 key.algorithm.clone().unwrap_or_default(),
                 key.fingerprint.clone(),
                 from,
