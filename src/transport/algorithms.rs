@@ -1,5 +1,5 @@
-//! Which algorithms are offered: ours, ordered for speed and for the keys that are known, or those
-//! the user's ssh_config asks for. Pure.
+//! Which algorithms are offered: the defaults, ordered for speed and by the known host keys, or those
+//! of the user's ssh_config. Pure.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use ssh_key::Algorithm;
 
 use crate::settings::SshConfig;
 
-/// As ssh(1) without Compression: a server that takes nothing uncompressed is still spoken with.
+/// As ssh(1) without Compression: compression is used only if the server insists on it.
 const PLAIN: [compression::Name; 3] = [
     compression::NONE,
     compression::ZLIB_LEGACY,
@@ -36,7 +36,7 @@ const WITHOUT_AES: [cipher::Name; 5] = [
     cipher::AES_256_CTR,
 ];
 
-/// What a list of the user's may name, beyond our own. Nothing broken: no CBC, no SHA-1 exchange.
+/// What the user's lists may name besides the defaults. Nothing broken: no CBC, no SHA-1 exchange.
 const MORE_CIPHERS: [cipher::Name; 1] = [cipher::AES_192_CTR];
 const MORE_KEX: [kex::Name; 3] = [
     kex::ECDH_SHA2_NISTP256,
@@ -45,13 +45,13 @@ const MORE_KEX: [kex::Name; 3] = [
 ];
 const MORE_MACS: [mac::Name; 2] = [mac::HMAC_SHA1_ETM, mac::HMAC_SHA1];
 
-/// Names that announce an ability instead of an exchange; a list without them loses it.
+/// Names that announce an extension instead of an exchange; a list without them would disable it.
 const KEX_EXTENSIONS: [kex::Name; 2] = [
     kex::EXTENSION_SUPPORT_AS_CLIENT,
     kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT,
 ];
 
-/// The offer. `host_keys`: in the order in which the host's keys are known; `certificates`: whether
+/// The algorithms to offer. `host_keys`: in the order in which the host's keys are known; `certificates`: whether
 /// an authority is known for the host.
 pub(super) fn preferred(
     config: &SshConfig,
@@ -62,15 +62,15 @@ pub(super) fn preferred(
     let (host_keys, certificates) = match &config.algorithms.host_key_algorithms {
         None if certificates => (host_keys.to_vec(), host_keys.to_vec()),
         None => (host_keys.to_vec(), Vec::new()),
-        Some(wished) => (
-            wished_host_keys(wished, |name| (!name.ends_with(CERTIFIED)).then_some(name)),
-            wished_host_keys(wished, |name| name.strip_suffix(CERTIFIED)),
+        Some(names) => (
+            named_host_keys(names, |name| (!name.ends_with(CERTIFIED)).then_some(name)),
+            named_host_keys(names, |name| name.strip_suffix(CERTIFIED)),
         ),
     };
     Preferred {
         kex: match &config.algorithms.kex_algorithms {
-            Some(wished) => {
-                let mut chosen = wished_kex(wished);
+            Some(names) => {
+                let mut chosen = named_kex(names);
                 chosen.extend(KEX_EXTENSIONS);
                 chosen.into()
             }
@@ -79,12 +79,12 @@ pub(super) fn preferred(
         host_key_certificates: certificates.into(),
         key: host_keys.into(),
         cipher: match &config.algorithms.ciphers {
-            Some(wished) => wished_ciphers(wished).into(),
+            Some(names) => named_ciphers(names).into(),
             None if aes_instructions() => Cow::Borrowed(&WITH_AES),
             None => Cow::Borrowed(&WITHOUT_AES),
         },
         mac: match &config.algorithms.macs {
-            Some(wished) => wished_macs(wished).into(),
+            Some(names) => named_macs(names).into(),
             None => default.mac,
         },
         compression: Cow::Borrowed(if config.session.compression == Some(true) {
@@ -95,54 +95,45 @@ pub(super) fn preferred(
     }
 }
 
-/// The directive whose list names nothing that can be carried here, so that the system's ssh has to
-/// (interface section 2.1). `None`: every list that was given has something.
+/// The directive whose list names only algorithms that are not supported here, so that the
+/// system's ssh has to be used. `None`: every list that is set has something.
 pub fn none_supported(config: &SshConfig) -> Option<&'static str> {
-    let empty = |list: &Option<Vec<String>>, supported: &dyn Fn(&[String]) -> bool| {
-        list.as_ref().is_some_and(|list| !supported(list))
-    };
+    let algorithms = &config.algorithms;
+    let ciphers = algorithms.ciphers.as_deref();
+    let kex = algorithms.kex_algorithms.as_deref();
+    let macs = algorithms.macs.as_deref();
+    let host_keys = algorithms.host_key_algorithms.as_deref();
     [
         (
             "Ciphers",
-            empty(&config.algorithms.ciphers, &|list| {
-                !wished_ciphers(list).is_empty()
-            }),
+            ciphers.map(|names| named_ciphers(names).is_empty()),
         ),
         (
             "KexAlgorithms",
-            empty(&config.algorithms.kex_algorithms, &|list| {
-                !wished_kex(list).is_empty()
-            }),
+            kex.map(|names| named_kex(names).is_empty()),
         ),
-        (
-            "MACs",
-            empty(&config.algorithms.macs, &|list| {
-                !wished_macs(list).is_empty()
-            }),
-        ),
+        ("MACs", macs.map(|names| named_macs(names).is_empty())),
         (
             "HostKeyAlgorithms",
-            empty(&config.algorithms.host_key_algorithms, &|list| {
-                list.iter().any(|name| host_key(name).is_some())
-            }),
+            host_keys.map(|names| names.iter().all(|name| host_key(name).is_none())),
         ),
     ]
     .into_iter()
-    .find_map(|(directive, empty)| empty.then_some(directive))
+    .find_map(|(directive, none)| (none == Some(true)).then_some(directive))
 }
 
-fn wished_ciphers(wished: &[String]) -> Vec<cipher::Name> {
-    chosen(wished, WITH_AES.iter().chain(&MORE_CIPHERS))
+fn named_ciphers(names: &[String]) -> Vec<cipher::Name> {
+    supported(names, WITH_AES.iter().chain(&MORE_CIPHERS))
 }
 
-fn wished_macs(wished: &[String]) -> Vec<mac::Name> {
-    chosen(wished, Preferred::DEFAULT.mac.iter().chain(&MORE_MACS))
+fn named_macs(names: &[String]) -> Vec<mac::Name> {
+    supported(names, Preferred::DEFAULT.mac.iter().chain(&MORE_MACS))
 }
 
-fn wished_kex(wished: &[String]) -> Vec<kex::Name> {
-    let mut chosen = chosen(wished, Preferred::DEFAULT.kex.iter().chain(&MORE_KEX));
+fn named_kex(names: &[String]) -> Vec<kex::Name> {
+    let mut chosen = supported(names, Preferred::DEFAULT.kex.iter().chain(&MORE_KEX));
     // The size of a group that is asked for follows from the cipher (RFC 4419), which russh does not
-    // know yet when it asks; where another exchange serves, nobody misses it.
+    // know yet when it asks. Another exchange serves as well.
     chosen.retain(|name| {
         let name = name.as_ref();
         let no_exchange = name.starts_with("ext-info") || name.starts_with("kex-strict");
@@ -151,20 +142,24 @@ fn wished_kex(wished: &[String]) -> Vec<kex::Name> {
     chosen
 }
 
-/// Those of `wished` that are among `ours`, in the order of the wish.
-fn chosen<'a, N: AsRef<str> + Copy + 'a>(
-    wished: &[String],
-    ours: impl Iterator<Item = &'a N>,
+/// Those of `names` that are `available`, in the order of `names`.
+fn supported<'a, N: AsRef<str> + Copy + 'a>(
+    names: &[String],
+    available: impl Iterator<Item = &'a N>,
 ) -> Vec<N> {
-    let ours: Vec<N> = ours.copied().collect();
-    let named = |name: &String| ours.iter().find(|our| our.as_ref() == name.as_str());
-    wished.iter().filter_map(named).copied().collect()
+    let available: Vec<N> = available.copied().collect();
+    let find = |name: &String| {
+        available
+            .iter()
+            .find(|available| available.as_ref() == name.as_str())
+    };
+    names.iter().filter_map(find).copied().collect()
 }
 
-/// What the names of a list stand for, each once; `plain` passes over those that are not meant.
-fn wished_host_keys(wished: &[String], plain: impl Fn(&str) -> Option<&str>) -> Vec<Algorithm> {
+/// The algorithms of a list, each once; `plain` skips those of the other kind.
+fn named_host_keys(names: &[String], plain: impl Fn(&str) -> Option<&str>) -> Vec<Algorithm> {
     let mut chosen: Vec<Algorithm> = Vec::new();
-    for algorithm in wished.iter().filter_map(|name| host_key(plain(name)?)) {
+    for algorithm in names.iter().filter_map(|name| host_key(plain(name)?)) {
         if !chosen.contains(&algorithm) {
             chosen.push(algorithm);
         }
@@ -255,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_with_nothing_of_ours_is_named() {
+    fn a_list_with_nothing_supported_is_named() {
         for (config, expected) in [
             (SshConfig::default(), None),
             (

@@ -1,4 +1,4 @@
-//! The channel: opened, the command sent, git's bytes pumped both ways until the server closes it.
+//! The channel: opened, the command sent, git's bytes copied both ways until the server closes it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,11 +33,11 @@ pub(super) struct SessionChannel {
     pub outputs: Outputs,
 }
 
-/// git may close its end when it has all it wants, and still look at the status; so the end is
-/// waited for, but not for long: a git that died reads no status.
+/// git may close its end of the pipe when it has all it needs, and still read the status; so the end
+/// of the command is waited for, but not for long: a git that died reads no status.
 const STATUS_GRACE: Duration = Duration::from_secs(1);
 
-/// ssh(1)'s status for whatever has none: a signal, a lost connection.
+/// ssh(1)'s status for a command without one: killed by a signal, or the connection lost.
 const NO_STATUS: u32 = 255;
 
 impl SessionChannel {
@@ -90,10 +90,10 @@ impl SessionChannel {
     /// The verdict, and the last bytes to git.
     async fn end(&mut self, status: Option<u32>, closed: bool) -> Result<ChannelEnd, Error> {
         let number = status.unwrap_or(NO_STATUS);
-        // exit(3) keeps eight bits; a status that was given is passed on whatever follows.
+        // exit(3) keeps eight bits; a status that was received is passed on whatever follows.
         let exit = ExitStatus(u8::try_from(number & 0xff).unwrap_or(u8::MAX));
         match self.connection.state.take_buffer().end() {
-            End::Refused(held) => return Ok(ChannelEnd::RepositoryDenied(exit, held)),
+            End::Denied(held) => return Ok(ChannelEnd::RepositoryDenied(exit, held)),
             End::Release(held) => {
                 let _ = self.outputs.errors.write(&held.stderr).await;
                 let _ = self.outputs.output.write(&held.stdout).await;
@@ -112,20 +112,20 @@ impl SessionChannel {
     }
 
     fn not_opened(&mut self) -> Error {
-        let mut words = "refused".to_owned();
+        let mut reason = "refused".to_owned();
         while let Ok(event) = self.connection.events.try_recv() {
             if let Event::NotOpened(text) = event {
-                words = text;
+                reason = text;
             }
         }
-        Error::Channel(format!("channel 0: open failed: {words}"))
+        Error::Channel(format!("channel 0: open failed: {reason}"))
     }
 
     /// Why the connection is gone.
     async fn lost(&mut self) -> Error {
-        // russh's task may have one step left in which it says why.
+        // russh's task may have one step left, which records the reason.
         let _ = timeout(Duration::from_secs(2), &mut self.connection.handle).await;
-        // A refused open whose words came first.
+        // The open was refused and the connection closed right after.
         while let Ok(event) = self.connection.events.try_recv() {
             if let Event::NotOpened(text) = event {
                 return Error::Channel(format!("channel 0: open failed: {text}"));
@@ -155,8 +155,9 @@ impl SessionChannel {
     }
 }
 
-/// git's bytes to the server, once the repository is served. In a task of its own: a write that is
-/// dropped midway would lose window. `outputs` may hold the server back; not while git sends.
+/// Copies git's bytes to the server, once the repository is served. In a task of its own: a write
+/// that is dropped midway would lose window. `outputs` may slow the server down, but not while git
+/// sends.
 async fn pump(
     gate: oneshot::Receiver<()>,
     mut input: Input,
@@ -254,7 +255,7 @@ async fn follow(
         }
     }
     if let Some(running) = update {
-        // The answer was on its way before the end of the command.
+        // The answer was sent before the command ended.
         let _ = timeout(STATUS_GRACE, running).await;
     }
     result

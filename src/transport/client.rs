@@ -192,7 +192,7 @@ impl Handler for Client {
         _language: &str,
         _session: &mut Session,
     ) -> Result<(), HandlerError> {
-        // RFC 4254 section 5.1, in ssh(1)'s words.
+        // RFC 4254 section 5.1, as ssh(1) words it.
         let reason = match reason {
             ChannelOpenFailure::AdministrativelyProhibited => "administratively prohibited",
             ChannelOpenFailure::ConnectFailed => "connect failed",

@@ -1,7 +1,7 @@
-//! "Let in, but not for this repository": the texts that say so, and the hold that keeps a refused
-//! session from reaching git before it is judged. Pure.
+//! "Authenticated, but without access to this repository": the texts that mean it, and the buffer that
+//! keeps a denial from git until it is recognised. Pure.
 
-/// Clauses of Bitbucket's refusals, in lower case. Found anywhere in what the server says; sources
+/// Clauses of Bitbucket's denials, in lower case, found anywhere in the server's output; sources
 /// are collected in the documentation's table of error texts
 /// (<https://support.atlassian.com/bitbucket-cloud/docs/troubleshoot-ssh-issues/> and the pages
 /// beside it).
@@ -19,11 +19,11 @@ const CLAUSES: [&str; 8] = [
 /// Whole lines that mean the same, without a full stop and without `remote: ` or `conq: `.
 const LINES: [&str; 2] = ["forbidden", "unauthorized"];
 
-/// More than this on a channel's stderr, or in an `ERR` packet, is no refusal.
-const LONGEST: usize = 64 << 10;
+/// More than this on a channel's stderr, or in an `ERR` packet, is no denial.
+const MAX_DENIAL: usize = 64 << 10;
 
-/// Whether a text is one of the refusals.
-pub fn is_refusal(text: &[u8]) -> bool {
+/// Whether a text is one of the denials.
+pub fn is_denial(text: &[u8]) -> bool {
     let text = String::from_utf8_lossy(text).to_lowercase();
     CLAUSES.iter().any(|clause| text.contains(clause))
         || text.lines().any(|line| {
@@ -34,7 +34,7 @@ pub fn is_refusal(text: &[u8]) -> bool {
         })
 }
 
-/// What the server has said before it is known whether the repository is served.
+/// What the server has sent before it is known whether it grants access.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Held {
     /// The channel's stdout so far.
@@ -43,20 +43,20 @@ pub struct Held {
     pub stderr: Vec<u8>,
 }
 
-/// Holds a session back while it may still be a refusal.
+/// Buffers the server's output while it may still be a denial.
 ///
-/// Undecided: nothing reaches git, and nothing of git's is read. The first stdout that is no `ERR`
-/// packet decides for served, the end decides for either.
+/// While it is undecided, nothing is written to git and nothing is read from it. The first stdout
+/// that is no `ERR` packet means that access is granted; otherwise the end of the channel decides.
 #[derive(Debug)]
 pub struct DenialBuffer(Option<Held>);
 
 impl DenialBuffer {
-    /// `retriable`: whether there is anything to decide; otherwise all passes from the start.
+    /// `retriable`: whether there is anything to decide; otherwise everything is passed on.
     pub fn new(retriable: bool) -> Self {
         Self(retriable.then(Held::default))
     }
 
-    /// Whether git may be served: its stdin read, output passed on.
+    /// Whether git's stdin may be read and output passed on.
     pub fn is_open(&self) -> bool {
         self.0.is_none()
     }
@@ -65,7 +65,7 @@ impl DenialBuffer {
     pub fn stdout(&mut self, bytes: &[u8]) -> Option<Held> {
         let held = self.0.as_mut()?;
         held.stdout.extend_from_slice(bytes);
-        if may_be_error_packet(&held.stdout) && held.stdout.len() <= LONGEST {
+        if may_be_error_packet(&held.stdout) && held.stdout.len() <= MAX_DENIAL {
             return None;
         }
         self.0.take()
@@ -75,7 +75,7 @@ impl DenialBuffer {
     pub fn stderr(&mut self, bytes: &[u8]) -> Option<Held> {
         let held = self.0.as_mut()?;
         held.stderr.extend_from_slice(bytes);
-        if held.stderr.len() <= LONGEST {
+        if held.stderr.len() <= MAX_DENIAL {
             return None;
         }
         self.0.take()
@@ -85,8 +85,8 @@ impl DenialBuffer {
     pub fn end(self) -> End {
         match self.0 {
             None => End::Completed,
-            Some(held) if is_refusal(&held.stderr) || is_refusal(message(&held.stdout)) => {
-                End::Refused(held)
+            Some(held) if is_denial(&held.stderr) || is_denial(message(&held.stdout)) => {
+                End::Denied(held)
             }
             Some(held) => End::Release(held),
         }
@@ -98,10 +98,10 @@ impl DenialBuffer {
 pub enum End {
     /// Everything has been passed on already.
     Completed,
-    /// Not a refusal: pass this on.
+    /// Not a denial: pass this on.
     Release(Held),
-    /// The repository was refused, and git has seen nothing of it.
-    Refused(Held),
+    /// The repository was denied; git has received nothing.
+    Denied(Held),
 }
 
 /// Whether bytes are, or may still become, a pkt-line `ERR …` (gitprotocol-pack(5)). Four hex
@@ -117,7 +117,7 @@ fn may_be_error_packet(bytes: &[u8]) -> bool {
             .all(|(found, wanted)| found == wanted)
 }
 
-/// What an `ERR` packet says; stdout that is still held is nothing else.
+/// The message of an `ERR` packet; stdout that is still buffered is nothing else.
 fn message(packet: &[u8]) -> &[u8] {
     packet.get(8..).unwrap_or_default()
 }
@@ -202,7 +202,7 @@ mod tests {
                 "another trouble",
             ),
         ] {
-            assert_eq!(is_refusal(text.as_bytes()), refusal, "{why}: {text}");
+            assert_eq!(is_denial(text.as_bytes()), refusal, "{why}: {text}");
         }
     }
 
@@ -256,7 +256,7 @@ mod tests {
             (
                 &["0012ERR ", "Forbidden\n"],
                 &[],
-                (vec![], End::Refused(held("0012ERR Forbidden\n", ""))),
+                (vec![], End::Denied(held("0012ERR Forbidden\n", ""))),
                 "the refusal may stand in an ERR packet",
             ),
             (
@@ -268,10 +268,7 @@ mod tests {
             (
                 &[],
                 &["repository ", "access denied.\n"],
-                (
-                    vec![],
-                    End::Refused(held("", "repository access denied.\n")),
-                ),
+                (vec![], End::Denied(held("", "repository access denied.\n"))),
                 "the usual refusal",
             ),
             (
@@ -288,10 +285,10 @@ mod tests {
     #[test]
     fn what_is_long_is_no_refusal_and_other_commands_are_not_held() {
         let mut hold = DenialBuffer::new(true);
-        let long = vec![b'x'; LONGEST + 1];
+        let long = vec![b'x'; MAX_DENIAL + 1];
         assert_eq!(
             hold.stderr(&long).map(|held| held.stderr.len()),
-            Some(LONGEST + 1)
+            Some(MAX_DENIAL + 1)
         );
         assert!(hold.is_open());
         assert_eq!(hold.stderr(b"repository access denied"), None);

@@ -1,4 +1,4 @@
-//! Why there was no session, in the words that ssh(1) uses (packet.c, kex.c, clientloop.c).
+//! Why there was no session, worded as ssh(1) does (packet.c, kex.c, clientloop.c).
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use crate::diagnostics;
 use crate::host_key::Verdict;
 
-/// Why there was no session. Words, hints and status: `report`.
+/// Why there was no session. `report` adds the hints and the exit status.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A name that does not resolve.
@@ -15,17 +15,17 @@ pub enum Error {
     Resolve {
         /// The name.
         host: String,
-        /// The resolver's words.
+        /// The resolver's message.
         why: String,
     },
-    /// No endpoint could be reached; the last attempt's words.
+    /// No endpoint could be reached; the error of the last attempt.
     #[error("ssh: connect to host {host} port {port}: {why}")]
     Connect {
         /// The last host.
         host: String,
         /// Its port.
         port: u16,
-        /// The system's words (`Connection refused`, `Connection timed out`).
+        /// The system's message (`Connection refused`, `Connection timed out`).
         why: String,
     },
     /// The connection ended before or during the key exchange.
@@ -33,7 +33,7 @@ pub enum Error {
     Identification {
         /// What happened.
         why: String,
-        /// With whom.
+        /// The other end.
         peer: Peer,
     },
     /// No algorithm in common.
@@ -57,33 +57,33 @@ pub enum Error {
         algorithm: String,
         /// The key, for the texts of `host_key::messages`.
         key: Box<ssh_key::PublicKey>,
-        /// The judgement.
+        /// The verdict on it.
         verdict: Box<Verdict>,
         /// Where new keys would be written.
         user_file: Option<PathBuf>,
         /// StrictHostKeyChecking is `yes`: an unknown key is refused without a question.
         strict: bool,
     },
-    /// The server said reason_code, or the connection was lost.
+    /// The server sent a disconnect message, or the connection was lost.
     #[error("{}", closed(host, peer, why, *reason_code, *authenticated))]
     Closed {
         /// The host.
         host: String,
         /// Its address.
         peer: Peer,
-        /// The server's reason, or the system's words, sanitised; empty where nobody said why.
+        /// The server's text or the system's error message, sanitised; empty if unknown.
         why: String,
-        /// The number of the server's reason (RFC 4253 section 11.1), where it said reason_code.
+        /// The reason code of the disconnect message (RFC 4253 section 11.1), if there was one.
         reason_code: Option<u32>,
-        /// Whether an identity had been let in.
+        /// Whether authentication had succeeded.
         authenticated: bool,
     },
-    /// A packet that was not the one that was sent.
+    /// A packet did not arrive as it was sent.
     #[error("{}", damaged(*damage, peer))]
     Damaged {
         /// What is wrong with it.
         damage: Damage,
-        /// With whom.
+        /// The other end.
         peer: Peer,
     },
     /// The server did not open the channel or refused the command.
@@ -95,10 +95,10 @@ pub enum Error {
         /// The host.
         host: String,
     },
-    /// Something of our own: a local read or write, the runtime, the proxy command.
+    /// A failure on this machine: a read or write, the runtime, the proxy command.
     #[error("{0}")]
     Local(String),
-    /// git has gone; there is nobody to tell.
+    /// git has ended, so there is no one to report to.
     #[error("the calling program has ended")]
     CallerGone,
 }
@@ -127,13 +127,13 @@ impl fmt::Display for Peer {
 /// What is wrong with a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Damage {
-    /// It is not the one that was sent.
+    /// Its content is not what was sent.
     Changed,
-    /// It says it has so many bytes.
+    /// Its length field has this value.
     Length(usize),
 }
 
-/// A packet that cannot be taken ended the connection.
+/// A damaged packet ended the connection.
 fn damaged(damage: Damage, peer: &Peer) -> String {
     let (what, why) = match damage {
         Damage::Changed => (
@@ -162,7 +162,7 @@ fn identification(why: &str, peer: &Peer) -> String {
     format!("kex_exchange_identification: {why}\nConnection {verb} by {peer}")
 }
 
-/// The connection ended behind it.
+/// The connection ended after the version exchange.
 fn closed(
     host: &str,
     peer: &Peer,
@@ -194,9 +194,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_words_are_openssh_s() {
+    fn messages_are_worded_as_openssh_s() {
         let peer = Peer(Some("127.0.0.1:22".parse().unwrap()));
-        for (said, expected, why) in [
+        for (message, expected, why) in [
             (
                 identification("Connection closed by remote host", &peer),
                 "kex_exchange_identification: Connection closed by remote host\n\
@@ -244,7 +244,7 @@ mod tests {
                 "one in the length",
             ),
         ] {
-            assert_eq!(said, expected, "{why}");
+            assert_eq!(message, expected, "{why}");
         }
     }
 }

@@ -93,7 +93,7 @@ fn settings(config: &SshConfig, host_keys: &[Algorithm], certificates: bool) -> 
         window_size: WINDOW,
         preferred: algorithms::preferred(config, host_keys, certificates),
         keepalive_interval: (!interval.is_zero()).then_some(interval),
-        // russh takes 0 for "never give up"; ssh(1) gives up at once then.
+        // 0 means "never give up" to russh, and "give up at once" to ssh(1).
         keepalive_max: count.max(1) as usize,
         nodelay: true,
         ..client::Config::default()
@@ -146,8 +146,8 @@ fn attempt_error(
         }),
         // The server closed the connection: another attempt may succeed.
         russh::Error::IO(error) => {
-            let words = crate::diagnostics::os_error_message(&error);
-            AttemptError::BeforeAuthentication(lost(Some(Ending::Lost(words))))
+            let why = crate::diagnostics::os_error_message(&error);
+            AttemptError::BeforeAuthentication(lost(Some(Ending::Lost(why))))
         }
         russh::Error::Disconnect | russh::Error::HUP => {
             AttemptError::BeforeAuthentication(lost(state.take_ending()))

@@ -1,4 +1,4 @@
-//! A session carried by russh, from connecting to the remote command's exit status.
+//! A session over russh, from connecting to the remote command's exit status.
 //!
 //! One thread. The work runs in spawned tasks, because the future that `block_on` polls is polled
 //! too seldom; that one answers the questions only the caller can answer.
@@ -70,7 +70,7 @@ pub struct Reached {
 }
 
 /// The first endpoint that sends its version line, tried in the same way as by [`run`]. For a
-/// session that another program carries: nobody is logged in. With [`Search::host_key`] the host
+/// session that the system's ssh runs: no login takes place. With [`Search::host_key`] the host
 /// key is verified as for a session: it may be asked about, and written to known_hosts.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! One session: what it was started with, and what its tasks tell each other.
+//! One session: what it was started with, and what its tasks exchange.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64};

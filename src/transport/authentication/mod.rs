@@ -93,6 +93,14 @@ impl AuthSession<'_> {
     }
 }
 
+/// How often a password or passphrase is asked for.
+fn password_prompts(config: &SshConfig) -> u32 {
+    config
+        .authentication
+        .number_of_password_prompts
+        .unwrap_or(3)
+}
+
 fn names(methods: &MethodSet) -> Vec<String> {
     methods.iter().map(String::from).collect()
 }
@@ -221,7 +229,7 @@ mod tests {
                     ..config()
                 },
                 &[PUBLIC_KEY],
-                "nobody types",
+                "no one can be asked",
             ),
             (
                 SshConfig {
@@ -235,7 +243,7 @@ mod tests {
                     ..config()
                 },
                 &[PASSWORD],
-                "the list, without what is not spoken",
+                "the list, without what is not supported",
             ),
             (
                 SshConfig {

@@ -3,21 +3,18 @@
 
 use russh::client::{AuthResult, KeyboardInteractiveAuthResponse as Reply};
 
-use super::{AuthSession, names};
+use super::{AuthSession, names, password_prompts};
 use crate::prompt;
 use crate::secret::Secret;
 use crate::text::sanitise;
 use crate::transport::{Error, Refusal};
-
-/// How often a password is asked for, unless NumberOfPasswordPrompts says otherwise.
-const PROMPTS: u32 = 3;
 
 impl AuthSession<'_> {
     /// Whether the server accepts the user without any credential; otherwise it names its methods.
     pub(super) async fn none(&mut self, refusal: &mut Refusal) -> Result<bool, Error> {
         let user = self.params.route.user.clone();
         let result = self.connection.handle.authenticate_none(user).await;
-        self.judge(result, refusal).await
+        self.is_accepted(result, refusal).await
     }
 
     pub(super) async fn password(&mut self, refusal: &mut Refusal) -> Result<bool, Error> {
@@ -35,7 +32,7 @@ impl AuthSession<'_> {
                 .handle
                 .authenticate_password(user, typed)
                 .await;
-            if self.judge(result, refusal).await? {
+            if self.is_accepted(result, refusal).await? {
                 tracing::info!("Authenticated using \"password\".");
                 return Ok(true);
             }
@@ -101,7 +98,7 @@ impl AuthSession<'_> {
                     Err(error) => break Err(error),
                 }
             };
-            if self.judge(result, refusal).await? {
+            if self.is_accepted(result, refusal).await? {
                 tracing::info!("Authenticated using \"keyboard-interactive\".");
                 return Ok(true);
             }
@@ -131,7 +128,7 @@ impl AuthSession<'_> {
         }
     }
 
-    async fn judge(
+    async fn is_accepted(
         &mut self,
         result: Result<AuthResult, russh::Error>,
         refusal: &mut Refusal,
@@ -165,8 +162,7 @@ impl AuthSession<'_> {
         {
             return 0;
         }
-        let setting = self.params.config.authentication.number_of_password_prompts;
-        setting.unwrap_or(PROMPTS)
+        password_prompts(&self.params.config)
     }
 }
 

@@ -123,7 +123,7 @@ impl AuthSession<'_> {
         match result {
             Ok(AuthResult::Success) => {
                 tracing::info!("Authenticated using \"publickey\": {}", name(identity));
-                signing.give_to_agent().await;
+                signing.add_to_agent().await;
                 Ok(Answer::Accepted)
             }
             Ok(AuthResult::Failure {
@@ -137,9 +137,9 @@ impl AuthSession<'_> {
                     refusal.methods.join(",")
                 );
                 if partial_success {
-                    signing.give_to_agent().await;
+                    signing.add_to_agent().await;
                     refusal.unusable.push(format!(
-                        "{}: accepted, but the server wants more: {}",
+                        "{}: accepted, but the server also requires {}",
                         name(identity),
                         refusal.methods.join(",")
                     ));

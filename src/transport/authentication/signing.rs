@@ -15,19 +15,16 @@ use crate::prompt;
 use crate::text::{sanitise, ssh_seconds};
 use crate::transport::session::SessionParams;
 
-/// How often a passphrase is asked for, unless NumberOfPasswordPrompts says otherwise.
-const PROMPTS: u32 = 3;
-
 /// Why there is no signature.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NotSigned {
     /// The connection is gone.
     #[error("the connection was lost")]
     Lost,
-    /// git is gone.
+    /// git has ended.
     #[error("the calling program has ended")]
     CallerGone,
-    /// The key's file was not opened: which, and why; and what is wrong with it, if anything.
+    /// The key file was not opened: which one and why; and the fault of the file, if any.
     #[error("{0}")]
     NotOpened(String, Option<KeyFileError>),
     /// The key cannot be used: which, and why.
@@ -36,8 +33,7 @@ pub(super) enum NotSigned {
 }
 
 impl NotSigned {
-    /// The lines that a refusal tells of it: why, or how to put it right where ssh(1)'s complaint
-    /// has said why.
+    /// The line for the refusal: why, or the remedy if ssh(1)'s message has already said why.
     pub(super) fn hint(&self) -> String {
         match self {
             Self::NotOpened(_, Some(error)) => error.remedy().unwrap_or_else(|| self.to_string()),
@@ -86,13 +82,13 @@ impl<'a> Signing<'a> {
         self.certificate = certificate.cloned();
     }
 
-    /// The opened key of a file: as it is, by the kept passphrase, or by the one a person types.
+    /// The opened key of a file: as it is, by the stored passphrase, or by the one a person types.
     pub(super) async fn open(&mut self) -> Result<&PrivateKey, NotSigned> {
         if self.opened.is_none() {
             let Holder::File(file) = &self.identity.holder else {
                 return Err(NotSigned::Unusable("the agent keeps its keys".to_owned()));
             };
-            let key = match self.open_unasked(file).await {
+            let key = match self.open_without_asking(file).await {
                 Ok(key) => key,
                 Err(KeyFileError::Encrypted { .. }) => self.open_asking(file).await?,
                 Err(error) => return Err(not_opened(&error)),
@@ -103,17 +99,17 @@ impl<'a> Signing<'a> {
     }
 
     /// [`KeyFileError::Encrypted`]: a person has to be asked.
-    async fn open_unasked(&self, file: &Path) -> Result<PrivateKey, KeyFileError> {
+    async fn open_without_asking(&self, file: &Path) -> Result<PrivateKey, KeyFileError> {
         let encrypted = match key_file::open(file, None) {
             Err(KeyFileError::Encrypted { path }) => path,
             opened => return opened,
         };
-        let Some(kept) = self.params.prompt.stored_passphrase(file).await else {
+        let Some(stored) = self.params.prompt.stored_passphrase(file).await else {
             return Err(KeyFileError::Encrypted { path: encrypted });
         };
-        match key_file::open(file, Some(&kept)) {
+        match key_file::open(file, Some(&stored)) {
             Err(KeyFileError::WrongPassphrase { path }) => {
-                tracing::warn!("the kept passphrase does not open {}", path.display());
+                tracing::warn!("the stored passphrase does not open {}", path.display());
                 Err(KeyFileError::Encrypted { path })
             }
             opened => opened,
@@ -125,8 +121,7 @@ impl<'a> Signing<'a> {
         let unusable = |why: &dyn std::fmt::Display| {
             NotSigned::NotOpened(format!("{}: {why}", file.display()), None)
         };
-        let prompts = self.params.config.authentication.number_of_password_prompts;
-        for _ in 0..prompts.unwrap_or(PROMPTS) {
+        for _ in 0..super::password_prompts(&self.params.config) {
             let passphrase = match self.params.prompt.secret(text.clone()).await {
                 Ok(passphrase) if passphrase.is_empty() => {
                     return Err(unusable(&"no passphrase given"));
@@ -154,8 +149,8 @@ impl<'a> Signing<'a> {
     /// The agent's socket, where it holds the offered key.
     async fn agent_with_key(&self) -> Option<PathBuf> {
         let socket = self.params.agent.clone()?;
-        let held = agent::holds(&socket, self.key.as_ref()?).await;
-        held.then_some(socket)
+        let holds = agent::holds(&socket, self.key.as_ref()?).await;
+        holds.then_some(socket)
     }
 
     async fn sign_by_agent(
@@ -183,7 +178,7 @@ impl<'a> Signing<'a> {
         };
         if self.opened.is_none() {
             // What opens without a person, then the agent, then the person.
-            match self.open_unasked(file).await {
+            match self.open_without_asking(file).await {
                 Ok(key) => self.opened = Some(key),
                 Err(error) => {
                     if let Some(socket) = self.agent_with_key().await {
@@ -216,10 +211,10 @@ impl<'a> Signing<'a> {
         format!("{kind} \"{}\"", crate::text::sanitise(&file))
     }
 
-    /// AddKeysToAgent, once the key has been let in.
-    pub(super) async fn give_to_agent(&self) {
+    /// AddKeysToAgent, once the key has been accepted.
+    pub(super) async fn add_to_agent(&self) {
         if let Some(key) = &self.opened {
-            give_to_agent(self.params, self.identity, key).await;
+            add_to_agent(self.params, self.identity, key).await;
         }
     }
 }
@@ -256,7 +251,7 @@ fn appended(mut data: Vec<u8>, signature: &Signature) -> Vec<u8> {
     data
 }
 
-/// What the setting says.
+/// The value of AddKeysToAgent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct AgentLifetime {
     ask: bool,
@@ -266,8 +261,8 @@ struct AgentLifetime {
     lifetime: Option<u32>,
 }
 
-/// Gives the key to the agent as AddKeysToAgent says. What fails there fails nothing else.
-async fn give_to_agent(params: &SessionParams, identity: &Identity, key: &PrivateKey) {
+/// Adds the key to the agent, if AddKeysToAgent says so. A failure has no effect on the session.
+async fn add_to_agent(params: &SessionParams, identity: &Identity, key: &PrivateKey) {
     let (Some(lifetime), Some(socket)) = (
         lifetime(params.config.identities.add_keys_to_agent.as_deref()),
         &params.agent,

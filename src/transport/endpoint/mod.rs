@@ -28,7 +28,7 @@ pub(super) use version::OUR_VERSION;
 /// How long an endpoint may be silent before the next one is tried beside it.
 const STAGGER: Duration = Duration::from_secs(2);
 
-/// How long a version line is waited for where ConnectTimeout says nothing.
+/// How long a version line is waited for if ConnectTimeout is not set.
 const VERSION_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A server that has sent its version line.
@@ -170,7 +170,7 @@ impl Stream {
         }
     }
 
-    /// Sends bytes that the next writer will begin with: they are taken from it and not sent again.
+    /// Sends bytes that the next writer will begin with; they are not sent again.
     async fn send_ahead(&mut self, bytes: &'static [u8]) -> io::Result<()> {
         self.write_all(bytes).await?;
         self.flush().await?;
@@ -214,7 +214,9 @@ impl AsyncWrite for Stream {
             let count = self.sent_ahead.len().min(bytes.len());
             let (sent, rest) = self.sent_ahead.split_at(count);
             if sent != &bytes[..count] {
-                return Poll::Ready(Err(io::Error::other("another version than was sent")));
+                return Poll::Ready(Err(io::Error::other(
+                    "the version line differs from the one that was sent",
+                )));
             }
             self.sent_ahead = rest;
             return Poll::Ready(Ok(count));

@@ -1,4 +1,4 @@
-//! Endpoints behind ProxyCommand or ProxyJump: a child with pipes of its own carries the bytes.
+//! Endpoints behind ProxyCommand or ProxyJump: a child with pipes of its own transports the bytes.
 
 use std::process::Stdio;
 
@@ -18,8 +18,8 @@ pub(super) enum Command {
 }
 
 impl Command {
-    /// ProxyJump wins, as it does in ssh(1) where both were said (readconf.c takes the first; `ssh
-    /// -G` prints only the one that holds).
+    /// ProxyJump wins if both are set (readconf.c takes the first; `ssh -G` prints only the one in
+    /// effect).
     pub(super) fn of(config: &SshConfig) -> Self {
         match (&config.endpoint.proxy_jump, &config.endpoint.proxy_command) {
             (Some(jump), _) => Self::Jump(jump_arguments(jump, config)),
@@ -141,8 +141,8 @@ fn shell(params: &SessionParams, command: &str) -> std::process::Command {
     child
 }
 
-/// ssh_config(5) TOKENS of ProxyCommand: `%%`, `%h`, `%n`, `%p`, `%r`. Names were held to OpenSSH's
-/// rule for the command line before, so no shell reads anything else into them.
+/// ssh_config(5) TOKENS of ProxyCommand: `%%`, `%h`, `%n`, `%p`, `%r`. Names have passed
+/// OpenSSH's check for the command line, so a shell cannot misread them.
 fn expand(command: &str, params: &SessionParams, endpoint: &Endpoint) -> Result<String, Error> {
     let mut expanded = String::with_capacity(command.len() + 32);
     let mut rest = command.chars();

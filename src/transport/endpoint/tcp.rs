@@ -19,7 +19,7 @@ use crate::transport::{Endpoint, Error, Peer};
 /// How long an address may be silent before the next one is tried beside it (RFC 8305 section 5).
 const STAGGER: Duration = Duration::from_millis(250);
 
-/// ssh(1)'s word for a BindAddress that cannot be had; the reason stands in a line before.
+/// How ssh(1) reports a BindAddress that cannot be used; the line before it gives the reason.
 const NOT_BOUND: &str = "failure";
 
 /// Connects to one endpoint and reads its version line. ConnectTimeout counts for each address,
@@ -66,7 +66,7 @@ pub(super) async fn connect(
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         let (addresses, local) = (addresses.clone(), local.as_ref());
-        match once(&params.config, &endpoint, addresses, local, thread).await {
+        match try_addresses(&params.config, &endpoint, addresses, local, thread).await {
             Ok(connected) => return Ok(connected),
             Err(error) => last = error,
         }
@@ -74,7 +74,7 @@ pub(super) async fn connect(
     Err(last)
 }
 
-async fn once(
+async fn try_addresses(
     config: &SshConfig,
     endpoint: &Endpoint,
     mut waiting: VecDeque<SocketAddr>,
@@ -87,10 +87,10 @@ async fn once(
         let region = thread.region("tcp", || format!("{host}:{port}"));
         let (stream, address) = match race(config, &mut waiting, local).await {
             Ok(connected) => connected,
-            // Taken and ended before we could see it: a burst that the server turns away.
+            // Accepted and reset at once: the server drops a burst of connections.
             Err(Some(error)) if error.kind() == io::ErrorKind::ConnectionReset => {
                 return Err(Error::Identification {
-                    why: format!("read: {}", words(&error)),
+                    why: format!("read: {}", io_message(&error)),
                     peer: Peer(waiting.front().copied()),
                 });
             }
@@ -98,7 +98,7 @@ async fn once(
                 return Err(Error::Connect {
                     host: host.clone(),
                     port,
-                    why: words(&error),
+                    why: io_message(&error),
                 });
             }
             Err(None) => break,
@@ -161,7 +161,7 @@ async fn race(
                         return Ok((stream, address));
                     }
                     Err(error) => {
-                        tracing::info!("connect to address {address}: {}", words(&error));
+                        tracing::info!("connect to address {address}: {}", io_message(&error));
                         failed = Some(error);
                     }
                 }
@@ -190,7 +190,7 @@ async fn dial(
             .find(|own| own.is_ipv6() == address.is_ipv6())
             .ok_or(io::ErrorKind::AddrNotAvailable)?;
         socket.bind(own).map_err(|error| {
-            tracing::warn!("bind {}: {}", own.ip(), words(&error));
+            tracing::warn!("bind {}: {}", own.ip(), io_message(&error));
             io::Error::other(NOT_BOUND)
         })?;
     }
@@ -217,7 +217,7 @@ async fn resolve(
         Ok(address) => vec![SocketAddr::new(address, port)],
         Err(_) => lookup_host((bare, port))
             .await
-            .map_err(|error| failed(words(&error)))?
+            .map_err(|error| failed(io_message(&error)))?
             .collect(),
     };
     let wanted = |address: &SocketAddr| match family {
@@ -251,14 +251,14 @@ fn alternating(found: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
     }
 }
 
-/// The system's words as ssh(1) prints them.
-pub(super) fn words(error: &io::Error) -> String {
+/// The system's error message as ssh(1) prints it.
+pub(super) fn io_message(error: &io::Error) -> String {
     if error.kind() == io::ErrorKind::TimedOut {
         return "Connection timed out".to_owned();
     }
     let text = diagnostics::os_error_message(error);
     match text.strip_prefix("failed to lookup address information: ") {
-        Some(words) => words.to_owned(),
+        Some(message) => message.to_owned(),
         None => text,
     }
 }
@@ -309,7 +309,7 @@ mod tests {
                 "Name or service not known",
             ),
         ] {
-            assert_eq!(words(&error), expected);
+            assert_eq!(io_message(&error), expected);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The version exchange (RFC 4253 section 4.2): is this an SSH server?
 //!
-//! Done before the stream goes to russh, so that "no version line" is a failure of the endpoint
+//! Done before russh takes the stream over, so that "no version line" is a failure of the endpoint
 //! and the next one can be tried. Our line does not wait for the server's: a round trip less with
 //! every server that sends its algorithms behind the client's version. Lines of text before the
 //! server's version are dropped, as the RFC wants.
@@ -26,11 +26,11 @@ const LONGEST_LINE: usize = 8192;
 const MOST_LINES: usize = 1024;
 
 /// Sends our version line and reads the server's, for at most `limit`. The server's line is put
-/// back. The error is a clause in OpenSSH's words.
+/// back. The error is a clause in OpenSSH's wording.
 pub(super) async fn exchange(stream: &mut Stream, limit: Duration) -> Result<String, String> {
     if let Err(error) = stream.send_ahead(OUR_LINE).await {
         // Reading tells why the server does not listen.
-        tracing::debug!("write: {}", super::tcp::words(&error));
+        tracing::debug!("write: {}", super::tcp::io_message(&error));
     }
     match timeout(limit, read(stream)).await {
         Ok(Ok((version, bytes))) => {
@@ -43,7 +43,7 @@ pub(super) async fn exchange(stream: &mut Stream, limit: Duration) -> Result<Str
 }
 
 /// Reads up to the end of the version line. Gives the line without its end, and every byte from
-/// its beginning on, to be put back. The error is a clause in OpenSSH's words.
+/// its beginning on, to be put back. The error is a clause in OpenSSH's wording.
 async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<(String, Vec<u8>), String> {
     let mut bytes: Vec<u8> = Vec::with_capacity(256);
     let mut lines = 0;
@@ -67,7 +67,7 @@ async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<(String, Vec<u8>)
         match stream.read_buf(&mut bytes).await {
             Ok(0) => return Err("Connection closed by remote host".to_owned()),
             Ok(_) => {}
-            Err(error) => return Err(format!("read: {}", super::tcp::words(&error))),
+            Err(error) => return Err(format!("read: {}", super::tcp::io_message(&error))),
         }
     }
 }

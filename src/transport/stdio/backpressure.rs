@@ -1,7 +1,7 @@
-//! How much may wait for a slow reader. Pure; knows nobody.
+//! How much may be queued for a slow reader. Pure.
 //!
-//! While git sends nothing there is no other direction to keep going: little is queued and memory
-//! stays small. As long as git sends, its bytes must go on, so more is.
+//! While git sends nothing, little is queued and memory use stays small. While git sends, its bytes
+//! must not be delayed, so more is queued.
 
 /// While git sends.
 const SENDING: usize = 8 << 20;
@@ -9,14 +9,14 @@ const SENDING: usize = 8 << 20;
 /// While git sends nothing.
 const IDLE: usize = 512 << 10;
 
-/// So many writes after git's last bytes these are surely with the server: russh's task takes what
-/// it is to send and what has come in turns by lot, and never waited for the reader in between.
+/// After this many writes git's last bytes are certain to have been sent: russh's task chooses at
+/// random between sending and receiving, and did not wait for the reader in between.
 const WRITES_TO_SEND: u32 = 32;
 
-/// What the bound follows from.
+/// What the limit depends on.
 #[derive(Debug)]
 pub(super) struct Backpressure {
-    /// git's bytes wait for room at the server.
+    /// git's bytes wait for window at the server.
     sending: bool,
     /// Writes since git's last bytes for the server were taken.
     since_input: u32,
@@ -31,7 +31,7 @@ impl Backpressure {
         }
     }
 
-    /// Something more has come from the server.
+    /// The server has sent more output.
     pub(super) fn written(&mut self) {
         self.since_input = self.since_input.saturating_add(1);
     }
@@ -42,7 +42,7 @@ impl Backpressure {
         self.since_input = 0;
     }
 
-    /// What may wait, in bytes.
+    /// How much may be queued, in bytes.
     pub(super) fn bytes(&self) -> usize {
         if self.sending || self.since_input < WRITES_TO_SEND {
             SENDING
@@ -58,18 +58,18 @@ mod tests {
 
     #[test]
     fn more_may_wait_while_git_sends_and_shortly_after() {
-        let mut bound = Backpressure::new();
-        assert_eq!(bound.bytes(), IDLE);
-        bound.sending(true);
+        let mut limit = Backpressure::new();
+        assert_eq!(limit.bytes(), IDLE);
+        limit.sending(true);
         for _ in 0..100 {
-            bound.written();
+            limit.written();
         }
-        assert_eq!(bound.bytes(), SENDING, "still on the way");
-        bound.sending(false);
-        assert_eq!(bound.bytes(), SENDING, "just taken");
+        assert_eq!(limit.bytes(), SENDING, "still being sent");
+        limit.sending(false);
+        assert_eq!(limit.bytes(), SENDING, "just taken");
         for _ in 0..WRITES_TO_SEND {
-            bound.written();
+            limit.written();
         }
-        assert_eq!(bound.bytes(), IDLE);
+        assert_eq!(limit.bytes(), IDLE);
     }
 }

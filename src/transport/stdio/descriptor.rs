@@ -1,5 +1,4 @@
-//! How a descriptor is written to without keeping others from working: the ways, and which one
-//! suits.
+//! How a descriptor is written to without blocking the session.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -10,15 +9,15 @@ use tokio::io::Interest;
 #[cfg(unix)]
 use tokio::io::unix::AsyncFd;
 
-/// How a descriptor is written to without keeping others from working.
+/// How a descriptor is written to without blocking the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum IoMode {
-    /// It never blocks for long: regular file, terminal, null device.
+    /// It never blocks for long: a regular file, a terminal, the null device.
     AtOnce,
-    /// It says when it is ready.
+    /// It can be polled.
     #[cfg(unix)]
     Polled { socket: bool },
-    /// It blocks: a thread does.
+    /// It may block, so a thread writes to it.
     Thread,
 }
 
@@ -29,7 +28,7 @@ pub(super) enum Descriptor {
     Polled(Arc<AsyncFd<File>>),
 }
 
-/// Which way suits the descriptor.
+/// The mode that suits the descriptor.
 #[cfg(unix)]
 pub(super) fn kind(file: File) -> io::Result<(IoMode, Descriptor)> {
     use std::os::unix::fs::FileTypeExt as _;
@@ -61,8 +60,8 @@ pub(super) fn kind(file: File) -> io::Result<(IoMode, Descriptor)> {
     Ok((IoMode::Thread, Descriptor::Blocking(Arc::new(file))))
 }
 
-/// The same pipe through an open file description of our own, which may be non-blocking without
-/// anybody noticing. `None`: not to be had (another user's pipe, no /proc).
+/// The same pipe through a separate open file description, which can be non-blocking without an
+/// effect on other processes. `None`: not possible (another user's pipe, no /proc).
 #[cfg(target_os = "linux")]
 fn own_description(file: &File) -> Option<File> {
     use rustix::fs::{Mode, OFlags};
@@ -84,16 +83,16 @@ fn own_description(_file: &File) -> Option<File> {
 #[cfg(unix)]
 #[expect(
     unsafe_code,
-    reason = "tokio asks for a promise that a `File` of our own always keeps"
+    reason = "tokio requires a guarantee that an owned `File` always gives"
 )]
 pub(super) fn register(file: File, interest: Interest) -> Result<AsyncFd<File>, File> {
     // SAFETY: the descriptor must stay open, and the same, as long as the `AsyncFd` lives. It owns
-    // the `File`, which closes its descriptor only when it is dropped, always tells the same one,
-    // and is never taken out or replaced here.
+    // the `File`, which closes its descriptor only when it is dropped and always returns the same
+    // one, and which is never taken out or replaced here.
     unsafe { AsyncFd::register_with_interest(file, interest) }.map_err(|error| error.into_parts().0)
 }
 
-/// One write that does not wait: the description is our own, or the call says so.
+/// One write that does not wait, because the description is non-blocking or `MSG_DONTWAIT` is set.
 #[cfg(unix)]
 pub(super) fn write_some(file: &File, bytes: &[u8], socket: bool) -> io::Result<usize> {
     use rustix::net::{SendFlags, send};
@@ -110,14 +109,14 @@ pub(super) fn write_some(file: &File, bytes: &[u8], socket: bool) -> io::Result<
     }
 }
 
-/// write(2) until all is written. A descriptor that somebody else made non-blocking is waited for.
+/// write(2) until everything is written. Waits if another process made the descriptor non-blocking.
 pub(super) fn write_all(mut file: &File, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match file.write(bytes) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(count) => bytes = &bytes[count..],
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait_for_room(file)?,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait_until_writable(file)?,
             Err(error) => return Err(error),
         }
     }
@@ -125,7 +124,7 @@ pub(super) fn write_all(mut file: &File, mut bytes: &[u8]) -> io::Result<()> {
 }
 
 #[cfg(unix)]
-fn wait_for_room(file: &File) -> io::Result<()> {
+fn wait_until_writable(file: &File) -> io::Result<()> {
     use rustix::event::{PollFd, PollFlags, poll};
     poll(&mut [PollFd::new(file, PollFlags::OUT)], None)?;
     Ok(())
@@ -133,7 +132,7 @@ fn wait_for_room(file: &File) -> io::Result<()> {
 
 #[cfg(not(unix))]
 #[expect(clippy::unnecessary_wraps, reason = "fails on other systems")]
-fn wait_for_room(_file: &File) -> io::Result<()> {
+fn wait_until_writable(_file: &File) -> io::Result<()> {
     std::thread::yield_now();
     Ok(())
 }

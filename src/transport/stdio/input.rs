@@ -1,7 +1,6 @@
 //! git's bytes for the server.
 //!
-//! Nothing is read before it is asked for: a session that may still be refused leaves git's input
-//! untouched. A descriptor that can be polled is read when it is ready; others (regular files, the
+//! Nothing is read in advance: a session that may still be denied leaves git's input untouched. A descriptor that can be polled is read when it is ready; others (regular files, the
 //! null device, everything on Windows) by a thread, which a pending read may outlive.
 
 use std::fs::File;
@@ -14,14 +13,14 @@ const CHUNK: usize = 64 << 10;
 
 /// The reading end.
 #[derive(Debug)]
-pub(in crate::transport) struct Input(IoMode);
+pub(in crate::transport) struct Input(InputMode);
 
 #[derive(Debug)]
-enum IoMode {
+enum InputMode {
     Nothing,
     #[cfg(unix)]
     Polled(tokio::io::unix::AsyncFd<File>),
-    /// Not asked for yet.
+    /// Not read yet.
     Later(File),
     Thread(mpsc::Receiver<io::Result<Vec<u8>>>),
 }
@@ -29,27 +28,27 @@ enum IoMode {
 impl Input {
     /// Takes the descriptor over. Reads nothing. Inside a runtime.
     pub(in crate::transport) fn new(file: Option<File>) -> Self {
-        Self(file.map_or(IoMode::Nothing, IoMode::of))
+        Self(file.map_or(InputMode::Nothing, InputMode::of))
     }
 
     /// The next bytes; empty at the end of input. Safe to drop midway.
     pub(in crate::transport) async fn read(&mut self) -> io::Result<Vec<u8>> {
-        if let IoMode::Later(_) = self.0 {
-            let IoMode::Later(file) = std::mem::replace(&mut self.0, IoMode::Nothing) else {
+        if let InputMode::Later(_) = self.0 {
+            let InputMode::Later(file) = std::mem::replace(&mut self.0, InputMode::Nothing) else {
                 return Ok(Vec::new());
             };
-            self.0 = IoMode::Thread(read_in_a_thread(file)?);
+            self.0 = InputMode::Thread(read_in_a_thread(file)?);
         }
         match &mut self.0 {
-            IoMode::Thread(receiver) => receiver.recv().await.unwrap_or(Ok(Vec::new())),
+            InputMode::Thread(receiver) => receiver.recv().await.unwrap_or(Ok(Vec::new())),
             #[cfg(unix)]
-            IoMode::Polled(file) => read_when_ready(file).await,
-            IoMode::Nothing | IoMode::Later(_) => Ok(Vec::new()),
+            InputMode::Polled(file) => read_when_ready(file).await,
+            InputMode::Nothing | InputMode::Later(_) => Ok(Vec::new()),
         }
     }
 }
 
-impl IoMode {
+impl InputMode {
     #[cfg(unix)]
     fn of(file: File) -> Self {
         match super::descriptor::register(file, tokio::io::Interest::READABLE) {

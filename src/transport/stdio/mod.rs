@@ -2,7 +2,7 @@
 //!
 //! Plain read(2) and write(2): tokio's stdin and stdout cost four to six times the CPU. The
 //! descriptors' flags are never touched, since other processes share them. What the server sends
-//! faster than git reads is queued up to a bound, so that the other direction goes on.
+//! faster than git reads is queued up to a limit, so that the other direction continues.
 
 mod backpressure;
 mod descriptor;

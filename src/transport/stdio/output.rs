@@ -1,8 +1,7 @@
 //! The channel's bytes for git: stdout, or stderr.
 //!
-//! A write that would block goes into a queue; beyond its bound (`bound`) the writer waits, and
-//! with it the server. So bounded memory, and the other direction goes on as long as the bound is
-//! not reached.
+//! A write that would block is queued; when more than the limit is queued the writer waits, and with
+//! it the server. So memory is bounded, and the other direction continues until the limit is reached.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -16,7 +15,7 @@ use super::backpressure::Backpressure;
 use super::descriptor::write_some;
 use super::descriptor::{Descriptor, IoMode, kind, write_all};
 
-/// The reader has gone (EPIPE), or the descriptor cannot be written to.
+/// The reader has closed its end (EPIPE), or the descriptor cannot be written to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::transport) struct Gone;
 
@@ -26,13 +25,13 @@ pub(in crate::transport) struct Output(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    way: IoMode,
+    mode: IoMode,
     state: Mutex<State>,
     /// Something is queued, or the end was asked for: for the thread.
     filled: Condvar,
     /// The same, for the task.
     filled_async: Notify,
-    /// Something was written, the reader has gone, or the bound is another one.
+    /// Something was written, the reader has gone, or the limit has changed.
     drained: Notify,
     /// This is the process's own fd 1.
     standard: bool,
@@ -43,9 +42,9 @@ struct State {
     queue: VecDeque<Vec<u8>>,
     /// Bytes in `queue` and those being written.
     waiting: usize,
-    /// What may wait.
-    bound: Backpressure,
-    /// No more will come.
+    /// How much may be queued.
+    limit: Backpressure,
+    /// Nothing more follows.
     ending: bool,
     /// The process's own fd 1 stays open: another session may follow.
     keeps_standard: bool,
@@ -58,13 +57,13 @@ impl Output {
     /// Takes the descriptor over. `standard`: it is a duplicate of the process's own fd 1, which is
     /// closed with it. Inside a runtime.
     pub(in crate::transport) fn new(file: File, standard: bool) -> io::Result<Self> {
-        let (way, descriptor) = kind(file)?;
+        let (mode, descriptor) = kind(file)?;
         let output = Self(Arc::new(Shared {
-            way,
+            mode,
             state: Mutex::new(State {
                 queue: VecDeque::new(),
                 waiting: 0,
-                bound: Backpressure::new(),
+                limit: Backpressure::new(),
                 ending: false,
                 keeps_standard: false,
                 gone: false,
@@ -75,7 +74,7 @@ impl Output {
             drained: Notify::new(),
             standard,
         }));
-        match way {
+        match mode {
             IoMode::AtOnce => {}
             IoMode::Thread => {
                 let shared = Arc::clone(&output.0);
@@ -92,18 +91,17 @@ impl Output {
         Ok(output)
     }
 
-    /// Writes, or queues what cannot be written now. Returns when no more than the bound waits.
+    /// Writes, or queues what cannot be written now. Returns when no more than the limit is queued.
     pub(in crate::transport) async fn write(&self, bytes: &[u8]) -> Result<(), Gone> {
-        self.0.take(bytes)?;
+        self.0.write_or_queue(bytes)?;
         self.0
-            .until(|state| state.waiting <= state.bound.bytes())
+            .until(|state| state.waiting <= state.limit.bytes())
             .await
     }
 
-    /// git's bytes for the server are being sent, or have been: they must not wait behind a slow
-    /// reader.
+    /// git's bytes for the server are being sent, or have been. A slow reader must not delay them.
     pub(in crate::transport) fn sending(&self, sending: bool) {
-        self.0.lock().bound.sending(sending);
+        self.0.lock().limit.sending(sending);
         self.0.drained.notify_waiters();
     }
 
@@ -112,7 +110,7 @@ impl Output {
         self.0.until(|state| state.waiting == 0).await
     }
 
-    /// No more will come: closes the descriptor once everything is written. A socket is shut down
+    /// Nothing more follows: closes the descriptor once everything is written. A socket is shut down
     /// for writing, since stdin may be the same one.
     pub(in crate::transport) fn end(&self) {
         let mut state = self.0.lock();
@@ -124,14 +122,14 @@ impl Output {
         self.0.wake_drain();
     }
 
-    /// This session is over: lets go of the descriptor once everything is written, while the
-    /// process keeps its own.
+    /// This session is over: closes the duplicate once everything is written, while the process keeps
+    /// its own descriptor.
     pub(in crate::transport) fn release(&self) {
         self.0.lock().keeps_standard = true;
         self.end();
     }
 
-    /// Returns when the reader has gone, where the descriptor can tell (a pipe); never otherwise.
+    /// Returns when the reader has closed its end, if the descriptor reports it (a pipe); otherwise never.
     pub(in crate::transport) async fn gone(&self) {
         #[cfg(unix)]
         {
@@ -140,7 +138,7 @@ impl Output {
                 _ => None,
             };
             if let Some(file) = file
-                && matches!(self.0.way, IoMode::Polled { socket: false })
+                && matches!(self.0.mode, IoMode::Polled { socket: false })
                 && file.ready(tokio::io::Interest::ERROR).await.is_ok()
             {
                 return;
@@ -155,12 +153,12 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self, bytes: &[u8]) -> Result<(), Gone> {
+    fn write_or_queue(&self, bytes: &[u8]) -> Result<(), Gone> {
         let mut state = self.lock();
         if state.gone {
             return Err(Gone);
         }
-        state.bound.written();
+        state.limit.written();
         let written = match (&state.file, state.waiting) {
             (Some(file), 0) => match self.try_write(file, bytes) {
                 Ok(count) => count,
@@ -182,9 +180,9 @@ impl Shared {
         Ok(())
     }
 
-    /// How much went without waiting.
+    /// How many bytes were written without waiting.
     fn try_write(&self, file: &Descriptor, bytes: &[u8]) -> io::Result<usize> {
-        match (self.way, file) {
+        match (self.mode, file) {
             (IoMode::AtOnce, Descriptor::Blocking(file)) => {
                 write_all(file, bytes)?;
                 Ok(bytes.len())
@@ -251,7 +249,8 @@ impl Shared {
         };
         #[cfg(unix)]
         {
-            if let (IoMode::Polled { socket: true }, Descriptor::Polled(file)) = (self.way, &file) {
+            if let (IoMode::Polled { socket: true }, Descriptor::Polled(file)) = (self.mode, &file)
+            {
                 let _ = rustix::net::shutdown(file.get_ref(), rustix::net::Shutdown::Write);
             }
             if self.standard
@@ -321,7 +320,7 @@ impl Shared {
         file: &tokio::io::unix::AsyncFd<File>,
         mut bytes: &[u8],
     ) -> io::Result<()> {
-        let socket = matches!(self.way, IoMode::Polled { socket: true });
+        let socket = matches!(self.mode, IoMode::Polled { socket: true });
         while !bytes.is_empty() {
             let mut guard = file.writable().await?;
             match guard.try_io(|file| write_some(file.get_ref(), bytes, socket)) {

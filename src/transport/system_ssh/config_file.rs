@@ -1,4 +1,4 @@
-//! The file that stands for ssh_config when the system's ssh carries a Bitbucket host
+//! The file that replaces ssh_config when the system's ssh connects to a Bitbucket host
 //! (`bitbucket.transport = openssh`). Pure: text in, text out.
 
 use std::fmt::Write as _;
@@ -7,27 +7,28 @@ use std::path::Path;
 use crate::repository::SshHost;
 use crate::text::ssh_config_word;
 
-/// What the file is made of.
+/// The parts of the file.
 #[derive(Debug, Clone, Copy)]
 pub struct ConfigFile<'a> {
     /// What `ssh -G` printed for the call (`Request::option_argv`, `--`, the host).
     pub effective: &'a str,
     /// What the same ssh prints with `-F /dev/null -G` for the bare host: its compiled-in
-    /// defaults. They are not written, since ssh behaves in another way where they are said
-    /// (it orders host key algorithms by known_hosts, is silent about missing default keys).
+    /// defaults. They are not written, because ssh behaves differently where they are set
+    /// explicitly (by default it orders host key algorithms by known_hosts and is silent about
+    /// missing default keys).
     pub compiled_in: &'a str,
     /// Where to connect to.
     pub endpoint: &'a SshHost,
-    /// The identity that stands alone: a private key file, or the `.pub` of an agent's key.
-    /// `None`: ssh_config's identities and the agent stand as they are.
+    /// The only identity: a private key file, or the `.pub` of an agent's key. `None`: ssh_config's
+    /// identities and the agent are used.
     pub identity: Option<&'a Path>,
-    /// `None`: what ssh_config says stands.
+    /// `None`: as ssh_config has it.
     pub host_key_alias: Option<&'a str>,
     /// A further known_hosts file: the published host keys.
     pub known_hosts: Option<&'a Path>,
 }
 
-/// A text that ssh_config cannot hold.
+/// A text that cannot be written to ssh_config.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// Not UTF-8, or a line feed, or `${` where ssh would expand it.
@@ -38,23 +39,23 @@ pub enum Error {
 impl ConfigFile<'_> {
     /// The file's text. Give it to ssh by [`crate::ssh_command::Request::argv_with_config`].
     ///
-    /// Control* lines are left out (a shared connection may be another identity's), so are
-    /// Canonical* ones: the endpoint is the name already.
+    /// Control* lines are left out, because a shared connection may be another identity's, and so
+    /// are Canonical* lines: the endpoint is already the canonical name.
     pub fn text(&self) -> Result<String, Error> {
         let mut text = String::new();
-        self.write_place(&mut text)?;
+        self.write_endpoint(&mut text)?;
         self.write_identity(&mut text)?;
         self.write_known_hosts(&mut text)?;
         for (key, values) in groups(self.effective) {
-            let said = values_of(self.compiled_in, key) != values;
-            if said && !self.is_left_out(key) {
+            let is_set = values_of(self.compiled_in, key) != values;
+            if is_set && !self.is_left_out(key) {
                 write_group(&mut text, key, &values)?;
             }
         }
         Ok(text)
     }
 
-    fn write_place(&self, text: &mut String) -> Result<(), Error> {
+    fn write_endpoint(&self, text: &mut String) -> Result<(), Error> {
         line(text, "hostname", &word(&self.endpoint.host)?);
         line(text, "port", &self.endpoint.port.to_string());
         if let Some(alias) = self.host_key_alias {
@@ -75,7 +76,7 @@ impl ConfigFile<'_> {
         Ok(())
     }
 
-    /// Behind the global files: the user's own ones decide, and are the ones written to.
+    /// After the global files: the user's own files decide, and new keys are written to them.
     fn write_known_hosts(&self, text: &mut String) -> Result<(), Error> {
         if let Some(published) = self.known_hosts {
             let files = values_of(self.effective, GLOBAL_FILES);
@@ -125,8 +126,8 @@ fn values_of<'a>(printed: &'a str, key: &str) -> Vec<&'a str> {
 fn write_group(text: &mut String, key: &str, values: &[&str]) -> Result<(), Error> {
     // Only the first SetEnv line counts.
     if key == "setenv" {
-        let words = values.iter().map(|value| word(value));
-        line(text, key, &words.collect::<Result<Vec<_>, _>>()?.join(" "));
+        let quoted = values.iter().map(|value| word(value));
+        line(text, key, &quoted.collect::<Result<Vec<_>, _>>()?.join(" "));
         return Ok(());
     }
     for value in values {

@@ -1,8 +1,7 @@
-//! The hand-over to the system's ssh: found in PATH, never this program again, and given the
-//! whole process.
+//! The hand-over to the system's ssh, which is found in PATH and replaces this process.
 //!
-//! Decides nothing about hosts: it gets an argv. `config_file` writes the file that stands for
-//! ssh_config where a Bitbucket host is handed over.
+//! Decides nothing about hosts: it is given an argv. `config_file` writes the file that replaces
+//! ssh_config when a Bitbucket host is handed over.
 
 pub mod config_file;
 
@@ -15,12 +14,12 @@ use crate::context::Context;
 use crate::diagnostics::trace2;
 use crate::transport::ExitStatus;
 
-/// Counts hand-overs from parent to child. ProxyCommand may come back to us honestly, a wrapper
-/// script named `ssh` that calls us never ends.
+/// Counts hand-overs from parent to child. A ProxyCommand may legitimately run this program again; a
+/// wrapper script named `ssh` that runs it would never end.
 const GUARD: &str = "BITBUCKET_SSH_HANDOVER";
 
-/// As many may stand inside each other.
-const DEEPEST: u32 = 8;
+/// How many may be nested.
+const MAX_DEPTH: u32 = 8;
 
 /// The names under which this program is installed, besides `ssh`.
 const OWN_NAMES: [&str; 2] = ["bitbucket-ssh", "git-bitbucket"];
@@ -54,8 +53,8 @@ pub fn hand_over(context: &Context, ssh: &Path, argv: &[OsString]) -> io::Result
     let depth: u32 = context
         .environment
         .text(GUARD)
-        .map_or(0, |depth| depth.parse().unwrap_or(DEEPEST));
-    if depth >= DEEPEST {
+        .map_or(0, |depth| depth.parse().unwrap_or(MAX_DEPTH));
+    if depth >= MAX_DEPTH {
         let ssh = ssh.display();
         return Err(io::Error::other(format!(
             "{ssh} leads back to this program"
@@ -70,14 +69,14 @@ pub fn hand_over(context: &Context, ssh: &Path, argv: &[OsString]) -> io::Result
         .stdout(std::process::Stdio::inherit())
         .stderr(std::process::Stdio::inherit());
     trace2::exec(context, ssh, argv);
-    let given = give_process_to(command);
-    if let Err(error) = &given {
+    let result = replace_process(command);
+    if let Err(error) = &result {
         trace2::not_executed(error.raw_os_error().unwrap_or(-1));
     }
-    given
+    result
 }
 
-/// Whether both paths lead to one file. A path that leads nowhere is no file.
+/// Whether both paths name the same file. A path that does not exist names none.
 #[cfg(unix)]
 fn same_file(one: &Path, other: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
@@ -85,23 +84,23 @@ fn same_file(one: &Path, other: &Path) -> bool {
     matches!((id(one), id(other)), (Ok(one), Ok(other)) if one == other)
 }
 
-/// Whether both paths lead to one file. A path that leads nowhere is no file.
+/// Whether both paths name the same file. A path that does not exist names none.
 #[cfg(not(unix))]
 fn same_file(one: &Path, other: &Path) -> bool {
     matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
-/// exec: returns only a failure. The standard library gives SIGPIPE, which it ignores, its
-/// default again, and unblocks every signal.
+/// exec: returns only a failure. The standard library resets SIGPIPE, which it ignores, to its
+/// default, and unblocks every signal.
 #[cfg(unix)]
-fn give_process_to(mut command: Command) -> io::Result<ExitStatus> {
+fn replace_process(mut command: Command) -> io::Result<ExitStatus> {
     use std::os::unix::process::CommandExt as _;
     Err(command.exec())
 }
 
-/// A child that is waited for; its status, 255 where it has none that fits.
+/// Waits for a child process; its status, or 255 if it has none between 0 and 255.
 #[cfg(not(unix))]
-fn give_process_to(mut command: Command) -> io::Result<ExitStatus> {
+fn replace_process(mut command: Command) -> io::Result<ExitStatus> {
     let status = command.status()?;
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Ok(ExitStatus(code.unwrap_or(255)))

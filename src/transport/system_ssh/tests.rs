@@ -113,8 +113,8 @@ fn the_process_becomes_the_other_ssh() {
     let this = "the_process_becomes_the_other_ssh";
     let output = process(this, &ssh, &variables, "from git\n");
     let text = String::from_utf8(output.stdout).unwrap();
-    let (_, told) = text.split_once("BEGIN\n").expect("the script ran");
-    let (told, signals) = told.split_once("SigIgn:\t").expect("the script ran");
+    let (_, printed) = text.split_once("BEGIN\n").expect("the script ran");
+    let (printed, signals) = printed.split_once("SigIgn:\t").expect("the script ran");
     let (ignored, input) = signals.split_once('\n').expect("the script ran");
     let ignored = u64::from_str_radix(ignored, 16).unwrap();
     assert_eq!(ignored & 1 << (13 - 1), 0, "SIGPIPE is 13");
@@ -124,7 +124,7 @@ fn the_process_becomes_the_other_ssh() {
          token= guard=1 kept=1\n",
         ssh.display()
     );
-    assert_eq!(told, expected);
+    assert_eq!(printed, expected);
     assert_eq!(String::from_utf8_lossy(&output.stderr), "to-stderr\n");
     assert_eq!(output.status.code(), Some(7));
 }
@@ -175,7 +175,10 @@ fn the_systems_ssh_takes_over() {
     );
     let text = String::from_utf8(output.stdout).unwrap();
     for line in ["user alice", "hostname example.com", "port 7999"] {
-        assert!(text.lines().any(|told| told == line), "{line} in {text}");
+        assert!(
+            text.lines().any(|printed| printed == line),
+            "{line} in {text}"
+        );
     }
     assert_eq!(output.status.code(), Some(0));
 }

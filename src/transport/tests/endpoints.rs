@@ -107,13 +107,13 @@ fn the_next_endpoint_steps_in() {
         assert_eq!(
             endpoint,
             server.endpoint(),
-            "{why}: the one that answered is told"
+            "{why}: the one that answered is reported"
         );
     }
 }
 
 #[test]
-fn what_cannot_be_reached_is_told_in_ssh_s_words() {
+fn an_unreachable_endpoint_is_reported_as_ssh_reports_it() {
     let port = free_port();
     for (endpoint, family, expected) in [
         (

@@ -1,7 +1,7 @@
-//! Who is let in, and when a person is asked.
+//! Which identities are accepted, and when a person is asked.
 
 use super::support::{
-    Call, Person, RealAgent, Server, endpoint, free_port, new_key, program, ssh_keygen, told,
+    Call, Person, RealAgent, Server, endpoint, free_port, logged, new_key, program, ssh_keygen,
 };
 use crate::host_key::Verdict;
 use crate::identity::{Holder, Identity, key_file};
@@ -107,14 +107,14 @@ fn a_passphrase_is_asked_for_only_after_the_server_accepted_the_key() {
         )
     };
 
-    for (identities, answers, kept, asked, let_in, why) in [
+    for (identities, answers, kept, asked, accepted_login, why) in [
         (
             vec![&rejected],
             &["secret"][..],
             None,
             0,
             false,
-            "a rejected key asks nobody",
+            "a rejected key asks for nothing",
         ),
         (
             vec![&rejected, &accepted],
@@ -148,7 +148,7 @@ fn a_passphrase_is_asked_for_only_after_the_server_accepted_the_key() {
             false,
             "an empty answer gives up",
         ),
-        (vec![&accepted], &[], None, 1, false, "nobody there"),
+        (vec![&accepted], &[], None, 1, false, "no one to ask"),
         (
             vec![&accepted],
             &[],
@@ -171,14 +171,19 @@ fn a_passphrase_is_asked_for_only_after_the_server_accepted_the_key() {
         call.person = Person::who_says(answers);
         call.kept = kept;
         let ran = call.run(b"");
-        assert_eq!(ran.text() == "in\n", let_in, "{why}: {:?}", ran.outcome);
+        assert_eq!(
+            ran.text() == "in\n",
+            accepted_login,
+            "{why}: {:?}",
+            ran.outcome
+        );
         let questions = call.person.questions();
         assert_eq!(questions.len(), asked, "{why}");
         assert!(
             questions.iter().all(|text| *text == question("accepted")),
             "{why}"
         );
-        if !let_in {
+        if !accepted_login {
             let Ok(Outcome::AuthenticationFailed(refusal)) = ran.outcome else {
                 panic!("{why}: {:?}", ran.outcome);
             };
@@ -232,7 +237,7 @@ fn of_a_crowded_agent_only_the_wanted_key_is_offered() {
     let mut call = server.call("echo in");
     call.identities = vec![agent_identity(&server.identity)];
     call.variables = agent.variables();
-    let (ran, messages) = told(|| call.run(b""));
+    let (ran, messages) = logged(|| call.run(b""));
     assert_eq!(ran.text(), "in\n", "{:?}", ran.outcome);
     let offers = messages
         .iter()
@@ -242,7 +247,7 @@ fn of_a_crowded_agent_only_the_wanted_key_is_offered() {
 }
 
 #[test]
-fn an_encrypted_file_whose_key_the_agent_holds_asks_nobody_and_is_given_to_it() {
+fn an_encrypted_file_whose_key_the_agent_holds_does_not_ask_and_is_added_to_it() {
     let server = Server::start();
     let agent = RealAgent::start();
     let identity = new_key(&server.path("locked"), "ed25519", "secret");
@@ -292,7 +297,7 @@ fn too_many_keys_are_a_lost_connection_and_no_refusal() {
 }
 
 #[test]
-fn nobody_to_offer_is_a_refusal() {
+fn no_identity_is_a_refusal() {
     let server = Server::start();
     let mut call = server.call("true");
     call.identities = Vec::new();
@@ -319,7 +324,7 @@ fn the_host_key_decides_before_anything_else() {
     let fingerprint: &'static str = fingerprint.leak();
     let strict = StrictHostKeyChecking::Yes;
     let ask = StrictHostKeyChecking::Ask;
-    for (lines, checking, answers, let_in, asked, learned, why) in [
+    for (lines, checking, answers, accepted_login, asked, learned, why) in [
         (
             format!("{name} {own}\n"),
             strict,
@@ -357,7 +362,7 @@ fn the_host_key_decides_before_anything_else() {
             true,
             "the fingerprint",
         ),
-        (String::new(), ask, &[], false, 1, false, "nobody to ask"),
+        (String::new(), ask, &[], false, 1, false, "no one to ask"),
         (
             String::new(),
             StrictHostKeyChecking::AcceptNew,
@@ -417,8 +422,13 @@ fn the_host_key_decides_before_anything_else() {
         let mut call = server.call("echo in");
         call.config.host_keys.strict_host_key_checking = Some(checking);
         call.person = Person::who_says(answers);
-        let (ran, messages) = told(|| call.run(b""));
-        assert_eq!(ran.text() == "in\n", let_in, "{why}: {:?}", ran.outcome);
+        let (ran, messages) = logged(|| call.run(b""));
+        assert_eq!(
+            ran.text() == "in\n",
+            accepted_login,
+            "{why}: {:?}",
+            ran.outcome
+        );
         assert_eq!(call.person.questions().len(), asked, "{why}");
         let now = std::fs::read_to_string(&known).unwrap();
         assert_eq!(now.len() > lines.len(), learned, "{why}: {now}");
@@ -426,7 +436,7 @@ fn the_host_key_decides_before_anything_else() {
             .iter()
             .any(|m| m.starts_with("Warning: Permanently added"));
         assert_eq!(warned, learned, "{why}");
-        if !let_in {
+        if !accepted_login {
             let Err(Error::HostKey { verdict, .. }) = ran.outcome else {
                 panic!("{why}: {:?}", ran.outcome);
             };
@@ -440,7 +450,7 @@ fn the_host_key_decides_before_anything_else() {
 }
 
 #[test]
-fn a_server_that_pretends_to_be_bitbucket_is_refused_whatever_is_wished() {
+fn a_server_that_pretends_to_be_bitbucket_is_refused_despite_every_setting() {
     let server = Server::start();
     let mut call = server.call("true");
     call.endpoints[0].published = true;
@@ -469,7 +479,7 @@ fn announced_keys_change_nothing_where_the_published_keys_speak() {
     for published in [true, false] {
         std::fs::write(&known, &before).unwrap();
         call.endpoints[0].published = published;
-        assert!(call.run(b"").outcome.is_ok(), "its line lets it in");
+        assert!(call.run(b"").outcome.is_ok(), "its line accepts it");
         let after = std::fs::read_to_string(&known).unwrap();
         assert_eq!(after == before, published, "{after}");
         assert_eq!(after.contains("ecdsa"), !published, "{after}");
@@ -488,7 +498,7 @@ fn a_server_that_is_no_openssh_is_served_too() {
         .output()
         .unwrap();
     assert!(made.status.success());
-    // dropbear reads the authorized keys of the account it serves: here nobody is let in, which
+    // dropbear reads the authorized keys of the account it serves: here nothing is accepted, which
     // still shows its key exchange and its refusal.
     let port = free_port();
     let mut child = program("dropbear")
@@ -511,12 +521,12 @@ fn a_server_that_is_no_openssh_is_served_too() {
     call.config.host_keys.strict_host_key_checking = Some(StrictHostKeyChecking::AcceptNew);
     call.config.host_keys.user_known_hosts = Some(vec![folder.path().join("known")]);
     call.config.host_keys.global_known_hosts = Some(Vec::new());
-    let begun = std::time::Instant::now();
+    let start = std::time::Instant::now();
     while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(begun.elapsed().as_secs() < 20);
+        assert!(start.elapsed().as_secs() < 20);
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
-    let (ran, messages) = told(|| call.run(b""));
+    let (ran, messages) = logged(|| call.run(b""));
     child.kill().unwrap();
     child.wait().unwrap();
     match ran.outcome {

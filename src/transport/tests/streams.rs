@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use super::support::{Server, pipe, program, told};
+use super::support::{Server, logged, pipe, program};
 use crate::repository::Service;
 use crate::settings::{AlgorithmConfig, SshConfig};
 use crate::transport::{Error, Outcome, Streams};
@@ -64,7 +64,7 @@ fn the_command_goes_behind_the_channel_s_open() {
     for _ in 0..5 {
         let mut call = server.call("echo $GIT_PROTOCOL");
         call.environment = vec![("GIT_PROTOCOL".to_owned(), "version=2".to_owned())];
-        let (ran, messages) = told(|| call.run(b""));
+        let (ran, messages) = logged(|| call.run(b""));
         assert_eq!(ran.text(), "version=2\n");
         let early = "sending the command behind the channel's open";
         assert!(messages.iter().any(|m| m == early), "{messages:#?}");
@@ -260,7 +260,7 @@ fn a_lost_connection_is_no_status() {
 #[test]
 fn a_server_that_no_longer_answers_is_given_up() {
     let server = Server::start();
-    // The shell goes on while its server stands still, and ends it when everything is over.
+    // The shell continues while its server is stopped, and ends it afterwards.
     let mut call = server.call("kill -STOP $PPID; sleep 10; kill -9 $PPID");
     call.config.session.server_alive_interval = Some(Duration::from_secs(1));
     call.config.session.server_alive_count_max = Some(1);
@@ -273,7 +273,7 @@ fn a_server_that_no_longer_answers_is_given_up() {
 }
 
 #[test]
-fn a_refused_repository_reaches_nobody_and_leaves_the_input() {
+fn a_denied_repository_writes_nothing_and_reads_nothing() {
     let server = Server::start();
     let refused = "conq: repository access denied.\n";
     for (command, stderr, stdout, why) in [
@@ -306,14 +306,14 @@ fn a_refused_repository_reaches_nobody_and_leaves_the_input() {
         drop(feed);
         let outcome = call.between(Streams::of(Some(stdin), output, errors));
         let Ok(Outcome::RepositoryDenied {
-            stderr: said,
+            stderr: sent,
             stdout: packet,
             ..
         }) = outcome
         else {
             panic!("{why}: {outcome:?}");
         };
-        assert_eq!(String::from_utf8(said).unwrap(), stderr, "{why}");
+        assert_eq!(String::from_utf8(sent).unwrap(), stderr, "{why}");
         assert_eq!(String::from_utf8(packet).unwrap(), stdout, "{why}");
         for (file, expected) in [
             (&mut unread, "0000"),
@@ -373,11 +373,11 @@ fn git_is_served_and_other_failures_pass() {
 }
 
 #[test]
-fn a_refused_channel_is_told_in_the_server_s_words() {
+fn a_refused_channel_is_reported_with_the_server_s_reason() {
     let server = Server::start_with(&["MaxSessions 0"]);
     let ran = server.call("true").run(b"");
     match ran.outcome {
-        Err(Error::Channel(words)) => assert!(words.contains("open failed"), "{words}"),
+        Err(Error::Channel(message)) => assert!(message.contains("open failed"), "{message}"),
         other => panic!("{other:?}"),
     }
 }
@@ -412,7 +412,7 @@ fn lists_of_the_user_s_are_kept() {
     ] {
         let mut call = server.call("echo hello");
         call.config = config;
-        let (ran, messages) = told(|| call.run(b""));
+        let (ran, messages) = logged(|| call.run(b""));
         assert_eq!(ran.text(), "hello\n");
         assert!(
             messages.iter().any(|m| m.contains(expected)),

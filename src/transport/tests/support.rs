@@ -34,8 +34,11 @@ pub fn program(name: &str) -> Command {
 
 pub fn ssh_keygen(arguments: &[&str]) {
     let output = program("ssh-keygen").args(arguments).output().unwrap();
-    let words = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "ssh-keygen {arguments:?}: {words}");
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "ssh-keygen {arguments:?}: {message}"
+    );
 }
 
 /// A key pair made by ssh-keygen.
@@ -96,10 +99,10 @@ impl Server {
             folder,
             identity,
         };
-        let begun = Instant::now();
+        let start = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(
-                begun.elapsed() < Duration::from_secs(20),
+                start.elapsed() < Duration::from_secs(20),
                 "{}",
                 server.log()
             );
@@ -356,8 +359,8 @@ pub fn pipe() -> (File, File) {
     )
 }
 
-/// The messages told at `-vv` and above while `act` runs on this thread.
-pub fn told<T>(act: impl FnOnce() -> T) -> (T, Vec<String>) {
+/// The messages logged at `-vv` and above while `act` runs on this thread.
+pub fn logged<T>(act: impl FnOnce() -> T) -> (T, Vec<String>) {
     let messages = Arc::new(Mutex::new(Vec::new()));
     let result = tracing::subscriber::with_default(Collect(Arc::clone(&messages)), act);
     let messages = messages.lock().unwrap().clone();
@@ -418,9 +421,9 @@ impl RealAgent {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        let begun = Instant::now();
+        let start = Instant::now();
         while std::os::unix::net::UnixStream::connect(&socket).is_err()
-            && begun.elapsed() < Duration::from_secs(10)
+            && start.elapsed() < Duration::from_secs(10)
         {
             std::thread::sleep(Duration::from_millis(10));
         }

@@ -82,9 +82,9 @@ const SETTINGS: &[&str] = &[
 #[test]
 fn ssh_reads_back_what_it_printed() {
     let home = tempfile::tempdir().unwrap();
-    let said = home.path().join("said");
+    let config = home.path().join("config");
     let made = home.path().join("made");
-    let (said_file, made_file) = (said.to_str().unwrap(), made.to_str().unwrap());
+    let (settings_file, made_file) = (config.to_str().unwrap(), made.to_str().unwrap());
     let compiled_in = ssh(&["-F", "/dev/null"], home.path());
     let endpoint = SshHost {
         host: "ssh.bitbucket.org".to_owned(),
@@ -96,8 +96,8 @@ fn ssh_reads_back_what_it_printed() {
             Some(setting) => vec![setting],
             None => random.choose_multiple(SETTINGS.iter().copied(), 8),
         };
-        std::fs::write(&said, settings.join("\n")).unwrap();
-        let effective = ssh(&["-F", said_file], home.path());
+        std::fs::write(&config, settings.join("\n")).unwrap();
+        let effective = ssh(&["-F", settings_file], home.path());
         let file = ConfigFile {
             effective: &effective,
             compiled_in: &compiled_in,
@@ -133,11 +133,11 @@ fn ssh_reads_back_what_it_printed() {
 #[test]
 fn a_chosen_identity_stands_alone() {
     let home = tempfile::tempdir().unwrap();
-    let said = home.path().join("said");
+    let config = home.path().join("config");
     let made = home.path().join("made");
     let settings = "IdentityFile ~/.ssh/work\nCertificateFile /c\nIdentitiesOnly no\n\
         IdentityAgent /run/agent\nHostKeyAlias other\nControlPath /tmp/x\nUser git\n";
-    std::fs::write(&said, settings).unwrap();
+    std::fs::write(&config, settings).unwrap();
     let endpoint = SshHost {
         host: "altssh.bitbucket.org".to_owned(),
         port: 443,
@@ -153,7 +153,7 @@ fn a_chosen_identity_stands_alone() {
         ("/größe/k#x", "/größe/k#x"),
     ] {
         let text = ConfigFile {
-            effective: &ssh(&["-F", said.to_str().unwrap()], home.path()),
+            effective: &ssh(&["-F", config.to_str().unwrap()], home.path()),
             compiled_in: &ssh(&["-F", "/dev/null"], home.path()),
             endpoint: &endpoint,
             identity: Some(Path::new(file)),
