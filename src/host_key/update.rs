@@ -65,14 +65,14 @@ pub fn change(
         return Err("no new or deprecated keys from the server");
     }
     if own.iter().any(is_manual) {
-        return Err("a marker, a pattern or a list of names stands in its lines");
+        return Err("its lines have a marker, a pattern or a list of names");
     }
     if others.iter().any(|entry| has_any(entry, &written)) {
-        return Err("a key stands beside another name, too");
+        return Err("a key is also listed for another name");
     }
     let deprecated: Vec<_> = old.iter().filter_map(EncodedKey::of).collect();
     if others.iter().any(|entry| has_any(entry, &deprecated)) {
-        return Err("a deprecated key stands beside another name, too");
+        return Err("a deprecated key is also listed for another name");
     }
     Ok(Change {
         keys: announced,
@@ -186,31 +186,31 @@ mod tests {
             (
                 line("h*", one),
                 both(),
-                Err("a marker, a pattern or a list of names stands in its lines"),
+                Err("its lines have a marker, a pattern or a list of names"),
                 "a pattern",
             ),
             (
                 line("h,i,j", one),
                 both(),
-                Err("a marker, a pattern or a list of names stands in its lines"),
+                Err("its lines have a marker, a pattern or a list of names"),
                 "three names",
             ),
             (
                 line("h", one) + &line("@cert-authority h", three),
                 both(),
-                Err("a marker, a pattern or a list of names stands in its lines"),
+                Err("its lines have a marker, a pattern or a list of names"),
                 "an authority",
             ),
             (
                 line("h", one) + &line("other", two),
                 both(),
-                Err("a key stands beside another name, too"),
+                Err("a key is also listed for another name"),
                 "a new key that is known elsewhere",
             ),
             (
                 line("h", one) + &line("h", three) + &line("other", three),
                 both(),
-                Err("a deprecated key stands beside another name, too"),
+                Err("a deprecated key is also listed for another name"),
                 "an old key that is known elsewhere",
             ),
             (

@@ -42,7 +42,7 @@ pub enum Error {
     #[error("agent refused operation")]
     Refused,
     /// It does not follow the protocol.
-    #[error("the agent's answer is not understood: {0}")]
+    #[error("unexpected answer from the agent: {0}")]
     Protocol(String),
 }
 

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The key is on a security key; its file cannot sign.
-    #[error("a security key signs through the agent only")]
+    #[error("a security key can only sign through the agent")]
     SecurityKey,
     /// The key has a type or size that cannot be used.
     #[error("cannot sign with this key: {0}")]

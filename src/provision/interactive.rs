@@ -29,11 +29,13 @@ pub(super) fn ask_account(
     login: &LoginPrompt<'_>,
 ) -> Result<Option<AccountId>, Error> {
     let (context, site, prompt) = (unknown.at.context, unknown.at.site, unknown.at.prompt);
-    let told = match unknown.refused {
-        Some(refused) => refused.told.to_owned(),
-        None => format!("There is no key for {} on this machine yet.", site.url),
-    };
-    diagnostics::say(&format!("{told} One is made now, for which account?"));
+    diagnostics::say(&match unknown.refused {
+        Some(refused) => format!("{} Which account should a new key belong to?", refused.told),
+        None => format!(
+            "No key for {} on this machine yet. Which account should it belong to?",
+            site.url
+        ),
+    });
     let (kind, offered) = match site.kind {
         SiteKind::Cloud => ("Atlassian e-mail address", login.user_email.clone()),
         SiteKind::DataCenter => ("user name", context.login_name()),
@@ -77,7 +79,7 @@ pub(super) fn log_in(
         diagnostics::say(&line);
     }
     loop {
-        let text = format!("API token for {account} (empty: paste the key by hand): ");
+        let text = format!("API token for {account} (empty: add the key by hand): ");
         let answer = request.at.prompt.secret(&text)?;
         let secret = Secret::new(answer.reveal().trim().to_owned());
         if secret.is_empty() {
@@ -127,10 +129,10 @@ fn store_token(
         records.set_listed(account, request.at.site.kind, listed, Some(place));
     })?;
     diagnostics::notice(&format!(
-        "logged in to {} as {account}; the token lies in {}",
+        "logged in to {} as {account}; the token is stored in {}",
         request.at.site.url,
         match place {
-            TokenPlace::File => "a file that only you can read: there is no keyring here",
+            TokenPlace::File => "a file that only you can read, because no keyring is available",
             _ => "the system's keyring",
         }
     ));
@@ -146,7 +148,7 @@ pub(super) fn check_user(request: &KeyRequest<'_>, user: &User) -> Result<(), bi
                 && name.to_lowercase() != request.account.name.to_lowercase() =>
         {
             Err(bitbucket::Error::TokenRefused {
-                message: format!("it is the token of {}", user.display_name),
+                message: format!("the token belongs to {}", user.display_name),
             })
         }
         _ => Ok(()),
@@ -174,19 +176,19 @@ pub(super) fn register_manually(
     let (record, passphrase) = match pending {
         Some(record) => (record, None),
         None => {
-            let passphrase = new_key::choose_passphrase(&request.at)?;
+            let passphrase = new_key::choose_passphrase(request)?;
             let record = new_key::create(request, &passphrase)?;
             (record, passphrase.secret)
         }
     };
     diagnostics::say(&format!(
-        "Add this public key to {}'s account at\n  {}\n\n{} {}\n",
+        "Add this public key to the account {} at\n  {}\n\n{} {}\n",
         request.account,
         key_page(&request.at.site.url),
         record.public_key,
         record.label
     ));
-    diagnostics::notice("waiting until the site accepts it (Ctrl-C ends; the key stays)");
+    diagnostics::notice("waiting until the site accepts it (Ctrl-C to stop; the key is kept)");
     Ok(ProvisionedKey {
         record,
         passphrase,
@@ -208,16 +210,16 @@ pub fn token_instructions(site: &Site, account: &str) -> Vec<String> {
     let page = token_page(&site.url);
     match site.kind {
         SiteKind::Cloud => vec![
-            format!("An API token for {account} is made at"),
+            format!("Create an API token for {account} at"),
             format!("  {page}"),
-            "(Create API token with scopes, app Bitbucket) with the scopes".to_owned(),
+            "(Create API token with scopes, app Bitbucket), with the scopes".to_owned(),
             format!("  {}", SCOPES.join(" ")),
-            "and, if keys are to be rotated and revoked, delete:ssh-key:bitbucket.".to_owned(),
+            "and, for rotating and revoking keys, delete:ssh-key:bitbucket.".to_owned(),
         ],
         SiteKind::DataCenter => vec![
-            format!("An HTTP access token for {account} is made at"),
+            format!("Create an HTTP access token for {account} at"),
             format!("  {page} (HTTP access tokens)"),
-            "Many sites let no such token register SSH keys; then the password is needed."
+            "On many sites such a token cannot register SSH keys; enter the password there."
                 .to_owned(),
         ],
     }

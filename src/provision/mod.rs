@@ -47,13 +47,13 @@ pub enum Error {
     #[error(transparent)]
     Storage(#[from] storage::Error),
     /// `bitbucket.provision = never`.
-    #[error("{account} has no key here, and bitbucket.provision is never")]
+    #[error("{account} has no key on this machine, and bitbucket.provision is never")]
     NotAllowed {
         /// The account.
         account: AccountId,
     },
     /// The user declined.
-    #[error("no key was wanted for {account}")]
+    #[error("declined: no key was created for {account}")]
     Declined {
         /// The account.
         account: AccountId,
@@ -74,7 +74,7 @@ pub enum Error {
     },
     /// Data Center: this kind of token cannot add keys to its user's account. The new key stays
     /// recorded; once the user has added it on the web page, the next call goes on with it.
-    #[error("{account}'s token may not add SSH keys: {message}")]
+    #[error("the token of {account} cannot add SSH keys: {message}")]
     TokenMayNotAdd {
         /// The account whose token was used.
         account: AccountId,
@@ -90,7 +90,7 @@ pub enum Error {
     #[error(transparent)]
     Keyring(#[from] bitbucket::keyring::Error),
     /// The site says of every new key that it has it already.
-    #[error("the site takes none of the key pairs: {message}")]
+    #[error("the site accepts none of the new keys: {message}")]
     AlwaysTaken {
         /// The site's message, sanitised.
         message: String,
@@ -99,7 +99,7 @@ pub enum Error {
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),
     /// The random source failed, or the key type cannot be created.
-    #[error("cannot make a key pair: {0}")]
+    #[error("cannot create a key pair: {0}")]
     Generate(String),
     /// A question was not answered.
     #[error(transparent)]

@@ -12,13 +12,12 @@ use ssh_key::{Algorithm, EcdsaCurve, HashAlg, PrivateKey, PublicKey};
 
 use super::Error;
 use super::records::{Records, machine_tag};
-use super::request::{KeyRequest, ProvisionContext};
+use super::request::KeyRequest;
 use crate::bitbucket::keyring;
 use crate::context::Context;
 use crate::diagnostics;
 use crate::identity::key_file::{self, Encryption, KeyFileError};
 use crate::identity::{ManagedKey, PassphrasePlace, State};
-use crate::prompt::Prompt;
 use crate::repository::{Site, SiteKind};
 use crate::secret::Secret;
 use crate::settings::{KeyType, PassphraseStore};
@@ -64,7 +63,7 @@ pub(super) fn create(
     }
     key_file::create(&record.file, &pair, passphrase.encryption(), &record.label)?;
     diagnostics::notice(&format!(
-        "made an {} key pair for {}: {}",
+        "created an {} key pair for {}: {}",
         type_name(key_type),
         match access {
             Some(access) => access.repository.to_string(),
@@ -93,7 +92,7 @@ fn free_file(request: &KeyRequest<'_>, records: &Records) -> Result<PathBuf, Err
     let directory = directory.ok_or(storage::Error::NoHome)?;
     file_names(&directory, &file_name(request))
         .find(is_free)
-        .ok_or_else(|| Error::Generate("there is no free name for it".to_owned()))
+        .ok_or_else(|| Error::Generate("no file name is free".to_owned()))
 }
 
 /// When a key that is registered now expires.
@@ -269,17 +268,17 @@ impl Passphrase {
 
 /// The passphrase of a new key, chosen (and asked for) before the key is created. Fails for
 /// `keyring` without a keyring, for a locked keyring, and for `ask` where the user cannot be asked.
-pub(super) fn choose_passphrase(at: &ProvisionContext<'_>) -> Result<Passphrase, Error> {
-    let (context, prompt) = (at.context, at.prompt);
-    match at.settings.passphrase.value {
+pub(super) fn choose_passphrase(request: &KeyRequest<'_>) -> Result<Passphrase, Error> {
+    let (context, prompt) = (request.at.context, request.at.prompt);
+    match request.at.settings.passphrase.value {
         PassphraseStore::None => Ok(Passphrase::none()),
-        PassphraseStore::Ask => ask_passphrase(prompt),
+        PassphraseStore::Ask => ask_passphrase(request),
         PassphraseStore::Keyring => random_passphrase(),
         PassphraseStore::Auto if keyring::available(context) => random_passphrase(),
-        PassphraseStore::Auto if prompt.terminal() => ask_passphrase(prompt),
+        PassphraseStore::Auto if prompt.terminal() => ask_passphrase(request),
         PassphraseStore::Auto => {
             diagnostics::notice(
-                "no keyring here: the private key is protected by its file's permissions alone",
+                "no keyring available: only its file permissions protect the private key",
             );
             Ok(Passphrase::none())
         }
@@ -339,9 +338,11 @@ fn random_passphrase() -> Result<Passphrase, Error> {
 }
 
 /// Asks as ssh-keygen does.
-fn ask_passphrase(prompt: &dyn Prompt) -> Result<Passphrase, Error> {
+fn ask_passphrase(request: &KeyRequest<'_>) -> Result<Passphrase, Error> {
+    let (account, prompt) = (request.account, request.at.prompt);
+    let question = format!("Passphrase for the new key of {account} (empty for none): ");
     loop {
-        let secret = prompt.secret("Enter passphrase (empty for no passphrase): ")?;
+        let secret = prompt.secret(&question)?;
         if secret.is_empty() {
             return Ok(Passphrase::none());
         }
@@ -351,7 +352,7 @@ fn ask_passphrase(prompt: &dyn Prompt) -> Result<Passphrase, Error> {
                 secret: Some(secret),
             });
         }
-        diagnostics::notice("Passphrases do not match.  Try again.");
+        diagnostics::notice("the passphrases do not match, try again");
     }
 }
 

@@ -179,7 +179,7 @@ fn locked(
         return Ok(record.into());
     }
     if request.at.settings.provision.value == Provision::Ask {
-        let question = format!("Make a key for {account} and register it with the site? [Y/n] ");
+        let question = format!("Create a key for {account} and register it with the site? [Y/n] ");
         if !request.at.prompt.confirm(&question)? {
             return Err(Error::Declined {
                 account: account.clone(),
@@ -199,7 +199,7 @@ fn locked(
             }
             | Error::TokenMayNotAdd { message, .. },
         ) if login.is_some() => {
-            diagnostics::notice(&format!("the token may not register keys: {message}"));
+            diagnostics::notice(&format!("the token cannot register keys: {message}"));
             interactive::register_manually(request, lock)
         }
         result => result,
@@ -307,7 +307,7 @@ impl<'a> Provisioner<'a> {
                 key_file::create_public(&record.file, &public, &record.label)?;
             }
             let shown = context.shown(&record.file);
-            diagnostics::notice(&format!("going on with the key {shown}"));
+            diagnostics::notice(&format!("continuing with the key {shown}"));
             // Its lifetime begins when it is registered.
             let mut record = ManagedKey {
                 expires: new_key::expires(self.request, self.now()),
@@ -332,7 +332,7 @@ impl<'a> Provisioner<'a> {
         let context = self.request.at.context;
         if let Some(listed) = self.listed(&record.fingerprint) {
             diagnostics::notice(&format!(
-                "the key {} has gone; the site still lists it as \"{}\" ({})",
+                "the key file {} no longer exists; the site still lists the key as \"{}\" ({})",
                 context.shown(&record.file),
                 listed.label,
                 record.fingerprint
@@ -347,7 +347,7 @@ impl<'a> Provisioner<'a> {
     fn forget_taken_key(&self, record: &ManagedKey, message: &str) -> Result<(), Error> {
         let context = self.request.at.context;
         let file = context.shown(&record.file);
-        diagnostics::notice(&format!("the site does not take {file}: {message}"));
+        diagnostics::notice(&format!("the site does not accept {file}: {message}"));
         Records::forget(context, &record.fingerprint)
     }
 
@@ -406,7 +406,7 @@ impl<'a> Provisioner<'a> {
             };
             Records::update(context, |records| records.set_identity(record.clone()))?;
             diagnostics::notice(&format!(
-                "taking the key {}, which {} lists",
+                "using the key {}, which is registered with {}",
                 context.shown(&file),
                 self.request.account
             ));
@@ -416,7 +416,7 @@ impl<'a> Provisioner<'a> {
     }
 
     fn create(&self) -> Result<ProvisionedKey, Error> {
-        let passphrase = new_key::choose_passphrase(&self.request.at)?;
+        let passphrase = new_key::choose_passphrase(self.request)?;
         let mut message = String::new();
         for _ in 0..MAX_PAIRS {
             let record = new_key::create(self.request, &passphrase)?;

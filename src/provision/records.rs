@@ -78,7 +78,9 @@ impl Records {
         let records: Self =
             serde_json::from_slice(&text).map_err(|error| broken(error.to_string()))?;
         if records.version > VERSION {
-            return Err(broken("written by a newer bitbucket-ssh".to_owned()));
+            return Err(broken(
+                "written by a newer version of bitbucket-ssh".to_owned(),
+            ));
         }
         Ok(records)
     }

@@ -68,7 +68,7 @@ pub(super) fn register(
             }
             Ok(_) => Error::Unexpected {
                 host: "the site".to_owned(),
-                why: "it speaks of another key than it was given".to_owned(),
+                why: "its answer is about another key".to_owned(),
             },
             Err(error) => error,
         };

@@ -175,7 +175,7 @@ fn rename_revoked(file: &Path) -> Result<Option<PathBuf>, Error> {
             Err(error) => return Err(storage::Error::file(file, error).into()),
         }
     }
-    let why = std::io::Error::other("there is no free name to move it to");
+    let why = std::io::Error::other("no name ending in .revoked is free");
     Err(storage::Error::file(file, why).into())
 }
 

@@ -468,6 +468,6 @@ fn a_named_pipe_is_no_key_file_and_is_not_waited_for() {
     world
         .bitbucket_ssh(&[HOST, FETCH])
         .fails_with(255)
-        .says("is no key file: not a regular file");
+        .says("is not a key file: not a regular file");
     nothing_was_made(&world, "a pipe");
 }

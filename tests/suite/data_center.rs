@@ -82,7 +82,7 @@ fn a_site_is_logged_in_to_cloned_from_and_pushed_to() {
     world
         .git(&["clone", &company.url("PROJ/tool.git"), "tool"])
         .succeeds()
-        .says("made an ed25519 key pair");
+        .says("created an ed25519 key pair");
     let key = &company.center.keys("carol")[0];
     let days = key.expires_on.unwrap().duration_since(key.created_on);
     assert_eq!(days.as_hours(), 90 * 24, "expiryDays reached the site");
@@ -147,7 +147,7 @@ fn a_key_is_created_only_after_a_yes() {
         company.world.set("SSH_ASKPASS", &askpass);
         company.world.set("SSH_ASKPASS_REQUIRE", "force");
         company.world.configure("bitbucket.passphrase", "none");
-        let output = company.world.git(&["ls-remote", &url]).says("Make a key");
+        let output = company.world.git(&["ls-remote", &url]).says("Create a key");
         assert_eq!(output.status == Some(0), keys == 1, "{output}");
         assert_eq!(company.keys(), keys, "answered {answer}");
     }
@@ -300,7 +300,7 @@ fn with_a_token_that_cannot_add_keys_a_terminal_waits_for_the_key() {
     // A pair that was begun without a terminal is the one that is shown.
     company.world.git(&["ls-remote", &url]).fails_with(128);
     let mut git = Terminal::start(&company.world, "git", &["ls-remote", &url]);
-    git.sees("the token may not register keys");
+    git.sees("the token cannot register keys");
     git.sees("/plugins/servlet/ssh/account/keys");
     let key = git.0.expect(Regex(r"ssh-ed25519 [A-Za-z0-9+/=]+")).unwrap();
     let key = String::from_utf8(key.get(0).unwrap().to_vec()).unwrap();

@@ -24,7 +24,7 @@ fn a_new_machine_clones_and_creates_a_key() {
     let cloned = world.git(&["clone", URL]).succeeds();
     let output = cloned.stderr();
     assert!(
-        output.contains("made an ed25519 key pair for alice@example.com"),
+        output.contains("created an ed25519 key pair for alice@example.com"),
         "{output}"
     );
     assert!(

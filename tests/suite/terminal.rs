@@ -336,7 +336,7 @@ fn a_passphrase_is_asked_for_twice_and_then_known_to_this_run() {
     let world = World::new();
     world.configure("bitbucket.passphrase", "ask");
     let mut git = Terminal::start(&world, "git", &["ls-remote", URL]);
-    git.sees("Enter passphrase (empty for no passphrase): ");
+    git.sees("Passphrase for the new key of alice@example.com (empty for none): ");
     git.types("open sesame");
     git.sees("Enter same passphrase again: ");
     git.types("open sesame");

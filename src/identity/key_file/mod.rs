@@ -48,7 +48,7 @@ pub enum KeyFileError {
         path: PathBuf,
     },
     /// It has a public key only, which names a key in the agent.
-    #[error("{} holds a public key only", path.display())]
+    #[error("{} contains only a public key", path.display())]
     PublicOnly {
         /// The file.
         path: PathBuf,
@@ -119,15 +119,15 @@ impl KeyFileError {
     pub fn clause(&self) -> String {
         match self {
             Self::Unprotected { mode, .. } => {
-                format!("may be read by others (its permissions are 0{mode:03o})")
+                format!("can be read by other users (its permissions are 0{mode:03o})")
             }
             Self::Missing { .. } => "does not exist".to_owned(),
             Self::Unreadable { why, .. } => format!("cannot be read: {why}"),
             Self::Putty { .. } => "is a PuTTY key".to_owned(),
-            Self::PublicOnly { .. } => "names a key that the agent does not hold".to_owned(),
+            Self::PublicOnly { .. } => "names a key that is not in the agent".to_owned(),
             Self::Encrypted { .. } => "is protected by a passphrase".to_owned(),
-            Self::WrongPassphrase { .. } => "is not opened by the passphrase".to_owned(),
-            Self::Malformed { why, .. } => format!("is no key file: {why}"),
+            Self::WrongPassphrase { .. } => "has another passphrase".to_owned(),
+            Self::Malformed { why, .. } => format!("is not a key file: {why}"),
             Self::Unsupported { why, .. } => why.clone(),
             Self::Exists { .. } => "already exists".to_owned(),
             Self::Unwritable { why, .. } => format!("cannot be written: {why}"),

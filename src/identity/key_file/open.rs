@@ -138,7 +138,7 @@ fn openssh_header(path: &Path, text: &str) -> Result<Option<PublicKey>, KeyFileE
     );
     header(&bytes)
         .map(Some)
-        .ok_or_else(|| malformed("its header is cut or of another version"))
+        .ok_or_else(|| malformed("its header is truncated or has an unknown version"))
 }
 
 /// `openssh-key-v1`, cipher, kdf, its options, the number of keys, the first public key.

@@ -25,7 +25,10 @@ impl Draft<'_, '_> {
                     if self.may_get_a_key(&account) {
                         new.push(candidate);
                     } else {
-                        self.skip(account.name, "has no key here and is not logged in");
+                        self.skip(
+                            account.name,
+                            "has no key on this machine and is not logged in",
+                        );
                     }
                 }
                 Some(candidate) => ready.push(candidate),
@@ -68,7 +71,7 @@ impl Draft<'_, '_> {
         }
         if let Some(name) = &inputs.accounts.environment {
             let origin = Origin::Environment("BITBUCKET_EMAIL");
-            push(name, Rank::Accounts, origin, "of the environment");
+            push(name, Rank::Accounts, origin, "set in the environment");
         }
         for account in self.accounts_of_site().filter(|account| account.logged_in) {
             let name = &account.account.name;
@@ -80,7 +83,7 @@ impl Draft<'_, '_> {
                 name,
                 Rank::Accounts,
                 Origin::Default,
-                "has an identity here",
+                "has a key on this machine",
             );
         }
         order
@@ -107,7 +110,7 @@ impl Draft<'_, '_> {
             None if inputs.configured.settings.provision.value == Provision::Never => {
                 self.push_skipped(Skipped {
                     what: account.name.clone(),
-                    why: "has no key here, and bitbucket.provision is never".to_owned(),
+                    why: "has no key on this machine, and bitbucket.provision is never".to_owned(),
                     file: None,
                     key_forbidden: true,
                 });

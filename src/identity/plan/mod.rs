@@ -25,7 +25,7 @@ pub fn plan(inputs: &PlanInputs<'_>) -> Plan {
     };
     for record in &inputs.keys.lost {
         let file = record.file.display().to_string();
-        draft.skip(file, "its private key is no longer here");
+        draft.skip(file, "its private key file no longer exists");
     }
     for rank in [
         Rank::CommandLine,

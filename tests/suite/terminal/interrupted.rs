@@ -137,7 +137,7 @@ fn a_first_key_is_gone_on_with_after_an_unknown_host_key() {
 fn at_a_passphrase() {
     let world = World::new();
     world.configure("bitbucket.passphrase", "ask");
-    let first = "Enter passphrase (empty for no passphrase): ";
+    let first = "Passphrase for the new key of alice@example.com (empty for none): ";
     let again = "Enter same passphrase again: ";
     interrupted(&world, &FETCH, &[], first);
     interrupted(&world, &FETCH, &[(first, "open sesame")], again);
