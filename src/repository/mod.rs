@@ -1,7 +1,8 @@
-//! Which repository is meant: host, port and path to site, workspace, slug and service.
+//! Which repository is meant: from host, port and path to site, workspace, slug and service; and the one
+//! reader of URLs.
 //!
-//! Pure: the sites are given, nothing is read. Knows `ssh_command`'s types only, and `sanitise`.
-//! `remote_command` and `url` find the path, `path` judges it, `site` knows the hosts.
+//! Pure: the sites are given, nothing is read. `remote_command` and `url` find the path, `path` checks
+//! it, `site` has the hosts.
 
 mod path;
 mod remote_command;
@@ -22,16 +23,16 @@ use crate::text::sanitise;
 pub enum SiteKind {
     /// bitbucket.org.
     Cloud,
-    /// An instance of one's own.
+    /// An instance of Bitbucket Data Center.
     DataCenter,
 }
 
-/// A host and port that speak SSH for a site.
+/// Host and port of a site's SSH server.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SshHost {
     /// Lower case, without brackets.
     pub host: String,
-    /// 22 where nothing was said for Cloud.
+    /// 22 by default on Cloud.
     pub port: u16,
 }
 
@@ -101,7 +102,7 @@ impl std::fmt::Display for Repository {
     }
 }
 
-/// Which way the objects go: learning and read-only access keys depend on it.
+/// Which way the objects go: history and read-only access keys depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
@@ -111,7 +112,7 @@ pub enum Direction {
     Push,
 }
 
-/// What is asked of the remote side.
+/// What the remote command asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Service {
     /// `git-upload-pack`.
@@ -139,7 +140,7 @@ impl Service {
     }
 
     /// Whether the server speaks first and a refusal can be seen before a byte of git's is
-    /// consumed, so that another account may be tried (interface section 4, "Wrong account").
+    /// consumed, so that another account may be tried.
     pub fn can_be_retried(self) -> bool {
         matches!(
             self,

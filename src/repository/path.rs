@@ -5,7 +5,7 @@ use super::{Error, Repository, Site};
 /// The repository a path names on a site. `Ok(None)`: not two parts.
 ///
 /// Slashes around and between the parts are not counted, one `.git` at the end is left out. `.`
-/// and `..` are nobody's name. The path stands as the server gets it: nothing is decoded.
+/// and `..` are not names. The path is the one that the server gets: nothing is decoded.
 pub(super) fn repository(site: &Site, path: &[u8]) -> Result<Option<Repository>, Error> {
     check(path)?;
     let Ok(path) = std::str::from_utf8(path) else {

@@ -69,7 +69,7 @@ fn git_service(name: &[u8]) -> Option<Service> {
     }
 }
 
-/// git-lfs: the path stands without quotes and may have spaces, the operation behind it.
+/// git-lfs: the path is not quoted and may have spaces; the operation follows it.
 fn lfs(words: Words<'_>, service: fn(Direction) -> Service) -> Result<RemoteCommand, Error> {
     let mut words = words.collect::<Result<Vec<_>, _>>()?;
     let direction = match words.last().map(Vec::as_slice) {

@@ -48,7 +48,7 @@ pub fn key_page(site_url: &str) -> String {
     }
 }
 
-/// The site that speaks SSH at `host:port`. `None`: no site does.
+/// The site whose SSH server is `host:port`. `None`: no site's.
 ///
 /// Cloud's own places are Cloud whatever is configured; then a place that a site names; then a
 /// host that a Cloud site names, on whatever port (a Data Center's port must match).

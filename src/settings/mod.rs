@@ -51,7 +51,7 @@ impl Scope {
     }
 }
 
-/// Where a value was said.
+/// Where a value is set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// An option of this call, as typed.
@@ -69,18 +69,18 @@ pub enum Origin {
         /// The whole key as written: `bitbucket.https://bitbucket.org/acme.account`.
         key: String,
     },
-    /// ssh_config; `ssh -G` tells neither file nor line.
+    /// ssh_config; `ssh -G` prints neither file nor line.
     SshConfig,
-    /// Nobody said anything.
+    /// Not set.
     Default,
 }
 
-/// A value and where it was said.
+/// A value and where it is set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sourced<T> {
     /// The value.
     pub value: T,
-    /// Where it was said.
+    /// Where it is set.
     pub origin: Origin,
 }
 
@@ -91,7 +91,7 @@ impl<T> Sourced<T> {
     }
 }
 
-/// What one rank of interface section 4 says about the identity. Empty: nothing.
+/// What one level of configuration sets for the identity. Empty: nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IdentitySettings {
     /// `identityFile`, `~` resolved, in file order.
@@ -101,7 +101,7 @@ pub struct IdentitySettings {
 }
 
 impl IdentitySettings {
-    /// Whether the rank says nothing.
+    /// Whether it sets nothing.
     pub fn is_empty(&self) -> bool {
         self.identity_files.is_empty() && self.accounts.is_empty()
     }
@@ -110,11 +110,11 @@ impl IdentitySettings {
 /// `bitbucket.provision`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Provision {
-    /// A missing identity is made.
+    /// A missing key is created.
     Auto,
-    /// A missing identity is made after a yes.
+    /// A missing key is created after a question.
     Ask,
-    /// Nothing is made.
+    /// No key is created.
     Never,
 }
 
@@ -163,18 +163,18 @@ pub enum OtherHosts {
 /// `bitbucket.hooks.author`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthorCheck {
-    /// A line on stderr.
+    /// A warning on stderr.
     Warn,
     /// The push is refused.
     Refuse,
-    /// Nothing is looked at.
+    /// No check.
     Off,
 }
 
 /// A setting that does not count, and why: shown by `status` and `-v`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ignored {
-    /// Where it stands.
+    /// Where it is set.
     pub origin: Origin,
     /// Its value as written.
     pub value: String,
@@ -182,14 +182,14 @@ pub struct Ignored {
     pub why: String,
 }
 
-/// Everything git config wishes for one repository (or for a site, where no repository is meant).
+/// The settings of git config for one repository (or for a site, where no repository is meant).
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Rank 2: the requested repository's own configuration.
+    /// The requested repository's own configuration.
     pub repository: IdentitySettings,
-    /// Rank 3: the most specific URL with a value.
+    /// The most specific URL with a value.
     pub by_url: IdentitySettings,
-    /// Rank 5: plain, global else system.
+    /// Without a URL, from the user's files, else the machine's.
     pub plain: IdentitySettings,
     /// `bitbucket.provision`, after the rules for `CI` and for the kind of site.
     pub provision: Sourced<Provision>,
@@ -205,25 +205,25 @@ pub struct Settings {
     pub author_check: Sourced<AuthorCheck>,
     /// What was found and does not count.
     pub ignored: Vec<Ignored>,
-    /// Values of the user's files that are none of the setting's, by its name: an error wherever
-    /// the setting is needed, as for git. They stand in `ignored`, too.
+    /// Values of the user's files that their setting cannot have, by its name: an error wherever
+    /// the setting is needed, as for git. They are in `ignored` as well.
     pub invalid: BTreeMap<&'static str, Ignored>,
 }
 
-/// Settings without which nobody can say how, or as whom, a host of a site is connected to.
+/// Settings that every call to a site needs: which identity, and which transport.
 const NEEDED_BY_CALLS: [&str; 3] = ["account", "identityFile", "transport"];
 
 impl Settings {
-    /// The value that is not understood and ends every call for the repository until it is put
-    /// right. `None`: all that a call needs is understood.
+    /// The invalid value because of which every call for the repository fails. `None`: all settings
+    /// that a call needs are valid.
     pub fn invalid_for_call(&self) -> Option<&Ignored> {
         NEEDED_BY_CALLS
             .iter()
             .find_map(|name| self.invalid.get(name))
     }
 
-    /// The setting that is not understood and for which no key is made until it is put right.
-    /// `None`: making keys is as it was wished.
+    /// The invalid setting because of which no key is created. `None`: keys are created as
+    /// configured.
     pub fn provision_blocker(&self) -> Option<&Ignored> {
         if self.provision.value != Provision::Never {
             return None;

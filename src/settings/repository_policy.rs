@@ -1,5 +1,5 @@
-//! What a repository's own configuration may say: less than the user's, since it may have come
-//! with the repository.
+//! What a repository's own configuration may set: less than the user's, because it may have come with
+//! the repository.
 
 use std::path::Path;
 

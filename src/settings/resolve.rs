@@ -1,5 +1,5 @@
-//! From the entries of git config to what is wished for one repository: which file may say what,
-//! which URL speaks, which value wins, and what is ignored and why.
+//! From the entries of git config to the settings of one repository: which file may set what, which URL
+//! applies, which value wins, and what is ignored and why.
 
 mod choice;
 
@@ -43,10 +43,10 @@ struct SetEntry<'a> {
     weight: (bool, Option<Specificity>),
 }
 
-/// What is wished.
+/// The settings of one repository.
 pub fn settings(inputs: &ResolveInputs<'_>) -> Settings {
     let mut resolution = Resolution {
-        said: Vec::new(),
+        set: Vec::new(),
         ignored: Vec::new(),
         invalid: BTreeMap::new(),
     };
@@ -79,7 +79,7 @@ pub fn other_hosts(entries: &[Entry]) -> Result<Sourced<OtherHosts>, Ignored> {
     }
 }
 
-/// The value of an entry that is said.
+/// The value of an entry.
 fn understood<T>(entry: &Entry, parse: impl Fn(&str) -> Result<T, String>) -> Result<T, String> {
     if entry.bare {
         return Err("it has no value".to_owned());
@@ -113,7 +113,7 @@ fn name_and_url(entry: &Entry) -> (String, Option<&str>) {
 }
 
 struct Resolution<'a> {
-    said: Vec<SetEntry<'a>>,
+    set: Vec<SetEntry<'a>>,
     ignored: Vec<Ignored>,
     invalid: BTreeMap<&'static str, Ignored>,
 }
@@ -123,16 +123,16 @@ impl<'a> Resolution<'a> {
         self.ignored.push(ignored(entry, why));
     }
 
-    /// A value that its setting cannot have. Only the user's own files can be put right by whoever
-    /// calls: in a repository's own it is ignored.
-    fn fault(&mut self, key: &'static Key, entry: &Entry, why: String) {
+    /// A value that its setting cannot have: an error in the user's own files, who can correct them, and
+    /// ignored in a repository's own.
+    fn reject(&mut self, key: &'static Key, entry: &Entry, why: String) {
         if !entry.is_own() {
             self.invalid.insert(key.name, ignored(entry, why.clone()));
         }
         self.ignore(entry, why);
     }
 
-    /// One entry: taken, passed over since it is about something else, or ignored.
+    /// One entry: taken, skipped because it is about something else, or ignored.
     fn take(&mut self, inputs: &ResolveInputs<'_>, entry: &'a Entry) {
         if entry.by_remote && !inputs.own_counts {
             return;
@@ -162,7 +162,7 @@ impl<'a> Resolution<'a> {
                 if let Err(why) = understood(entry, values::other_hosts)
                     && (entry.bare || !entry.value.is_empty())
                 {
-                    self.fault(key, entry, why);
+                    self.reject(key, entry, why);
                 }
                 return;
             }
@@ -170,13 +170,13 @@ impl<'a> Resolution<'a> {
         }
         let url = match url {
             None => None,
-            Some(text) => match self.judge_url(inputs, entry, text) {
+            Some(text) => match self.specificity(inputs, entry, text) {
                 Some(specificity) => Some(specificity),
                 None => return,
             },
         };
         if entry.bare && matches!(key.name, "account" | "identityFile") {
-            return self.fault(key, entry, "it has no value".to_owned());
+            return self.reject(key, entry, "it has no value".to_owned());
         }
         if key.name == "identityFile" && !entry.value.is_empty() {
             let path = inputs.context.expand_home(&entry.value);
@@ -184,15 +184,15 @@ impl<'a> Resolution<'a> {
                 return self.ignore(entry, "neither absolute nor ~/…");
             }
         }
-        self.said.push(SetEntry {
+        self.set.push(SetEntry {
             key,
             entry,
             weight: (entry.is_own(), url),
         });
     }
 
-    /// `None`: it speaks for something else (then it is no matter of ours), or for nothing.
-    fn judge_url(
+    /// `None`: it applies to something else, or to nothing; then it is reported as ignored.
+    fn specificity(
         &mut self,
         inputs: &ResolveInputs<'_>,
         entry: &Entry,
@@ -221,8 +221,8 @@ impl<'a> Resolution<'a> {
     }
 
     fn finish(mut self, inputs: &ResolveInputs<'_>) -> Settings {
-        for said in &self.said {
-            let (entry, file) = (said.entry, said.entry.file.display());
+        for SetEntry { entry, .. } in &self.set {
+            let file = entry.file.display();
             let value = crate::text::sanitise(&entry.value);
             tracing::debug!("{} = {value} ({file})", entry.key());
         }
@@ -232,23 +232,22 @@ impl<'a> Resolution<'a> {
         let passphrase = self.scalar("passphrase", values::passphrase);
         let transport = self.scalar("transport", values::carrier);
         let author_check = self.scalar("hooks.author", values::author_check);
-        // Making a key that was wished otherwise, in a way that cannot be told, is worse than
-        // making none.
-        let obstacle = [
-            provision.obstacle(),
-            key_type.obstacle(),
-            key_lifetime.obstacle(),
-            passphrase.obstacle(),
+        // A key other than the one that an unreadable setting asks for is worse than none.
+        let invalid = [
+            provision.invalid_at(),
+            key_type.invalid_at(),
+            key_lifetime.invalid_at(),
+            passphrase.invalid_at(),
         ]
         .into_iter()
         .flatten()
         .next();
         let ci = in_ci(inputs.context);
         let lifetime = match (&provision, key_lifetime) {
-            (Scalar::Set(said), _) if ci && said.value == Provision::Auto => {
+            (Scalar::Set(set), _) if ci && set.value == Provision::Auto => {
                 Some(Sourced::new(1, Origin::Environment("CI")))
             }
-            (_, Scalar::Set(said)) => Some(said),
+            (_, Scalar::Set(set)) => Some(set),
             _ => None,
         };
         let by_default = match inputs.site.kind {
@@ -264,7 +263,7 @@ impl<'a> Resolution<'a> {
             repository,
             by_url: self.statement(inputs, false, true),
             plain: self.statement(inputs, false, false),
-            provision: match obstacle {
+            provision: match invalid {
                 Some(origin) => Sourced::new(Provision::Never, origin),
                 None => provision.or(by_default),
             },

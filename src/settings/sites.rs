@@ -4,7 +4,7 @@ use super::git_config::Entry;
 use super::{Ignored, Origin, keys, values};
 use crate::repository::{Site, SiteKind, SshHost, Url, cloud, host_and_port};
 
-/// Where Data Center speaks SSH unless told otherwise
+/// The SSH port of Data Center unless configured otherwise
 /// (<https://confluence.atlassian.com/bitbucketserver/enable-ssh-access-to-git-repositories-776640358.html>).
 const DATA_CENTER_PORT: u16 = 7999;
 
@@ -52,7 +52,7 @@ pub fn names_ssh_hosts(entries: &[Entry], site: &str) -> bool {
         .any(|entry| ssh_host(&entry.value, SiteKind::Cloud).is_ok())
 }
 
-/// Whether what does not count was said of this site.
+/// Whether an ignored setting is one of this site.
 pub fn is_of(ignored: &Ignored, site: &str) -> bool {
     let Origin::GitConfig { key, .. } = &ignored.origin else {
         return false;
@@ -117,8 +117,8 @@ impl Draft {
 
     /// `None`: no site.
     fn kind(&mut self, built_in: Option<&Site>, entries: &[&Entry]) -> Option<SiteKind> {
-        let said = alone(entries, "type").pop();
-        let kind = said.map(|entry| (entry, values::site_kind(&entry.value)));
+        let entry = alone(entries, "type").pop();
+        let kind = entry.map(|entry| (entry, values::site_kind(&entry.value)));
         match (built_in, kind) {
             (Some(site), Some((entry, kind))) => {
                 if kind != Ok(site.kind) {

@@ -1,14 +1,14 @@
-//! Which `<url>` of a setting speaks for a repository. Pure.
+//! Which `<url>` of a setting applies to a repository. Pure.
 //!
 //! git's own matching (git, urlmatch.c; git-config(1), `http.<url>.*`), used as it is for
 //! `http.*`, and with the contract's four differences for `bitbucket.*`: workspace and slug have no
-//! case, scheme and user add no specificity, `ssh://` patterns speak for the site's SSH hosts, and
-//! a `.git` at the end is nothing.
+//! case, scheme and user add no specificity, `ssh://` patterns match the site's SSH hosts, and a
+//! `.git` at the end is ignored.
 
 use crate::repository::{Repository, Site, SiteKind, SshHost, Url};
 use crate::settings::git_config::Entry;
 
-/// How closely a pattern speaks: host first, then path. Greater is closer; patterns that are
+/// How closely a pattern matches: host first, then path. Greater is closer; patterns that are
 /// equal here are the same URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Specificity {
@@ -18,8 +18,8 @@ pub struct Specificity {
 }
 
 impl Url {
-    /// git's judgement on a URL: `None`, or how closely the pattern speaks for it.
-    pub fn speaks_for(&self, url: &Self) -> Option<Specificity> {
+    /// How closely the pattern matches a URL by git's rules. `None`: not at all.
+    pub fn specificity_for(&self, url: &Self) -> Option<Specificity> {
         let user = self.user.is_some();
         if self.scheme != url.scheme || user && self.user != url.user {
             return None;
@@ -75,7 +75,7 @@ impl Subject {
         })
     }
 
-    /// `None`: the pattern does not speak for it.
+    /// `None`: the pattern does not match it.
     pub fn matched_by(&self, pattern: &Url) -> Option<Specificity> {
         let pattern = pattern.without_git_suffix(self.context);
         if pattern.scheme == "ssh" {
@@ -118,7 +118,7 @@ impl Subject {
                 path: path.to_vec(),
             };
             let found = pattern.matches(&url, 0)?;
-            // The site's own SSH host says as much as its web host does.
+            // The site's own SSH host counts as much as its web host.
             let host = if pattern.host == url.host {
                 self.web.host.len()
             } else {
@@ -155,7 +155,7 @@ pub fn most_specific<'e>(entries: impl Iterator<Item = &'e Entry>, url: &str) ->
     for entry in entries {
         let specificity = match &entry.subsection {
             None => None,
-            Some(pattern) => match Url::parse(pattern).and_then(|p| p.speaks_for(&url)) {
+            Some(pattern) => match Url::parse(pattern).and_then(|p| p.specificity_for(&url)) {
                 Some(specificity) => Some(specificity),
                 None => continue,
             },
@@ -167,7 +167,7 @@ pub fn most_specific<'e>(entries: impl Iterator<Item = &'e Entry>, url: &str) ->
     best.map(|(_, entry)| entry)
 }
 
-/// Label by label; `*` stands for any one label.
+/// Label by label; `*` matches any one label.
 pub fn host_matches(pattern: &str, host: &str) -> bool {
     let mut labels = host.split('.');
     let all = pattern.split('.').all(|wanted| {

@@ -1,4 +1,4 @@
-//! `[user@]host` and `ssh://[user@]host[:port]`, and what may stand in them.
+//! `[user@]host` and `ssh://[user@]host[:port]`, and what they may contain.
 //!
 //! Follows OpenSSH's `ssh.c`, `misc.c` (`parse_uri`, `parse_user_host_port`, `a2port`) and
 //! `readconf.c` (`ssh_valid_hostname`, `ssh_valid_ruser`).
@@ -34,7 +34,7 @@ pub(super) fn parse(text: &str) -> Result<Destination, Error> {
     }
 }
 
-/// What stands behind `ssh://`. A path is no part of a destination.
+/// What follows `ssh://`. A destination has no path.
 fn uri(rest: &str) -> Option<Destination> {
     let (user, rest) = match rest.split_once('@') {
         Some((user, rest)) => {

@@ -429,7 +429,7 @@ pub(super) fn parse_line(line: &str) -> Result<Option<Setting>, Error> {
 
 const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];
 
-/// The first word, and what stands behind the blanks and the one `=` after it.
+/// The first word, and what follows the blanks and the one `=` behind it.
 fn split_keyword(line: &str) -> Option<(&str, &str)> {
     let line = match next_word(line)? {
         ("", rest) => rest,
@@ -491,7 +491,7 @@ fn words(text: &str) -> Result<Vec<String>, Error> {
     }
 }
 
-/// Keys whose value is the rest of the line as it stands: commands for a shell.
+/// Options whose value is the rest of the line unchanged: commands for a shell.
 fn takes_the_rest(key: &str) -> bool {
     matches!(
         key,

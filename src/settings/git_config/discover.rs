@@ -47,7 +47,7 @@ fn global(context: &Context) -> Vec<PathBuf> {
     xdg.into_iter().chain(home).collect()
 }
 
-/// GIT_CONFIG_SYSTEM, unless GIT_CONFIG_NOSYSTEM; else what git itself says.
+/// GIT_CONFIG_SYSTEM, unless GIT_CONFIG_NOSYSTEM; else what git reports.
 fn system(context: &Context) -> Option<PathBuf> {
     if boolean(context, "GIT_CONFIG_NOSYSTEM") {
         return None;

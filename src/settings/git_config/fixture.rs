@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::clock::SystemClock;
 use crate::context::{Context, Environment};
 
-/// A temporary home; everything in it goes when it is dropped.
+/// A temporary home; removed when it is dropped.
 pub struct Home {
     directory: tempfile::TempDir,
     variables: Vec<(OsString, OsString)>,

@@ -1,5 +1,5 @@
 //! Reads files of git config and follows their includes as git does: at the place where they
-//! stand, with `gitdir`, `onbranch` and `hasconfig` conditions (git-config(1), "Includes").
+//! are, with `gitdir`, `onbranch` and `hasconfig` conditions (git-config(1), "Includes").
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -171,7 +171,7 @@ impl<'a> Reader<'a> {
             || wildmatch(&pattern, &slashes(directory), case)
     }
 
-    /// The file that an include names; `None` where it cannot be told.
+    /// The file that an include names; `None` where it cannot be resolved.
     fn target(&self, value: &BStr, including: &Path) -> Option<PathBuf> {
         let path = interpolated(value, self.context)?;
         if path.is_absolute() {

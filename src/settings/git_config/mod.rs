@@ -1,7 +1,7 @@
-//! git config, in process: which files, in which order, with which includes. The only folder that
-//! imports gix.
+//! git config, read in process: which files, in which order, with which includes. The only module that
+//! uses gix.
 //!
-//! Reads; the one process it may start asks git where the machine's file lies, once for each git.
+//! Starts one process at most, which asks git where the system's file is, once for each git.
 
 mod discover;
 #[cfg(test)]
@@ -96,11 +96,11 @@ pub struct GitConfig {
     found: Vec<(String, SshHost)>,
 }
 
-/// What git config says about REST calls to one URL, from system and global configuration.
+/// What git config sets for REST calls to one URL, from system and global configuration.
 #[derive(Clone, Default)]
 pub struct HttpSettings {
     /// `http.proxy`, which may hold a password. `None`: the usual variables decide. Empty: no
-    /// proxy, whatever they say.
+    /// proxy, whatever they are.
     pub proxy: Option<String>,
     /// `http.sslCAInfo`, `~` resolved.
     pub ssl_ca_info: Option<PathBuf>,
@@ -146,7 +146,7 @@ impl GitConfig {
         })
     }
 
-    /// The same, knowing where Data Centers ([`Site::url`]) were found to speak SSH: that counts
+    /// The same, knowing where Data Centers ([`Site::url`]) were found to have their SSH host: it counts
     /// where no `sshHost` is configured.
     #[must_use]
     pub fn with_ssh_hosts(mut self, found: Vec<(String, SshHost)>) -> Self {
@@ -178,8 +178,8 @@ impl GitConfig {
         sites
     }
 
-    /// What is wished for one repository of `site` (or for the site, where none is meant), with
-    /// everything that was found and does not count.
+    /// The settings for one repository of `site` (or for the site, where none is meant), with
+    /// everything that is set and ignored.
     pub fn settings(&self, sites: &[Site], site: &Site, repository: Option<&Wanted>) -> Settings {
         let known = repository.is_some_and(|wanted| self.is_a_remote(sites, wanted));
         let mut settings = resolve::settings(&resolve::ResolveInputs {
@@ -192,7 +192,7 @@ impl GitConfig {
             directory: self.repository.as_ref(),
         });
         let not_understood = sites::sites(&self.entries).1;
-        // A key that goes to a place that was not meant is worse than none.
+        // A key registered at the wrong place is worse than none.
         if let Some(ignored) = not_understood
             .iter()
             .find(|ignored| sites::is_of(ignored, &site.url))
@@ -200,7 +200,7 @@ impl GitConfig {
             settings.provision = Sourced::new(Provision::Never, ignored.origin.clone());
         }
         settings.ignored.extend(not_understood);
-        if let Some(file) = self.untrusted().filter(|file| speaks_of_us(file)) {
+        if let Some(file) = self.untrusted().filter(|file| has_settings(file)) {
             settings.ignored.push(Ignored {
                 origin: Origin::GitConfig {
                     scope: Scope::Local,
@@ -237,8 +237,8 @@ impl GitConfig {
             .filter(|email| !email.is_empty())
     }
 
-    /// What git's `http.*` says for `url` (matched as git does), from system and global
-    /// configuration: a repository's own has no say in where a token goes.
+    /// What git's `http.*` sets for `url` (matched as git does), from system and global
+    /// configuration: a repository's own must not decide where a token is sent.
     pub fn http(&self, url: &str) -> HttpSettings {
         let value = |name: &str| {
             let outside = self
@@ -345,8 +345,8 @@ impl std::fmt::Debug for GitConfig {
     }
 }
 
-/// Whether there is something in a file of an untrusted repository that could have counted.
-fn speaks_of_us(file: &Path) -> bool {
+/// Whether the file of an untrusted repository has settings that are ignored therefore.
+fn has_settings(file: &Path) -> bool {
     let text = std::fs::read(file).unwrap_or_default().to_ascii_lowercase();
     text.windows(10).any(|bytes| bytes == b"[bitbucket")
 }

@@ -13,26 +13,26 @@ impl<'a> Resolution<'a> {
         with_url: bool,
     ) -> IdentitySettings {
         let mut closest_first: Vec<&SetEntry<'_>> = self
-            .said
+            .set
             .iter()
-            .filter(|said| matches!(said.key.name, "account" | "identityFile"))
-            .filter(|said| said.weight.0 == own && said.weight.1.is_some() == with_url)
+            .filter(|set| matches!(set.key.name, "account" | "identityFile"))
+            .filter(|set| set.weight.0 == own && set.weight.1.is_some() == with_url)
             .collect();
-        closest_first.sort_by_key(|said| std::cmp::Reverse(said.weight));
+        closest_first.sort_by_key(|set| std::cmp::Reverse(set.weight));
         for of_one_url in closest_first.chunk_by(|a, b| a.weight == b.weight) {
             let mut left: Vec<&SetEntry<'_>> = Vec::new();
-            for said in of_one_url {
-                if said.entry.value.is_empty() {
-                    left.retain(|before| before.key != said.key);
+            for set in of_one_url {
+                if set.entry.value.is_empty() {
+                    left.retain(|before| before.key != set.key);
                 } else {
-                    left.push(said);
+                    left.push(set);
                 }
             }
-            let highest = left.iter().map(|said| said.entry.scope).max();
+            let highest = left.iter().map(|set| set.entry.scope).max();
             let mut statement = IdentitySettings::default();
-            for said in left.iter().filter(|said| Some(said.entry.scope) == highest) {
-                let (value, origin) = (&said.entry.value, said.entry.origin());
-                if said.key.name == "account" {
+            for set in left.iter().filter(|set| Some(set.entry.scope) == highest) {
+                let (value, origin) = (&set.entry.value, set.entry.origin());
+                if set.key.name == "account" {
                     statement.accounts.push(Sourced::new(value.clone(), origin));
                 } else {
                     let path = inputs.context.expand_home(value);
@@ -46,52 +46,51 @@ impl<'a> Resolution<'a> {
         IdentitySettings::default()
     }
 
-    /// The value that counts, closest first, the last of equals; an empty one clears those of its
-    /// URL that stand before it. A value that is not understood ends the search with
-    /// [`Scalar::Invalid`]; in a repository's own configuration it is ignored.
+    /// The value that counts: closest first, the last of equals; an empty one clears those of its
+    /// URL in front of it. An invalid value ends the search with [`Scalar::Invalid`]; in a repository's own configuration it is ignored.
     pub(super) fn scalar<T>(
         &mut self,
         name: &str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Scalar<T> {
         let mut closest_first: Vec<(usize, &SetEntry<'a>)> = self
-            .said
+            .set
             .iter()
             .enumerate()
-            .filter(|(_, said)| said.key.name == name)
+            .filter(|(_, set)| set.key.name == name)
             .collect();
-        closest_first.sort_by_key(|(at, said)| std::cmp::Reverse((said.weight, *at)));
+        closest_first.sort_by_key(|(at, set)| std::cmp::Reverse((set.weight, *at)));
         let mut cleared = None;
-        let mut faults = Vec::new();
+        let mut rejected = Vec::new();
         let mut found = Scalar::Unset;
-        for (_, said) in closest_first {
-            if cleared == Some(said.weight) {
+        for (_, set) in closest_first {
+            if cleared == Some(set.weight) {
                 continue;
             }
-            if said.entry.value.is_empty() && !said.entry.bare {
-                cleared = Some(said.weight);
+            if set.entry.value.is_empty() && !set.entry.bare {
+                cleared = Some(set.weight);
                 continue;
             }
-            match understood(said.entry, &parse) {
+            match understood(set.entry, &parse) {
                 Ok(value) => {
-                    found = Scalar::Set(Sourced::new(value, said.entry.origin()));
+                    found = Scalar::Set(Sourced::new(value, set.entry.origin()));
                     break;
                 }
-                Err(why) => faults.push((said.key, said.entry, why)),
+                Err(why) => rejected.push((set.key, set.entry, why)),
             }
-            if !said.entry.is_own() {
-                found = Scalar::Invalid(said.entry.origin());
+            if !set.entry.is_own() {
+                found = Scalar::Invalid(set.entry.origin());
                 break;
             }
         }
-        for (key, entry, why) in faults {
+        for (key, entry, why) in rejected {
             let until = match key.name {
                 "transport" => ": nobody goes until it is put right",
                 "hooks.author" => ": nothing is checked until it is put right",
                 _ => ": no key is made until it is put right",
             };
             let until = if entry.is_own() { "" } else { until };
-            self.fault(key, entry, format!("{why}{until}"));
+            self.reject(key, entry, format!("{why}{until}"));
         }
         found
     }
@@ -101,9 +100,9 @@ impl<'a> Resolution<'a> {
 pub(super) enum Scalar<T> {
     /// The value that counts.
     Set(Sourced<T>),
-    /// Nobody said anything.
+    /// Not set.
     Unset,
-    /// The closest value is none of the setting's.
+    /// The closest value is not a value of the setting.
     Invalid(Origin),
 }
 
@@ -111,13 +110,13 @@ impl<T> Scalar<T> {
     /// The value, or the default.
     pub(super) fn or(self, default: Sourced<T>) -> Sourced<T> {
         match self {
-            Self::Set(said) => said,
+            Self::Set(value) => value,
             Self::Unset | Self::Invalid(_) => default,
         }
     }
 
-    /// Where the value stands that is not understood.
-    pub(super) fn obstacle(&self) -> Option<Origin> {
+    /// Where the invalid value is set.
+    pub(super) fn invalid_at(&self) -> Option<Origin> {
         match self {
             Self::Invalid(origin) => Some(origin.clone()),
             Self::Set(_) | Self::Unset => None,

@@ -186,7 +186,7 @@ impl Relocated {
         };
         let mut includes = String::new();
         for (file, kind) in files.roots() {
-            // ssh reads a file named by -F whoever may write to it.
+            // ssh does not check the permissions of a file named by -F.
             if !matches!(files, Files::Named(_)) {
                 check_permissions(file, kind)?;
             }

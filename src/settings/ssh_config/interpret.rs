@@ -59,7 +59,7 @@ pub fn config(directives: &Directives, request: &Request, context: &Context) -> 
     }
 }
 
-/// Options with what their tokens stand for.
+/// Options, and what their tokens mean.
 struct Values<'a> {
     directives: &'a Directives,
     tokens: Tokens<'a>,

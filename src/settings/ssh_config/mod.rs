@@ -39,13 +39,13 @@ pub enum StrictHostKeyChecking {
 /// (compiled-in defaults of the installed ssh do not count).
 #[derive(Debug, Clone, Default)]
 pub struct SshConfig {
-    /// Where to connect, as whom, and by which way.
+    /// Where to connect, as which user, and how.
     pub endpoint: EndpointConfig,
     /// Which keys and which agent.
     pub identities: IdentityConfig,
-    /// Which authentication methods, and whether anybody may be asked.
+    /// Which authentication methods, and whether a person may be asked.
     pub authentication: AuthenticationConfig,
-    /// Where host keys are known from, and what happens with unknown ones.
+    /// Where known host keys are kept, and what happens with unknown ones.
     pub host_keys: HostKeyConfig,
     /// Keepalives, rekeying, compression and variables of one session.
     pub session: SessionConfig,
@@ -57,7 +57,7 @@ pub struct SshConfig {
     pub log_level: Option<String>,
 }
 
-/// Where to connect, as whom, and by which way.
+/// Where to connect, as which user, and how.
 #[derive(Debug, Clone, Default)]
 pub struct EndpointConfig {
     /// `HostName`.
@@ -90,7 +90,7 @@ pub struct IdentityConfig {
     /// `IdentityFile` of ssh_config's files, tokens and `~` expanded, in order. The command line's
     /// are not among them.
     pub identity_files: Vec<PathBuf>,
-    /// `-i` and `-o IdentityFile` (rank 1), expanded, in order. Empty: not given.
+    /// `-i` and `-o IdentityFile`, expanded, in order. Empty: not given.
     pub command_line_identity_files: Vec<PathBuf>,
     /// `IdentitiesOnly`.
     pub identities_only: Option<bool>,
@@ -102,7 +102,7 @@ pub struct IdentityConfig {
     pub add_keys_to_agent: Option<String>,
 }
 
-/// Which authentication methods, and whether anybody may be asked.
+/// Which authentication methods, and whether a person may be asked.
 #[derive(Debug, Clone, Default)]
 pub struct AuthenticationConfig {
     /// `PubkeyAuthentication no` is `Some(false)`.
@@ -119,7 +119,7 @@ pub struct AuthenticationConfig {
     pub batch_mode: Option<bool>,
 }
 
-/// Where host keys are known from, and what happens with unknown ones.
+/// Where known host keys are kept, and what happens with unknown ones.
 #[derive(Debug, Clone, Default)]
 pub struct HostKeyConfig {
     /// `HostKeyAlias`.
@@ -134,14 +134,14 @@ pub struct HostKeyConfig {
     pub strict_host_key_checking: Option<StrictHostKeyChecking>,
     /// `HashKnownHosts`.
     pub hash_known_hosts: Option<bool>,
-    /// `UpdateHostKeys` (`false`, `true`); `ask` is `false`, since no terminal is asked for.
+    /// `UpdateHostKeys` (`false`, `true`); `ask` is `false`, because git asks for no terminal.
     pub update_host_keys: Option<String>,
 }
 
 /// Keepalives, rekeying, compression and variables of one session.
 #[derive(Debug, Clone, Default)]
 pub struct SessionConfig {
-    /// `ServerAliveInterval`; zero means none was wanted.
+    /// `ServerAliveInterval`; zero: none.
     pub server_alive_interval: Option<Duration>,
     /// `ServerAliveCountMax`.
     pub server_alive_count_max: Option<u32>,
@@ -173,14 +173,14 @@ pub struct AlgorithmConfig {
 /// Directives that the native transport does not carry.
 #[derive(Debug, Clone, Default)]
 pub struct UnsupportedDirectives {
-    /// The directive that only the system's ssh carries (interface 2.1), if one was said.
+    /// The directive that only the system's ssh carries whatever the host, if one is set.
     pub needs_system_ssh: Option<String>,
     /// The directive that asks for more than a command's session (forwardings, LocalCommand …), if
-    /// one was said: a host that is no Bitbucket goes to the system's ssh for it.
+    /// one is set: it leads to the system's ssh for a host that is not Bitbucket.
     pub beyond_a_command: Option<String>,
-    /// Directives that were said and are ignored, for `-vv`.
+    /// Directives that are set and ignored, for `-vv`.
     pub ignored: Vec<String>,
-    /// A config file exists that could not be read since no ssh is installed.
+    /// A config file that was not read, because no ssh is installed.
     pub unread_file: Option<PathBuf>,
 }
 

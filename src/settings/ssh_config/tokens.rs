@@ -8,7 +8,7 @@ use sha1::{Digest, Sha1};
 
 use crate::context::{Context, login_name};
 
-/// What the tokens stand for.
+/// What the tokens mean.
 pub struct Tokens<'a> {
     /// For `~`, `%d` and variables.
     pub context: &'a Context,
@@ -132,7 +132,7 @@ pub fn user_id() -> u32 {
     0
 }
 
-/// The home of the password database, which ssh(1) takes whatever `$HOME` says. `None`: the
+/// The home of the password database, which ssh(1) uses, whatever `$HOME` is. `None`: the
 /// system has no such database.
 pub fn password_database_home() -> Option<PathBuf> {
     #[cfg(unix)]
@@ -157,7 +157,7 @@ pub fn home_of(user: &str) -> Option<PathBuf> {
     }
 }
 
-/// The machine's own name, as gethostname(2) tells it.
+/// The machine's name, by gethostname(2).
 pub fn machine_name() -> Option<String> {
     #[cfg(unix)]
     return nix::unistd::gethostname().ok()?.into_string().ok();

@@ -12,7 +12,7 @@ pub fn needs_system_ssh(directives: &Directives) -> Option<String> {
     first(directives, ConfigOption::needs_system_ssh).map(str::to_owned)
 }
 
-/// The first directive that asks for more than a command's session as it is carried here.
+/// The first directive that asks for more than the native transport does for one command.
 pub fn beyond_a_command(directives: &Directives, tokens: &Tokens<'_>) -> Option<String> {
     let local = directives.one("permitlocalcommand") == Some("yes")
         && directives.some("localcommand").is_some();
@@ -24,8 +24,8 @@ pub fn beyond_a_command(directives: &Directives, tokens: &Tokens<'_>) -> Option<
         .map(str::to_owned)
 }
 
-/// A list of the user's that asks for DSA, or for RSA by SHA-1 alone: not spoken here, and by
-/// OpenSSH only where a list names them.
+/// A list that asks for DSA, or for RSA with SHA-1 alone: the native transport has neither, OpenSSH
+/// only where a list names them.
 fn old_algorithms(directives: &Directives) -> Option<&'static str> {
     let list = |key: &str| directives.one(key).unwrap_or_default().split(',');
     let dsa = |key: &str| list(key).any(|name| name.starts_with("ssh-dss"));
@@ -37,7 +37,7 @@ fn old_algorithms(directives: &Directives) -> Option<&'static str> {
     (dsa("pubkeyacceptedalgorithms") || sha1_alone).then_some("PubkeyAcceptedAlgorithms")
 }
 
-/// Somebody shares a connection already: ssh(1) would go through it.
+/// A connection is shared already: ssh(1) would use it.
 fn has_a_master(directives: &Directives, tokens: &Tokens<'_>) -> bool {
     directives
         .some("controlpath")
@@ -50,7 +50,7 @@ fn is_socket(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|found| found.file_type().is_socket())
 }
 
-/// OpenSSH shares no connections there.
+/// OpenSSH shares no connections on Windows.
 #[cfg(windows)]
 fn is_socket(_path: &Path) -> bool {
     false
