@@ -22,7 +22,7 @@ pub enum Failure {
     #[error(transparent)]
     Settings(#[from] settings::Error),
     /// A setting that is needed has an invalid value.
-    #[error("bad config value '{}'", .0.value)]
+    #[error("{0}")]
     InvalidSetting(settings::Ignored),
     /// The SSH session failed.
     #[error(transparent)]

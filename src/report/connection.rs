@@ -129,23 +129,13 @@ fn unset(file: Option<&Path>, key: &str) -> String {
 
 /// An invalid setting, in git's words.
 fn invalid_setting(invalid: &Ignored) -> Explanation {
-    let value = sanitise(&invalid.value);
-    let Origin::GitConfig {
-        file, line, key, ..
-    } = &invalid.origin
-    else {
-        return Explanation::new(format!("bad config value '{value}': {}", invalid.why));
-    };
-    let place = file.as_ref().map_or_else(String::new, |file| {
-        let line = line.map_or_else(String::new, |line| format!(" at line {line}"));
-        format!(" in file {}{line}", file.display())
-    });
-    Explanation::new(format!(
-        "bad config value '{value}' for '{}'{place}",
-        sanitise(key)
-    ))
-    .hint(invalid.why.clone())
-    .hint(unset(file.as_deref(), key))
+    let explanation = Explanation::new(invalid.to_string());
+    match &invalid.origin {
+        Origin::GitConfig { file, key, .. } => explanation
+            .hint(invalid.why.clone())
+            .hint(unset(file.as_deref(), key)),
+        _ => explanation,
+    }
 }
 
 /// As for any token, but a login would not replace this one.

@@ -19,6 +19,8 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
+use crate::text::sanitise;
+
 pub use error::Error;
 pub use git_config::{GitConfig, HttpSettings};
 pub use ssh_config::{
@@ -180,6 +182,27 @@ pub struct Ignored {
     pub value: String,
     /// One clause without a full stop.
     pub why: String,
+}
+
+impl std::fmt::Display for Ignored {
+    /// In git's words, with file and line.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "bad config value '{}'", sanitise(&self.value))?;
+        let Origin::GitConfig {
+            file, line, key, ..
+        } = &self.origin
+        else {
+            return write!(f, ": {}", self.why);
+        };
+        write!(f, " for '{}'", sanitise(key))?;
+        if let Some(file) = file {
+            write!(f, " in file {}", file.display())?;
+        }
+        match line {
+            Some(line) => write!(f, " at line {line}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The settings of git config for one repository (or for a site, where no repository is meant).
