@@ -1,4 +1,4 @@
-//! What all checks look at, read once.
+//! What the checks examine, read once, and the lines to paste that several of them print.
 
 use std::path::{Path, PathBuf};
 
@@ -14,25 +14,24 @@ use crate::connection::resolve::with_recorded_ssh_hosts;
 use crate::context::Context;
 use crate::identity::{AccountId, Holder, Identity, ManagedKey, Offer};
 use crate::provision::Records;
-use crate::repository::{self, Direction, Site};
+use crate::repository::{self, Direction, Site, SshHost};
 use crate::settings::{GitConfig, Settings};
 
-/// This machine, and the repository that is selection.
+/// This machine, its configuration, and the repository or site to connect to.
 pub(super) struct Checkup<'a> {
-    /// The process's surroundings.
     pub(super) context: &'a Context,
     /// git's configuration, or why it cannot be read.
     pub(super) git_config: Result<GitConfig, String>,
-    /// What the next fetch would meet, or why that cannot be said, with the next steps.
+    /// What the next fetch would use, or why that cannot be resolved, with hints.
     pub(super) examined: Result<Resolved, (String, Vec<String>)>,
-    /// Whether no network may be touched.
+    /// `--offline`.
     pub(super) offline: bool,
     target: Option<String>,
 }
 
 impl<'a> Checkup<'a> {
-    /// Reads everything. A target that was named and belongs to no site is an error; a remote that
-    /// nobody named is not looked at then, and the site alone is.
+    /// Reads everything. A target on no known site is an error if it was named; else Cloud without a
+    /// repository takes its place.
     pub(super) fn read(
         call: &CommandContext<'a>,
         target: Option<&str>,
@@ -67,8 +66,8 @@ impl<'a> Checkup<'a> {
                 Ok(Some(examined)) => Ok(examined),
                 Ok(None) => Err(unknown()),
                 Err(error) => {
-                    let told = error.explanation();
-                    Err((told.what, told.hints))
+                    let explanation = error.explanation();
+                    Err((explanation.what, explanation.hints))
                 }
             },
             offline,
@@ -91,7 +90,7 @@ impl<'a> Checkup<'a> {
         }
     }
 
-    /// The site that is selection; Cloud where nothing can be read.
+    /// The site to connect to; Cloud if the settings cannot be read.
     pub(super) fn site(&self) -> Site {
         match &self.examined {
             Ok(examined) => examined.target.located.site.clone(),
@@ -110,7 +109,7 @@ impl<'a> Checkup<'a> {
         Some(self.context.ssh_directory()?.join("config"))
     }
 
-    /// Every site that is known here.
+    /// Every configured site.
     pub(super) fn sites(&self) -> Vec<Site> {
         match &self.git_config {
             Ok(git_config) => git_config.sites(),
@@ -126,8 +125,8 @@ impl<'a> Checkup<'a> {
         }
     }
 
-    /// Whether a managed identity is the one that its account uses now: one that a newer one
-    /// replaced is kept until it is revoked, and judged no more.
+    /// Whether its account uses this managed key. One that was replaced stays until it is revoked, and
+    /// is not checked any more.
     pub(super) fn uses(&self, record: &ManagedKey) -> bool {
         let Ok(examined) = &self.examined else {
             return true;
@@ -139,7 +138,7 @@ impl<'a> Checkup<'a> {
         used.is_none_or(|used| used.fingerprint == record.fingerprint)
     }
 
-    /// The managed keys that are recorded here.
+    /// The recorded managed keys.
     pub(super) fn records(&self) -> &[ManagedKey] {
         match &self.examined {
             Ok(examined) => examined.target.records.identities(),
@@ -159,7 +158,7 @@ impl<'a> Checkup<'a> {
         })
     }
 
-    /// Whether an account's identity of another file goes before this file.
+    /// Whether the first key to be offered belongs to an account and is in another file.
     pub(super) fn is_offered_later(&self, file: &Path) -> bool {
         self.first_identity().is_some_and(|(account, first)| {
             let this = matches!(&first.holder, Holder::File(held) if held == file);
@@ -167,7 +166,7 @@ impl<'a> Checkup<'a> {
         })
     }
 
-    /// The account that goes first; else the only one that is known. `None`: nobody, or several.
+    /// The first account of the plan, else the only one that is recorded for the site.
     pub(super) fn account(&self) -> Option<String> {
         let examined = self.examined.as_ref().ok()?;
         let planned = examined.target.plan.candidates.iter();
@@ -186,7 +185,7 @@ impl<'a> Checkup<'a> {
         }
     }
 
-    /// The line that makes a further key; where nobody is known, the one that logs in.
+    /// The line that creates a key; if no account is known, the one that logs in.
     pub(super) fn key_new(&self) -> String {
         match self.account() {
             Some(account) => format!("git bitbucket key new --account {}", word(&account)),
@@ -199,33 +198,23 @@ impl<'a> Checkup<'a> {
         self.target.as_deref()
     }
 
-    /// The line by which an identity is used: a fetch of what is selection, else a login that shows
-    /// the site's greeting.
+    /// The line that connects with the first identity: a fetch, outside a repository a login that
+    /// prints the site's greeting.
     pub(super) fn fetch(&self) -> String {
         let git_config = self.git_config.as_ref();
         let inside = git_config.is_ok_and(|git_config| git_config.git_directory().is_some());
-        let host = self.site().ssh_hosts.into_iter().next();
-        match (&self.target, inside, host) {
-            (Some(target), _, _) if target.contains(':') => {
-                format!("git ls-remote {}", word(target))
-            }
-            (Some(remote), _, _) => format!("git fetch {}", word(remote)),
-            (None, true, _) => "git fetch".to_owned(),
-            (None, false, Some(host)) if host.port != 22 => {
-                format!(
-                    "bitbucket-ssh -p {} {}",
-                    host.port,
-                    word(&format!("git@{}", host.host))
-                )
-            }
-            (None, false, Some(host)) => {
-                format!("bitbucket-ssh {}", word(&format!("git@{}", host.host)))
-            }
-            (None, false, None) => self.again(""),
+        match &self.target {
+            Some(url) if url.contains(':') => format!("git ls-remote {}", word(url)),
+            Some(remote) => format!("git fetch {}", word(remote)),
+            None if inside => "git fetch".to_owned(),
+            None => match self.site().ssh_hosts.first() {
+                Some(host) => ssh_login(host),
+                None => self.again(""),
+            },
         }
     }
 
-    /// `git bitbucket doctor` as it was called, with these options.
+    /// `git bitbucket doctor` for the same target, with other options.
     pub(super) fn again(&self, options: &str) -> String {
         let target = self.target.as_deref().map(word);
         let words = [
@@ -237,20 +226,20 @@ impl<'a> Checkup<'a> {
         words.collect::<Vec<_>>().join(" ")
     }
 
-    /// The line that edits a file by a script of sed(1). GNU's and BSD's take it, and the old file
-    /// stays as `FILE.bak`; a link is left one.
+    /// The line that edits a file with a script of sed(1), GNU's or BSD's. The old file is kept as
+    /// `FILE.bak`, and a symbolic link is followed, not replaced.
     pub(super) fn edited(&self, file: &Path, script: &str) -> String {
         let real = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
         let file = if file.is_symlink() { &real } else { file };
         format!("sed -i.bak {} {}", word(script), word(&self.shown(file)))
     }
 
-    /// The line that opens a file in the person's editor.
+    /// The line that opens a file in the user's editor.
     pub(super) fn opened(&self, file: &Path) -> String {
         format!("${{EDITOR:-vi}} {}", word(&self.shown(file)))
     }
 
-    /// A text with the home as `~`.
+    /// A text with the home directory as `~`.
     pub(super) fn without_home(&self, text: &str) -> String {
         match self.context.home().and_then(Path::to_str) {
             Some(home) if home.len() > 1 => text.replace(&format!("{home}/"), "~/"),
@@ -258,8 +247,17 @@ impl<'a> Checkup<'a> {
         }
     }
 
-    /// A path for people.
+    /// A path as people write it.
     pub(super) fn shown(&self, path: &Path) -> String {
         crate::commands::context::shown(self.context, path)
+    }
+}
+
+/// The line that logs in to a host without a command.
+pub(super) fn ssh_login(host: &SshHost) -> String {
+    let destination = word(&format!("git@{}", host.host));
+    match host.port {
+        22 => format!("bitbucket-ssh {destination}"),
+        port => format!("bitbucket-ssh -p {port} {destination}"),
     }
 }

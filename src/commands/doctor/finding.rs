@@ -1,11 +1,9 @@
 //! What a check found, and how findings are printed.
 
-use std::path::PathBuf;
-
 use serde_json::{Value, json};
-use ssh_key::PublicKey;
 
 use super::Group;
+use super::fix::Fix;
 use crate::commands::context::CommandContext;
 use crate::text::sanitise;
 
@@ -50,23 +48,6 @@ pub(super) struct Finding {
     pub(super) milliseconds: Option<u128>,
     /// What `--fix` does about it. `None`: nothing.
     pub(super) fix: Option<Fix>,
-}
-
-/// A repair that is safe.
-#[derive(Debug, Clone)]
-pub(super) enum Fix {
-    /// Sets the mode of a file or directory.
-    Mode(PathBuf, u32),
-    /// Writes the missing `.pub` of a private key file.
-    Public(PathBuf, Box<PublicKey>),
-    /// Removes one line, given by its text, from a known_hosts file.
-    RemoveLine(PathBuf, String),
-    /// Adds published keys, as known_hosts lines.
-    AddLines(PathBuf, Vec<String>),
-    /// Removes the record of a key pair that was never written, by its fingerprint.
-    Forget(String),
-    /// Removes the unfinished files that killed processes left in a directory.
-    Sweep(PathBuf),
 }
 
 impl Finding {

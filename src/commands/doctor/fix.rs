@@ -1,22 +1,40 @@
-//! The steps that are safe, asked before each.
+//! The repairs that are safe, and `doctor --fix`, which asks before each of them.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::finding::Fix;
+use ssh_key::PublicKey;
+
 use crate::commands::Error;
 use crate::commands::context::CommandContext;
 use crate::identity::key_file;
 use crate::provision::Records;
 use crate::storage;
 
-/// Does them; the result says whether none was left undone for want of somebody to ask.
+/// A repair that is safe.
+#[derive(Debug, Clone)]
+pub(super) enum Fix {
+    /// Sets the mode of a file or directory.
+    Mode(PathBuf, u32),
+    /// Writes the missing `.pub` of a private key file.
+    Public(PathBuf, Box<PublicKey>),
+    /// Removes one line, given by its text, from a known_hosts file.
+    RemoveLine(PathBuf, String),
+    /// Adds published keys, as known_hosts lines.
+    AddLines(PathBuf, Vec<String>),
+    /// Removes the record of a key pair that was never written, by its fingerprint.
+    Forget(String),
+    /// Removes the unfinished files that killed processes left in a directory.
+    Sweep(PathBuf),
+}
+
+/// Asks about each repair and does it. `false`: nobody can be asked, so nothing was changed.
 pub(super) fn all(
     call: &mut CommandContext<'_>,
-    steps: Vec<Fix>,
+    repairs: Vec<Fix>,
     yes: bool,
 ) -> Result<bool, Error> {
-    if steps.is_empty() {
+    if repairs.is_empty() {
         call.warn("nothing for --fix to repair");
         return Ok(true);
     }
@@ -25,15 +43,11 @@ pub(super) fn all(
         call.warn("hint: git bitbucket doctor --fix --yes");
         return Ok(false);
     }
-    for step in steps {
-        let what = words(call, &step);
-        let agreed = yes
-            || call
-                .prompt
-                .confirm(&format!("{what}? [y/N] "))
-                .map_err(Error::Unanswered)?;
-        if agreed {
-            perform(call, &step)?;
+    for repair in repairs {
+        let what = repair.describe(call);
+        let question = format!("{what}? [y/N] ");
+        if yes || call.prompt.confirm(&question).map_err(Error::Unanswered)? {
+            repair.run(call)?;
             call.warn(format!("done: {what}"));
         } else {
             call.warn(format!("skipped: {what}"));
@@ -42,67 +56,57 @@ pub(super) fn all(
     Ok(true)
 }
 
-fn words(call: &CommandContext<'_>, step: &Fix) -> String {
-    let shown = |path: &Path| call.shown(path);
-    match step {
-        Fix::Mode(path, mode) => format!("chmod {mode:o} {}", shown(path)),
-        Fix::Public(path, _) => format!("write {}.pub", shown(path)),
-        Fix::RemoveLine(file, line) => {
-            let names = line.split_whitespace().next().unwrap_or_default();
-            format!(
-                "remove the withdrawn host key of {names} from {}",
-                shown(file)
-            )
+impl Fix {
+    fn describe(&self, call: &CommandContext<'_>) -> String {
+        let shown = |path: &Path| call.shown(path);
+        match self {
+            Self::Mode(path, mode) => format!("chmod {mode:o} {}", shown(path)),
+            Self::Public(path, _) => format!("write {}.pub", shown(path)),
+            Self::RemoveLine(file, line) => {
+                let hosts = line.split_whitespace().next().unwrap_or_default();
+                let file = shown(file);
+                format!("remove the withdrawn host key of {hosts} from {file}")
+            }
+            Self::AddLines(file, lines) => {
+                format!("add {} published host keys to {}", lines.len(), shown(file))
+            }
+            Self::Forget(fingerprint) => format!("forget the unfinished key pair {fingerprint}"),
+            Self::Sweep(folder) => format!("remove unfinished files from {}", shown(folder)),
         }
-        Fix::AddLines(file, lines) => {
-            format!("add {} published host keys to {}", lines.len(), shown(file))
-        }
-        Fix::Forget(fingerprint) => format!("forget the unfinished key pair {fingerprint}"),
-        Fix::Sweep(folder) => format!("remove unfinished files from {}", shown(folder)),
     }
-}
 
-fn perform(call: &CommandContext<'_>, step: &Fix) -> Result<(), Error> {
-    match step {
-        Fix::Mode(path, mode) => set_mode(path, *mode).map_err(|why| Error::file(path, why)),
-        Fix::Public(path, key) => {
-            let comment = path
-                .file_name()
-                .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-            key_file::create_public(path, key, &comment).map_err(|error| Error::Other {
-                what: error.to_string(),
-                hints: Vec::new(),
-            })
-        }
-        Fix::RemoveLine(file, line) => rewrite(file, |text| {
-            text.split_inclusive('\n')
-                .filter(|one| one.trim_end_matches(['\n', '\r']) != line)
-                .collect()
-        }),
-        Fix::AddLines(file, lines) => rewrite(file, |text| {
-            let gap = if text.is_empty() || text.ends_with('\n') {
-                ""
-            } else {
-                "\n"
-            };
-            format!("{text}{gap}{}\n", lines.join("\n"))
-        }),
-        Fix::Forget(fingerprint) => {
-            Records::update(call.context, |records| records.forget_identity(fingerprint)).map_err(
-                |error| Error::Other {
+    fn run(&self, call: &CommandContext<'_>) -> Result<(), Error> {
+        match self {
+            Self::Mode(path, mode) => set_mode(path, *mode).map_err(|why| Error::file(path, why)),
+            Self::Public(path, key) => {
+                let comment = path.file_name().unwrap_or_default().to_string_lossy();
+                key_file::create_public(path, key, &comment).map_err(|error| Error::Other {
                     what: error.to_string(),
                     hints: Vec::new(),
-                },
-            )
-        }
-        Fix::Sweep(folder) => {
-            storage::sweep_drafts(folder);
-            Ok(())
+                })
+            }
+            Self::RemoveLine(file, removed) => rewrite(file, |text| {
+                let lines = text.split_inclusive('\n');
+                let kept = lines.filter(|line| line.trim_end_matches(['\n', '\r']) != removed);
+                kept.collect()
+            }),
+            Self::AddLines(file, lines) => rewrite(file, |text| {
+                let complete = text.is_empty() || text.ends_with('\n');
+                let gap = if complete { "" } else { "\n" };
+                format!("{text}{gap}{}\n", lines.join("\n"))
+            }),
+            Self::Forget(fingerprint) => Ok(Records::update(call.context, |records| {
+                records.forget_identity(fingerprint);
+            })?),
+            Self::Sweep(folder) => {
+                storage::sweep_drafts(folder);
+                Ok(())
+            }
         }
     }
 }
 
-/// Bytes that are no UTF-8 stay: such a file is left alone.
+/// A file that is not UTF-8 is an error, not changed.
 fn rewrite(file: &Path, change: impl FnOnce(&str) -> String) -> Result<(), Error> {
     let before = storage::read(file)?.unwrap_or_default();
     let text = std::str::from_utf8(&before).map_err(|_| Error::NotUtf8)?;
@@ -120,7 +124,7 @@ fn set_mode(path: &Path, mode: u32) -> std::io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
 }
 
-/// No check finds such a step there.
+/// Never called: no check finds a mode to repair there.
 #[cfg(not(unix))]
 fn set_mode(_path: &Path, _mode: u32) -> std::io::Result<()> {
     Ok(())

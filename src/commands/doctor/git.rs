@@ -76,7 +76,7 @@ fn remedy(checkup: &Checkup<'_>, called: &Called) -> String {
         Source::Config(configured) => configured,
         Source::Variable("GIT_SSH_COMMAND") => {
             let suffices = configured(context, "core.sshCommand")
-                .is_some_and(|configured| is_ours_command(context, &configured.value));
+                .is_some_and(|configured| runs_bitbucket_ssh(context, &configured.value));
             let unset = "unset GIT_SSH_COMMAND";
             return if suffices {
                 unset.to_owned()
@@ -116,7 +116,7 @@ fn ssh_command(checkup: &Checkup<'_>) -> Finding {
             format!("core.sshCommand in {}", checkup.shown(&configured.file))
         }
     };
-    if is_ours_command(context, &called.command) {
+    if runs_bitbucket_ssh(context, &called.command) {
         return Finding::ok(check, format!("{place}: {shown}"));
     }
     let program = first_word(&called.command);
@@ -142,7 +142,7 @@ fn variables(context: &Context) -> Vec<Finding> {
             continue;
         };
         let value = value.to_string_lossy();
-        if is_ours_command(context, &value) {
+        if runs_bitbucket_ssh(context, &value) {
             continue;
         }
         let place = other_tools::set_in(context, name);
@@ -303,12 +303,12 @@ fn located(context: &Context, program: &str) -> Option<PathBuf> {
 }
 
 /// Whether the program of this command line exists and is bitbucket-ssh.
-pub(in crate::commands) fn is_ours_command(context: &Context, command: &str) -> bool {
-    located(context, &first_word(command)).is_some_and(|file| is_ours(&file))
+pub(in crate::commands) fn runs_bitbucket_ssh(context: &Context, command: &str) -> bool {
+    located(context, &first_word(command)).is_some_and(|file| is_bitbucket_ssh(&file))
 }
 
 /// By its own name or that of the file a link leads to.
-fn is_ours(file: &Path) -> bool {
+fn is_bitbucket_ssh(file: &Path) -> bool {
     let named = |file: &Path| {
         let stem = file.file_stem();
         stem.is_some_and(|stem| stem.eq_ignore_ascii_case("bitbucket-ssh"))

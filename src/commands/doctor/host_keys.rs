@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use ssh_key::PublicKey;
 
-use super::checkup::{Checkup, word};
-use super::finding::{Finding, Fix};
+use super::checkup::{Checkup, ssh_login, word};
+use super::finding::Finding;
+use super::fix::Fix;
 use crate::bitbucket;
 use crate::commands::resolve::Resolved;
 use crate::connection::resolve::PUBLISHED_NAMES;
@@ -131,10 +132,7 @@ fn other_endpoint(
     }
     let site = checkup.site();
     let next = match site.kind {
-        SiteKind::Cloud => {
-            let host = word(&address.host);
-            format!("bitbucket-ssh -p {} git@{host}", address.port)
-        }
+        SiteKind::Cloud => ssh_login(address),
         SiteKind::DataCenter => format!("git bitbucket login --site {}", word(&site.url)),
     };
     let text = "not in known_hosts, so the first connection will ask";

@@ -9,7 +9,8 @@ use ssh_key::PublicKey;
 use ssh_key::public::KeyData;
 
 use super::checkup::{Checkup, word};
-use super::finding::{Finding, Fix, Verdict};
+use super::finding::{Finding, Verdict};
+use super::fix::Fix;
 use crate::bitbucket::keyring;
 use crate::commands::resolve::Resolved;
 use crate::identity::key_file::{self, KeyFileError};

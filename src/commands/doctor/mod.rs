@@ -16,8 +16,8 @@ mod ssh_config;
 #[cfg(unix)]
 mod tests;
 
-pub(super) use git::is_ours_command as is_ours;
 pub(super) use git::names_the_old_host;
+pub(super) use git::runs_bitbucket_ssh;
 
 use std::time::{Duration, Instant};
 

@@ -1,8 +1,6 @@
 //! `hook NAME`: what the git hooks of the folder `hooks/` call.
 //!
-//! A hook must never stand in the way of its git command for a reason of its own: everything that
-//! goes wrong here is a warning. Runs git for what only git knows. Knows `repository`, `settings`'
-//! and `identity`'s values.
+//! A hook never makes its git command fail because of an error of its own: those are warnings.
 
 mod post_checkout;
 mod pre_push;
@@ -18,28 +16,26 @@ use crate::identity::Account;
 use crate::repository::{Direction, Repository};
 use crate::settings::AuthorCheck;
 
-/// A repository on a site, and as whom this machine goes there.
-#[derive(Debug, Clone)]
-pub struct PushTarget {
-    /// Where.
-    pub repository: Repository,
-    /// As whom: the account of the plan's first candidate.
-    pub account: Account,
-    /// What is done about other addresses.
-    pub check: AuthorCheck,
+/// A repository and the account that is used for it.
+#[derive(Debug)]
+struct PushTarget {
+    repository: Repository,
+    /// The account of the plan's first candidate.
+    account: Account,
+    /// What to do about other addresses.
+    check: AuthorCheck,
 }
 
-/// Whether git may go on.
+/// Whether git continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It may.
+    /// It does.
     Pass,
-    /// `bitbucket.hooks.author = refuse`, and an address is not the account's.
+    /// `bitbucket.hooks.author = refuse`, and an address does not belong to the account.
     Refuse,
 }
 
-/// Does what the hook is for. Where the URL is on no site of ours, or nobody is known who goes
-/// there, nothing is said. A failure of its own is a warning.
+/// Runs a hook. Silent if the URL is on no Bitbucket site or no account is known for it.
 pub(super) fn hook(call: &mut CommandContext<'_>, options: &Hook) -> Verdict {
     let outcome = match options.name {
         HookName::PrePush => before_push(call, &options.arguments),
@@ -53,10 +49,10 @@ pub(super) fn hook(call: &mut CommandContext<'_>, options: &Hook) -> Verdict {
     })
 }
 
-/// `<remote's name or URL> <URL>` (githooks(5)): both the same where the remote has no name.
+/// `<remote's name or URL> <URL>` (githooks(5)); both are the same if the remote has no name.
 fn before_push(call: &mut CommandContext<'_>, arguments: &[OsString]) -> Result<Verdict, Error> {
     let mut lines = Vec::new();
-    // Read whole, also where nothing is checked: git need not meet a closed pipe.
+    // Read to the end even if nothing is checked, so that git does not write to a closed pipe.
     call.input
         .read_to_end(&mut lines)
         .map_err(|why| Error::file(std::path::Path::new("standard input"), why))?;
@@ -64,11 +60,11 @@ fn before_push(call: &mut CommandContext<'_>, arguments: &[OsString]) -> Result<
         return Ok(Verdict::Pass);
     };
     let url = url.to_string_lossy();
-    let Some(going) = push_target(call.context, &url, Direction::Push)? else {
+    let Some(target) = push_target(call.context, &url, Direction::Push)? else {
         return Ok(Verdict::Pass);
     };
     let remote = name.to_str().filter(|name| *name != url);
-    pre_push::pre_push(call, &going, remote, &String::from_utf8_lossy(&lines))
+    pre_push::pre_push(call, &target, remote, &String::from_utf8_lossy(&lines))
 }
 
 /// `<previous HEAD> <new HEAD> <1 for a branch>`.
@@ -76,12 +72,12 @@ fn after_checkout(call: &mut CommandContext<'_>, arguments: &[OsString]) -> Resu
     if !post_checkout::is_fresh_clone(call, arguments)? {
         return Ok(());
     }
-    // A new repository without a remote is no clone.
+    // A new repository without a remote is not a clone.
     let Ok(url) = status::url(call.context, None) else {
         return Ok(());
     };
     match push_target(call.context, &url, Direction::Fetch)? {
-        Some(going) => post_checkout::post_checkout(call, &going),
+        Some(target) => post_checkout::post_checkout(call, &target),
         None => Ok(()),
     }
 }
@@ -112,13 +108,12 @@ fn push_target(
     })
 }
 
-/// Whether an address is one of the account's, without regard to case. The name of an account
-/// counts where it is an address.
-fn knows(account: &Account, address: &str) -> bool {
+/// Whether an address belongs to the account, without regard to case.
+fn has_address(account: &Account, address: &str) -> bool {
     addresses(account).any(|known| known.eq_ignore_ascii_case(address))
 }
 
-/// The addresses of an account, its name first where it is one. Empty: none is known.
+/// The known addresses of an account, first its name if that is an address.
 fn addresses(account: &Account) -> impl Iterator<Item = &str> {
     let name = account.account.name.as_str();
     let emails = account.emails.iter().map(String::as_str);

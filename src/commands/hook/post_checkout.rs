@@ -1,7 +1,7 @@
 //! post-checkout in a fresh clone: whether `user.email` is an address of the account that was used.
 
 use super::pre_push::is_zero;
-use super::{PushTarget, addresses, knows};
+use super::{PushTarget, addresses, has_address};
 use crate::commands::context::CommandContext;
 use crate::commands::{Error, git};
 use crate::text::{Pasted, sanitise};
@@ -32,20 +32,20 @@ pub(super) fn is_fresh_clone(
 /// if no address of the account is known.
 pub(super) fn post_checkout(
     call: &mut CommandContext<'_>,
-    going: &PushTarget,
+    target: &PushTarget,
 ) -> Result<(), Error> {
     let PushTarget {
         repository,
         account,
         ..
-    } = going;
+    } = target;
     let Some(address) = addresses(account).next() else {
         return Ok(());
     };
     let email = git::line(call.context, &["config", "--get", "user.email"])?;
     let name = &account.account;
     match email {
-        Some(email) if knows(account, &email) => return Ok(()),
+        Some(email) if has_address(account, &email) => return Ok(()),
         Some(email) => call.warn(format!(
             "bitbucket-ssh: {repository} was cloned as {name}, but user.email is {}, which is not an address of that account",
             sanitise(&email)

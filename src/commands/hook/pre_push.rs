@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{PushTarget, Verdict, addresses, knows};
+use super::{PushTarget, Verdict, addresses, has_address};
 use crate::commands::context::CommandContext;
 use crate::commands::{Error, git};
 use crate::context::Context;
@@ -14,24 +14,24 @@ use crate::text::{Pasted, counted, sanitise};
 /// passes.
 pub(super) fn pre_push(
     call: &mut CommandContext<'_>,
-    going: &PushTarget,
+    target: &PushTarget,
     remote: Option<&str>,
     lines: &str,
 ) -> Result<Verdict, Error> {
-    if going.check == AuthorCheck::Off || addresses(&going.account).next().is_none() {
+    if target.check == AuthorCheck::Off || addresses(&target.account).next().is_none() {
         return Ok(Verdict::Pass);
     }
     let updates = updates(lines);
     let commits = new_commits(call.context, remote, &updates)?;
     let foreign: Vec<_> = commits
         .iter()
-        .filter(|authored| !knows(&going.account, &authored.address))
+        .filter(|authored| !has_address(&target.account, &authored.address))
         .collect();
     if foreign.is_empty() {
         return Ok(Verdict::Pass);
     }
-    let refused = going.check == AuthorCheck::Refuse;
-    tell(call, going, &commits, &foreign, refused);
+    let refused = target.check == AuthorCheck::Refuse;
+    tell(call, target, &commits, &foreign, refused);
     Ok(if refused {
         Verdict::Refuse
     } else {
@@ -44,7 +44,7 @@ const LISTED: usize = 3;
 
 fn tell(
     call: &mut CommandContext<'_>,
-    going: &PushTarget,
+    target: &PushTarget,
     all: &[Authored],
     foreign: &[&Authored],
     refused: bool,
@@ -55,7 +55,7 @@ fn tell(
     let commits = counted(total, "commit");
     call.warn(format!(
         "bitbucket-ssh: {kind}: {wrong} of {commits} for {} with an author address that does not belong to {}:",
-        going.repository, going.account.account,
+        target.repository, target.account.account,
     ));
     for authored in foreign {
         let more = authored.commits.len().saturating_sub(LISTED);
@@ -71,7 +71,7 @@ fn tell(
             listed.join(" ")
         ));
     }
-    if let Some(address) = addresses(&going.account).next() {
+    if let Some(address) = addresses(&target.account).next() {
         call.warn(format!(
             "hint: git config user.email {}",
             Pasted::new(address)

@@ -17,7 +17,7 @@ use super::accounts::Accounts;
 use super::arguments::Migrate;
 use super::config_file::{self, Draft, Reversal, Scope};
 use super::context::CommandContext;
-use super::doctor::is_ours;
+use super::doctor::runs_bitbucket_ssh;
 use super::ssh_blocks::blocks;
 use super::{Error, git};
 use crate::storage::{self, Directory};
@@ -88,7 +88,7 @@ fn plan(call: &CommandContext<'_>) -> Result<Plan, Error> {
     let others = ["--global", "--system"].into_iter();
     let set_up = others
         .filter_map(|scope| user(scope).ok().flatten())
-        .any(|command| is_ours(context, &command));
+        .any(|command| runs_bitbucket_ssh(context, &command));
     Ok(plan::plan(&plan::Found {
         sites: &Accounts::load(call.context)?.sites,
         remotes: listed("--local", r"^remote\..*\.(url|pushurl)$")?,
