@@ -58,7 +58,7 @@ pub enum Error {
 /// The process starts: `name` is what git's log calls it, `arguments` come without the program.
 pub fn begin(context: &Context, name: &'static str, arguments: &[OsString]) {
     terminal::start(&context.environment);
-    trace2::begin(context, name, arguments);
+    trace2::begin(name, arguments);
 }
 
 /// Starts the log, once for the process; a second call only sets the level. Before, [`error`] and

@@ -5,16 +5,24 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::GitSettings;
 use super::event::{At, Event};
 use super::format::Format;
 use super::redact::HIDDEN;
-use crate::context::{API_TOKEN, Context, Environment};
+use crate::context::{API_TOKEN, Environment};
 use crate::diagnostics::destination::{self, Destination};
 use crate::diagnostics::{os_error_message, write_line};
 use crate::text::Shown;
 
 /// How many names are tried in a folder.
 const TRIES: usize = 10;
+
+/// The three targets: format, variable, and beginning of the names below `trace2` in git config.
+const TARGETS: [(Format, &str, &str); 3] = [
+    (Format::Normal, "GIT_TRACE2", "normal"),
+    (Format::Perf, "GIT_TRACE2_PERF", "perf"),
+    (Format::Event, "GIT_TRACE2_EVENT", "event"),
+];
 
 /// A variable or setting that is logged because the user asked for it by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,108 +35,38 @@ pub struct Param {
     pub value: String,
 }
 
-/// A setting: variable, and name below `trace2` in git config.
-#[derive(Debug, Clone, Copy)]
-enum Key {
-    ConfigParams,
-    EnvVars,
-    Debug,
-    Normal,
-    NormalBrief,
-    Perf,
-    PerfBrief,
-    Event,
-    EventBrief,
-    EventNesting,
+/// The settings; a variable wins over the configuration.
+pub(super) struct Config<'a> {
+    pub(super) environment: &'a Environment,
+    pub(super) git: &'a GitSettings<'a>,
 }
 
-const KEYS: [(&str, &str); 10] = [
-    ("GIT_TRACE2_CONFIG_PARAMS", "configParams"),
-    ("GIT_TRACE2_ENV_VARS", "envVars"),
-    ("GIT_TRACE2_DST_DEBUG", "destinationDebug"),
-    ("GIT_TRACE2", "normalTarget"),
-    ("GIT_TRACE2_BRIEF", "normalBrief"),
-    ("GIT_TRACE2_PERF", "perfTarget"),
-    ("GIT_TRACE2_PERF_BRIEF", "perfBrief"),
-    ("GIT_TRACE2_EVENT", "eventTarget"),
-    ("GIT_TRACE2_EVENT_BRIEF", "eventBrief"),
-    ("GIT_TRACE2_EVENT_NESTING", "eventNesting"),
-];
-
-/// The three targets: format, where to, whether brief.
-const TARGETS: [(Format, Key, Key); 3] = [
-    (Format::Normal, Key::Normal, Key::NormalBrief),
-    (Format::Perf, Key::Perf, Key::PerfBrief),
-    (Format::Event, Key::Event, Key::EventBrief),
-];
-
-/// The values of all settings.
-#[derive(Debug, Default)]
-pub(super) struct Config {
-    values: [Option<OsString>; KEYS.len()],
-    /// Descriptors that variables name, in the order of the targets.
-    descriptors: [Option<Destination>; TARGETS.len()],
-}
-
-impl Config {
-    /// The variables that are set and not empty. Descriptors are opened at once, before a file of
-    /// this process could have their number.
-    pub(super) fn of(environment: &Environment) -> Self {
-        let value = |(variable, _)| {
-            let value = environment.raw(variable);
-            value.filter(|value| !value.is_empty()).map(OsStr::to_owned)
-        };
-        let mut config = Self {
-            values: KEYS.map(value),
-            descriptors: [None, None, None],
-        };
-        for (number, (_, key, _)) in TARGETS.iter().enumerate() {
-            if let destination::Target::Descriptor(digit) = config.target(*key) {
-                config.descriptors[number] = Destination::descriptor(digit).ok();
-            }
-        }
-        config
-    }
-
-    /// git's configuration decides where a variable does not.
-    pub(super) fn fill(&mut self, setting: &dyn Fn(&str) -> Option<String>) {
-        for (value, (_, name)) in self.values.iter_mut().zip(KEYS) {
-            if value.is_none() {
-                *value = setting(name).map(OsString::from);
-            }
-        }
-    }
-
+impl Config<'_> {
     /// Whether anything is logged.
     pub(super) fn is_on(&self) -> bool {
         TARGETS
             .iter()
-            .any(|(_, key, _)| self.target(*key) != destination::Target::Off)
+            .any(|(_, variable, name)| self.target(variable, name) != destination::Target::Off)
     }
 
     /// Opens the targets. `name` is that of a file in a folder. What cannot be opened is left out; that
     /// is a warning where git would warn.
-    pub(super) fn open(&mut self, name: &str) -> Vec<Target> {
+    pub(super) fn open(&self, name: &str) -> Vec<Target> {
         let warns = self.warns();
         let mut targets = Vec::new();
-        for (number, (format, key, brief)) in TARGETS.into_iter().enumerate() {
-            let variable = KEYS[key as usize].0;
-            let descriptor = self.descriptors[number].take();
-            let destination = match (self.target(key), descriptor) {
-                (destination::Target::Off, _) => continue,
-                (_, Some(open)) => Ok(open),
-                (destination::Target::Stderr, _) => Ok(Destination::Stderr),
-                (destination::Target::Descriptor(digit), _) => Destination::descriptor(digit)
-                    .map_err(|_| format!("descriptor {digit} of '{variable}' is not open")),
-                (destination::Target::Path(path), _) => open_path(&path, name).map_err(|error| {
-                    format!(
-                        "could not open '{}' for '{variable}' tracing: {}",
-                        Shown::path(&path, None),
-                        os_error_message(&error)
-                    )
+        for (format, variable, setting) in TARGETS {
+            let destination = match self.target(variable, setting) {
+                destination::Target::Off => continue,
+                destination::Target::Stderr => Ok(Destination::Stderr),
+                destination::Target::Descriptor(number) => Destination::descriptor(number)
+                    .map_err(|_| format!("descriptor {number} of '{variable}' is not open")),
+                destination::Target::Path(path) => open_path(&path, name).map_err(|error| {
+                    let (path, why) = (Shown::path(&path, None), os_error_message(&error));
+                    format!("could not open '{path}' for '{variable}' tracing: {why}")
                 }),
-                (destination::Target::Unknown, _) => {
-                    let value = Shown::new(self.value(key).unwrap_or_default().to_string_lossy());
+                destination::Target::Unknown => {
+                    let value = self.value(variable, &format!("{setting}Target"));
+                    let value = Shown::new(value.unwrap_or_default().to_string_lossy());
                     write_line(&format!(
                         "warning: trace2: unknown value for '{variable}': '{value}'"
                     ));
@@ -139,7 +77,7 @@ impl Config {
                 Ok(destination) => targets.push(Target {
                     format,
                     variable,
-                    brief: self.is_true(brief),
+                    brief: self.is_brief(variable, setting),
                     warns,
                     destination,
                     failed: AtomicBool::new(false),
@@ -153,26 +91,23 @@ impl Config {
 
     /// Whether a target that cannot be used is warned about.
     fn warns(&self) -> bool {
-        self.number(Key::Debug).is_some_and(|number| number > 0)
+        let number = self.number("GIT_TRACE2_DST_DEBUG", "destinationDebug");
+        number.is_some_and(|number| number > 0)
     }
 
     /// Regions deeper than this are left out of the event format. git's default is 2.
     pub(super) fn nesting(&self) -> usize {
-        let number = self.number(Key::EventNesting).filter(|number| *number > 0);
-        number.unwrap_or(2)
+        let number = self.number("GIT_TRACE2_EVENT_NESTING", "eventNesting");
+        number.filter(|number| *number > 0).unwrap_or(2)
     }
 
     /// The variables and settings to log by name. A token is never one of them.
-    pub(super) fn params(
-        &self,
-        context: &Context,
-        of_config: &dyn Fn(&str) -> Vec<Param>,
-    ) -> Vec<Param> {
-        let patterns = self.text(Key::ConfigParams);
-        let mut params = patterns.map(of_config).unwrap_or_default();
-        let names = self.text(Key::EnvVars).unwrap_or_default();
-        for name in names.split(',').map(str::trim) {
-            if let Some(value) = context.environment.text(name) {
+    pub(super) fn params(&self) -> Vec<Param> {
+        let patterns = self.text("GIT_TRACE2_CONFIG_PARAMS", "configParams");
+        let mut params = patterns.map_or_else(Vec::new, |patterns| (self.git.params)(&patterns));
+        let names = self.text("GIT_TRACE2_ENV_VARS", "envVars");
+        for name in names.unwrap_or_default().split(',').map(str::trim) {
+            if let Some(value) = self.environment.text(name) {
                 let hidden = name == API_TOKEN;
                 params.push(Param {
                     scope: "unknown",
@@ -184,27 +119,32 @@ impl Config {
         params
     }
 
-    fn value(&self, key: Key) -> Option<&OsStr> {
-        self.values[key as usize].as_deref()
+    fn value(&self, variable: &str, setting: &str) -> Option<OsString> {
+        let value = self.environment.raw(variable);
+        let value = value.filter(|value| !value.is_empty()).map(OsStr::to_owned);
+        value.or_else(|| (self.git.setting)(setting).map(OsString::from))
     }
 
-    fn target(&self, key: Key) -> destination::Target {
-        destination::Target::of(self.value(key).unwrap_or_default())
+    fn target(&self, variable: &str, setting: &str) -> destination::Target {
+        let value = self.value(variable, &format!("{setting}Target"));
+        destination::Target::of(&value.unwrap_or_default())
     }
 
-    fn text(&self, key: Key) -> Option<&str> {
-        self.value(key)?.to_str()
+    fn is_brief(&self, variable: &str, setting: &str) -> bool {
+        let word = self.text(&format!("{variable}_BRIEF"), &format!("{setting}Brief"));
+        word.is_some_and(|word| {
+            ["1", "true", "yes", "on"]
+                .iter()
+                .any(|yes| word.eq_ignore_ascii_case(yes))
+        })
     }
 
-    fn number(&self, key: Key) -> Option<usize> {
-        self.text(key)?.trim().parse().ok()
+    fn text(&self, variable: &str, setting: &str) -> Option<String> {
+        self.value(variable, setting)?.into_string().ok()
     }
 
-    fn is_true(&self, key: Key) -> bool {
-        let word = self.text(key).unwrap_or_default();
-        ["1", "true", "yes", "on"]
-            .iter()
-            .any(|yes| word.eq_ignore_ascii_case(yes))
+    fn number(&self, variable: &str, setting: &str) -> Option<usize> {
+        self.text(variable, setting)?.trim().parse().ok()
     }
 }
 
@@ -239,9 +179,9 @@ pub(super) struct Target {
 impl Target {
     /// Writes one event, unless its format leaves it out: the event format has no regions deeper
     /// than `nesting`.
-    pub(super) fn write(&self, event: &Event<'_>, at: &At<'_>, nesting: usize) {
+    pub(super) fn write(&self, event: &Event, at: &At<'_>, nesting: usize) {
         if self.failed.load(Ordering::Relaxed)
-            || self.format == Format::Event && event.is_nested() && at.nesting > nesting
+            || self.format == Format::Event && event.nested && at.nesting > nesting
         {
             return;
         }
@@ -265,14 +205,24 @@ impl Target {
 mod tests {
     use super::*;
 
-    fn read(variables: &[(&str, &str)], settings: &[(&str, &str)]) -> Config {
-        let variables = variables.iter().map(|(n, v)| (n.into(), v.into()));
-        let mut config = Config::of(&Environment::new(variables));
-        config.fill(&|name| {
-            let found = settings.iter().find(|(key, _)| *key == name);
-            found.map(|(_, value)| (*value).to_owned())
-        });
-        config
+    fn with<T>(
+        variables: &[(&str, &str)],
+        settings: &[(&str, &str)],
+        look: impl FnOnce(&Config<'_>) -> T,
+    ) -> T {
+        let variables = variables.iter().map(|(n, v)| ((*n).into(), (*v).into()));
+        let environment = Environment::new(variables);
+        let git = GitSettings {
+            setting: &|name| {
+                let found = settings.iter().find(|(key, _)| *key == name);
+                found.map(|(_, value)| (*value).to_owned())
+            },
+            params: &|_| Vec::new(),
+        };
+        look(&Config {
+            environment: &environment,
+            git: &git,
+        })
     }
 
     #[test]
@@ -306,15 +256,20 @@ mod tests {
                 "each its own",
             ),
         ] {
-            let config = read(variables, config);
-            assert_eq!(config.is_on(), !expected.is_empty(), "{why}");
-            let found: Vec<_> = TARGETS
+            let found = with(variables, config, |config| {
+                assert_eq!(config.is_on(), !expected.is_empty(), "{why}");
+                let targets = TARGETS.iter().filter_map(|(_, variable, name)| {
+                    let target = config.target(variable, name);
+                    let destination::Target::Path(path) = target else {
+                        return None;
+                    };
+                    Some((*variable, path, config.is_brief(variable, name)))
+                });
+                targets.collect::<Vec<_>>()
+            });
+            let expected: Vec<_> = expected
                 .iter()
-                .filter(|(_, key, _)| config.target(*key) != destination::Target::Off)
-                .map(|(_, key, brief)| {
-                    let value = config.text(*key).expect("text");
-                    (KEYS[*key as usize].0, value, config.is_true(*brief))
-                })
+                .map(|(variable, path, brief)| (*variable, path.into(), *brief))
                 .collect();
             assert_eq!(found, expected, "{why}");
         }
@@ -323,11 +278,13 @@ mod tests {
     #[test]
     fn numbers_that_are_none_are_git_s_defaults() {
         for (value, nesting) in [("", 2), ("x", 2), ("0", 2), ("-1", 2), ("5", 5)] {
-            let config = read(&[("GIT_TRACE2_EVENT_NESTING", value)], &[]);
-            assert_eq!(config.nesting(), nesting, "{value:?}");
+            let variables = [("GIT_TRACE2_EVENT_NESTING", value)];
+            let found = with(&variables, &[], |config| config.nesting());
+            assert_eq!(found, nesting, "{value:?}");
         }
-        assert!(!read(&[("GIT_TRACE2_DST_DEBUG", "0")], &[]).warns());
-        assert!(read(&[], &[("destinationDebug", "1")]).warns());
+        let debug = [("GIT_TRACE2_DST_DEBUG", "0")];
+        assert!(!with(&debug, &[], |config| config.warns()));
+        assert!(with(&[], &[("destinationDebug", "1")], |config| config.warns()));
     }
 
     #[cfg(unix)]

@@ -8,7 +8,7 @@ use std::thread::ThreadId;
 use jiff::Timestamp;
 use sha1::{Digest as _, Sha1};
 
-use super::config::{Config, Param, Target};
+use super::config::{Config, Target};
 use super::event::{At, Event};
 use super::redact;
 use super::thread::ThreadLog;
@@ -38,7 +38,7 @@ pub(super) struct Log {
 
 impl Log {
     /// Opens the targets, for a process that started at `started`. `None`: none of them can be opened.
-    pub(super) fn open(context: &Context, config: &mut Config, started: Timestamp) -> Option<Self> {
+    pub(super) fn open(context: &Context, config: &Config<'_>, started: Timestamp) -> Option<Self> {
         let own = session_id(started, host_name().as_deref(), std::process::id());
         let targets = config.open(&own);
         if targets.is_empty() {
@@ -102,23 +102,23 @@ impl Log {
             .collect()
     }
 
-    fn redacted(&self, text: &str) -> String {
+    /// A text without secrets.
+    pub(super) fn redacted(&self, text: &str) -> String {
         redact::text(text, self.token.as_ref().map(Secret::reveal))
     }
 
     /// Writes one event of a thread. `time`: when it happened; `None`: now.
     pub(super) fn write(
         &self,
-        event: &Event<'_>,
-        thread: (&str, usize),
+        event: &Event,
+        (thread, nesting): (&str, usize),
         time: Option<Timestamp>,
         place: &Location<'_>,
     ) {
         let at = At {
             session: &self.session,
-            depth: self.session.matches('/').count(),
-            thread: thread.0,
-            nesting: thread.1,
+            thread,
+            nesting,
             time: time.unwrap_or_else(|| SystemClock.now()),
             absolute: match time {
                 Some(_) => 0,
@@ -126,41 +126,8 @@ impl Log {
             },
             place,
         };
-        let write = |event: &Event<'_>| {
-            for target in &self.targets {
-                target.write(event, &at, self.nesting);
-            }
-        };
-        // An argv has been redacted word by word.
-        match *event {
-            Event::Data { key, value, since } => write(&Event::Data {
-                key,
-                value: &self.redacted(value),
-                since,
-            }),
-            Event::Error { text, kind } => write(&Event::Error {
-                text: &self.redacted(text),
-                kind,
-            }),
-            Event::Line(text) => write(&Event::Line(&self.redacted(text))),
-            Event::Enter { label, message } => write(&Event::Enter {
-                label,
-                message: &self.redacted(message),
-            }),
-            Event::Leave {
-                label,
-                message,
-                took,
-            } => write(&Event::Leave {
-                label,
-                message: &self.redacted(message),
-                took,
-            }),
-            Event::Param(param) => write(&Event::Param(&Param {
-                value: self.redacted(&param.value),
-                ..param.clone()
-            })),
-            ref other => write(other),
+        for target in &self.targets {
+            target.write(event, &at, self.nesting);
         }
     }
 }

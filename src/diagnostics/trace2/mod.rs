@@ -36,7 +36,6 @@ static LOG: OnceLock<Log> = OnceLock::new();
 static PENDING: Mutex<Option<Pending>> = Mutex::new(None);
 
 struct Pending {
-    config: Config,
     name: &'static str,
     mode: Option<String>,
     argv: Vec<OsString>,
@@ -52,11 +51,9 @@ pub struct GitSettings<'a> {
 }
 
 /// The process starts: `name` is what git's log calls it, `arguments` come without the program.
-/// Descriptors that the variables name are opened now, before a file could have their number.
-pub fn begin(context: &Context, name: &'static str, arguments: &[OsString]) {
+pub fn begin(name: &'static str, arguments: &[OsString]) {
     timeline::started();
     let pending = Pending {
-        config: Config::of(&context.environment),
         name,
         mode: None,
         argv: arguments.to_vec(),
@@ -73,14 +70,17 @@ pub fn leave_out() {
 /// git's configuration is known: the targets are opened, and what has happened so far is logged. Only
 /// the first call of a process has an effect.
 pub fn configured(context: &Context, git: &GitSettings<'_>) {
-    let Some(mut pending) = take_pending() else {
+    let Some(pending) = take_pending() else {
         return;
     };
-    pending.config.fill(git.setting);
-    if !pending.config.is_on() {
+    let config = Config {
+        environment: &context.environment,
+        git,
+    };
+    if !config.is_on() {
         return;
     }
-    let Some(log) = Log::open(context, &mut pending.config, pending.started) else {
+    let Some(log) = Log::open(context, &config, pending.started) else {
         return;
     };
     if LOG.set(log).is_err() {
@@ -89,23 +89,19 @@ pub fn configured(context: &Context, git: &GitSettings<'_>) {
     let Some(log) = LOG.get() else { return };
     log.hand_down(context, pending.name);
     let here = Location::caller();
-    let started = Some(pending.started);
     let argv = std::iter::once(pending.name.into()).chain(pending.argv);
     let argv = log.redacted_argv::<OsString>(argv);
-    let hierarchy = log.hierarchy(context, pending.name);
-    let name = Event::Name {
-        name: pending.name,
-        hierarchy: &hierarchy,
-    };
     let main = log.main();
-    main.write_at(&Event::Version, started, here);
-    main.write_at(&Event::Start(&argv), started, here);
-    main.write(&name, here);
+    main.write_at(&Event::version(), pending.started, here);
+    main.write_at(&Event::start(&argv), pending.started, here);
+    let hierarchy = log.hierarchy(context, pending.name);
+    main.write(|_| Event::command(pending.name, &hierarchy), here);
     if let Some(mode) = &pending.mode {
-        main.write(&Event::Mode(mode), here);
+        main.write(|_| Event::mode(mode), here);
     }
-    for param in pending.config.params(context, git.params) {
-        main.write(&Event::Param(&param), here);
+    for mut param in config.params() {
+        param.value = log.redacted(&param.value);
+        main.write(|_| Event::param(&param), here);
     }
 }
 
@@ -125,7 +121,7 @@ pub fn mode(text: &str) {
     if let Some(pending) = pending.as_mut() {
         pending.mode = Some(text.to_owned());
     } else {
-        ThreadLog::current().write(&Event::Mode(text), Location::caller());
+        ThreadLog::current().write(|_| Event::mode(text), Location::caller());
     }
 }
 
@@ -145,31 +141,29 @@ pub fn data(key: &'static str, value: impl FnOnce() -> String) {
 /// What ended the call. `kind` is its kind without names, for those who count errors.
 #[track_caller]
 pub(super) fn error(text: &str, kind: &str) {
-    ThreadLog::current().write(&Event::Error { text, kind }, Location::caller());
+    let event = |log: &Log| Event::error(&log.redacted(text), kind);
+    ThreadLog::current().write(event, Location::caller());
 }
 
 /// A line for the user.
 #[track_caller]
 pub(super) fn line(text: &str) {
-    ThreadLog::current().write(&Event::Line(text), Location::caller());
+    let event = |log: &Log| Event::line(&log.redacted(text));
+    ThreadLog::current().write(event, Location::caller());
 }
 
 /// Another program takes over the process; `argv` without the program.
 #[track_caller]
 pub fn exec(context: &Context, program: &Path, argv: &[OsString]) {
     unconfigured(context);
-    let Some(log) = LOG.get() else { return };
-    let event = Event::Exec {
-        program: &program.to_string_lossy(),
-        argv: &log.redacted_argv(argv),
-    };
-    ThreadLog::current().write(&event, Location::caller());
+    let event = |log: &Log| Event::exec(&program.to_string_lossy(), &log.redacted_argv(argv));
+    ThreadLog::current().write(event, Location::caller());
 }
 
 /// The other program could not be started: the system's error number.
 #[track_caller]
 pub fn not_executed(number: i32) {
-    ThreadLog::current().write(&Event::NotExecuted(number), Location::caller());
+    ThreadLog::current().write(|_| Event::exec_result(number), Location::caller());
 }
 
 /// The process ends with this status.
@@ -177,8 +171,11 @@ pub fn not_executed(number: i32) {
 pub fn end(context: &Context, status: u8) {
     unconfigured(context);
     let Some(log) = LOG.get() else { return };
-    log.main().write(&Event::Exit(status), Location::caller());
-    log.main().write(&Event::AtExit(status), Location::caller());
+    for name in ["exit", "atexit"] {
+        let elapsed = timeline::started().elapsed().as_micros();
+        let event = |_: &Log| Event::exit(name, status, elapsed);
+        log.main().write(event, Location::caller());
+    }
 }
 
 /// The names of an error's variants, without what they hold: `Transport.Resolve`.

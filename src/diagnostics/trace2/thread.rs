@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::LOG;
 use super::event::Event;
+use super::log::Log;
 use crate::diagnostics::timeline;
 
 thread_local! {
@@ -29,25 +30,25 @@ struct Thread {
 }
 
 impl Thread {
+    /// How many regions are open, and when the last one began.
     fn depth(&self) -> (usize, Instant) {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let last = open.last().copied();
         (open.len(), last.unwrap_or_else(Instant::now))
     }
 
-    fn write_at(&self, event: &Event<'_>, time: Option<Timestamp>, place: &Location<'_>) {
-        if let Some(log) = LOG.get() {
-            log.write(event, (&self.name, self.depth().0), time, place);
-        }
+    fn write(&self, log: &Log, event: &Event, time: Option<Timestamp>, place: &Location<'_>) {
+        log.write(event, (&self.name, self.depth().0), time, place);
     }
 }
 
 impl Drop for Thread {
     fn drop(&mut self) {
-        if self.name != MAIN {
-            let started = self.depth().1;
-            let event = Event::ThreadExit(started.elapsed().as_micros());
-            self.write_at(&event, None, Location::caller());
+        if self.name != MAIN
+            && let Some(log) = LOG.get()
+        {
+            let event = Event::thread_exit(self.depth().1.elapsed().as_micros());
+            self.write(log, &event, None, Location::caller());
         }
     }
 }
@@ -56,12 +57,16 @@ impl Drop for Thread {
 const MAIN: &str = "main";
 
 impl ThreadLog {
+    fn named(name: String, started: Instant) -> Self {
+        Self(Some(Arc::new(Thread {
+            name,
+            open: Mutex::new(vec![started]),
+        })))
+    }
+
     /// That of the process's first thread, from the start of the process.
     pub(super) fn main() -> Self {
-        Self(Some(Arc::new(Thread {
-            name: MAIN.to_owned(),
-            open: Mutex::new(vec![timeline::started()]),
-        })))
+        Self::named(MAIN.to_owned(), timeline::started())
     }
 
     /// One for work beside other work, until its last clone is dropped.
@@ -73,12 +78,9 @@ impl ThreadLog {
         let mut name = format!("th{:02}:{name}", log.next_thread());
         // tr2_tls.h, TR2_MAX_THREAD_NAME.
         name.truncate(24);
-        let log = Self(Some(Arc::new(Thread {
-            name,
-            open: Mutex::new(vec![Instant::now()]),
-        })));
-        log.write(&Event::ThreadStart, Location::caller());
-        log
+        let thread = Self::named(name, Instant::now());
+        thread.write(|_| Event::thread_start(), Location::caller());
+        thread
     }
 
     /// That of the running thread.
@@ -104,22 +106,18 @@ impl ThreadLog {
     /// As [`super::region`].
     #[track_caller]
     pub fn region(&self, label: &'static str, message: impl FnOnce() -> String) -> Region {
-        let Some(thread) = &self.0 else {
+        let Some((thread, log)) = self.open() else {
             return Region(None);
         };
-        let message = message();
+        let message = log.redacted(&message());
         let place = Location::caller();
-        let event = Event::Enter {
-            label,
-            message: &message,
-        };
-        self.write(&event, place);
+        thread.write(log, &Event::region(label, &message, None), None, place);
         let mut open = thread.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.push(Instant::now());
         let depth = open.len();
         drop(open);
         Region(Some(Open {
-            log: self.clone(),
+            thread: Arc::clone(thread),
             depth,
             label,
             message,
@@ -130,29 +128,29 @@ impl ThreadLog {
     /// As [`super::data`].
     #[track_caller]
     pub fn data(&self, key: &'static str, value: impl FnOnce() -> String) {
-        let Some(thread) = &self.0 else { return };
-        let event = Event::Data {
-            key,
-            value: &value(),
-            since: thread.depth().1.elapsed().as_micros(),
-        };
-        self.write(&event, Location::caller());
-    }
-
-    pub(super) fn write(&self, event: &Event<'_>, place: &Location<'_>) {
-        self.write_at(event, None, place);
-    }
-
-    /// `time`: when it happened. `None`: now.
-    pub(super) fn write_at(
-        &self,
-        event: &Event<'_>,
-        time: Option<Timestamp>,
-        place: &Location<'_>,
-    ) {
-        if let Some(thread) = &self.0 {
-            thread.write_at(event, time, place);
+        if let Some((thread, log)) = self.open() {
+            let since = thread.depth().1.elapsed().as_micros();
+            let event = Event::data(key, &log.redacted(&value()), since);
+            thread.write(log, &event, None, Location::caller());
         }
+    }
+
+    /// Writes an event, which is made only where something is logged.
+    pub(super) fn write(&self, event: impl FnOnce(&Log) -> Event, place: &Location<'_>) {
+        if let Some((thread, log)) = self.open() {
+            thread.write(log, &event(log), None, place);
+        }
+    }
+
+    /// As [`ThreadLog::write`], for an event of the past.
+    pub(super) fn write_at(&self, event: &Event, time: Timestamp, place: &Location<'_>) {
+        if let Some((thread, log)) = self.open() {
+            thread.write(log, event, Some(time), place);
+        }
+    }
+
+    fn open(&self) -> Option<(&Arc<Thread>, &'static Log)> {
+        Some((self.0.as_ref()?, LOG.get()?))
     }
 }
 
@@ -163,7 +161,7 @@ pub struct Region(Option<Open>);
 
 #[derive(Debug)]
 struct Open {
-    log: ThreadLog,
+    thread: Arc<Thread>,
     /// Open regions, with this one.
     depth: usize,
     label: &'static str,
@@ -173,20 +171,19 @@ struct Open {
 
 impl Drop for Region {
     fn drop(&mut self) {
-        let Some(open) = self.0.take() else { return };
-        let Some(thread) = &open.log.0 else { return };
-        let mut regions = thread.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let (Some(open), Some(log)) = (self.0.take(), LOG.get()) else {
+            return;
+        };
+        let regions = &open.thread.open;
+        let mut regions = regions.lock().unwrap_or_else(PoisonError::into_inner);
         // One around it may have been left before, and this one with it.
         let Some(entered) = regions.get(open.depth - 1).copied() else {
             return;
         };
         regions.truncate(open.depth - 1);
         drop(regions);
-        let event = Event::Leave {
-            label: open.label,
-            message: &open.message,
-            took: entered.elapsed().as_micros(),
-        };
-        open.log.write(&event, open.place);
+        let took = entered.elapsed().as_micros();
+        let event = Event::region(open.label, &open.message, Some(took));
+        open.thread.write(log, &event, None, open.place);
     }
 }
