@@ -12,6 +12,10 @@ use std::sync::{Arc, OnceLock};
 use crate::clock::{Clock, SystemClock};
 use crate::text::{Pasted, Shown};
 
+/// Set for a git that is started to read other credential helpers' tokens, so that this program
+/// does not answer as a helper and start git again.
+pub const ASKED_FOR_CREDENTIAL: &str = "BITBUCKET_SSH_ASKED_FOR_CREDENTIAL";
+
 /// The variable that holds an API token; no child ever inherits it.
 pub const API_TOKEN: &str = "BITBUCKET_API_TOKEN";
 

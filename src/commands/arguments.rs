@@ -59,6 +59,9 @@ pub(super) enum Verb {
     Completions(Completions),
     /// Print the man page, or write all of them into a directory
     Man(Man),
+    /// What git calls as its credential helper
+    #[command(hide = true)]
+    Credential(Credential),
     /// What the git hooks call
     #[command(hide = true)]
     Hook(Hook),
@@ -210,6 +213,17 @@ pub(super) struct Setup {
     /// Also let https:// URLs of Bitbucket go by SSH
     #[arg(long)]
     pub(super) rewrite_https: bool,
+    /// Also answer git when it asks for a password of an https:// URL of Bitbucket
+    #[arg(long, conflicts_with = "rewrite_https")]
+    pub(super) https: bool,
+}
+
+/// `credential`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(super) struct Credential {
+    /// get, store or erase
+    #[arg(value_name = "OPERATION")]
+    pub(super) operation: String,
 }
 
 /// `login`.

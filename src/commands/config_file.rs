@@ -40,6 +40,15 @@ impl Scope {
         }
     }
 
+    /// As git's configuration is read.
+    pub(super) fn of_settings(self) -> crate::settings::Scope {
+        match self {
+            Self::Local => crate::settings::Scope::Local,
+            Self::Global => crate::settings::Scope::Global,
+            Self::System => crate::settings::Scope::System,
+        }
+    }
+
     /// As an option.
     pub(super) fn option(self) -> &'static str {
         match self {

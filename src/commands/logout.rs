@@ -4,6 +4,7 @@ use super::Error;
 use super::accounts::Accounts;
 use super::arguments::Logout;
 use super::context::CommandContext;
+use super::credential::memory;
 use super::login::where_it_lies;
 use crate::bitbucket::credential;
 use crate::context::API_TOKEN;
@@ -27,6 +28,7 @@ pub(super) fn logout(call: &mut CommandContext<'_>, options: &Logout) -> Result<
         )));
     }
     history::forget(call.context, &account.site, &account.name);
+    memory::forget(call.context, &account);
     Records::update(call.context, |records| records.forget_account(&account))?;
     report(call, &account, &forgotten)
 }

@@ -4,6 +4,7 @@ mod accounts;
 mod arguments;
 mod config_file;
 mod context;
+mod credential;
 mod doctor;
 mod git;
 mod hook;
@@ -91,7 +92,7 @@ fn columns() -> Option<usize> {
 fn mode(arguments: &[OsString]) -> String {
     let mut words = arguments.iter().map_while(|word| word.to_str());
     match (words.next(), words.next()) {
-        (Some(verb @ ("key" | "repo" | "hooks" | "hook")), Some(below)) => {
+        (Some(verb @ ("key" | "repo" | "hooks" | "hook" | "credential")), Some(below)) => {
             format!("{verb} {below}")
         }
         (verb, _) => verb.unwrap_or_default().to_owned(),
@@ -118,6 +119,7 @@ fn perform(call: &mut CommandContext<'_>, verb: &Verb) -> u8 {
             Ok(status) => return status,
             Err(error) => Err(error),
         },
+        Verb::Credential(options) => credential::run(call, &options.operation),
         Verb::SshConfig(options) => ssh_config::ssh_config(call, *options),
         Verb::Hooks(options) => hooks::hooks(call, *options),
         Verb::Migrate(options) => match migrate::migrate(call, *options) {

@@ -7,7 +7,9 @@ use super::accounts::Accounts;
 use super::arguments::Use;
 use super::config_file::{self, Scope};
 use super::context::CommandContext;
+use super::credential::memory;
 use super::{Error, git, undo};
+use crate::identity::AccountId;
 use crate::text::sanitise;
 
 /// One key of one scope.
@@ -45,6 +47,13 @@ pub(super) fn use_account(call: &mut CommandContext<'_>, options: &Use) -> Resul
         place.key, place.words
     ));
     let recorded = known.sites_of(account);
+    for site in &recorded {
+        let account = AccountId {
+            site: site.url.clone(),
+            name: account.clone(),
+        };
+        memory::take_up(call.context, &account);
+    }
     if recorded.is_empty() {
         call.warn(format!(
             "warning: {account} is not logged in on this machine"

@@ -7,10 +7,11 @@ use crate::connection::collect::{self, ConnectionTarget};
 use crate::connection::failure::{AttemptLog, Failure};
 use crate::context::{API_TOKEN, Context, Environment};
 use crate::diagnostics::trace2;
+use crate::identity::Plan;
 use crate::identity::history::History;
-use crate::identity::{Plan, plan};
+use crate::identity::plan::{self, AccountOrder};
 use crate::provision::Records;
-use crate::repository::{self, Located, Service, Site, SiteKind, SshHost};
+use crate::repository::{self, Located, Repository, Service, Site, SiteKind, SshHost};
 use crate::settings::{GitConfig, Origin, Settings, Sourced, SshConfig, TransportKind, ssh_config};
 use crate::ssh_command::Request;
 use crate::text::{matches_pattern, sanitise};
@@ -220,6 +221,48 @@ pub fn resolve(
     }))
 }
 
+/// What is known of a repository, or of a whole site, that git reaches over HTTPS.
+pub struct HttpsTarget {
+    /// The settings that apply to the repository.
+    pub settings: Settings,
+    /// The accounts that may be used, in order.
+    pub order: AccountOrder,
+    /// Accounts and keys recorded on this machine.
+    pub records: Records,
+}
+
+/// Resolves what git reaches over HTTPS, by the same settings and the same order as [`resolve`].
+/// `repository`: `None` where git does not say.
+pub fn resolve_https(
+    context: &Context,
+    git_config: &GitConfig,
+    site: &Site,
+    repository: Option<&Repository>,
+) -> Result<HttpsTarget, Failure> {
+    let records = Records::open(context)?;
+    let settings = git_config.settings(&git_config.sites(), site, repository);
+    let account = account_of_environment(context);
+    let config = SshConfig::default();
+    let target = ConnectionTarget {
+        site,
+        repository,
+        service: Service::UploadPack,
+        user: "git",
+        account: account.as_ref(),
+        settings: &settings,
+        config: &config,
+    };
+    let order = {
+        let inputs = collect::collect(context, target, &records, &History::open(context));
+        plan::account_order(&inputs)
+    };
+    Ok(HttpsTarget {
+        settings,
+        order,
+        records,
+    })
+}
+
 /// Whether the host as typed is Bitbucket's, for the case that ssh_config cannot be read.
 fn is_bitbucket(sites: &[Site], request: &Request) -> bool {
     let port = request.port.unwrap_or(22);
@@ -238,6 +281,10 @@ fn account_of_call(request: &Request, context: &Context) -> Option<Sourced<Strin
         let origin = Origin::CommandLine("--account".to_owned());
         return Some(Sourced::new(account.clone(), origin));
     }
+    account_of_environment(context)
+}
+
+fn account_of_environment(context: &Context) -> Option<Sourced<String>> {
     let account = context.environment.text("BITBUCKET_ACCOUNT")?;
     Some(Sourced::new(
         account.to_owned(),

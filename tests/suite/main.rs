@@ -24,6 +24,7 @@ mod faults;
 mod first_clone;
 mod hostile;
 mod hosts;
+mod https;
 mod keys;
 mod login;
 mod long_lists;

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{Error, same_account};
 use crate::bitbucket::http::Address;
-use crate::context::Context;
+use crate::context::{ASKED_FOR_CREDENTIAL, Context};
 use crate::repository::Site;
 use crate::secret::Secret;
 
@@ -114,6 +114,7 @@ fn run(context: &Context, action: &str, input: &str) -> Option<Zeroizing<Vec<u8>
         // No repository: git takes system and global configuration alone.
         .env("GIT_DIR", if cfg!(windows) { "NUL" } else { "/dev/null" })
         .env("GIT_TERMINAL_PROMPT", "0")
+        .env(ASKED_FOR_CREDENTIAL, "1")
         .env("GIT_ASKPASS", "")
         .env("SSH_ASKPASS", "")
         .env("GCM_INTERACTIVE", "never")

@@ -7,6 +7,7 @@ mod ask;
 use super::accounts::Accounts;
 use super::arguments::Login;
 use super::context::CommandContext;
+use super::credential::memory;
 use super::{Error, git, registry};
 use crate::bitbucket::{self, KeyRegistry, RegisteredKey, SshSettings, User, credential, keyring};
 use crate::context::API_TOKEN;
@@ -48,6 +49,7 @@ pub(super) fn login(call: &mut CommandContext<'_>, options: &Login) -> Result<()
         credential::store(call.context, site, name, secret, place)?;
     }
     let account = account(&attempt, &seen, place, earlier);
+    memory::take_up(call.context, &account.account);
     Records::update(call.context, |records| records.set_account(account))?;
     report(call, &attempt, &seen, place, requested.is_some())?;
     record_ssh_place(call, &attempt.site, ssh_settings, options.with_token)

@@ -33,6 +33,13 @@ pub(super) fn setup(call: &mut CommandContext<'_>, options: &Setup) -> Result<()
     if options.rewrite_https {
         wanted.extend(values::rewrites(&Accounts::load(call.context)?));
     }
+    if options.https {
+        wanted.extend(values::credential_helpers(
+            &super::resolve::git_config(call.context)?,
+            &program,
+            scope.of_settings(),
+        )?);
+    }
     let shim = options.shim.as_ref().map(|directory| Shim {
         scope,
         path: install::shim_path(&call.context.directory.join(directory)),
@@ -159,7 +166,7 @@ fn apply(draft: &Draft<'_>, setting: &SettingChange) -> Result<Option<KeyChange>
     let there = if setting.add {
         previous.contains(&setting.value)
     } else {
-        previous == [setting.value.as_str()]
+        previous == setting.values()
     };
     if there {
         return Ok(None);
@@ -167,11 +174,12 @@ fn apply(draft: &Draft<'_>, setting: &SettingChange) -> Result<Option<KeyChange>
     if setting.add {
         draft.add(&setting.key, &setting.value)?;
     } else {
-        draft.set(&setting.key, std::slice::from_ref(&setting.value))?;
+        draft.set(&setting.key, &setting.values())?;
     }
     Ok(Some(KeyChange {
         key: setting.key.clone(),
         written: setting.value.clone(),
+        further: setting.further.clone(),
         added: setting.add,
         previous: if setting.add { Vec::new() } else { previous },
     }))
@@ -196,7 +204,10 @@ fn merge(
             .iter_mut()
             .find(|old| !change.added && !old.added && old.key == change.key)
         {
-            Some(old) if change.previous == [old.written.as_str()] => old.written = change.written,
+            Some(old) if change.previous == old.values() => {
+                old.written = change.written;
+                old.further = change.further;
+            }
             Some(old) => *old = change,
             None => keys.push(change),
         }
@@ -209,20 +220,16 @@ fn merge(
 fn report(call: &mut CommandContext<'_>, file: &Path, written: &[KeyChange]) {
     call.say(call.shown(file));
     for change in written {
-        let now = sanitise(&change.written);
+        let now = shown(&change.values());
         if change.added {
             call.say(format!("  {}: + {now}", change.key));
             continue;
         }
-        let before = match change.previous.as_slice() {
-            [] => "(not set)".to_owned(),
-            [empty] if empty.is_empty() => "(empty)".to_owned(),
-            values => sanitise(&values.join(", ")),
-        };
+        let before = shown(&change.previous);
         call.say(format!("  {}: {before} -> {now}", change.key));
         match change.previous.as_slice() {
             [] => {}
-            [empty] if empty.is_empty() => call.warn(format!(
+            [empty] if empty.is_empty() && change.key == "core.sshCommand" => call.warn(format!(
                 "warning: {} was empty, with which git could not run SSH at all",
                 change.key
             )),
@@ -232,6 +239,18 @@ fn report(call: &mut CommandContext<'_>, file: &Path, written: &[KeyChange]) {
             )),
         }
     }
+}
+
+/// The values of a key, for people.
+fn shown(values: &[String]) -> String {
+    if values.is_empty() {
+        return "(not set)".to_owned();
+    }
+    let values = values.iter().map(|value| match value.as_str() {
+        "" => "(empty)".to_owned(),
+        value => sanitise(value),
+    });
+    values.collect::<Vec<_>>().join(", ")
 }
 
 /// Warns where PATH finds another ssh before the link.

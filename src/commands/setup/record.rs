@@ -49,6 +49,9 @@ pub(super) struct KeyChange {
     pub(super) key: String,
     /// The value that was written.
     pub(super) written: String,
+    /// Values written after it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) further: Vec<String>,
     /// The value was added to those of the key; otherwise it replaced them.
     pub(super) added: bool,
     /// The replaced values; empty for an added one.
@@ -73,6 +76,14 @@ pub(super) struct Page {
     pub(super) path: PathBuf,
     /// SHA-256 of what was written.
     pub(super) content: String,
+}
+
+impl KeyChange {
+    /// Every value written.
+    pub(super) fn values(&self) -> Vec<String> {
+        let first = std::iter::once(&self.written);
+        first.chain(&self.further).cloned().collect()
+    }
 }
 
 impl Changes {

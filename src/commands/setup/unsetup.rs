@@ -129,7 +129,7 @@ fn restore_value(draft: &Draft<'_>, change: &KeyChange) -> Result<RestoreOutcome
             sanitise(&change.written)
         )));
     }
-    if now == [change.written.as_str()] {
+    if now == change.values() {
         draft.set(key, &change.previous)?;
         let before = if change.previous.is_empty() {
             "(not set)".to_owned()

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use crate::commands::{Accounts, Error, git, other_tools};
 use crate::context::Context;
 use crate::repository::{Site, SiteKind};
-use crate::text::sanitise;
+use crate::settings::{GitConfig, Scope};
+use crate::text::{Pasted, sanitise};
 
 /// A value to write into the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,8 +18,18 @@ pub(super) struct SettingChange {
     pub(super) key: String,
     /// The value.
     pub(super) value: String,
+    /// Further values of the key, after the first.
+    pub(super) further: Vec<String>,
     /// Adds the value to those of the key; otherwise it replaces them.
     pub(super) add: bool,
+}
+
+impl SettingChange {
+    /// Every value.
+    pub(super) fn values(&self) -> Vec<String> {
+        let first = std::iter::once(&self.value);
+        first.chain(&self.further).cloned().collect()
+    }
 }
 
 /// The path of `bitbucket-ssh`: as PATH finds it, if that is the file beside this program (such a
@@ -66,12 +77,61 @@ pub(super) fn program_settings(command: String) -> Vec<SettingChange> {
     let setting = |key: &str, value| SettingChange {
         key: key.to_owned(),
         value,
+        further: Vec::new(),
         add: false,
     };
     vec![
         setting("core.sshCommand", command),
         setting("ssh.variant", "ssh".to_owned()),
     ]
+}
+
+/// `credential.<url>.helper` and `credential.<url>.useHttpPath` for every site: an empty value, so
+/// that no helper set before answers first, then this program, then the helpers that were asked so
+/// far, which still answer what it does not.
+pub(super) fn credential_helpers(
+    git_config: &GitConfig,
+    program: &Path,
+    scope: Scope,
+) -> Result<Vec<SettingChange>, Error> {
+    let own = helper(program)?;
+    let mut wanted = Vec::new();
+    for site in git_config.sites() {
+        let mut further = vec![own.clone()];
+        let before = git_config.credential_helpers(&site.url, scope);
+        further.extend(before.into_iter().filter(|helper| *helper != own));
+        wanted.push(SettingChange {
+            key: format!("credential.{}.helper", site.url),
+            value: String::new(),
+            further,
+            add: false,
+        });
+        wanted.push(SettingChange {
+            key: format!("credential.{}.useHttpPath", site.url),
+            value: "true".to_owned(),
+            further: Vec::new(),
+            add: false,
+        });
+    }
+    Ok(wanted)
+}
+
+/// The program as a value of `credential.helper`: an absolute path, or words for a shell after `!`
+/// (gitcredentials(7)).
+fn helper(program: &Path) -> Result<String, Error> {
+    let program = program.with_file_name(format!("git-bitbucket{}", std::env::consts::EXE_SUFFIX));
+    let path = program.to_str().ok_or(Error::NotUtf8)?;
+    let path = if cfg!(windows) {
+        path.trim_start_matches(r"\\?\").replace('\\', "/")
+    } else {
+        path.to_owned()
+    };
+    let word = Pasted::new(&path);
+    Ok(if word.as_str() == path {
+        format!("{path} credential")
+    } else {
+        format!("!{word} credential")
+    })
 }
 
 /// `url.….insteadOf` for the web addresses of every site, without and with the known user names.
@@ -98,6 +158,7 @@ pub(super) fn rewrites(known: &Accounts) -> Vec<SettingChange> {
             wanted.push(SettingChange {
                 key: format!("url.{base}.insteadOf"),
                 value: format!("{scheme}{user}{place}{tail}"),
+                further: Vec::new(),
                 add: true,
             });
         }

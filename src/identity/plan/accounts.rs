@@ -53,6 +53,17 @@ impl Draft<'_, '_> {
         ready
     }
 
+    /// Ranks 6 and 7, each account once.
+    pub(super) fn known_accounts(&self) -> Vec<(AccountId, Reason)> {
+        let mut order: Vec<(AccountId, Reason)> = Vec::new();
+        for (account, reason) in self.accounts_in_order() {
+            if order.iter().all(|(known, _)| *known != account) {
+                order.push((account, reason));
+            }
+        }
+        order
+    }
+
     /// Ranks 6 and 7, in order, with repetitions.
     fn accounts_in_order(&self) -> Vec<(AccountId, Reason)> {
         let inputs = self.inputs;

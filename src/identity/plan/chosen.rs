@@ -2,8 +2,8 @@
 
 use super::accounts::is_of_site;
 use super::{Draft, merged};
-use crate::identity::plan_inputs::{LastServed, NamedFile};
-use crate::identity::{Candidate, Identity, Offer, Rank, Reason};
+use crate::identity::plan_inputs::{LastServed, NamedFile, PlanInputs};
+use crate::identity::{AccountId, Candidate, Identity, Offer, Rank, Reason};
 use crate::repository::Direction;
 use crate::settings::{IdentitySettings, Origin, Sourced};
 
@@ -35,12 +35,7 @@ impl Draft<'_, '_> {
 
     /// Ranks 2, 3 and 5: files before accounts, what served this repository first.
     pub(super) fn configured(&mut self, rank: Rank) -> Vec<Candidate> {
-        let settings = self.inputs.configured.settings;
-        let chosen = match rank {
-            Rank::RepositoryConfig => &settings.repository,
-            Rank::ByUrl => &settings.by_url,
-            _ => &settings.plain,
-        };
+        let chosen = identity_settings(self.inputs, rank);
         let mut candidates = self.configured_files(rank, chosen);
         for account in &chosen.accounts {
             if rank == Rank::Plain && !self.is_of_site(account) {
@@ -52,6 +47,47 @@ impl Draft<'_, '_> {
         }
         self.served_first(&mut candidates);
         candidates
+    }
+
+    /// The accounts of ranks 1, 2, 3 and 5 without their keys: that of a configured key file first,
+    /// as for a connection with keys.
+    pub(super) fn chosen_accounts(&self, rank: Rank) -> Vec<(AccountId, Reason)> {
+        if rank == Rank::CommandLine {
+            let account = self.inputs.command_line.account.as_ref();
+            let account = account.filter(|account| is_of_site(self.inputs, &account.value));
+            return account
+                .map(|account| {
+                    let reason = reason(rank, account, "chosen for this call");
+                    (self.account_id(&account.value), reason)
+                })
+                .into_iter()
+                .collect();
+        }
+        let chosen = identity_settings(self.inputs, rank);
+        let files = chosen.identity_files.iter().filter_map(|file| {
+            match self.inputs.configured.files.get(&file.value) {
+                Some(NamedFile::Usable(identity)) => {
+                    let account = self.account_of(identity)?;
+                    Some((account, reason(rank, file, "bitbucket.identityFile")))
+                }
+                _ => None,
+            }
+        });
+        let accounts = chosen
+            .accounts
+            .iter()
+            .filter(|account| rank != Rank::Plain || is_of_site(self.inputs, &account.value))
+            .map(|account| {
+                let reason = reason(rank, account, "bitbucket.account");
+                (self.account_id(&account.value), reason)
+            });
+        let mut order: Vec<(AccountId, Reason)> = Vec::new();
+        for (account, reason) in files.chain(accounts) {
+            if order.iter().all(|(known, _)| *known != account) {
+                order.push((account, reason));
+            }
+        }
+        order
     }
 
     /// Rank 4. The file of a managed key in ssh_config is no choice unless the host is an alias.
@@ -146,6 +182,16 @@ impl Draft<'_, '_> {
             self.skip(account.value.clone(), "is not known on this site");
         }
         known
+    }
+}
+
+/// What git config says at rank 2, 3 or 5.
+fn identity_settings<'a>(inputs: &'a PlanInputs<'_>, rank: Rank) -> &'a IdentitySettings {
+    let settings = inputs.configured.settings;
+    match rank {
+        Rank::RepositoryConfig => &settings.repository,
+        Rank::ByUrl => &settings.by_url,
+        _ => &settings.plain,
     }
 }
 

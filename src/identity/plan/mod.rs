@@ -49,6 +49,42 @@ pub fn plan(inputs: &PlanInputs<'_>) -> Plan {
     draft.plan
 }
 
+/// The accounts with which git reaches a repository over HTTPS, in order.
+#[derive(Debug, Clone, Default)]
+pub struct AccountOrder {
+    /// Each account with the reason for it. Empty: none is known.
+    pub accounts: Vec<(AccountId, Reason)>,
+    /// The rank whose choice leaves no other account. `None`: nothing is chosen.
+    pub decided_by: Option<Rank>,
+}
+
+/// [`plan`] for a connection that needs an account and no key: the same ranks in the same order,
+/// without those that name keys (4 and 8). A configured key file counts by the account it belongs to.
+pub fn account_order(inputs: &PlanInputs<'_>) -> AccountOrder {
+    let draft = Draft {
+        inputs,
+        plan: Plan::default(),
+    };
+    for rank in [
+        Rank::CommandLine,
+        Rank::RepositoryConfig,
+        Rank::ByUrl,
+        Rank::Plain,
+    ] {
+        let accounts = draft.chosen_accounts(rank);
+        if !accounts.is_empty() {
+            return AccountOrder {
+                accounts,
+                decided_by: Some(rank),
+            };
+        }
+    }
+    AccountOrder {
+        accounts: draft.known_accounts(),
+        decided_by: None,
+    }
+}
+
 /// A plan in the making.
 struct Draft<'a, 'b> {
     inputs: &'a PlanInputs<'b>,

@@ -17,12 +17,13 @@ use crate::settings::{Error, Scope};
 const DEEPEST: usize = 10;
 
 /// Sections that are used here; all others are only parsed.
-const WANTED: [&str; 10] = [
+const WANTED: [&str; 11] = [
     "bitbucket",
     "remote",
     "url",
     "user",
     "http",
+    "credential",
     "safe",
     "extensions",
     // For git's own log.

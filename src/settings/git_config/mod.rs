@@ -269,6 +269,29 @@ impl GitConfig {
         }
     }
 
+    /// git's credential helpers for every URL of `url`'s origin, in the order in which git asks
+    /// them, from this scope's configuration and those below it: `credential.helper` and
+    /// `credential.<url>.helper` by position, emptied by an empty value (gitcredentials(7)). Helpers
+    /// that are set for a path are not among them.
+    pub fn credential_helpers(&self, url: &str, scope: Scope) -> Vec<String> {
+        let mut helpers: Vec<String> = Vec::new();
+        let counting = |entry: &&Entry| {
+            entry.is("credential", "helper") && entry.scope <= scope && !entry.by_remote
+        };
+        for entry in self.entries.iter().filter(counting) {
+            let one = std::iter::once(entry);
+            if url_match::most_specific(one, url).is_none() {
+                continue;
+            }
+            if entry.value.is_empty() {
+                helpers.clear();
+            } else {
+                helpers.push(entry.value.clone());
+            }
+        }
+        helpers
+    }
+
     /// `trace2.NAME` (any case) as git reads it: from system and global configuration only.
     pub fn trace2(&self, name: &str) -> Option<String> {
         let last = self.entries.iter().rfind(|entry| {

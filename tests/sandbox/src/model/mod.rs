@@ -15,7 +15,7 @@ pub(crate) use account::{Member, Token};
 pub use key::{DeployKey, Key};
 pub(crate) use key::{KeyError, Submitted};
 pub use repository::Refusals;
-pub(crate) use repository::{AccessMode, LfsGrant, Principal, Repository};
+pub(crate) use repository::{AccessMode, LfsGrant, LfsLock, Principal, Repository};
 
 /// How long a deleted key stays refused.
 /// <https://support.atlassian.com/bitbucket-cloud/kb/why-am-i-not-able-to-add-an-ssh-key-in-bitbucket-cloud/>
@@ -31,6 +31,7 @@ pub(crate) struct Model {
     /// Fingerprints of deleted keys, and when.
     pub(crate) deleted: BTreeMap<String, Timestamp>,
     pub(crate) lfs_grants: BTreeMap<String, LfsGrant>,
+    pub(crate) lfs_locks: Vec<LfsLock>,
     pub(crate) refusals: Refusals,
     /// What Data Center's SSH settings tell in place of the truth.
     pub(crate) ssh_base_url: Option<String>,

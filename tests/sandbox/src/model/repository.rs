@@ -68,6 +68,16 @@ pub(crate) struct LfsGrant {
     pub(crate) mode: AccessMode,
 }
 
+/// A lock of Git LFS.
+#[derive(Clone, Debug)]
+pub(crate) struct LfsLock {
+    pub(crate) id: String,
+    pub(crate) repository: String,
+    pub(crate) path: String,
+    pub(crate) owner: String,
+    pub(crate) locked_at: Timestamp,
+}
+
 /// The site's message for a repository that is denied over SSH. The defaults are those of the `conq` server;
 /// `Forbidden` and `Unauthorized` are newer wordings of the first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +94,8 @@ pub struct Refusals {
     pub status: u32,
     /// As a first packet `ERR …` on standard output in place of a line on standard error.
     pub as_packet: bool,
+    /// HTTP status of git over HTTPS for a good credential whose account does not see the repository.
+    pub https_status: u16,
 }
 
 impl Default for Refusals {
@@ -98,6 +110,7 @@ impl Default for Refusals {
                 .to_owned(),
             status: 1,
             as_packet: false,
+            https_status: 404,
         }
     }
 }
@@ -116,6 +129,7 @@ impl Refusals {
             access_key_of_another: DATA_CENTER.to_owned(),
             status: 1,
             as_packet: false,
+            https_status: 404,
         }
     }
 

@@ -5,6 +5,7 @@ mod answer;
 mod authority;
 mod data_center;
 mod deploy_keys;
+mod git_http;
 mod lfs;
 mod paging;
 mod repositories;
@@ -84,6 +85,9 @@ async fn respond(http: HttpRequest<Incoming>, shared: Arc<Shared>) -> Result<Sen
         Some(Instead::Answer(answer)) => answer,
         Some(Instead::Endless) => return Ok(endless()),
         None if lfs::is_object(&request) => lfs::transfer(&shared, &request, body).await,
+        None if git_http::GitRequest::of(&shared, &request).is_some() => {
+            git_http::answer(&shared, &request, body).await
+        }
         None => {
             request.body = body.collect().await.map_err(|_| Dropped)?.to_bytes();
             pass(&shared, number, Moment::BeforeStoring).await?;

@@ -18,6 +18,9 @@ pub(super) struct Request {
     pub(super) query: Vec<(String, String)>,
     pub(super) authorization: Option<String>,
     pub(super) has_length: bool,
+    pub(super) content_type: Option<String>,
+    pub(super) content_encoding: Option<String>,
+    pub(super) git_protocol: Option<String>,
     /// Filled in after the head was looked at.
     pub(super) body: Bytes,
 }
@@ -27,7 +30,10 @@ impl Request {
         let path = parts.uri.path().to_owned();
         let raw_query = parts.uri.query().unwrap_or_default().to_owned();
         let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-        let authorization = parts.headers.get(header::AUTHORIZATION);
+        let field = |name: &str| {
+            let value = parts.headers.get(name)?;
+            Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+        };
         Self {
             method: parts.method.to_string(),
             segments: path.split('/').skip(1).map(decoded).collect(),
@@ -36,8 +42,10 @@ impl Request {
                 .filter_map(|pair| pair.split_once('='))
                 .map(|(name, value)| (decoded(name), decoded(&value.replace('+', " "))))
                 .collect(),
-            authorization: authorization
-                .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
+            authorization: field(header::AUTHORIZATION.as_str()),
+            content_type: field(header::CONTENT_TYPE.as_str()),
+            content_encoding: field(header::CONTENT_ENCODING.as_str()),
+            git_protocol: field("git-protocol"),
             has_length: parts.headers.contains_key(header::CONTENT_LENGTH),
             body: Bytes::new(),
             path,

@@ -130,6 +130,22 @@ impl Sandbox {
         format!("{}/{}", self.shared.origin, rest::CONTEXT)
     }
 
+    /// What git over HTTPS clones (here over plain http): `http://127.0.0.1:PORT/acme/site.git`, on
+    /// Data Center `http://127.0.0.1:PORT/bitbucket/scm/ACME/site.git`. `name` is `workspace/slug`.
+    pub fn clone_url(&self, name: &str) -> String {
+        let origin = &self.shared.origin;
+        if self.shared.data_center {
+            format!("{origin}/{}/scm/{name}.git", rest::CONTEXT)
+        } else {
+            format!("{origin}/{name}.git")
+        }
+    }
+
+    /// `http://127.0.0.1:PORT`: the web address of Cloud, as `bitbucket.<url>.type` takes it.
+    pub fn origin(&self) -> &str {
+        &self.shared.origin
+    }
+
     /// `SHA256:…` of the host key that Data Center's SSH settings tell.
     pub fn host_key_fingerprint(&self) -> String {
         self.shared.host_keys.fingerprint()

@@ -5,6 +5,7 @@
     reason = "test code: its own processes, with an environment of their own"
 )]
 
+mod https;
 mod machine;
 
 use std::fs;
