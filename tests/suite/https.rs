@@ -6,6 +6,7 @@ use std::fs;
 use sandbox::{Permission, Refusals, RestFault, SCOPES_ALL, Sandbox, Visibility};
 
 use crate::support::{ALICE, Output, Running, World};
+use crate::terminal::Terminal;
 
 const BOB: &str = "bob@example.com";
 const CAROL: &str = "carol@example.com";
@@ -343,6 +344,31 @@ fn after_a_401_the_next_account_answers_within_the_same_command() {
         .rest("GET", "/2.0/repositories", RestFault::Forbidden, 9);
     let url = world.sandbox.clone_url("other/app");
     world.git(&["clone", "-q", &url, "app"]).succeeds();
+}
+
+#[test]
+fn without_an_account_a_person_logs_in_and_git_continues() {
+    let mut world = machine();
+    let token = world.sandbox.add_token(ALICE, SCOPES_ALL);
+    let url = world.sandbox.clone_url("acme/site");
+    let alone = world.git(&["clone", "-q", &url, "nobody"]);
+    assert_ne!(alone.status, Some(0));
+    assert!(
+        alone.stderr().contains("hint: no account is logged in"),
+        "{}",
+        alone.stderr()
+    );
+
+    world.unset("GIT_TERMINAL_PROMPT");
+    let mut git = Terminal::start(&world, "git", &["clone", &url, "site"]);
+    git.sees(&format!("[{ALICE}]: "));
+    git.types("");
+    git.sees("API token for");
+    git.types(&token);
+    let (rest, status) = git.ends();
+    assert_eq!(status, 0, "{rest}");
+    assert!(!rest.contains(&token), "it is not echoed");
+    assert!(world.path("work/site/README.md").exists());
 }
 
 #[test]

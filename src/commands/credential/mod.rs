@@ -7,8 +7,9 @@
 pub(in crate::commands) mod memory;
 mod protocol;
 
-use super::Error;
+use super::arguments::Login;
 use super::context::CommandContext;
+use super::{Error, git, login};
 use crate::bitbucket::{self, Access, credential};
 use crate::connection::failure::Failure;
 use crate::connection::resolve::{self, HttpsTarget};
@@ -67,7 +68,18 @@ pub(super) fn run(call: &mut CommandContext<'_>, operation: &str) -> Result<(), 
         attributes: &attributes,
     };
     match operation {
-        "get" => question.get(call),
+        "get" => {
+            if !question.get(call) && question.log_in(call)? {
+                let target =
+                    resolve::resolve_https(call.context, &git_config, site, repository.as_ref())?;
+                let question = Question {
+                    target: &target,
+                    ..question
+                };
+                question.get(call);
+            }
+            Ok(())
+        }
         "store" => {
             question.store(call);
             Ok(())
@@ -79,7 +91,28 @@ pub(super) fn run(call: &mut CommandContext<'_>, operation: &str) -> Result<(), 
     }
 }
 
+/// Whether a person is at a terminal and may be asked: not in CI, not with GIT_TERMINAL_PROMPT=0,
+/// and not with `credential.interactive = false` (git-config(1)).
+fn may_ask(call: &CommandContext<'_>) -> Result<bool, Error> {
+    let variable = |name| call.context.environment.text(name);
+    if !call.prompt.terminal()
+        || variable("CI").is_some()
+        || variable("GIT_TERMINAL_PROMPT")
+            .is_some_and(|value| matches!(value, "0" | "false" | "no" | "off"))
+    {
+        return Ok(false);
+    }
+    let interactive = git::line(call.context, &["config", "--get", "credential.interactive"])?;
+    Ok(!interactive.is_some_and(|value| {
+        matches!(
+            value.to_ascii_lowercase().as_str(),
+            "false" | "never" | "no" | "off" | "0"
+        )
+    }))
+}
+
 /// What git wants to know.
+#[derive(Clone, Copy)]
 struct Question<'a> {
     git_config: &'a GitConfig,
     site: &'a Site,
@@ -96,10 +129,11 @@ struct Credential {
 }
 
 impl Question<'_> {
-    fn get(&self, call: &mut CommandContext<'_>) -> Result<(), Error> {
+    /// Answers. `false`: no account can.
+    fn get(&self, call: &mut CommandContext<'_>) -> bool {
         let mut left = self.credentials(call);
         if left.is_empty() {
-            return Ok(());
+            return false;
         }
         let chosen = self.choose(call, &left);
         let Credential { account, token } = left.remove(chosen);
@@ -117,7 +151,46 @@ impl Question<'_> {
         };
         // A caller that has gone needs no answer.
         let _ = answer.write(call.output);
-        Ok(())
+        true
+    }
+
+    /// Lets a person at a terminal log in, as a git command over SSH does; where none can be asked,
+    /// says which command does. `false`: nobody logged in. Only where no account is known: a URL
+    /// that names somebody else, and an account whose token was refused, are left to other helpers.
+    fn log_in(&self, call: &mut CommandContext<'_>) -> Result<bool, Error> {
+        let logged_in = Records::accounts(&self.target.records).iter();
+        let mut logged_in = logged_in.filter(|known| known.logged_in);
+        if self.attributes.username.is_some()
+            || logged_in.any(|known| known.account.site == self.site.url)
+        {
+            return Ok(false);
+        }
+        if !may_ask(call)? {
+            call.warn(format!(
+                "hint: no account is logged in on {}; run 'git bitbucket login --site {}'",
+                Shown::new(&self.site.url),
+                Pasted::new(&self.site.url)
+            ));
+            return Ok(false);
+        }
+        let account = self.target.order.accounts.first();
+        let options = Login {
+            account: account.map(|(account, _)| account.name.clone()),
+            site: Some(self.site.url.clone()),
+            ..Login::default()
+        };
+        // Standard output is the protocol's.
+        let mut nested = CommandContext {
+            context: call.context,
+            prompt: call.prompt,
+            input: &mut std::io::empty(),
+            colour: false,
+            columns: call.columns,
+            output: &mut std::io::stderr(),
+            errors: call.errors,
+        };
+        login::login(&mut nested, &options)?;
+        Ok(true)
     }
 
     /// The accounts that may answer, in order, as far as they have a token. Those that this git
