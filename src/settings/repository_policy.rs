@@ -11,7 +11,7 @@ use super::resolve::ResolveInputs;
 pub fn objection(inputs: &ResolveInputs<'_>, key: &Key, entry: &Entry) -> Option<String> {
     if !inputs.own_counts {
         let why = if inputs.repository.is_some() {
-            "the requested repository is none of this repository's remotes"
+            "the requested repository is not a remote of this one"
         } else {
             "no repository was requested"
         };
@@ -25,18 +25,16 @@ pub fn objection(inputs: &ResolveInputs<'_>, key: &Key, entry: &Entry) -> Option
         InRepository::Allowed => None,
         InRepository::OnlyNever if entry.value.eq_ignore_ascii_case("never") => None,
         InRepository::OnlyNever => {
-            Some("a repository's own configuration may only say never".to_owned())
+            Some("a repository's own configuration may only set never".to_owned())
         }
-        InRepository::Ignored => {
-            Some("does not count in a repository's own configuration".to_owned())
-        }
+        InRepository::Ignored => Some("not allowed in a repository's own configuration".to_owned()),
     }
 }
 
 /// An existing regular file of the user's, outside the repository, links followed.
 fn file_objection(inputs: &ResolveInputs<'_>, path: &Path) -> Option<String> {
     let Ok(real) = path.canonicalize() else {
-        return Some("there is no such file".to_owned());
+        return Some("no such file".to_owned());
     };
     if !real.is_file() {
         return Some("not a regular file".to_owned());
@@ -45,7 +43,7 @@ fn file_objection(inputs: &ResolveInputs<'_>, path: &Path) -> Option<String> {
         .directory
         .is_some_and(|repository| repository.contains(&real))
     {
-        return Some("a file inside the repository does not count".to_owned());
+        return Some("the file is inside the repository".to_owned());
     }
-    (!is_the_users(&real)).then(|| "the file is not the user's".to_owned())
+    (!is_the_users(&real)).then(|| "the file belongs to another user".to_owned())
 }

@@ -82,7 +82,7 @@ pub fn other_hosts(entries: &[Entry]) -> Result<Sourced<OtherHosts>, Ignored> {
 /// The value of an entry.
 fn understood<T>(entry: &Entry, parse: impl Fn(&str) -> Result<T, String>) -> Result<T, String> {
     if entry.bare {
-        return Err("it has no value".to_owned());
+        return Err("has no value".to_owned());
     }
     parse(&entry.value)
 }
@@ -157,7 +157,7 @@ impl<'a> Resolution<'a> {
             }
             // Judged where sites are made, otherwise by its owner.
             (Form::Site, Some(_)) => return,
-            (Form::Plain, Some(_)) => return self.ignore(entry, "has no form with a URL"),
+            (Form::Plain, Some(_)) => return self.ignore(entry, "cannot be set for a URL"),
             (Form::Plain, None) => {
                 if let Err(why) = understood(entry, values::other_hosts)
                     && (entry.bare || !entry.value.is_empty())
@@ -176,12 +176,12 @@ impl<'a> Resolution<'a> {
             },
         };
         if entry.bare && matches!(key.name, "account" | "identityFile") {
-            return self.reject(key, entry, "it has no value".to_owned());
+            return self.reject(key, entry, "has no value".to_owned());
         }
         if key.name == "identityFile" && !entry.value.is_empty() {
             let path = inputs.context.expand_home(&entry.value);
             if !path.is_absolute() {
-                return self.ignore(entry, "neither absolute nor ~/…");
+                return self.ignore(entry, "not an absolute path or ~/…");
             }
         }
         self.set.push(SetEntry {
@@ -214,7 +214,7 @@ impl<'a> Resolution<'a> {
                 .iter()
                 .any(|site| Subject::may_be_meant(site, &pattern))
             {
-                self.ignore(entry, "the URL is of no site");
+                self.ignore(entry, "the URL is not that of a site");
             }
         }
         specificity

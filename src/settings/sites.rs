@@ -82,7 +82,7 @@ impl Draft {
         let built_in = Some(cloud()).filter(|cloud| cloud.url == url);
         let Some(kind) = self.kind(built_in.as_ref(), entries) else {
             for entry in entries.iter().filter(|entry| !named(entry, "type")) {
-                self.ignore(entry, "the URL is no site: it has no bitbucket.<url>.type");
+                self.ignore(entry, "not a site: bitbucket.<url>.type is not set");
             }
             return;
         };
@@ -166,10 +166,12 @@ fn site_url(text: &str) -> Result<String, String> {
         return Err("a site's URL has no user".to_owned());
     }
     if url.host == "bitbucket.org" && !url.path.is_empty() {
-        return Err("counts for https://bitbucket.org alone, not for a path below it".to_owned());
+        return Err(
+            "can be set for https://bitbucket.org only, not for a path below it".to_owned(),
+        );
     }
     if url.scheme == "http" && !is_loopback(&url.host) {
-        return Err("plain http is only for a loopback address".to_owned());
+        return Err("plain http is allowed for a loopback address only".to_owned());
     }
     if !matches!(url.scheme.as_str(), "http" | "https") {
         return Err("a site's URL is its web address".to_owned());
@@ -204,7 +206,7 @@ fn api_url(text: &str) -> Result<String, String> {
         _ if url.host.contains('*') => Err("not a URL".to_owned()),
         "https" => Ok(url.to_string()),
         "http" if is_loopback(&url.host) => Ok(url.to_string()),
-        "http" => Err("plain http is only for a loopback address".to_owned()),
+        "http" => Err("plain http is allowed for a loopback address only".to_owned()),
         _ => Err("neither https nor http".to_owned()),
     }
 }

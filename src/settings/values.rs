@@ -118,7 +118,7 @@ pub fn lifetime(text: &str) -> Result<u32, String> {
     };
     let number: u32 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
     match number.checked_mul(days_of_one) {
-        Some(0) => Err("a key that expires at once is of no use".to_owned()),
+        Some(0) => Err("must be at least one day".to_owned()),
         Some(days) if days <= LONGEST_LIFE => Ok(days),
         _ => Err("longer than a hundred years".to_owned()),
     }

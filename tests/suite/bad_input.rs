@@ -281,19 +281,19 @@ fn a_setting_that_every_call_needs_ends_it_with_file_and_line() {
             "[bitbucket]\n\ttransport\n",
             "bitbucket.transport",
             "",
-            "it has no value",
+            "has no value",
         ),
         (
             "[bitbucket]\n\taccount\n",
             "bitbucket.account",
             "",
-            "it has no value",
+            "has no value",
         ),
         (
             &format!("{acme}\tidentityFile\n"),
             "bitbucket.https://bitbucket.org/acme.identityFile",
             "",
-            "it has no value",
+            "has no value",
         ),
     ] {
         std::fs::write(&file, format!("{before}{lines}")).unwrap();
@@ -308,7 +308,7 @@ fn a_setting_that_every_call_needs_ends_it_with_file_and_line() {
         let status = world.git_bitbucket(&["status", URL]).succeeds();
         assert!(status.stdout().contains("is not understood"), "{status}");
         let doctor = world.git_bitbucket(&["doctor", "--offline", URL]).stdout();
-        let finding = doctor.lines().find(|line| line.contains("not understood"));
+        let finding = doctor.lines().find(|line| line.contains("invalid value"));
         assert!(
             finding.is_some_and(|line| line.contains(stderr)),
             "{doctor}"
@@ -341,11 +341,7 @@ fn a_wrong_value_in_a_repository_s_own_configuration_is_ignored_and_named() {
     .unwrap();
     world.git(&["-C", "site", "fetch", "-q"]).succeeds();
     let status = world.git(&["-C", "site", "bitbucket", "status"]).succeeds();
-    for output in [
-        "did you mean native?",
-        "it has no value",
-        "may only say never",
-    ] {
+    for output in ["did you mean native?", "has no value", "may only say never"] {
         assert!(status.stdout().contains(output), "{output}: {status}");
     }
 }

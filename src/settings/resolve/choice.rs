@@ -85,9 +85,9 @@ impl<'a> Resolution<'a> {
         }
         for (key, entry, why) in rejected {
             let until = match key.name {
-                "transport" => ": nobody goes until it is put right",
-                "hooks.author" => ": nothing is checked until it is put right",
-                _ => ": no key is made until it is put right",
+                "transport" => ": connections fail until it is corrected",
+                "hooks.author" => ": authors are not checked until it is corrected",
+                _ => ": no key is created until it is corrected",
             };
             let until = if entry.is_own() { "" } else { until };
             self.reject(key, entry, format!("{why}{until}"));

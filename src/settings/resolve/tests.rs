@@ -121,13 +121,13 @@ fn a_repositorys_own_configuration_says_little() {
     assert_eq!(
         why,
         [
-            "a file inside the repository does not count",
-            "there is no such file",
+            "the file is inside the repository",
+            "no such file",
             "not a regular file",
-            "a repository's own configuration may only say never",
-            "does not count in a repository's own configuration",
-            "does not count in a repository's own configuration",
-            "does not count in a repository's own configuration",
+            "a repository's own configuration may only set never",
+            "not allowed in a repository's own configuration",
+            "not allowed in a repository's own configuration",
+            "not allowed in a repository's own configuration",
         ]
     );
     let found = settings(
@@ -159,7 +159,7 @@ fn a_key_file_of_another_user_does_not_count_in_a_repository() {
     }
     let found = settings(&home, "", "", "[bitbucket]\n\tidentityFile = ~/key\n");
     assert!(found.repository.is_empty());
-    assert_eq!(found.ignored[0].why, "the file is not the user's");
+    assert_eq!(found.ignored[0].why, "the file belongs to another user");
     let found = settings(&home, "", "[bitbucket]\n\tidentityFile = ~/key\n", "");
     assert_eq!(
         found.plain.identity_files[0].value, key,
@@ -278,7 +278,7 @@ fn what_does_not_count_is_named() {
         ),
         (
             "[bitbucket \"https://bitbucket.org\"]\notherHosts = native\n",
-            Some("has no form with a URL"),
+            Some("cannot be set for a URL"),
         ),
         (
             "[bitbucket]\notherHosts = nativ\n",
@@ -290,7 +290,7 @@ fn what_does_not_count_is_named() {
         ),
         (
             "[bitbucket \"https://bitbukcet.org\"]\naccount = x\n",
-            Some("the URL is of no site"),
+            Some("the URL is not that of a site"),
         ),
         (
             "[bitbucket \"https://me@bitbucket.org\"]\naccount = x\n",
@@ -302,11 +302,11 @@ fn what_does_not_count_is_named() {
         ),
         (
             "[bitbucket]\nidentityFile = keys/id\n",
-            Some("neither absolute nor ~/…"),
+            Some("not an absolute path or ~/…"),
         ),
         (
             "[bitbucket]\ntransport = ssh\n",
-            Some("not one of native, openssh: nobody goes until it is put right"),
+            Some("not one of native, openssh: connections fail until it is corrected"),
         ),
     ] {
         let found = settings(&home, "", text, "");

@@ -64,12 +64,12 @@ fn what_makes_no_site_is_named() {
         (
             "https://bitbucket.org/acme",
             "apiUrl = https://x.example",
-            "counts for https://bitbucket.org alone, not for a path below it",
+            "can be set for https://bitbucket.org only, not for a path below it",
         ),
         (
             "https://git.example.com",
             "apiUrl = https://x.example",
-            "the URL is no site: it has no bitbucket.<url>.type",
+            "not a site: bitbucket.<url>.type is not set",
         ),
         (
             "https://git.example.com",
@@ -84,7 +84,7 @@ fn what_makes_no_site_is_named() {
         (
             "http://git.example.com",
             "type = datacenter",
-            "plain http is only for a loopback address",
+            "plain http is allowed for a loopback address only",
         ),
         (
             "ssh://git.example.com",
@@ -95,7 +95,7 @@ fn what_makes_no_site_is_named() {
         (
             "https://bitbucket.org",
             "apiUrl = http://api.example.com",
-            "plain http is only for a loopback address",
+            "plain http is allowed for a loopback address only",
         ),
         (
             "https://bitbucket.org",
