@@ -4,6 +4,7 @@
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 
 use crate::settings::keys::{Form, InRepository, KEYS, Key};
+use crate::ssh_command::options::{Carrier, OPTIONS as OPTIONS_OF_SSH};
 
 /// File name and text.
 pub(super) fn page(source: &str) -> (String, Vec<u8>) {
@@ -40,6 +41,15 @@ pub(super) fn page(source: &str) -> (String, Vec<u8>) {
     roff.text([roman(SETTINGS)]);
     for key in &KEYS {
         entry(&mut roff, &forms(key), &description(key));
+    }
+    roff.control("SH", ["SSH CONFIGURATION"]);
+    roff.text([roman(SSH_CONFIGURATION)]);
+    for (name, carries) in CARRIERS {
+        let options = OPTIONS_OF_SSH
+            .iter()
+            .filter(|option| carries(option.carrier));
+        let names: Vec<_> = options.map(|option| option.name).collect();
+        entry(&mut roff, &[roman(*name)], &names.join(", "));
     }
     section(&mut roff, "ENVIRONMENT", ENVIRONMENT);
     section(&mut roff, "FILES", FILES);
@@ -130,6 +140,21 @@ const OPTIONS: &[(&str, &str)] = &[
 
 const SETTINGS: &str = "They are git config. <url> is matched to the repository's web address as git matches \
      http.<url>.*; the most specific one counts.";
+
+const SSH_CONFIGURATION: &str = "~/.ssh/config, the system's file and -o are read as ssh reads them, for the host as typed. Options \
+     that are not listed here are ignored for a Bitbucket host; -vv names them.";
+
+const CARRIERS: &[(&str, fn(Carrier) -> bool)] = &[
+    ("Supported", |carrier| matches!(carrier, Carrier::Native)),
+    (
+        "Where set, the system's ssh connects to Bitbucket hosts",
+        |carrier| matches!(carrier, Carrier::System(_)),
+    ),
+    (
+        "On the command line, the system's ssh connects; in a file, ignored",
+        |carrier| matches!(carrier, Carrier::Mode(_)),
+    ),
+];
 
 const ENVIRONMENT: &[(&str, &str)] = &[
     (
