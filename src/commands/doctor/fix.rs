@@ -39,7 +39,7 @@ pub(super) fn all(
         return Ok(true);
     }
     if !yes && !call.prompt.available() {
-        call.warn("nobody can be asked here, so nothing is changed");
+        call.warn("no terminal to ask on, so nothing was changed");
         call.warn("hint: git bitbucket doctor --fix --yes");
         return Ok(false);
     }

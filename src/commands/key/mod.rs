@@ -170,7 +170,7 @@ fn confirmed(call: &mut CommandContext<'_>, yes: bool, question: &str) -> Result
     }
     if !call.prompt.available() {
         return Err(Error::Other {
-            what: "nobody can be asked here, so nothing was changed".to_owned(),
+            what: "no terminal to ask on, so nothing was changed".to_owned(),
             hints: vec!["repeat the command with --yes".to_owned()],
         });
     }

@@ -50,7 +50,7 @@ pub(super) fn migrate(call: &mut CommandContext<'_>, options: Migrate) -> Result
     }
     if !options.yes {
         if !call.prompt.available() {
-            call.warn("nobody can be asked here, so nothing is changed");
+            call.warn("no terminal to ask on, so nothing was changed");
             call.warn("hint: git bitbucket migrate --yes");
             return Ok(false);
         }

@@ -23,7 +23,7 @@ fn without_a_terminal_nothing_is_changed() {
     world
         .git_bitbucket(&["doctor", "--offline", "--fix"])
         .fails_with(1)
-        .says("nobody can be asked here, so nothing is changed");
+        .says("no terminal to ask on, so nothing was changed");
     assert_eq!(world.ssh_files(), before);
     world
         .git_bitbucket(&["doctor", "--offline", "--fix", "--yes"])

@@ -87,7 +87,7 @@ fn without_a_terminal_and_without_yes_nothing_is_changed() {
             continue;
         }
         assert!(
-            output.stderr().contains("nobody can be asked here"),
+            output.stderr().contains("no terminal to ask on"),
             "it is said: {output}"
         );
         // There was something to change.
