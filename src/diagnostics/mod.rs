@@ -9,6 +9,7 @@
 
 mod destination;
 mod level;
+mod subscriber;
 mod terminal;
 mod timeline;
 mod trace;
@@ -86,7 +87,7 @@ pub fn start(options: &LogOptions, context: &Context) -> Result<(), Error> {
         Ok(None) | Err(_) => {}
     }
     // A test may have set a subscriber of its own; then that one stays.
-    let _ = tracing::subscriber::set_global_default(level::Lines);
+    let _ = tracing::subscriber::set_global_default(subscriber::Lines);
     Ok(())
 }
 

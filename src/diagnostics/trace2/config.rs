@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::GitSettings;
-use super::event::{At, Event};
+use super::event::{At, Event, Param};
 use super::format::Format;
 use super::redact::HIDDEN;
 use crate::context::{API_TOKEN, Environment};
@@ -23,17 +23,6 @@ const TARGETS: [(Format, &str, &str); 3] = [
     (Format::Perf, "GIT_TRACE2_PERF", "perf"),
     (Format::Event, "GIT_TRACE2_EVENT", "event"),
 ];
-
-/// A variable or setting that is logged because the user asked for it by name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Param {
-    /// git's word for where it comes from: `system`, `global`, `local`, `worktree`, `unknown`.
-    pub scope: &'static str,
-    /// Its key.
-    pub name: String,
-    /// Its value.
-    pub value: String,
-}
 
 /// The settings; a variable wins over the configuration.
 pub(super) struct Config<'a> {

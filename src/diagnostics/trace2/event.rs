@@ -2,8 +2,6 @@
 
 use serde_json::Value;
 
-use super::config::Param;
-
 /// All regions and data of this program are of this category.
 const CATEGORY: &str = "bitbucket";
 
@@ -12,6 +10,17 @@ const EVENT_VERSION: &str = "4";
 
 /// The program of `version`.
 const PROGRAM: &str = concat!("bitbucket-ssh ", env!("CARGO_PKG_VERSION"));
+
+/// A variable or setting that is logged because the user asked for it by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Param {
+    /// git's word for where it comes from: `system`, `global`, `local`, `worktree`, `unknown`.
+    pub scope: &'static str,
+    /// Its key.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+}
 
 /// Which formats show the time since the process started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -111,7 +111,7 @@ fn as_seconds(micros: u128) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::super::config::Param;
+    use super::super::event::Param;
     use super::*;
 
     fn at(place: &'static std::panic::Location<'static>) -> At<'static> {

@@ -10,7 +10,6 @@ mod event;
 mod format;
 mod log;
 mod redact;
-mod thread;
 
 use std::ffi::OsString;
 use std::fmt::{Debug, Write as _};
@@ -23,8 +22,8 @@ use jiff::Timestamp;
 use super::timeline;
 use crate::clock::{Clock as _, SystemClock};
 use crate::context::Context;
-pub use config::Param;
-pub use thread::{Region, ThreadLog};
+pub use event::Param;
+pub use log::{Region, ThreadLog};
 
 use config::Config;
 use event::Event;
