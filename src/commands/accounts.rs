@@ -72,10 +72,10 @@ impl Accounts {
             ([only], _) => Ok(only),
             ([], [only]) => Ok(only),
             ([], all) => Err(ambiguous(
-                "there are several sites",
+                "several sites are configured",
                 &all.iter().collect::<Vec<_>>(),
             )),
-            (several, _) => Err(ambiguous("several sites know the account", several)),
+            (several, _) => Err(ambiguous("several sites have this account", several)),
         }
     }
 }

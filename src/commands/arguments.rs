@@ -1,7 +1,4 @@
-//! The command line of `git bitbucket`, as clap reads it; beside this and `manual` no file
-//! imports clap.
-//!
-//! Says what may be typed, does nothing. Knows `secret`'s names of places.
+//! The command line of `git bitbucket`. Only this file and `manual` import clap.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -11,21 +8,21 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use crate::secret::TokenPlace;
 use crate::settings::KeyType;
 
-/// Bitbucket over SSH: the right key for every repository, made and registered on the way.
+/// Bitbucket over SSH: the right key for every repository, created and registered automatically
 #[derive(Debug, Parser)]
 #[command(
     name = "git-bitbucket",
     bin_name = "git bitbucket",
     version,
-    long_about = "Bitbucket over SSH: the right key for every repository, made and registered on \
-        the way.\n\nExit status: 0 done, 1 failed, 2 wrong usage, 4 not logged in."
+    long_about = "Bitbucket over SSH: the right key for every repository, created and registered \
+        automatically.\n\nExit status: 0 done, 1 failed, 2 wrong usage, 4 not logged in."
 )]
 struct Arguments {
     #[command(subcommand)]
     verb: Verb,
 }
 
-/// What is to be done.
+/// A command.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub(super) enum Verb {
     /// Make bitbucket-ssh git's SSH program
@@ -34,35 +31,35 @@ pub(super) enum Verb {
     Unsetup(Scopes),
     /// Check and store an API token, and record its account
     Login(Login),
-    /// Forget an account's token and what was learned of the account; its keys stay
+    /// Remove an account's token and records; its keys stay
     Logout(Logout),
-    /// Choose the account for this repository, for a workspace, or for all
+    /// Select the account for this repository, for a workspace, or for all repositories
     Use(Use),
-    /// Show the account, the identities in their order, and what the next fetch would do
+    /// Show the account, the identities in order, and what the next fetch would do
     Status(Status),
-    /// Look for everything that keeps git from Bitbucket, with the next step for each finding
+    /// Find what keeps git from reaching Bitbucket, and show how to fix it
     Doctor(Doctor),
-    /// List, make, register, load, rotate and remove keys
+    /// List, create, register, load, rotate and remove keys
     #[command(subcommand)]
     Key(Key),
-    /// Create a repository, or clone one by its name
+    /// Create a repository, or clone one by name
     #[command(subcommand)]
     Repo(Repo),
-    /// Print the ssh_config block that makes plain ssh use the same identities, or keep it in a file
+    /// Print or install the ssh_config blocks with which ssh uses the same identities
     SshConfig(SshConfig),
-    /// Install the git hooks that look at authors' addresses, or take them away
+    /// Install or remove the git hooks that check authors' e-mail addresses
     #[command(subcommand)]
     Hooks(Hooks),
-    /// Turn host aliases and `ssh -i` set-ups of this repository into settings and canonical URLs
+    /// Convert host aliases and `ssh -i` commands of this repository into settings and canonical URLs
     Migrate(Migrate),
-    /// Print a shell's completions, also for `git bitbucket`
+    /// Print completions for a shell, also for `git bitbucket`
     Completions(Completions),
-    /// Print the man page, or write all of them into a directory
+    /// Print the man page, or write all man pages into a directory
     Man(Man),
-    /// What git calls as its credential helper
+    /// Called by git as its credential helper
     #[command(hide = true)]
     Credential(Credential),
-    /// What the git hooks call
+    /// Called by the git hooks
     #[command(hide = true)]
     Hook(Hook),
 }
@@ -70,28 +67,28 @@ pub(super) enum Verb {
 /// `key …`.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub(super) enum Key {
-    /// Show the keys on the site beside the keys here
+    /// Show the keys on the site and on this machine
     List(KeyList),
-    /// Make a further key pair and register it
+    /// Create another key pair and register it
     New(KeyNew),
     /// Register an existing public key
     Add(KeyAdd),
-    /// Put managed keys into the agent
+    /// Add managed keys to the agent
     Load(KeyOf),
-    /// Take managed keys out of the agent
+    /// Remove managed keys from the agent
     Unload(KeyOf),
-    /// Replace managed keys: the new one is proved before the old one is removed
+    /// Replace managed keys: a new key is tested by a login before the old one is removed
     Rotate(KeyRotate),
-    /// Remove keys from the site and the agent; their files are moved aside
+    /// Remove keys from the site and the agent, and rename their files
     Revoke(KeyRevoke),
-    /// Offer this program's keys that nobody holds any more for removal
+    /// Remove keys from the site whose files no longer exist
     Prune(KeyPrune),
 }
 
 /// Whose keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub(super) struct KeyOf {
-    /// The account; without it all that are known
+    /// The account (default: all known accounts)
     #[arg(long, value_name = "ACCOUNT")]
     pub(super) account: Option<String>,
     /// The site, by its web address
@@ -114,10 +111,10 @@ pub(super) struct KeyList {
 pub(super) struct KeyNew {
     #[command(flatten)]
     pub(super) which: KeyOf,
-    /// An access key of this repository alone, entered as its identityFile in your git config
+    /// An access key for this repository only, set as its identityFile in your git config
     #[arg(long, value_name = "URL", conflicts_with = "site")]
     pub(super) repository: Option<String>,
-    /// The access key cannot push (on Bitbucket Cloud none can)
+    /// The access key cannot push (always the case on Bitbucket Cloud)
     #[arg(long, requires = "repository")]
     pub(super) read_only: bool,
     /// The private key file; it must not exist
@@ -126,7 +123,7 @@ pub(super) struct KeyNew {
     /// ed25519, ecdsa, rsa or rsa-BITS
     #[arg(long = "type", value_name = "TYPE", value_parser = crate::settings::key_type)]
     pub(super) key_type: Option<KeyType>,
-    /// Days until the site refuses it
+    /// Days until it expires
     #[arg(long, value_name = "DAYS")]
     pub(super) expires: Option<u32>,
 }
@@ -146,13 +143,13 @@ pub(super) struct KeyAdd {
 pub(super) struct KeyRotate {
     #[command(flatten)]
     pub(super) which: KeyOf,
-    /// Only keys of at least this age
+    /// Only keys at least this old
     #[arg(long, value_name = "DAYS")]
     pub(super) older_than: Option<u32>,
-    /// Show what would be replaced, and change nothing
+    /// Show what would be replaced, without changing anything
     #[arg(long)]
     pub(super) dry_run: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     pub(super) yes: bool,
 }
@@ -163,7 +160,7 @@ pub(super) struct KeyRevoke {
     /// SHA256:…, as `key list` shows it
     #[arg(value_name = "FINGERPRINT", required = true)]
     pub(super) fingerprints: Vec<String>,
-    /// Somebody else may have it: it is replaced first wherever it is used
+    /// The key may be known to others: replace it first wherever it is used
     #[arg(long)]
     pub(super) compromised: bool,
     /// The site, by its web address
@@ -176,13 +173,13 @@ pub(super) struct KeyRevoke {
 pub(super) struct KeyPrune {
     #[command(flatten)]
     pub(super) which: KeyOf,
-    /// Any machine's keys last used longer ago
+    /// Keys of any machine that were last used longer ago than this
     #[arg(long, value_name = "DAYS")]
     pub(super) unused: Option<u32>,
-    /// Show what would be removed, and change nothing
+    /// Show what would be removed, without changing anything
     #[arg(long)]
     pub(super) dry_run: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     pub(super) yes: bool,
 }
@@ -194,7 +191,7 @@ pub(super) struct Scopes {
     /// This repository's configuration
     #[arg(long)]
     pub(super) local: bool,
-    /// Your configuration: $GIT_CONFIG_GLOBAL, else ~/.gitconfig (the default)
+    /// Your configuration: $GIT_CONFIG_GLOBAL or ~/.gitconfig (default)
     #[arg(long)]
     pub(super) global: bool,
     /// The machine's configuration
@@ -207,13 +204,13 @@ pub(super) struct Scopes {
 pub(super) struct Setup {
     #[command(flatten)]
     pub(super) scopes: Scopes,
-    /// Also put an `ssh` link into DIR, for tools that call ssh themselves
+    /// Also create an `ssh` link in DIR, for tools that call ssh themselves
     #[arg(long, value_name = "DIR")]
     pub(super) shim: Option<PathBuf>,
-    /// Also let https:// URLs of Bitbucket go by SSH
+    /// Also use SSH for https:// URLs of Bitbucket
     #[arg(long)]
     pub(super) rewrite_https: bool,
-    /// Also answer git when it asks for a password of an https:// URL of Bitbucket
+    /// Also give git the password for https:// URLs of Bitbucket
     #[arg(long, conflicts_with = "rewrite_https")]
     pub(super) https: bool,
 }
@@ -231,18 +228,18 @@ pub(super) struct Credential {
 pub(super) struct Login {
     /// Atlassian e-mail address (Cloud) or user name (Data Center)
     pub(super) account: Option<String>,
-    /// The site's web address; without it the only site that knows the account
+    /// The site's web address (default: the only site with this account)
     #[arg(long, value_name = "URL")]
     pub(super) site: Option<String>,
     /// Read the API token from standard input
     #[arg(long)]
     pub(super) with_token: bool,
-    /// Where the token is kept; without it the keyring where there is one, else a file
+    /// Where to store the token (default: the keyring if available, else a file)
     #[arg(long, value_name = "PLACE")]
     pub(super) store: Option<Store>,
 }
 
-/// Where a token can be kept.
+/// Where a token can be stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Store {
     /// The system's keyring
@@ -266,7 +263,7 @@ impl From<Store> for TokenPlace {
 /// `logout`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub(super) struct Logout {
-    /// The account; without it the only one that is logged in
+    /// The account (default: the only one that is logged in)
     pub(super) account: Option<String>,
     /// The site's web address
     #[arg(long, value_name = "URL")]
@@ -279,19 +276,19 @@ pub(super) struct Use {
     /// The account
     #[arg(required_unless_present = "unset")]
     pub(super) account: Option<String>,
-    /// For this repository (the default)
+    /// For this repository (default)
     #[arg(long, conflicts_with_all = ["workspace", "global"])]
     pub(super) local: bool,
-    /// For all repositories of a workspace (on Data Center: of a project)
+    /// For all repositories of a workspace (Data Center: of a project)
     #[arg(long, value_name = "WS", conflicts_with = "global")]
     pub(super) workspace: Option<String>,
     /// For all repositories
     #[arg(long)]
     pub(super) global: bool,
-    /// The site's web address; without it the only site that knows the account
+    /// The site's web address (default: the only site with this account)
     #[arg(long, value_name = "URL")]
     pub(super) site: Option<String>,
-    /// Take the choice back
+    /// Remove the selection
     #[arg(long, conflicts_with = "account")]
     pub(super) unset: bool,
 }
@@ -299,7 +296,7 @@ pub(super) struct Use {
 /// `status`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub(super) struct Status {
-    /// A remote or a URL; without it the current branch's remote, else `origin`
+    /// A remote or URL (default: the current branch's remote, else `origin`)
     #[arg(value_name = "REMOTE | URL")]
     pub(super) target: Option<String>,
     /// As JSON
@@ -311,20 +308,20 @@ pub(super) struct Status {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(super) struct Doctor {
-    /// A remote or a URL; without it the current branch's remote, else `origin`, else Cloud
+    /// A remote or URL (default: the current branch's remote, else `origin`, else Cloud)
     #[arg(value_name = "REMOTE | URL")]
     pub(super) target: Option<String>,
     /// As JSON
     #[arg(long)]
     pub(super) json: bool,
-    /// Touch no network
+    /// Do not use the network
     #[arg(long)]
     pub(super) offline: bool,
-    /// Do the steps that are safe, asking before each: permissions, a missing .pub, revoked or new
-    /// host keys, leftovers
+    /// Fix what can be fixed safely, asking before each step: permissions, a missing .pub file,
+    /// revoked or new host keys, unfinished files
     #[arg(long)]
     pub(super) fix: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long, requires = "fix")]
     pub(super) yes: bool,
 }
@@ -334,20 +331,20 @@ pub(super) struct Doctor {
 pub(super) enum Repo {
     /// Create a repository on the site and add it as a remote of the current one
     Create(RepoCreate),
-    /// Clone by the site's SSH URL
+    /// Clone from the site's SSH URL
     Clone(RepoClone),
 }
 
 /// `repo create`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub(super) struct RepoCreate {
-    /// Workspace (on Data Center: project key or ~user) and slug
+    /// Workspace (Data Center: project key or ~user) and slug
     #[arg(value_name = "WORKSPACE/SLUG")]
     pub(super) name: String,
-    /// The project it belongs to (Cloud)
+    /// Its project (Cloud)
     #[arg(long, value_name = "KEY")]
     pub(super) project: Option<String>,
-    /// Everybody may read it
+    /// Readable by everyone
     #[arg(long)]
     pub(super) public: bool,
     /// The remote's name
@@ -361,10 +358,10 @@ pub(super) struct RepoCreate {
 /// `repo clone`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub(super) struct RepoClone {
-    /// Workspace (on Data Center: project key or ~user) and slug
+    /// Workspace (Data Center: project key or ~user) and slug
     #[arg(value_name = "WORKSPACE/SLUG")]
     pub(super) name: String,
-    /// Where to; without it a directory with the slug's name
+    /// The directory (default: the slug)
     pub(super) directory: Option<PathBuf>,
     /// The site's web address
     #[arg(long, value_name = "URL")]
@@ -378,10 +375,10 @@ pub(super) struct RepoClone {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Args)]
 #[group(multiple = false)]
 pub(super) struct SshConfig {
-    /// Keep it in ~/.ssh/bitbucket-ssh/ssh_config, included from ~/.ssh/config
+    /// Write them to ~/.ssh/bitbucket-ssh/ssh_config and include that in ~/.ssh/config
     #[arg(long)]
     pub(super) write: bool,
-    /// Take both away again
+    /// Remove both
     #[arg(long)]
     pub(super) remove: bool,
 }
@@ -389,9 +386,9 @@ pub(super) struct SshConfig {
 /// `hooks`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
 pub(super) enum Hooks {
-    /// Install pre-push and post-checkout; hooks that are there are kept and called
+    /// Install pre-push and post-checkout; existing hooks are kept and called
     Install(HookScope),
-    /// Take them away and put back what was there
+    /// Remove them and restore existing hooks
     Uninstall(HookScope),
 }
 
@@ -399,7 +396,7 @@ pub(super) enum Hooks {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Args)]
 #[group(multiple = false)]
 pub(super) struct HookScope {
-    /// For this repository (the default)
+    /// For this repository (default)
     #[arg(long)]
     pub(super) local: bool,
     /// For all repositories, by configuration (git 2.54 or newer)
@@ -410,13 +407,13 @@ pub(super) struct HookScope {
 /// `migrate`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Args)]
 pub(super) struct Migrate {
-    /// Show what would be changed, and change nothing
+    /// Show what would change, without changing anything
     #[arg(long, conflicts_with = "undo")]
     pub(super) dry_run: bool,
-    /// Take the last migration of this repository back
+    /// Undo the last migration of this repository
     #[arg(long)]
     pub(super) undo: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     pub(super) yes: bool,
 }
@@ -431,7 +428,7 @@ pub(super) struct Completions {
 /// `man`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub(super) struct Man {
-    /// Where the pages are written; without it git-bitbucket.1 goes to standard output
+    /// Where to write the pages (default: git-bitbucket.1 to standard output)
     #[arg(value_name = "DIR")]
     pub(super) directory: Option<PathBuf>,
 }
@@ -441,7 +438,7 @@ pub(super) struct Man {
 pub(super) struct Hook {
     /// Which hook
     pub(super) name: HookName,
-    /// What git gave it
+    /// The arguments from git
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub(super) arguments: Vec<OsString>,
 }
@@ -455,18 +452,18 @@ pub(super) enum HookName {
     PostCheckout,
 }
 
-/// What the command line came to.
+/// The parsed command line.
 #[derive(Debug)]
 pub(super) enum Reading {
-    /// Do this.
+    /// Run this command.
     Do(Verb),
-    /// `--help`, `--version`: print this and be done.
+    /// `--help`, `--version`: print this text.
     Print(String),
-    /// Wrong usage: clap's words, which end with a newline.
+    /// Wrong usage: clap's message, with a newline at the end.
     Wrong(String),
 }
 
-/// Reads the arguments, without the program's name.
+/// Parses the arguments, without the program's name.
 pub(super) fn read(arguments: Vec<OsString>) -> Reading {
     let argv = std::iter::once(OsString::from("git-bitbucket")).chain(arguments);
     match Arguments::try_parse_from(argv) {

@@ -85,13 +85,13 @@ fn report(
     call.say(format!("logged out of {} as {account}", account.site));
     for place in forgotten {
         call.say(format!(
-            "token forgotten: {}",
+            "token removed: {}",
             where_it_lies(*place, &records)
         ));
     }
-    call.say("keys of the account stay, here and on the site");
+    call.say("the account's keys are kept, here and on the site");
     if call.context.environment.is_set(API_TOKEN) {
-        call.warn(format!("warning: {API_TOKEN} is set and still counts"));
+        call.warn(format!("warning: {API_TOKEN} is set and is still used"));
     }
     Ok(())
 }

@@ -23,7 +23,7 @@ pub(super) fn create(call: &mut CommandContext<'_>, options: &RepoCreate) -> Res
         let key = format!("remote.{}.url", options.remote);
         if let Some(url) = git::line(call.context, &["config", "--get", &key])? {
             return Err(Error::Usage {
-                what: format!("there is a remote {} already: {url}", options.remote),
+                what: format!("remote {} already exists: {url}", options.remote),
                 hint: format!("git bitbucket repo create {repository} --remote NAME"),
             });
         }
@@ -43,7 +43,7 @@ pub(super) fn create(call: &mut CommandContext<'_>, options: &RepoCreate) -> Res
         }
         _ => ssh_url(&site, &repository),
     };
-    call.say(format!("made {}", repository.web_url()));
+    call.say(format!("created {}", repository.web_url()));
     if !inside {
         call.say(format!("SSH: {url}"));
         call.warn(format!("hint: git bitbucket repo clone {repository}"));
@@ -146,7 +146,7 @@ fn registry(
         }
     }
     Err(Error::NotLoggedIn(format!(
-        "nobody is logged in on {}",
+        "no account is logged in on {}",
         site.url
     )))
 }

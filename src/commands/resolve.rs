@@ -30,7 +30,7 @@ pub(super) fn git_config(context: &Context) -> Result<GitConfig, Error> {
     })
 }
 
-/// What a git command for this URL would use. `None`: it is on no Bitbucket site.
+/// What a git command for this URL would use. `None`: it is not on a configured Bitbucket site.
 pub(super) fn url(
     context: &Context,
     url: &str,

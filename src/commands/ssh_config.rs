@@ -28,7 +28,7 @@ pub(super) fn ssh_config(call: &mut CommandContext<'_>, options: SshConfig) -> R
     let text = blocks(call)?;
     if text.is_empty() {
         return Err(Error::Other {
-            what: "there is no identity here yet that ssh could use".to_owned(),
+            what: "no identity on this machine that ssh could use".to_owned(),
             hints: vec!["git bitbucket key new".to_owned()],
         });
     }
@@ -73,7 +73,7 @@ fn write(call: &mut CommandContext<'_>, blocks: &str) -> Result<(), Error> {
     }
     call.say(format!("{}: written", call.shown(&own)));
     if included {
-        call.say(format!("{}: includes it already", call.shown(&config)));
+        call.say(format!("{}: already includes it", call.shown(&config)));
     } else {
         let mut after = line.clone().into_bytes();
         after.extend_from_slice(before.as_deref().unwrap_or_default());
@@ -100,7 +100,7 @@ pub(super) fn refresh(call: &mut CommandContext<'_>) -> Result<(), Error> {
     let text = format!("{HEAD}{}{blocks}", if created { CREATED } else { "" });
     if text.as_bytes() != earlier {
         storage::replace_locked(&own, Some(&earlier), Some(text.as_bytes()))?;
-        call.warn(format!("{}: brought up to date", call.shown(&own)));
+        call.warn(format!("{}: updated", call.shown(&own)));
     }
     Ok(())
 }
@@ -127,7 +127,7 @@ fn remove(call: &mut CommandContext<'_>) -> Result<(), Error> {
         storage::replace_locked(&own, existing.as_deref(), None)?;
         call.say(format!("{}: removed", call.shown(&own)));
     } else {
-        call.say("there is nothing to remove");
+        call.say("nothing to remove");
     }
     Ok(())
 }

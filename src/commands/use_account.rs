@@ -105,7 +105,7 @@ fn place(call: &CommandContext<'_>, options: &Use, known: &Accounts) -> Result<P
     let account = options.account.as_deref();
     if account.is_some_and(|name| name.trim().is_empty() || name.contains(char::is_control)) {
         return Err(Error::Usage {
-            what: "this is no account".to_owned(),
+            what: "this is not an account name".to_owned(),
             hint: "git bitbucket use ACCOUNT".to_owned(),
         });
     }
@@ -113,8 +113,8 @@ fn place(call: &CommandContext<'_>, options: &Use, known: &Accounts) -> Result<P
         let plain = |c: char| c.is_ascii_alphanumeric() || "-._~{}".contains(c);
         if workspace.is_empty() || !workspace.chars().all(plain) {
             return Err(Error::Usage {
-                what: format!("{} is no workspace", sanitise(workspace)),
-                hint: "--workspace with the first part of a repository's path".to_owned(),
+                what: format!("{} is not a workspace", sanitise(workspace)),
+                hint: "a workspace is the first part of a repository's path: git bitbucket use ACCOUNT --workspace WORKSPACE".to_owned(),
             });
         }
         let site = known.site(options.site.as_deref(), account)?;

@@ -15,7 +15,7 @@ pub enum Error {
     #[error("HOME is not set, so there is no place for the configuration")]
     NoHome,
     /// HOME belongs to another user (sudo).
-    #[error("{} belongs to another user, so nothing is written there", .0.display())]
+    #[error("{} belongs to another user; nothing was written there", .0.display())]
     ForeignHome(PathBuf),
     /// A file or directory could not be read or written.
     #[error("{}: {why}", file.display())]
@@ -26,7 +26,7 @@ pub enum Error {
         why: io::Error,
     },
     /// A configuration file changed between reading and writing.
-    #[error("{} was changed by somebody else just now; nothing was written", .0.display())]
+    #[error("{} was changed by another program meanwhile; nothing was written", .0.display())]
     ChangedMeanwhile(PathBuf),
     /// A path or value that is not UTF-8.
     #[error("a path or value that is not UTF-8 cannot be written to git's configuration")]
@@ -46,19 +46,19 @@ pub enum Error {
     #[error("{} is not in a git repository", .0.display())]
     NoRepository(PathBuf),
     /// git does not report the path of the machine's configuration file.
-    #[error("git does not tell where the system's configuration file lies")]
+    #[error("git does not report where the system's configuration file is")]
     NoSystemFile,
     /// `bitbucket-ssh` is not installed beside `git-bitbucket`.
-    #[error("{} is not there", .0.display())]
+    #[error("{} does not exist", .0.display())]
     NoProgram(PathBuf),
     /// `--shim`, and the directory has another `ssh`.
-    #[error("{} is there already and is not ours", .0.display())]
+    #[error("{} already exists and was not created by bitbucket-ssh", .0.display())]
     ShimTaken(PathBuf),
     /// `--store keyring`, and there is no keyring.
-    #[error("there is no keyring here that can be used")]
+    #[error("no keyring is available on this machine")]
     NoKeyring,
     /// A remote or URL that is on no configured Bitbucket site.
-    #[error("{0} is on no Bitbucket site that is configured here")]
+    #[error("{0} is not on a configured Bitbucket site")]
     NoBitbucket(String),
     /// A failure that a git command can have as well.
     #[error(transparent)]
@@ -75,10 +75,10 @@ pub enum Error {
         hints: Vec<String>,
     },
     /// No `--with-token`, and there is no terminal to ask on.
-    #[error("nobody can be asked for the API token here")]
+    #[error("no terminal to ask for the API token on")]
     NoToken,
     /// The answer, or the first line of standard input, is empty.
-    #[error("no API token was given, nothing is changed")]
+    #[error("no API token was given; nothing was changed")]
     EmptyToken,
     /// A question was not answered.
     #[error("{0}")]
@@ -142,31 +142,34 @@ impl Error {
         let (hints, status) = match self {
             Self::NoHome => (vec!["export HOME=/home/YOU".to_owned()], 1),
             Self::ForeignHome(home) => (
-                vec![format!("call it as the owner of {}", home.display())],
+                vec![format!(
+                    "run the command as the owner of {}",
+                    home.display()
+                )],
                 1,
             ),
             Self::File { file, why } => (lock_hint(file, why).into_iter().collect(), 1),
-            Self::ChangedMeanwhile(_) => (vec!["call it again".to_owned()], 1),
+            Self::ChangedMeanwhile(_) => (vec!["run the command again".to_owned()], 1),
             Self::NotUtf8 | Self::GitNotRun(_) | Self::Git { .. } | Self::NoSystemFile => {
                 (Vec::new(), 1)
             }
             Self::NoRepository(_) => (
-                vec!["call it in a repository, or with --global".to_owned()],
+                vec!["run it in a repository, or with --global".to_owned()],
                 1,
             ),
             Self::NoProgram(_) => (
-                vec![
-                    "bitbucket-ssh and git-bitbucket are installed into the same directory"
-                        .to_owned(),
-                ],
+                vec!["install bitbucket-ssh and git-bitbucket in the same directory".to_owned()],
                 1,
             ),
-            Self::ShimTaken(_) => (vec!["--shim with another directory".to_owned()], 1),
+            Self::ShimTaken(_) => (
+                vec!["choose another directory: git bitbucket setup --shim DIR".to_owned()],
+                1,
+            ),
             Self::NoToken => (
                 vec!["git bitbucket login ACCOUNT --with-token <FILE".to_owned()],
                 1,
             ),
-            Self::NoKeyring => (vec!["--store file".to_owned()], 1),
+            Self::NoKeyring => (vec!["git bitbucket login --store file".to_owned()], 1),
             Self::NoBitbucket(_) => (
                 vec!["git config --global bitbucket.https://HOST.type datacenter".to_owned()],
                 1,
@@ -176,7 +179,7 @@ impl Error {
             Self::Connection(_) | Self::EmptyToken | Self::Unanswered(_) => (Vec::new(), 1),
             Self::Scopes { page, .. } => (
                 vec![format!(
-                    "scopes cannot be added; make a new token with them at {page}"
+                    "scopes cannot be added to a token; create a new one with them: {page}"
                 )],
                 1,
             ),
@@ -196,17 +199,17 @@ impl Error {
 fn site_hints(why: &bitbucket::Error, page: &str) -> Vec<String> {
     match why {
         bitbucket::Error::TokenRefused { .. } => vec![
-            "on Cloud the account is the Atlassian e-mail address, and the token one with scopes for Bitbucket".to_owned(),
-            format!("tokens are made at {page}"),
+            "on Cloud, the account is your Atlassian e-mail address, and the token needs scopes for Bitbucket".to_owned(),
+            format!("create a token: {page}"),
         ],
         bitbucket::Error::RateLimited {
             retry_after: Some(seconds),
         } => vec![format!("try again in {seconds} s")],
         bitbucket::Error::Unreachable { .. } => {
-            vec!["git config --get-regexp '^http\\.' shows proxy and certificates".to_owned()]
+            vec!["to see the proxy and certificate settings: git config --get-regexp '^http\\.'".to_owned()]
         }
         bitbucket::Error::Refused { message, .. } if message.contains("already") => vec![
-            "a key stands on one account alone: take it away from the other one, or make another for this one:".to_owned(),
+            "a key can be on one account only: remove it from the other account, or create another one for this account:".to_owned(),
             "git bitbucket key new".to_owned(),
         ],
         bitbucket::Error::Credential(_)

@@ -318,7 +318,7 @@ fn another_user_s_token_is_no_login() {
     company.center.add_account("dora", "dora");
     let token = company.center.add_http_access_token("dora");
     let output = company.login(&token).fails_with(1);
-    let output = output.says("this is the token of dora, not of carol");
+    let output = output.says("this token belongs to dora, not to carol");
     output.says("hint: git bitbucket login dora --site ");
     let records = company.world.path("home/.ssh/bitbucket-ssh");
     assert!(!records.join("tokens.json").exists());

@@ -106,7 +106,7 @@ fn a_login_that_fails_stores_nothing() {
             &["login", ALICE, "--with-token", "--store", "keyring"],
             &token,
             1,
-            "hint: --store file",
+            "hint: git bitbucket login --store file",
             "no keyring",
         ),
         (

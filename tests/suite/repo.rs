@@ -69,7 +69,7 @@ fn a_repository_is_created_and_pushed_to() {
         .succeeds();
     assert!(
         made.stdout()
-            .contains("made https://bitbucket.org/acme/new"),
+            .contains("created https://bitbucket.org/acme/new"),
         "{made}"
     );
     world.git(&["push", "-q", "origin", "HEAD"]).succeeds();
@@ -83,7 +83,7 @@ fn a_repository_is_created_and_pushed_to() {
     world
         .git_bitbucket(&["repo", "create", "acme/further"])
         .fails_with(2)
-        .says("there is a remote origin already");
+        .says("remote origin already exists");
     world
         .git_bitbucket(&[
             "repo",

@@ -132,7 +132,7 @@ fn without_an_identity_there_is_nothing_to_write() {
     world
         .git_bitbucket(&["ssh-config", "--write"])
         .fails_with(1)
-        .says("no identity here yet");
+        .says("no identity on this machine");
     assert_eq!(world.ssh_files(), ["known_hosts"]);
 }
 

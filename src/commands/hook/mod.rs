@@ -82,7 +82,7 @@ fn after_checkout(call: &mut CommandContext<'_>, arguments: &[OsString]) -> Resu
     }
 }
 
-/// `None`: the URL is on no Bitbucket site, or no account is known for it. Touches no network.
+/// `None`: the URL is not on a configured Bitbucket site, or no account is known for it. Touches no network.
 fn push_target(
     context: &Context,
     url: &str,

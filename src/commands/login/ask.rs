@@ -33,7 +33,7 @@ pub(super) fn ask(
     };
     if account.is_empty() || account.contains(char::is_control) {
         return Err(Error::Usage {
-            what: "an account is needed".to_owned(),
+            what: "no account given".to_owned(),
             hint: "git bitbucket login ACCOUNT".to_owned(),
         });
     }

@@ -74,7 +74,7 @@ fn see(
     }) {
         Ok((seen, _)) if !is_of(attempt, &seen) => Err(Error::Other {
             what: format!(
-                "this is the token of {}, not of {}",
+                "this token belongs to {}, not to {}",
                 sanitise(&seen.user.display_name),
                 attempt.account
             ),
@@ -171,18 +171,15 @@ fn report(
     ));
     call.say(format!("token: {}", where_it_lies(store, &records)));
     call.say(format!("account: {records}"));
-    call.say(format!(
-        "keys of the account on the site: {}",
-        seen.keys.len()
-    ));
+    call.say(format!("keys on the account: {}", seen.keys.len()));
     if store == TokenPlace::File && !requested {
         call.warn(
-            "warning: there is no keyring here, so the token lies unencrypted in a file that only you can read",
+            "warning: no keyring is available, so the token is stored unencrypted in a file that only you can read",
         );
     }
     if call.context.environment.is_set(API_TOKEN) {
         call.warn(format!(
-            "warning: {API_TOKEN} is set and goes before the stored token"
+            "warning: {API_TOKEN} is set and takes precedence over the stored token"
         ));
     }
     let command = git::line(call.context, &["config", "--get", "core.sshCommand"])?;
@@ -259,12 +256,14 @@ fn record_ssh_place(
         Ok(Some(settings)) => settings,
         Ok(None) => return Ok(()),
         Err(error) => {
-            call.warn(format!("warning: the site's SSH settings: {error}"));
+            call.warn(format!(
+                "warning: cannot read the site's SSH settings: {error}"
+            ));
             return Ok(());
         }
     };
     if !settings.enabled {
-        call.warn("warning: SSH is switched off on the site");
+        call.warn("warning: SSH is disabled on the site");
         return Ok(());
     }
     let web_host = web_host(site);
@@ -286,12 +285,12 @@ fn record_ssh_place(
                 Ok(true)
             );
     if confirmed {
-        let key = settings.fingerprint.as_deref().unwrap_or("not told");
+        let key = settings.fingerprint.as_deref().unwrap_or("not reported");
         call.say(format!("SSH: {host} port {port}, host key {key}"));
     } else {
         call.warn(format!(
             "warning: {} names {host} port {port} as its SSH server, which is not its web host; \
-             it is not used unless you say so",
+             to use it all the same:",
             site.url
         ));
         call.warn(format!(

@@ -98,8 +98,8 @@ fn forms(key: &Key) -> Vec<Inline> {
 
 fn description(key: &Key) -> String {
     let own = match key.in_repository {
-        InRepository::Allowed => " A repository's own configuration may say it.",
-        InRepository::OnlyNever => " A repository's own configuration may say never.",
+        InRepository::Allowed => " May also be set in a repository's own configuration.",
+        InRepository::OnlyNever => " A repository's own configuration may set it to never.",
         InRepository::Ignored => "",
     };
     format!(
@@ -109,37 +109,37 @@ fn description(key: &Key) -> String {
 }
 
 const DESCRIPTION: &[&str] = &[
-    "git calls bitbucket-ssh in place of ssh (core.sshCommand; `git bitbucket setup' writes it). For a Bitbucket host it \
-     chooses the identity that belongs to the repository and carries the session itself; where there is no identity it \
-     makes a key pair, registers it, and goes on with the same git command. Another host goes to the system's ssh.",
-    "Its command line is that of ssh(1). Nothing but the channel's bytes goes to standard output.",
+    "git calls bitbucket-ssh instead of ssh (core.sshCommand, set by `git bitbucket setup'). For a Bitbucket host it \
+     selects the identity of the repository and runs the SSH session itself; if there is no identity, it creates a key \
+     pair, registers it, and continues with the same git command. For other hosts it runs the system's ssh.",
+    "Its command line is that of ssh(1). Only the bytes of the channel are written to standard output.",
 ];
 
 const OPTIONS: &[(&str, &str)] = &[
     (
         "--account ACCOUNT",
-        "First: this account alone, for this call. `git -c bitbucket.account=...' cannot reach an SSH command.",
+        "Use only this account for this call. `git -c bitbucket.account=...' has no effect on an SSH command.",
     ),
     (
         "-i FILE",
-        "As with ssh: this key, whatever the configuration says.",
+        "As with ssh: use this key, whatever the configuration says.",
     ),
     (
         "-v, -vv, -vvv, -E FILE",
-        "Each decision and a timeline in milliseconds; what was tried; the protocol. Secrets are shown at no level.",
+        "Show each decision with a timeline in milliseconds; what was tried; the protocol. No level shows secrets.",
     ),
     (
         "-G",
-        "With the null device as standard output (git's probe): nothing, at once. Otherwise ssh's own.",
+        "With the null device as standard output (git's probe): exit at once. Otherwise as with ssh.",
     ),
     (
         "-V",
-        "The version, as programs look for it, on standard error.",
+        "Print the version on standard error, in the form that other programs parse.",
     ),
 ];
 
-const SETTINGS: &str = "They are git config. <url> is matched to the repository's web address as git matches \
-     http.<url>.*; the most specific one counts.";
+const SETTINGS: &str = "Settings are read from git config. <url> is matched against the repository's web address as git matches \
+     http.<url>.*; the most specific match counts.";
 
 const SSH_CONFIGURATION: &str = "~/.ssh/config, the system's file and -o are read as ssh reads them, for the host as typed. Options \
      that are not listed here are ignored for a Bitbucket host; -vv names them.";
@@ -159,47 +159,47 @@ const CARRIERS: &[(&str, fn(Carrier) -> bool)] = &[
 const ENVIRONMENT: &[(&str, &str)] = &[
     (
         "BITBUCKET_EMAIL (or BITBUCKET_USERNAME), BITBUCKET_API_TOKEN",
-        "Stand for an account that is logged in, on Bitbucket Cloud or on BITBUCKET_SITE. The token is taken out of every \
-         child's environment and never sent to an SSH server.",
+        "An account and its token, on Bitbucket Cloud or on BITBUCKET_SITE, without a login. The token is removed from the \
+         environment of every child and never sent to an SSH server.",
     ),
-    ("BITBUCKET_ACCOUNT", "As --account, which goes before it."),
+    ("BITBUCKET_ACCOUNT", "As --account, which takes precedence."),
     (
         "BITBUCKET_SSH_TRACE",
-        "1, or a file: as -vvv, without touching the command line.",
+        "1, or a file: as -vvv, without changing the command line.",
     ),
     (
         "CI",
-        "Where it is set no key is made, unless bitbucket.provision is auto; such a key lives for one day.",
+        "If set, no key is created, unless bitbucket.provision is auto; such a key expires after one day.",
     ),
     (
         "SSH_ASKPASS, SSH_ASKPASS_REQUIRE, SSH_AUTH_SOCK, GIT_TERMINAL_PROMPT, NO_COLOR, XDG_STATE_HOME",
-        "As everybody knows them.",
+        "Standard meaning; see ssh(1) and git(1).",
     ),
 ];
 
 const FILES: &[(&str, &str)] = &[
     (
         "~/.ssh/bitbucket_ACCOUNT_TYPE, .pub",
-        "Key pairs that were made here.",
+        "Key pairs created by bitbucket-ssh.",
     ),
     (
         "~/.ssh/bitbucket-ssh/",
-        "Accounts, records of those keys, locks; tokens.json where there is no keyring.",
+        "Accounts, records of those keys, locks; tokens.json if there is no keyring.",
     ),
     (
         "$XDG_STATE_HOME/bitbucket-ssh/",
-        "What may be lost: what was learned, endpoints that worked.",
+        "History that may be deleted: which identity and endpoint worked last.",
     ),
     (
         "~/.ssh/config, ~/.ssh/known_hosts",
-        "Honoured as by ssh, for the host as typed.",
+        "Read as by ssh, for the host as given.",
     ),
 ];
 
 const EXIT_STATUS: &[(&str, &str)] = &[
     (
         "255",
-        "bitbucket-ssh itself failed; the reason and the next step are on standard error.",
+        "bitbucket-ssh itself failed; standard error has the reason and the next step.",
     ),
-    ("any other", "The remote command's."),
+    ("any other", "The exit status of the remote command."),
 ];

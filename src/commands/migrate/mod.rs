@@ -56,7 +56,7 @@ pub(super) fn migrate(call: &mut CommandContext<'_>, options: Migrate) -> Result
         }
         let question = format!("Change {}? [y/N] ", call.shown(&file));
         if !call.prompt.confirm(&question).map_err(Error::Unanswered)? {
-            call.say("nothing is changed");
+            call.say("nothing was changed");
             return Ok(false);
         }
     }
@@ -135,7 +135,7 @@ fn undo(call: &mut CommandContext<'_>, file: &std::path::Path) -> Result<(), Err
     let directory = Directory::records(call.context)?;
     let mut record = Record::load(&directory)?;
     let Some(at) = record.migrations.iter().rposition(|one| one.file == file) else {
-        call.say("no migration of this repository is to be undone");
+        call.say("no migration to undo in this repository");
         return Ok(());
     };
     let now = storage::read(file)?.unwrap_or_default();

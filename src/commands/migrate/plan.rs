@@ -84,7 +84,7 @@ pub(super) fn plan(found: &Found<'_>) -> Plan {
     }
     for (key, file) in &found.includes {
         plan.left.push(format!(
-            "{key} = {file}: if it chooses a key, say it with `git bitbucket use ACCOUNT --workspace WS`"
+            "{key} = {file}: if it selects a key, use `git bitbucket use ACCOUNT --workspace WS` instead"
         ));
     }
     plan
@@ -136,7 +136,7 @@ fn of_remote(found: &Found<'_>, key: &str, url: &str, target: &Target<'_>, plan:
     if let Some(file) = file {
         if !(found.exists)(file) {
             plan.left.push(format!(
-                "{key} = {url}: its alias names {file}, which is not there"
+                "{key} = {url}: its alias names {file}, which does not exist"
             ));
             return;
         }
@@ -177,17 +177,17 @@ fn of_command(found: &Found<'_>, command: &str, on_bitbucket: bool, plan: &mut P
             .is_some_and(|word| word.ends_with("ssh") && !word.ends_with("bitbucket-ssh"));
         if is_ssh {
             plan.left.push(format!(
-                "core.sshCommand = {command}: more than a key file is said there"
+                "core.sshCommand = {command}: it sets more than a key file"
             ));
         }
         return;
     };
     let why = if !on_bitbucket {
-        "no remote here is a Bitbucket's"
+        "no remote of this repository is on Bitbucket"
     } else if !found.set_up {
         "bitbucket-ssh is not git's SSH program yet: git bitbucket setup"
     } else if !(found.exists)(&file) {
-        "the key file is not there"
+        "the key file does not exist"
     } else {
         plan.steps.push(Step::Set {
             key: "bitbucket.identityFile".to_owned(),

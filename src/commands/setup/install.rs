@@ -44,7 +44,7 @@ pub(super) fn install_pages(
     for (path, text) in files {
         if !changes.write_page(&path, &text)? {
             call.warn(format!(
-                "warning: {} is not ours, left alone",
+                "warning: {} was not created by bitbucket-ssh, left alone",
                 call.shown(&path)
             ));
         }
@@ -55,14 +55,14 @@ pub(super) fn install_pages(
         for (shell, path, _) in &shells {
             call.say(format!("completion for {shell}: {}", call.shown(path)));
             if *shell == "zsh" {
-                call.say("  zsh looks there with this line before compinit in ~/.zshrc:");
+                call.say("  to let zsh find it, add this line before compinit in ~/.zshrc:");
                 let folder = path.parent().unwrap_or(path);
                 call.say(format!("  fpath=({} $fpath)", word(&call.shown(folder))));
             }
         }
         if !found_by_man(call.context) {
             call.warn(format!(
-                "warning: man does not look there; for `git help bitbucket`: export MANPATH=\"{}:$MANPATH\"",
+                "warning: man does not search that directory; for `git help bitbucket`: export MANPATH=\"{}:$MANPATH\"",
                 data.join("man").display()
             ));
         }

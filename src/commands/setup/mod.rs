@@ -230,11 +230,11 @@ fn report(call: &mut CommandContext<'_>, file: &Path, written: &[KeyChange]) {
         match change.previous.as_slice() {
             [] => {}
             [empty] if empty.is_empty() && change.key == "core.sshCommand" => call.warn(format!(
-                "warning: {} was empty, with which git could not run SSH at all",
+                "warning: {} was empty, so git could not run SSH",
                 change.key
             )),
             _ => call.warn(format!(
-                "warning: this replaces {} = {before}; `git bitbucket unsetup` brings it back",
+                "warning: this replaces {} = {before}; `git bitbucket unsetup` restores it",
                 change.key
             )),
         }
@@ -260,7 +260,7 @@ fn check_path(call: &mut CommandContext<'_>, directory: &Path) {
     if first.as_deref() != Some(directory) {
         let shown = directory.display();
         call.warn(format!(
-            "warning: PATH finds another ssh first; put the directory in front: export PATH=\"{shown}:$PATH\""
+            "warning: PATH finds another ssh first; to change that: export PATH=\"{shown}:$PATH\""
         ));
     }
 }

@@ -60,7 +60,7 @@ fn a_bare_home_is_bare_again() {
     done(&undo(&machine, Scopes::default()));
     assert_eq!(machine.tree("home"), Vec::<std::path::PathBuf>::new());
     let nothing = undo(&machine, GLOBAL);
-    assert!(done(&nothing).contains("nothing that is not undone"));
+    assert!(done(&nothing).contains("nothing to undo"));
 }
 
 #[test]
@@ -257,7 +257,7 @@ fn the_link_is_ours_or_nobodys() {
     std::fs::remove_file(machine.path("shims/ssh")).unwrap();
     machine.write("shims/ssh", "another");
     let said = undo(&machine, GLOBAL);
-    assert!(said.errors.contains("no longer ours"), "{said:?}");
+    assert!(said.errors.contains("was replaced since setup"), "{said:?}");
     assert_eq!(machine.read("shims/ssh"), "another");
 }
 
@@ -272,7 +272,7 @@ fn scopes_and_what_overrides() {
     for line in [
         "GIT_SSH_COMMAND overrides core.sshCommand here: ssh -x",
         "GIT_SSH is set (/bin/ssh)",
-        "no longer counts: core.sshCommand = ssh -6",
+        "no longer used: core.sshCommand = ssh -6",
         "an empty core.sshCommand overrides it here",
     ] {
         assert!(said.errors.contains(line), "{line}: {said:?}");

@@ -43,10 +43,7 @@ pub(in crate::commands) fn unsetup(
         Vec::new()
     };
     if files.is_empty() && shims.is_empty() && pages.is_empty() {
-        call.say(format!(
-            "setup {} changed nothing that is not undone",
-            scope.option()
-        ));
+        call.say(format!("nothing to undo for setup {}", scope.option()));
         return Ok(());
     }
 
@@ -58,14 +55,16 @@ pub(in crate::commands) fn unsetup(
         match install::remove_shim(link).map_err(|why| Error::file(&link.path, why))? {
             Found::OwnLink => call.say(format!("removed {shown}")),
             Found::Nothing => call.say(format!("{shown} was already gone")),
-            Found::Other => call.warn(format!("warning: {shown} is no longer ours, left alone")),
+            Found::Other => call.warn(format!(
+                "warning: {shown} was replaced since setup, left alone"
+            )),
         }
     }
     for page in &pages {
         remove_page(call, page)?;
     }
     if !pages.is_empty() {
-        call.say("man pages and completion are removed");
+        call.say("removed man pages and completions");
     }
     changes.prune();
     changes.save(&directory)
@@ -79,7 +78,7 @@ fn restore(
 ) -> Result<(), Error> {
     let shown = call.shown(&change.file);
     let Some(now) = storage::read(&change.file)? else {
-        call.say(format!("{shown} is gone: nothing to restore"));
+        call.say(format!("{shown} no longer exists: nothing to restore"));
         return Ok(());
     };
     if let Some(before) = change.reversal.original(&now) {

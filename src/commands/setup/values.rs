@@ -224,7 +224,7 @@ pub(super) fn broken_rewrites(
         let found = git::line(context, &arguments)?.unwrap_or_default();
         if found != format!("{base}WORKSPACE/SLUG") {
             lines.push(format!(
-                "another url.….insteadOf goes before: {example} becomes {}",
+                "another url.….insteadOf takes precedence: {example} becomes {}",
                 sanitise(&found)
             ));
         }
@@ -243,8 +243,7 @@ fn variables(context: &Context) -> Vec<String> {
     let mut lines = Vec::new();
     match shown("GIT_SSH_COMMAND") {
         Some(value) if value.is_empty() => lines.push(
-            "GIT_SSH_COMMAND is set and empty: git cannot run SSH at all until it is unset"
-                .to_owned(),
+            "GIT_SSH_COMMAND is set but empty: git cannot run SSH until it is unset".to_owned(),
         ),
         Some(value) => lines.push(format!(
             "GIT_SSH_COMMAND overrides core.sshCommand here: {value}"
@@ -253,7 +252,7 @@ fn variables(context: &Context) -> Vec<String> {
     }
     if let Some(value) = shown("GIT_SSH") {
         lines.push(format!(
-            "GIT_SSH is set ({value}): git takes core.sshCommand before it, programs on libgit2 do not"
+            "GIT_SSH is set ({value}): git prefers core.sshCommand, programs that use libgit2 do not"
         ));
     }
     if let Some(value) = shown("GIT_SSH_VARIANT")
@@ -274,22 +273,25 @@ fn scopes(listed: &str, command: &str) -> Vec<String> {
         values.push((origin.strip_prefix("file:").unwrap_or(origin), value));
     }
     let Some(ours) = values.iter().rposition(|(_, value)| *value == command) else {
-        return vec!["core.sshCommand of this file is not seen from here".to_owned()];
+        return vec!["git does not read core.sshCommand of this file here".to_owned()];
     };
     let behind = values[..ours]
         .iter()
         .filter(|(_, value)| *value != command)
         .map(|(origin, value)| {
             format!(
-                "no longer counts: core.sshCommand = {} ({origin})",
+                "no longer used: core.sshCommand = {} ({origin})",
                 sanitise(value)
             )
         });
     let before = values[ours + 1..].iter().map(|(origin, value)| {
         if value.is_empty() {
-            format!("an empty core.sshCommand overrides it here, with which git cannot run SSH at all ({origin})")
+            format!("an empty core.sshCommand overrides it here, so git cannot run SSH ({origin})")
         } else {
-            format!("overridden here by core.sshCommand = {} ({origin})", sanitise(value))
+            format!(
+                "overridden here by core.sshCommand = {} ({origin})",
+                sanitise(value)
+            )
         }
     });
     behind.chain(before).collect()
@@ -360,7 +362,7 @@ mod tests {
             (ours.to_owned(), "", "nothing else"),
             (
                 format!("file:/etc/gitconfig\0ssh -v\0{ours}"),
-                "no longer counts: core.sshCommand = ssh -v (/etc/gitconfig)",
+                "no longer used: core.sshCommand = ssh -v (/etc/gitconfig)",
                 "a lower scope is told",
             ),
             (
@@ -370,12 +372,12 @@ mod tests {
             ),
             (
                 format!("{ours}command line:\0\0"),
-                "an empty core.sshCommand overrides it here, with which git cannot run SSH at all (command line:)",
+                "an empty core.sshCommand overrides it here, so git cannot run SSH (command line:)",
                 "an empty value counts as set",
             ),
             (
                 String::new(),
-                "core.sshCommand of this file is not seen from here",
+                "git does not read core.sshCommand of this file here",
                 "GIT_CONFIG_NOSYSTEM, another repository",
             ),
         ] {

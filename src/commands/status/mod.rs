@@ -72,16 +72,17 @@ impl StatusReport {
     fn next(&self) -> String {
         if let Some(fault) = self.settings.invalid_for_call() {
             let place = self.place_of(&fault.origin);
-            return format!("fails, since the setting at {place} is not understood");
+            return format!("fails, because the setting at {place} is invalid");
         }
         if let Some(missing) = self.plan.missing.first() {
             let file = missing.value.display();
             return format!(
-                "fails, since {file} does not exist; to make it: git bitbucket key new --file {file}"
+                "fails, because {file} does not exist; to create it: git bitbucket key new --file {file}"
             );
         }
         let Some(first) = self.plan.candidates.first() else {
-            return "has no identity to offer and fails; to log in: git bitbucket login".to_owned();
+            return "fails, because there is no identity to offer; to log in: git bitbucket login"
+                .to_owned();
         };
         let endpoint = self
             .endpoints
@@ -110,7 +111,7 @@ impl StatusReport {
                         .is_some_and(|managed| managed.state == State::Unverified)
                 });
                 let doubt = if unverified {
-                    " (no login has confirmed whose it is)"
+                    " (no login has confirmed its account yet)"
                 } else {
                     ""
                 };
@@ -130,8 +131,8 @@ impl StatusReport {
             self.site.url
         );
         match self.settings.provision.value {
-            Provision::Ask => format!("asks whether to make {made}"),
-            Provision::Auto | Provision::Never => format!("makes {made}"),
+            Provision::Ask => format!("asks whether to create {made}"),
+            Provision::Auto | Provision::Never => format!("creates {made}"),
         }
     }
 
@@ -173,7 +174,7 @@ pub(super) fn status(call: &mut CommandContext<'_>, options: &Status) -> Result<
     Ok(())
 }
 
-/// `None`: the URL is on no Bitbucket site.
+/// `None`: the URL is not on a configured Bitbucket site.
 fn report(context: &Context, url: &str) -> Result<Option<StatusReport>, Error> {
     let Some(Resolved { config, target }) = resolve::url(context, url, Direction::Fetch)? else {
         return Ok(None);

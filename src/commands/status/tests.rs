@@ -171,7 +171,7 @@ plan
    2. bob@example.com  a new ed25519 key
       logged in
 
-passed over
+skipped
   carol@example.com: no token here
 
 ignored
@@ -231,19 +231,19 @@ fn what_the_next_fetch_does() {
     for (report, expected) in [
         (
             report(Vec::new()),
-            "has no identity to offer and fails; to log in: git bitbucket login",
+            "fails, because there is no identity to offer; to log in: git bitbucket login",
         ),
         (
             new(Provision::Auto),
-            "makes a new ed25519 key for bob@example.com, registers it on https://bitbucket.org, then connects to ssh.bitbucket.org:22 as git",
+            "creates a new ed25519 key for bob@example.com, registers it on https://bitbucket.org, then connects to ssh.bitbucket.org:22 as git",
         ),
         (
             new(Provision::Ask),
-            "asks whether to make a new ed25519 key for bob@example.com, registers it on https://bitbucket.org, then connects to ssh.bitbucket.org:22 as git",
+            "asks whether to create a new ed25519 key for bob@example.com, registers it on https://bitbucket.org, then connects to ssh.bitbucket.org:22 as git",
         ),
         (
             lost,
-            "fails, since /k does not exist; to make it: git bitbucket key new --file /k",
+            "fails, because /k does not exist; to create it: git bitbucket key new --file /k",
         ),
         (
             system,

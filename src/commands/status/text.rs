@@ -26,7 +26,7 @@ pub(super) fn render(report: &StatusReport, colour: bool) -> String {
     );
     let lines = report.plan.skipped.iter();
     page.block(
-        "passed over",
+        "skipped",
         lines.map(|passed| format!("{}: {}", sanitise(&passed.what), sanitise(&passed.why))),
     );
     page.block(
@@ -102,7 +102,7 @@ impl Page {
         }
         if let Some(rank) = report.plan.decided_by {
             lines.push(self.faint(&format!(
-                "nothing else is offered (rank {} closes the plan)",
+                "nothing else is offered (rank {} decides)",
                 rank as u8
             )));
         }
@@ -146,7 +146,7 @@ fn account(report: &StatusReport) -> String {
         return if report.plan.candidates.is_empty() {
             "none".to_owned()
         } else {
-            "not known (a key without a recorded account goes first)".to_owned()
+            "not known (the first key has no recorded account)".to_owned()
         };
     };
     let known = match report.record(name) {
