@@ -306,7 +306,7 @@ fn a_setting_that_every_call_needs_ends_it_with_file_and_line() {
         let output = output.says(&format!("hint: {stderr}"));
         assert_eq!(world.sandbox.connections().len(), connections, "{key}");
         let status = world.git_bitbucket(&["status", URL]).succeeds();
-        assert!(status.stdout().contains("is not understood"), "{status}");
+        assert!(status.stdout().contains("is invalid"), "{status}");
         let doctor = world.git_bitbucket(&["doctor", "--offline", URL]).stdout();
         let finding = doctor.lines().find(|line| line.contains("invalid value"));
         assert!(
