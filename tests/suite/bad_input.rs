@@ -341,7 +341,7 @@ fn a_wrong_value_in_a_repository_s_own_configuration_is_ignored_and_named() {
     .unwrap();
     world.git(&["-C", "site", "fetch", "-q"]).succeeds();
     let status = world.git(&["-C", "site", "bitbucket", "status"]).succeeds();
-    for output in ["did you mean native?", "has no value", "may only say never"] {
+    for output in ["did you mean native?", "has no value", "may only set never"] {
         assert!(status.stdout().contains(output), "{output}: {status}");
     }
 }
