@@ -8,6 +8,7 @@ use super::context::CommandContext;
 use super::{Error, git, registry, resolve};
 use crate::bitbucket::{self, KeyRegistry, NewRepository};
 use crate::context::API_TOKEN;
+use crate::repository::SSH_PORT;
 use crate::repository::token_page;
 use crate::repository::{self, Direction, Repository, Site, SiteKind};
 
@@ -113,7 +114,7 @@ fn selection(
 /// The URL at the first SSH host of the site.
 fn ssh_url(site: &Site, repository: &Repository) -> String {
     match site.ssh_hosts.first() {
-        Some(place) if place.port != 22 => format!("ssh://git@{place}/{repository}.git"),
+        Some(place) if place.port != SSH_PORT => format!("ssh://git@{place}/{repository}.git"),
         Some(place) => format!("git@{}:{repository}.git", place.host),
         None => format!("{}.git", repository.web_url()),
     }

@@ -14,7 +14,7 @@ use super::{Error, resolve};
 
 use crate::identity::{Holder, Offer, Rank};
 use crate::provision::ssh_config_file::{self, HEAD, quoted};
-use crate::repository::{self, Site, SiteKind, SshHost};
+use crate::repository::{self, SSH_PORT, Site, SiteKind, SshHost};
 use crate::storage;
 
 /// The second line, where `~/.ssh/config` was created for the `Include` line.
@@ -155,7 +155,7 @@ fn blocks(call: &CommandContext<'_>) -> Result<String, Error> {
         }
         for (port, hosts) in by_port(&site) {
             let _ = writeln!(text, "Host {}", hosts.join(" "));
-            if port != 22 {
+            if port != SSH_PORT {
                 let _ = writeln!(text, "  Port {port}");
             }
             text.push_str("  User git\n");

@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::identity::key_file::DEFAULT_FILES;
 use crate::identity::{Identity, Rank};
 use crate::prompt;
-use crate::repository::{Service, SshHost};
+use crate::repository::{SSH_PORT, Service, SshHost};
 use crate::settings::{GitConfig, OtherHosts, SshConfig};
 use crate::ssh_command::Request;
 use crate::transport::{
@@ -87,7 +87,7 @@ fn connect(
             endpoints: vec![Endpoint {
                 address: SshHost {
                     host,
-                    port: config.endpoint.port.unwrap_or(22),
+                    port: config.endpoint.port.unwrap_or(SSH_PORT),
                 },
                 published: false,
             }],

@@ -11,7 +11,7 @@ use crate::identity::Plan;
 use crate::identity::history::History;
 use crate::identity::plan::{self, AccountOrder};
 use crate::provision::Records;
-use crate::repository::{self, Located, Repository, Service, Site, SiteKind, SshHost};
+use crate::repository::{self, Located, Repository, SSH_PORT, Service, Site, SiteKind, SshHost};
 use crate::settings::{GitConfig, Origin, Settings, Sourced, SshConfig, TransportKind, ssh_config};
 use crate::ssh_command::Request;
 use crate::text::{matches_pattern, sanitise};
@@ -183,7 +183,7 @@ pub fn resolve(
             .host_name
             .clone()
             .unwrap_or(request.host.clone()),
-        port: config.endpoint.port.unwrap_or(22),
+        port: config.endpoint.port.unwrap_or(SSH_PORT),
     };
     // A remote may be written with an alias of ssh_config: it is the same repository.
     let git_config = git_config.with_alias(&request.host, &address.host, address.port);
@@ -265,7 +265,7 @@ pub fn resolve_https(
 
 /// Whether the host as typed is Bitbucket's, for the case that ssh_config cannot be read.
 fn is_bitbucket(sites: &[Site], request: &Request) -> bool {
-    let port = request.port.unwrap_or(22);
+    let port = request.port.unwrap_or(SSH_PORT);
     matches!(
         repository::locate(sites, &request.host, port, None),
         Ok(Some(Located {
@@ -318,7 +318,7 @@ fn endpoints(site: &Site, mut address: SshHost, remembered: Option<&SshHost>) ->
 /// Cloud: `bitbucket.org:22`. Data Center: the first of its list.
 fn is_main_address(site: &Site, address: &SshHost) -> bool {
     match site.kind {
-        SiteKind::Cloud => address.host == "bitbucket.org" && address.port == 22,
+        SiteKind::Cloud => address.host == "bitbucket.org" && address.port == SSH_PORT,
         SiteKind::DataCenter => site.ssh_hosts.first() == Some(address),
     }
 }

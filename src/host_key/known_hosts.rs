@@ -14,6 +14,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use ssh_key::PublicKey;
 
 use super::{KnownFrom, Line};
+use crate::repository::SSH_PORT;
 use crate::storage;
 use crate::text::matches_pattern;
 
@@ -59,7 +60,7 @@ fn text_of(bytes: Vec<u8>) -> String {
 /// The name of a host in known_hosts: `host`, or `[host]:port` off port 22; in lower case.
 pub fn name(host: &str, port: u16) -> String {
     let host = host.to_ascii_lowercase();
-    if port == 22 {
+    if port == SSH_PORT {
         host
     } else {
         format!("[{host}]:{port}")
@@ -76,7 +77,7 @@ pub fn names(alias: Option<&str>, host: &str, port: u16, published: bool) -> (St
     }
     let own = name(host, port);
     let mut also = Vec::new();
-    if port != 22 {
+    if port != SSH_PORT {
         also.push(host.to_ascii_lowercase());
     }
     if published && own == "ssh.bitbucket.org" {

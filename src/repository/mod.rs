@@ -32,9 +32,12 @@ pub enum SiteKind {
 pub struct SshHost {
     /// Lower case, without brackets.
     pub host: String,
-    /// 22 by default on Cloud.
+    /// [`SSH_PORT`] if none is given.
     pub port: u16,
 }
+
+/// The port of SSH (RFC 4253 section 4.1).
+pub const SSH_PORT: u16 = 22;
 
 impl std::fmt::Display for SshHost {
     /// `host:port`, with brackets around an IPv6 address.

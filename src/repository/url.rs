@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use percent_encoding::percent_decode_str;
 
-use super::{Repository, Site, SiteKind, path, site};
+use super::{Repository, SSH_PORT, Site, SiteKind, path, site};
 
 /// The repository a URL names. `None`: it is on none of the sites, or names no repository.
 ///
@@ -109,7 +109,7 @@ impl<'a> SshUrl<'a> {
 
     /// The repository it names, by the SSH hosts of the sites.
     pub fn repository(&self, sites: &[Site]) -> Option<Repository> {
-        let site = site::by_ssh_host(sites, self.host, self.port.unwrap_or(22))?;
+        let site = site::by_ssh_host(sites, self.host, self.port.unwrap_or(SSH_PORT))?;
         path::repository(&site, &self.server_path()).ok().flatten()
     }
 

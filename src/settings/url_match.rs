@@ -5,7 +5,7 @@
 //! case, scheme and user add no specificity, `ssh://` patterns match the site's SSH hosts, and a
 //! `.git` at the end is ignored.
 
-use crate::repository::{Repository, Site, SiteKind, SshHost, Url};
+use crate::repository::{Repository, SSH_PORT, Site, SiteKind, SshHost, Url};
 use crate::settings::git_config::Entry;
 
 /// How closely a pattern matches: host first, then path. Greater is closer; patterns that are
@@ -114,7 +114,7 @@ impl Subject {
                 scheme: "ssh".to_owned(),
                 user: None,
                 host: address.host.to_ascii_lowercase(),
-                port: Some(address.port).filter(|port| *port != 22),
+                port: Some(address.port).filter(|port| *port != SSH_PORT),
                 path: path.to_vec(),
             };
             let found = pattern.matches(&url, 0)?;

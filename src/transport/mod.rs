@@ -105,12 +105,6 @@ pub struct Endpoint {
     pub published: bool,
 }
 
-impl std::fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}", self.address.host, self.address.port)
-    }
-}
-
 /// The exit status of the remote command, as ssh(1) reports it: 0–255.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExitStatus(pub u8);

@@ -239,7 +239,7 @@ async fn connect(
     let connected = endpoint::connect(params).await?;
     drop(progress);
     diagnostics::mark("banner");
-    trace2::data("endpoint", || connected.endpoint.to_string());
+    trace2::data("endpoint", || connected.endpoint.address.to_string());
     let Connected { version, .. } = &connected;
     tracing::info!(
         "Remote protocol version: {}",

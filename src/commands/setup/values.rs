@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::commands::{Accounts, Error, git, other_tools};
 use crate::context::Context;
-use crate::repository::{Site, SiteKind};
+use crate::repository::{SSH_PORT, Site, SiteKind};
 use crate::settings::{GitConfig, Scope};
 use crate::text::{Pasted, sanitise};
 
@@ -169,7 +169,7 @@ pub(super) fn rewrites(known: &Accounts) -> Vec<SettingChange> {
 /// The beginning of the site's SSH URLs, at its first host.
 fn ssh_base(site: &Site) -> String {
     match site.ssh_hosts.first() {
-        Some(first) if first.port == 22 && !first.host.contains(':') => {
+        Some(first) if first.port == SSH_PORT && !first.host.contains(':') => {
             format!("git@{}:", first.host)
         }
         Some(first) => format!("ssh://git@{first}/"),

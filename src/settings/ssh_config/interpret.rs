@@ -10,6 +10,7 @@ use super::{
     SessionConfig, SshConfig, StrictHostKeyChecking, UnsupportedDirectives, unsupported,
 };
 use crate::context::Context;
+use crate::repository::SSH_PORT;
 use crate::ssh_command::options::{self, Carrier};
 use crate::ssh_command::{AddressFamily, Request};
 
@@ -29,7 +30,7 @@ pub fn config(directives: &Directives, request: &Request, context: &Context) -> 
             context,
             host: host.unwrap_or_else(|| typed.to_ascii_lowercase()),
             typed: typed.to_owned(),
-            port: port.unwrap_or(22),
+            port: port.unwrap_or(SSH_PORT),
             user: directives.one("user").map(str::to_owned),
             alias: directives.some("hostkeyalias").map(str::to_owned),
             jump: directives.some("proxyjump").unwrap_or_default().to_owned(),

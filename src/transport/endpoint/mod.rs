@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::task::JoinSet;
 
-use crate::diagnostics::trace2::ThreadLog;
+use crate::diagnostics::{self, trace2::ThreadLog};
 use crate::settings::SshConfig;
 use crate::transport::session::{AttemptError, SessionParams};
 use crate::transport::{Endpoint, Error};
@@ -139,6 +139,18 @@ fn version_timeout(config: &SshConfig) -> Duration {
     config.endpoint.connect_timeout.unwrap_or(VERSION_TIMEOUT)
 }
 
+/// The system's error message as ssh(1) prints it.
+fn io_message(error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::TimedOut {
+        return "Connection timed out".to_owned();
+    }
+    let text = diagnostics::os_error_message(error);
+    match text.strip_prefix("failed to lookup address information: ") {
+        Some(message) => message.to_owned(),
+        None => text,
+    }
+}
+
 /// The bytes under SSH: TCP or a proxy's pipes. What was read ahead is read again; what was sent
 /// ahead is not sent twice.
 #[derive(Debug)]
@@ -244,6 +256,30 @@ impl AsyncWrite for Stream {
         match &mut self.carrier {
             Carrier::Tcp(tcp) => Pin::new(tcp).poll_shutdown(context),
             Carrier::Proxy { input, .. } => Pin::new(input).poll_shutdown(context),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_read_as_ssh_writes_them() {
+        for (error, expected) in [
+            (io::Error::from_raw_os_error(111), "Connection refused"),
+            (
+                io::Error::from_raw_os_error(104),
+                "Connection reset by peer",
+            ),
+            (io::Error::from_raw_os_error(110), "Connection timed out"),
+            (io::ErrorKind::TimedOut.into(), "Connection timed out"),
+            (
+                io::Error::other("failed to lookup address information: Name or service not known"),
+                "Name or service not known",
+            ),
+        ] {
+            assert_eq!(io_message(&error), expected);
         }
     }
 }

@@ -12,7 +12,9 @@ use tokio::time::timeout;
 use crate::diagnostics::{self, trace2::ThreadLog};
 use crate::settings::SshConfig;
 use crate::ssh_command::AddressFamily;
-use crate::transport::endpoint::{Carrier, Connected, Stream, version, version_timeout};
+use crate::transport::endpoint::{
+    Carrier, Connected, Stream, io_message, version, version_timeout,
+};
 use crate::transport::session::SessionParams;
 use crate::transport::{Endpoint, Error, Peer};
 
@@ -251,18 +253,6 @@ fn alternating(found: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
     }
 }
 
-/// The system's error message as ssh(1) prints it.
-pub(super) fn io_message(error: &io::Error) -> String {
-    if error.kind() == io::ErrorKind::TimedOut {
-        return "Connection timed out".to_owned();
-    }
-    let text = diagnostics::os_error_message(error);
-    match text.strip_prefix("failed to lookup address information: ") {
-        Some(message) => message.to_owned(),
-        None => text,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -291,25 +281,6 @@ mod tests {
             (&[], &[], "none"),
         ] {
             assert_eq!(alternating(of(found)), of(expected), "{why}");
-        }
-    }
-
-    #[test]
-    fn errors_read_as_ssh_writes_them() {
-        for (error, expected) in [
-            (io::Error::from_raw_os_error(111), "Connection refused"),
-            (
-                io::Error::from_raw_os_error(104),
-                "Connection reset by peer",
-            ),
-            (io::Error::from_raw_os_error(110), "Connection timed out"),
-            (io::ErrorKind::TimedOut.into(), "Connection timed out"),
-            (
-                io::Error::other("failed to lookup address information: Name or service not known"),
-                "Name or service not known",
-            ),
-        ] {
-            assert_eq!(io_message(&error), expected);
         }
     }
 }

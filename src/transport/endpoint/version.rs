@@ -30,7 +30,7 @@ const MOST_LINES: usize = 1024;
 pub(super) async fn exchange(stream: &mut Stream, limit: Duration) -> Result<String, String> {
     if let Err(error) = stream.send_ahead(OUR_LINE).await {
         // Reading tells why the server does not listen.
-        tracing::debug!("write: {}", super::tcp::io_message(&error));
+        tracing::debug!("write: {}", super::io_message(&error));
     }
     match timeout(limit, read(stream)).await {
         Ok(Ok((version, bytes))) => {
@@ -67,7 +67,7 @@ async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<(String, Vec<u8>)
         match stream.read_buf(&mut bytes).await {
             Ok(0) => return Err("Connection closed by remote host".to_owned()),
             Ok(_) => {}
-            Err(error) => return Err(format!("read: {}", super::tcp::io_message(&error))),
+            Err(error) => return Err(format!("read: {}", super::io_message(&error))),
         }
     }
 }
