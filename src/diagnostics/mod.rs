@@ -24,7 +24,7 @@ pub use terminal::{ReservedLine, Waiting, reserve_line, trace_only, waiting, wai
 pub use timeline::{mark, timeline};
 
 use crate::context::Context;
-use crate::text::{fence, sanitise_lines};
+use crate::text::{Shown, fence, sanitise_lines};
 use destination::Destination;
 
 /// The file of `-E`.
@@ -47,7 +47,7 @@ pub struct LogOptions {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// `-E FILE` cannot be opened; OpenSSH's message.
-    #[error("Couldn't open logfile {}: {why}", file.display())]
+    #[error("Couldn't open logfile {}: {why}", Shown::path(file, None))]
     LogFile {
         /// The file.
         file: PathBuf,

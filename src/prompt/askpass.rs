@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::{Error, Prompt};
 use crate::context::Context;
 use crate::secret::Secret;
-use crate::text::fence;
+use crate::text::{Shown, fence};
 
 /// ssh(1), SSH_ASKPASS_PROMPT: which kind of question it is.
 const KIND: &str = "SSH_ASKPASS_PROMPT";
@@ -59,7 +59,7 @@ impl Askpass {
             None => command.env_remove(KIND),
         };
         let mut child = command.spawn().map_err(|error| {
-            let program = Path::new(&self.program).display();
+            let program = Shown::path(Path::new(&self.program), None);
             Error::Broken(format!(
                 "{program}: {}",
                 crate::diagnostics::os_error_message(&error)

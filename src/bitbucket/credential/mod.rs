@@ -16,6 +16,7 @@ use crate::context::Context;
 use crate::repository::Site;
 use crate::secret::{Secret, TokenPlace};
 use crate::storage;
+use crate::text::Shown;
 
 pub use environment::environment;
 
@@ -37,7 +38,7 @@ pub enum Error {
     #[error(transparent)]
     Keyring(#[from] keyring::Error),
     /// `tokens.json` cannot be read, understood or written.
-    #[error("{}: {why}", file.display())]
+    #[error("{}: {why}", Shown::path(file, None))]
     File {
         /// The file.
         file: PathBuf,

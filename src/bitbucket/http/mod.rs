@@ -27,7 +27,7 @@ use crate::context::Context;
 use crate::diagnostics::{self, trace2};
 use crate::secret::Secret;
 use crate::settings::HttpSettings;
-use crate::text::sanitise;
+use crate::text::{Shown, sanitise};
 
 pub(super) use address::{Address, segment};
 pub(super) use limits::Limits;
@@ -79,7 +79,10 @@ impl Client {
             .as_ref()
             .map(|proxy| format!("{}:{}", proxy.host(), proxy.port()));
         let roots = roots(context, settings).map_err(|(file, why)| {
-            unusable(format!("certificates in {}: {why}", file.display()))
+            unusable(format!(
+                "certificates in {}: {why}",
+                Shown::path(&file, None)
+            ))
         })?;
         let tls = TlsConfig::builder()
             .root_certs(roots)
