@@ -19,16 +19,16 @@ const SOON: SignedDuration = SignedDuration::from_hours(24 * 14);
 const OLD: SignedDuration = SignedDuration::from_hours(24 * 365);
 
 /// Every account of the site that is logged in, recorded or in the plan.
-pub(super) fn check(checkup: &Checkup<'_>, examined: &Resolved) -> Vec<Finding> {
+pub(super) fn check(checkup: &Checkup<'_>, resolved: &Resolved) -> Vec<Finding> {
     let site = checkup.site();
-    let records = &examined.target.records;
+    let records = &resolved.target.records;
     let environment = credential::environment(checkup.context)
         .filter(|(url, _)| *url == site.url)
         .map(|(_, token)| token.account);
     let recorded = records.accounts().iter().map(|account| &account.account);
     let recorded = recorded.chain(records.identities().iter().map(|record| &record.account));
     let recorded = recorded.filter(|account| account.site == site.url);
-    let planned = examined.target.plan.candidates.iter();
+    let planned = resolved.target.plan.candidates.iter();
     let planned = planned.filter_map(|candidate| candidate.account.as_ref());
     let known = recorded.chain(planned).map(|account| account.name.clone());
     let mut names: Vec<String> = Vec::new();

@@ -10,10 +10,8 @@ pub(super) use crate::commands::context::word;
 use crate::commands::resolve::Resolved;
 use crate::commands::{Error, resolve, status};
 use crate::connection::managed_keys::http_settings;
-use crate::connection::resolve::with_recorded_ssh_hosts;
 use crate::context::Context;
 use crate::identity::{AccountId, Holder, Identity, ManagedKey, Offer};
-use crate::provision::Records;
 use crate::repository::{self, Direction, Site, SshHost};
 use crate::settings::{GitConfig, Settings};
 
@@ -23,7 +21,7 @@ pub(super) struct Checkup<'a> {
     /// git's configuration, or why it cannot be read.
     pub(super) git_config: Result<GitConfig, String>,
     /// What the next fetch would use, or why that cannot be resolved, with hints.
-    pub(super) examined: Result<Resolved, (String, Vec<String>)>,
+    pub(super) resolved: Result<Resolved, (String, Vec<String>)>,
     /// `--offline`.
     pub(super) offline: bool,
     target: Option<String>,
@@ -45,31 +43,25 @@ impl<'a> Checkup<'a> {
             Some(url) => resolve::url(call.context, url, Direction::Fetch),
             None => resolve::site(call.context, &repository::cloud()),
         };
-        let examined = match resolve(url.as_deref()) {
-            Ok(Some(examined)) => Ok(Some(examined)),
-            Ok(None) if target.is_some() => {
+        let mut resolved = resolve(url.as_deref());
+        if let Ok(None) = resolved {
+            if target.is_some() {
                 return Err(Error::NoBitbucket(url.unwrap_or_default()));
             }
-            Ok(None) => resolve(None),
-            Err(error) => Err(error),
+            resolved = resolve(None);
+        }
+        let resolved = match resolved {
+            Ok(Some(resolved)) => Ok(resolved),
+            Ok(None) => Err(("no Bitbucket site is configured".to_owned(), Vec::new())),
+            Err(error) => {
+                let explanation = error.explanation();
+                Err((explanation.what, explanation.hints))
+            }
         };
-        let unknown = || ("no Bitbucket site is configured".to_owned(), Vec::new());
         Ok(Self {
             context: call.context,
-            git_config: GitConfig::open(call.context)
-                .map(|git_config| match Records::open(call.context) {
-                    Ok(records) => with_recorded_ssh_hosts(git_config, &records),
-                    Err(_) => git_config,
-                })
-                .map_err(|error| error.to_string()),
-            examined: match examined {
-                Ok(Some(examined)) => Ok(examined),
-                Ok(None) => Err(unknown()),
-                Err(error) => {
-                    let explanation = error.explanation();
-                    Err((explanation.what, explanation.hints))
-                }
-            },
+            git_config: resolve::git_config(call.context).map_err(|error| error.to_string()),
+            resolved,
             offline,
             target: target.map(str::to_owned),
         })
@@ -81,8 +73,8 @@ impl<'a> Checkup<'a> {
         check: &'static str,
         checks: impl FnOnce(&Resolved) -> Vec<Finding>,
     ) -> Vec<Finding> {
-        match &self.examined {
-            Ok(examined) => checks(examined),
+        match &self.resolved {
+            Ok(resolved) => checks(resolved),
             Err(_) => vec![Finding::skip(
                 check,
                 "not checked: the settings cannot be read",
@@ -92,16 +84,16 @@ impl<'a> Checkup<'a> {
 
     /// The site to connect to; Cloud if the settings cannot be read.
     pub(super) fn site(&self) -> Site {
-        match &self.examined {
-            Ok(examined) => examined.target.located.site.clone(),
+        match &self.resolved {
+            Ok(resolved) => resolved.target.located.site.clone(),
             Err(_) => repository::cloud(),
         }
     }
 
     /// The settings, where they can be read.
     pub(super) fn settings(&self) -> Option<&Settings> {
-        let examined = self.examined.as_ref().ok()?;
-        Some(&examined.target.settings)
+        let resolved = self.resolved.as_ref().ok()?;
+        Some(&resolved.target.settings)
     }
 
     /// The user's ssh_config.
@@ -128,28 +120,28 @@ impl<'a> Checkup<'a> {
     /// Whether its account uses this managed key. One that was replaced stays until it is revoked, and
     /// is not checked any more.
     pub(super) fn uses(&self, record: &ManagedKey) -> bool {
-        let Ok(examined) = &self.examined else {
+        let Ok(resolved) = &self.resolved else {
             return true;
         };
         if record.repository.is_some() {
             return true;
         }
-        let used = examined.target.records.usable(&record.account, None);
+        let used = resolved.target.records.usable(&record.account, None);
         used.is_none_or(|used| used.fingerprint == record.fingerprint)
     }
 
     /// The recorded managed keys.
     pub(super) fn records(&self) -> &[ManagedKey] {
-        match &self.examined {
-            Ok(examined) => examined.target.records.identities(),
+        match &self.resolved {
+            Ok(resolved) => resolved.target.records.identities(),
             Err(_) => &[],
         }
     }
 
     /// The first identity of the plan, and the account that it belongs to.
     pub(super) fn first_identity(&self) -> Option<(Option<&AccountId>, &Identity)> {
-        let examined = self.examined.as_ref().ok()?;
-        let mut candidates = examined.target.plan.candidates.iter();
+        let resolved = self.resolved.as_ref().ok()?;
+        let mut candidates = resolved.target.plan.candidates.iter();
         candidates.find_map(|candidate| match &candidate.offer {
             Offer::Identities(identities) => {
                 Some((candidate.account.as_ref(), identities.first()?))
@@ -168,14 +160,14 @@ impl<'a> Checkup<'a> {
 
     /// The first account of the plan, else the only one that is recorded for the site.
     pub(super) fn account(&self) -> Option<String> {
-        let examined = self.examined.as_ref().ok()?;
-        let planned = examined.target.plan.candidates.iter();
+        let resolved = self.resolved.as_ref().ok()?;
+        let planned = resolved.target.plan.candidates.iter();
         let mut planned = planned.filter_map(|candidate| candidate.account.as_ref());
         if let Some(first) = planned.next() {
             return Some(first.name.clone());
         }
         let site = self.site();
-        let recorded = examined.target.records.accounts().iter();
+        let recorded = resolved.target.records.accounts().iter();
         let recorded: Vec<_> = recorded
             .filter(|account| account.account.site == site.url)
             .collect();

@@ -12,7 +12,7 @@ use crate::text::sanitise;
 pub(super) enum Verdict {
     /// As it should be.
     Ok,
-    /// Worth a look: it works now, but may not later or for everybody.
+    /// Worth a look: it works now, but may fail later or for others.
     Warn,
     /// It keeps git from connecting to Bitbucket, or soon will.
     Fail,
@@ -21,7 +21,7 @@ pub(super) enum Verdict {
 }
 
 impl Verdict {
-    /// The word that is printed and stands in JSON.
+    /// The word that is printed and written into JSON.
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Ok => "OK",

@@ -319,8 +319,8 @@ fn is_bitbucket_ssh(file: &Path) -> bool {
 /// A WARN for each setting that is ignored, a FAIL for each invalid value.
 pub(super) fn settings(checkup: &Checkup<'_>) -> Vec<Finding> {
     let check = "settings";
-    let settings = match &checkup.examined {
-        Ok(examined) => &examined.target.settings,
+    let settings = match &checkup.resolved {
+        Ok(resolved) => &resolved.target.settings,
         Err((why, hints)) => {
             let why_line = why.trim().replace('\n', "; ");
             let mut finding = Finding::fail(check, format!("cannot be read: {why_line}"));

@@ -22,8 +22,8 @@ use crate::transport::known_hosts_files;
 
 /// Compares known_hosts, the revocation list and (online) the site's own page with the built-in
 /// keys.
-pub(super) fn check(checkup: &Checkup<'_>, examined: &Resolved) -> Vec<Finding> {
-    let config = &examined.config;
+pub(super) fn check(checkup: &Checkup<'_>, resolved: &Resolved) -> Vec<Finding> {
+    let config = &resolved.config;
     let files = known_hosts_files(config, checkup.context);
     let known = known_hosts::load(&files);
     let today = Today::ask(checkup);
@@ -33,7 +33,7 @@ pub(super) fn check(checkup: &Checkup<'_>, examined: &Resolved) -> Vec<Finding> 
             findings.extend(published_name(checkup, &name, &known, today.keys()));
         }
     }
-    for endpoint in &examined.target.endpoints {
+    for endpoint in &resolved.target.endpoints {
         if !endpoint.published {
             let alias = config.host_keys.host_key_alias.as_deref();
             findings.push(other_endpoint(checkup, &endpoint.address, alias, &known));

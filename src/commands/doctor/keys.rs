@@ -25,8 +25,8 @@ const MOST_KEYS: usize = 5;
 pub(super) fn files(checkup: &Checkup<'_>) -> Vec<Finding> {
     let check = "key-present";
     let mut findings = folders(checkup);
-    if let Ok(examined) = &checkup.examined {
-        for file in &examined.target.plan.missing {
+    if let Ok(resolved) = &checkup.resolved {
+        for file in &resolved.target.plan.missing {
             let shown = checkup.shown(&file.value);
             let finding = Finding::fail(check, "configured, but the file does not exist")
                 .next(format!("git bitbucket key new --file {}", word(&shown)));
@@ -65,8 +65,8 @@ pub(super) fn files(checkup: &Checkup<'_>) -> Vec<Finding> {
 /// once.
 fn existing(checkup: &Checkup<'_>) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = Vec::new();
-    if let Ok(examined) = &checkup.examined {
-        for candidate in &examined.target.plan.candidates {
+    if let Ok(resolved) = &checkup.resolved {
+        for candidate in &resolved.target.plan.candidates {
             if let Offer::Identities(identities) = &candidate.offer {
                 files.extend(identities.iter().filter_map(|one| match &one.holder {
                     Holder::File(file) => Some(file.clone()),
@@ -75,7 +75,7 @@ fn existing(checkup: &Checkup<'_>) -> Vec<PathBuf> {
             }
         }
         files.extend(checkup.records().iter().map(|record| record.file.clone()));
-        files.extend(examined.config.identities.identity_files.iter().cloned());
+        files.extend(resolved.config.identities.identity_files.iter().cloned());
     }
     if let Some(folder) = checkup.context.ssh_directory() {
         files.extend(key_file::DEFAULT_FILES.map(|name| folder.join(name)));
@@ -270,10 +270,10 @@ impl<'a> KeyFile<'a> {
 }
 
 /// The agent: whether it can be reached, and which keys it holds.
-pub(super) fn agent(checkup: &Checkup<'_>, examined: &Resolved) -> Vec<Finding> {
+pub(super) fn agent(checkup: &Checkup<'_>, resolved: &Resolved) -> Vec<Finding> {
     let check = "agent";
     let start = "eval \"$(ssh-agent)\"";
-    let Some(socket) = agent::socket(&examined.config, checkup.context) else {
+    let Some(socket) = agent::socket(&resolved.config, checkup.context) else {
         return vec![Finding::skip(check, "no agent, and none is needed").next(start)];
     };
     let held = match agent::identities(&socket) {
@@ -284,7 +284,7 @@ pub(super) fn agent(checkup: &Checkup<'_>, examined: &Resolved) -> Vec<Finding> 
     let mut findings = vec![Finding::ok(check, text)];
     findings.extend(agent_key(checkup, &held));
     let check = "agent-keys";
-    let plan = &examined.target.plan;
+    let plan = &resolved.target.plan;
     let first = plan.candidates.first();
     let chosen = plan.decided_by.is_some() || first.is_some_and(|first| first.account.is_some());
     let number = held.len();

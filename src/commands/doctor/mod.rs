@@ -82,9 +82,9 @@ struct Group {
 }
 
 fn group(checkup: &Checkup<'_>, name: &'static str, check: impl FnOnce() -> Vec<Finding>) -> Group {
-    let begun = Instant::now();
+    let start = Instant::now();
     let mut findings = check();
-    let took = begun.elapsed();
+    let took = start.elapsed();
     for finding in &mut findings {
         finding.text = checkup.without_home(&finding.text);
     }

@@ -33,7 +33,7 @@ pub(super) fn check(checkup: &Checkup<'_>) -> Vec<Finding> {
         let skip = |check| Finding::skip(check, "--offline").next(checkup.again(""));
         return ["resolve", "tcp", "ssh", "api", "clock"].map(skip).into();
     }
-    let mut findings = match &checkup.examined {
+    let mut findings = match &checkup.resolved {
         Err(_) => vec![Finding::skip(
             "tcp",
             "not checked: the settings cannot be read",
@@ -84,15 +84,15 @@ fn endpoint(checkup: &Checkup<'_>, address: &SshHost) -> Vec<Finding> {
     let place = format!("{}:{}", address.host, address.port);
     let _waiting = diagnostics::waiting("endpoint", || format!("asking {place}"));
     let mut findings = Vec::new();
-    let mut add = |check, begun: Instant, result: Result<String, String>, test: String| {
+    let mut add = |check, start: Instant, result: Result<String, String>, test: String| {
         let finding = match result {
             Ok(text) => Finding::ok(check, text),
             Err(why) => Finding::fail(check, why).next(unset(checkup, address).unwrap_or(test)),
         };
-        findings.push(finding.about(&place).took(begun.elapsed()));
+        findings.push(finding.about(&place).took(start.elapsed()));
     };
     let host = word(&address.host);
-    let begun = Instant::now();
+    let start = Instant::now();
     let found = resolve(address);
     let text = found.as_ref().map(|found| match found.len() {
         1 => "1 address".to_owned(),
@@ -100,19 +100,19 @@ fn endpoint(checkup: &Checkup<'_>, address: &SshHost) -> Vec<Finding> {
     });
     add(
         "resolve",
-        begun,
+        start,
         text.map_err(Clone::clone),
         format!("getent hosts {host}"),
     );
     let probe = || format!("nc -vz {host} {}", address.port);
     if let Ok(found) = found {
-        let begun = Instant::now();
+        let start = Instant::now();
         let stream = connect(&found);
         let text = stream.as_ref().map(|_| "connected".to_owned());
-        add("tcp", begun, text.map_err(Clone::clone), probe());
+        add("tcp", start, text.map_err(Clone::clone), probe());
         if let Ok(mut stream) = stream {
-            let begun = Instant::now();
-            add("ssh", begun, version_line(&mut stream), probe());
+            let start = Instant::now();
+            add("ssh", start, version_line(&mut stream), probe());
         }
     }
     findings
@@ -171,9 +171,9 @@ const SKEW: SignedDuration = SignedDuration::from_mins(5);
 /// Whether the API answers, and the difference between the clocks.
 fn api(checkup: &Checkup<'_>) -> [Finding; 2] {
     let site = checkup.site();
-    let begun = Instant::now();
+    let start = Instant::now();
     let reached = bitbucket::reach(checkup.context, &site, &checkup.http(&site));
-    let took = begun.elapsed();
+    let took = start.elapsed();
     let (api, clock) = match reached {
         Ok(reached) => {
             let api = if reached.status < 500 {
@@ -238,10 +238,10 @@ pub(super) fn session(checkup: &Checkup<'_>, prompt: &dyn Prompt) -> Vec<Finding
     if checkup.offline {
         return vec![Finding::skip(check, "--offline").next(checkup.again(""))];
     }
-    checkup.with_settings(check, |examined| {
+    checkup.with_settings(check, |resolved| {
         let login = Login {
             checkup,
-            examined,
+            resolved,
             prompt,
         };
         login.check()
@@ -251,7 +251,7 @@ pub(super) fn session(checkup: &Checkup<'_>, prompt: &dyn Prompt) -> Vec<Finding
 /// A login with the identities of one candidate after the other.
 struct Login<'a> {
     checkup: &'a Checkup<'a>,
-    examined: &'a Resolved,
+    resolved: &'a Resolved,
     prompt: &'a dyn Prompt,
 }
 
@@ -260,14 +260,14 @@ impl Login<'_> {
         let check = "session";
         let mut findings = Vec::new();
         let mut new_key = false;
-        for candidate in &self.examined.target.plan.candidates {
+        for candidate in &self.resolved.target.plan.candidates {
             let Offer::Identities(identities) = &candidate.offer else {
                 new_key = true;
                 continue;
             };
-            let begun = Instant::now();
+            let start = Instant::now();
             let (finding, done) = self.one(candidate, identities);
-            findings.push(finding.took(begun.elapsed()));
+            findings.push(finding.took(start.elapsed()));
             if done {
                 return findings;
             }
@@ -290,7 +290,7 @@ impl Login<'_> {
             || "a key of an unknown account".to_owned(),
             ToString::to_string,
         );
-        let located = &self.examined.target.located;
+        let located = &self.resolved.target.located;
         let what = match &located.repository {
             Some(repository) => repository.to_string(),
             None => located.site.url.clone(),
@@ -308,8 +308,8 @@ impl Login<'_> {
                 (Finding::ok(check, text), true)
             }
             Ok(Outcome::RepositoryDenied { stderr, .. }) => {
-                let said = sanitise(String::from_utf8_lossy(&stderr).trim());
-                let text = format!("logged in as {who}, which has no access to {what}: {said}");
+                let message = sanitise(String::from_utf8_lossy(&stderr).trim());
+                let text = format!("logged in as {who}, which has no access to {what}: {message}");
                 let next = match self.checkup.target() {
                     Some(target) => format!("git bitbucket status {}", word(target)),
                     None => "git bitbucket status".to_owned(),
@@ -341,16 +341,16 @@ impl Login<'_> {
     /// repository the site's greeting.
     fn run(&self, identities: &[Identity]) -> Result<Outcome, Error> {
         let context = self.checkup.context;
-        let ours = &self.examined.target;
+        let target = &self.resolved.target;
         let folder = context.temporary_directory();
         let local = |error: std::io::Error| Error::Local(error.to_string());
         let file = || tempfile::tempfile_in(&folder).map_err(local);
         let (mut input, output, mut errors) = (file()?, file()?, file()?);
-        let (command, service) = match &ours.located.repository {
+        let (command, service) = match &target.located.repository {
             Some(repository) => {
                 input.write_all(b"0000").map_err(local)?;
                 input.rewind().map_err(local)?;
-                let root = match ours.located.site.kind {
+                let root = match target.located.site.kind {
                     SiteKind::Cloud => "",
                     SiteKind::DataCenter => "/",
                 };
@@ -364,17 +364,17 @@ impl Login<'_> {
             .git_config
             .as_ref()
             .map_err(|why| Error::Local(why.clone()))?;
-        let site = &ours.located.site;
-        let keys = ManagedKeys::new(context, site, &ours.settings, git_config);
-        let first = ours.endpoints.first();
+        let site = &target.located.site;
+        let keys = ManagedKeys::new(context, site, &target.settings, git_config);
+        let first = target.endpoints.first();
         let session = Session {
             route: Route {
-                endpoints: ours.endpoints.clone(),
-                user: ours.user.clone(),
+                endpoints: target.endpoints.clone(),
+                user: target.user.clone(),
                 typed_host: first.map_or_else(String::new, |first| first.address.host.clone()),
-                site_fingerprints: ours.records.site_fingerprints(&site.url),
+                site_fingerprints: target.records.site_fingerprints(&site.url),
             },
-            config: &self.examined.config,
+            config: &self.resolved.config,
             context,
             identities: identities.to_vec(),
             as_ssh: false,
@@ -414,7 +414,7 @@ mod tests {
     #[test]
     fn a_server_that_speaks_something_else_is_no_ssh_server() {
         use std::io::Write as _;
-        for (said, expected, why) in [
+        for (sent, expected, why) in [
             (
                 "SSH-2.0-x\r\n",
                 Ok("SSH-2.0-x".to_owned()),
@@ -434,7 +434,7 @@ mod tests {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
             let (mut server, _) = listener.accept().unwrap();
-            server.write_all(said.as_bytes()).unwrap();
+            server.write_all(sent.as_bytes()).unwrap();
             drop(server);
             assert_eq!(version_line(&mut client), expected, "{why}");
         }

@@ -197,12 +197,12 @@ fn name_all(checkup: &Checkup<'_>, hosts: &[&str], blocks: &[Block]) -> String {
 }
 
 /// The line of shell after which ssh reads the file. `None`: ssh names no file, or no line of it.
-pub(super) fn remedy(checkup: &Checkup<'_>, said: &str) -> Option<String> {
-    if let Some(file) = said.split("Bad owner or permissions on ").nth(1) {
+pub(super) fn remedy(checkup: &Checkup<'_>, message: &str) -> Option<String> {
+    if let Some(file) = message.split("Bad owner or permissions on ").nth(1) {
         let file = PathBuf::from(file.split(';').next()?.trim());
         return Some(format!("chmod 600 {}", word(&checkup.shown(&file))));
     }
-    let (file, number, option) = place(said)?;
+    let (file, number, option) = place(message)?;
     let text = fs::read_to_string(&file).ok()?;
     let line = text.lines().nth(number.checked_sub(1)?)?;
     let script = option
@@ -218,9 +218,9 @@ pub(super) fn remedy(checkup: &Checkup<'_>, said: &str) -> Option<String> {
 }
 
 /// `FILE: line N: Bad configuration option: WORD`, or `FILE line N: …` of other mistakes.
-fn place(said: &str) -> Option<(PathBuf, usize, Option<&str>)> {
-    let said = said.split([';', '\n']).next()?;
-    let (file, rest) = said.split_once(" line ")?;
+fn place(message: &str) -> Option<(PathBuf, usize, Option<&str>)> {
+    let message = message.split([';', '\n']).next()?;
+    let (file, rest) = message.split_once(" line ")?;
     let end = rest
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(rest.len());
@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn ssh_names_file_line_and_option() {
-        for (said, expected) in [
+        for (message, expected) in [
             (
                 "/h/config: line 2: Bad configuration option: identitiesonyl; /h/config: terminating",
                 Some(("/h/config", 2, Some("identitiesonyl"))),
@@ -269,11 +269,11 @@ mod tests {
             ),
             ("no such host", None),
         ] {
-            let found = place(said);
+            let found = place(message);
             let found = found
                 .as_ref()
                 .map(|(file, line, option)| (file.to_str().expect("text"), *line, *option));
-            assert_eq!(found, expected, "{said}");
+            assert_eq!(found, expected, "{message}");
         }
     }
 }
