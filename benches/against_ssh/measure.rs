@@ -77,7 +77,7 @@ pub fn run(arguments: &[String]) {
     let status = child.wait().expect("the client's end");
     let wall = begun.elapsed().as_secs_f64() * 1e3;
     feeder.join().expect("the feeder");
-    // A forge's command ends with an error: nobody says goodbye to git-upload-pack here.
+    // A forge's command ends with an error: git-upload-pack is not ended properly here.
     assert!(
         status.success() || first.is_finite(),
         "{arguments:?} ended with {status}"

@@ -1,4 +1,4 @@
-//! The servers, a key that they let in, and the two clients in turn.
+//! The servers, a key that they accept, and the two clients in turn.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -285,8 +285,8 @@ fn run(client: &str, home: &Path, call: &Call) -> Cost {
 }
 
 fn sshd(directory: &Path, port: u16) -> Child {
-    // With SHLVL a bash does not take itself for a login by network, which would read the
-    // ~/.bashrc of whoever runs this.
+    // Without SHLVL, a bash that sshd starts reads ~/.bashrc, whatever that runs (bash(1),
+    // INVOCATION).
     let config = format!(
         "Port {port}\nListenAddress 127.0.0.1\nHostKey {0}/host\nAuthorizedKeysFile {0}/authorized\n\
          StrictModes no\nUsePAM no\nPidFile none\nMaxStartups 100\nLogLevel QUIET\nSetEnv SHLVL=5\n",

@@ -131,7 +131,7 @@ fn a_read_only_key_fetches_and_leaves_pushes_to_the_account() {
     assert_eq!(last_login(&world).as_deref(), Some(ALICE));
 }
 
-/// A second one takes the first one's place in the setting; other values stay.
+/// A second one replaces the first one in the setting; other values stay.
 #[test]
 fn a_new_access_key_replaces_only_managed_ones() {
     let world = world();
@@ -175,7 +175,7 @@ fn a_new_access_key_replaces_only_managed_ones() {
     assert_eq!(proof.fingerprint, keys[2].fingerprint, "it was proved");
 }
 
-/// Who may not administer the repository is told so; another account that may is taken.
+/// An account that does not administer the repository is an error; another one that does is used.
 #[test]
 fn the_account_that_administers_the_repository_registers_it() {
     let mut world = world();
@@ -296,7 +296,7 @@ fn a_data_center_s_key_may_push() {
         world.git(&words).succeeds();
     };
     commit();
-    // Nobody may be asked for a key of the account, so that the push has nobody to go as.
+    // No key of the account may be created, so the push has no identity left.
     world.git(&["-C", "tool", "push", "-q"]).fails_with(128);
     assert_eq!(company.keys(), 0);
     let first = format!("SHA256:{}", keys()[0].fingerprint);

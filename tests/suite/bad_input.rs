@@ -134,7 +134,7 @@ fn a_configuration_that_cannot_be_read() {
 fn a_site_that_does_not_answer() {
     let world = World::new();
     let key = "bitbucket.https://bitbucket.org.apiUrl";
-    // Nobody listens on port 9 of loopback.
+    // Nothing listens on port 9 of loopback.
     world
         .git(&["config", "--global", key, "http://127.0.0.1:9/2.0"])
         .succeeds();
@@ -171,7 +171,7 @@ fn host_keys_that_changed_or_are_unknown() {
     );
     assert_eq!(std::fs::read_to_string(&known).unwrap(), changed);
 
-    // What the hint says, pasted; then the key is one that nobody knows.
+    // The hint, pasted; then the key is an unknown one.
     let mut shell = world.command("sh");
     shell.args(["-c", &remedy]);
     run(shell).succeeds();
@@ -392,7 +392,7 @@ fn a_hook_with_an_unreadable_setting_says_so_and_lets_git_continue() {
 
 const BOX: &str = "@         WARNING: UNPROTECTED PRIVATE KEY FILE!          @\n";
 
-/// Fails as ssh does for a key that others may read, and is served once the hint is followed.
+/// Fails as ssh does for a key that others can read, and works once the hint is followed.
 #[track_caller]
 fn is_fixed_by_chmod(world: &World, file: &str, words: &[&str]) {
     let file = world.path("home/.ssh").join(file);
@@ -416,7 +416,7 @@ fn is_fixed_by_chmod(world: &World, file: &str, words: &[&str]) {
 #[test]
 fn the_printed_line_fixes_the_permissions_of_a_private_key() {
     let mut world = World::new();
-    // A managed one: nothing is judged, since the server had nothing against it.
+    // A managed one: it is not replaced, because the server accepted it.
     world.git(&["ls-remote", "-q", URL]).succeeds();
     let requests = world.sandbox.requests().len();
     is_fixed_by_chmod(&world, "bitbucket_alice@example.com_ed25519", &[]);

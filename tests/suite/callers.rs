@@ -1,4 +1,4 @@
-//! The ways by which git comes to call us, and the addresses under which it does.
+//! The ways in which git calls `bitbucket-ssh`, and the URLs with which it does.
 
 use std::os::unix::fs::PermissionsExt as _;
 

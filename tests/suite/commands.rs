@@ -9,7 +9,7 @@ use crate::support::{ALICE, Output, Running, World};
 const URL: &str = "git@bitbucket.org:acme/site.git";
 const BOB: &str = "bob@example.com";
 
-/// Nothing of an account in the environment; bob may use `umbrella/tools` alone.
+/// No account in the environment; only bob has access to `umbrella/tools`.
 fn two_accounts() -> World {
     let mut world = World::new();
     world.unset("BITBUCKET_API_TOKEN");

@@ -1,4 +1,4 @@
-//! Bitbucket Data Center, by the sandbox's second face: configured, logged in, fetched from.
+//! Bitbucket Data Center, by the sandbox's Data Center mode: configuration, login, fetch.
 
 use std::fs;
 use std::path::Path;
@@ -77,7 +77,7 @@ fn a_site_is_logged_in_to_cloned_from_and_pushed_to() {
     assert!(company.records().contains(&fingerprint));
     let known_hosts = fs::read(company.world.path("home/.ssh/known_hosts")).unwrap();
 
-    // The port is the one the settings told; nothing about it stands in git config.
+    // The port is that of the site's settings; git config does not contain it.
     let world = &company.world;
     world
         .git(&["clone", &company.url("PROJ/tool.git"), "tool"])
@@ -115,7 +115,7 @@ fn a_site_is_logged_in_to_cloned_from_and_pushed_to() {
         world.git(arguments).succeeds();
     }
     assert_eq!(company.keys(), 1);
-    // The site's API is not asked by a fetch whose identity works.
+    // A fetch whose identity works makes no API call.
     let before = company.center.requests().len();
     world.git(&["-C", "tool", "fetch"]).succeeds();
     assert_eq!(company.center.requests().len(), before);
@@ -126,7 +126,7 @@ fn a_site_is_logged_in_to_cloned_from_and_pushed_to() {
     }
 }
 
-/// Where nothing is said of provisioning, a person is asked; without one nothing is made.
+/// By default a person is asked before a key is created; without one, nothing is created.
 #[test]
 fn a_key_is_created_only_after_a_yes() {
     let mut company = Company::new();
@@ -153,8 +153,8 @@ fn a_key_is_created_only_after_a_yes() {
     }
 }
 
-/// An HTTP access token may not add keys: the key and the page are shown, and once somebody has
-/// added it there, the next fetch goes on with the same key.
+/// An HTTP access token cannot add keys: the key and the page are shown, and once a person has
+/// added it there, the next fetch continues with the same key.
 #[test]
 fn with_a_token_that_cannot_add_keys_the_key_is_added_by_hand() {
     let company = Company::new();
@@ -226,7 +226,7 @@ fn one_key_is_revoked_and_the_others_stay() {
     );
 }
 
-/// An expired key is replaced in the same command; one that somebody removed is not made anew.
+/// An expired key is replaced within the same command; one that was removed is not created again.
 #[test]
 fn an_expired_key_is_replaced_and_a_removed_one_reported() {
     let company = Company::new();
@@ -251,7 +251,7 @@ fn an_expired_key_is_replaced_and_a_removed_one_reported() {
     assert_eq!(company.keys(), 0, "never silently made anew");
 }
 
-/// What `login` noted of the site's SSH is shown, and goes with the last account and key of it.
+/// What `login` recorded of the site's SSH is shown, and is removed with the last account and key.
 #[test]
 fn the_site_s_host_key_is_shown_and_forgotten() {
     let company = Company::new();
@@ -289,7 +289,7 @@ fn the_site_s_host_key_is_shown_and_forgotten() {
     assert!(!company.records().contains(&fingerprint));
 }
 
-/// On a terminal git waits until somebody has added the key on the page.
+/// On a terminal git waits until the key has been added on the page.
 #[test]
 fn with_a_token_that_cannot_add_keys_a_terminal_waits_for_the_key() {
     let company = Company::new();
@@ -297,7 +297,7 @@ fn with_a_token_that_cannot_add_keys_a_terminal_waits_for_the_key() {
     let token = company.center.add_http_access_token("carol");
     company.login(&token).succeeds();
     let url = company.url("PROJ/tool.git");
-    // A pair that was begun without a terminal is the one that is shown.
+    // The key pair that was created without a terminal is the one that is shown.
     company.world.git(&["ls-remote", &url]).fails_with(128);
     let mut git = Terminal::start(&company.world, "git", &["ls-remote", &url]);
     git.sees("the token cannot register keys");
@@ -311,7 +311,7 @@ fn with_a_token_that_cannot_add_keys_a_terminal_waits_for_the_key() {
     assert_eq!(company.keys(), 1);
 }
 
-/// A token says by itself whose it is: under another name it is no login.
+/// A token belongs to one user: with another name the login fails.
 #[test]
 fn another_user_s_token_is_no_login() {
     let company = Company::new();
@@ -327,7 +327,7 @@ fn another_user_s_token_is_no_login() {
     company.login(&token).succeeds();
 }
 
-/// Wrong words for the site are no login, and nothing is recorded of them.
+/// With wrong credentials the login fails, and nothing is recorded.
 #[test]
 fn a_wrong_password_is_no_login() {
     let company = Company::new();
@@ -370,7 +370,7 @@ fn another_host_than_the_web_host_is_not_believed() {
     assert_eq!(company.keys(), 1);
 }
 
-/// Another host key than the one the settings told is nobody's key.
+/// A host key other than that of the settings is refused.
 #[test]
 fn another_host_key_than_the_site_s_is_not_accepted() {
     let company = Company::new();
@@ -392,8 +392,8 @@ fn another_host_key_than_the_site_s_is_not_accepted() {
     );
 }
 
-/// Cloud and two Data Centers on one machine: each goes to its own, with its own key; the port
-/// tells them apart.
+/// Cloud and two Data Centers on one machine: each repository uses its own site and key; the port
+/// distinguishes them.
 #[test]
 fn sites_are_distinguished_by_host_and_port() {
     let company = Company::new();
@@ -466,7 +466,7 @@ fn a_ca_of_one_s_own_is_named_by_git_s_setting() {
     assert!(output.stdout().contains(&fingerprint), "{output}");
 }
 
-/// A password never goes over plain http to another machine: that is no site.
+/// A password is never sent over plain http to another machine: that is not a site.
 #[test]
 fn plain_http_to_another_machine_is_no_site() {
     let company = Company::new();

@@ -1,4 +1,4 @@
-//! Folders that cannot be written, lie elsewhere, or are full: told, and made good afterwards.
+//! Directories that are read-only, elsewhere or full: reported, and the next run recovers.
 
 use crate::support::{ALICE, World, run};
 

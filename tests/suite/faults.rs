@@ -1,4 +1,4 @@
-//! What goes wrong on the way: the site's API, its SSH servers, the network between.
+//! Failures of the site's API, of its SSH servers and of the network between.
 
 use std::time::Duration;
 
@@ -267,7 +267,7 @@ fn the_next_endpoint_serves_and_is_remembered() {
     world
         .git(&["config", "--global", "--unset-all", key])
         .succeeds();
-    // Nobody listens on port 9 of loopback.
+    // Nothing listens on port 9 of loopback.
     world.configure(key, "127.0.0.1:9");
     world.configure(key, &own);
     world.git(&["ls-remote", "-q", URL]).succeeds();

@@ -13,7 +13,7 @@ fn a_new_machine_clones_and_creates_a_key() {
     let world = World::new();
     std::fs::remove_file(world.path("home/.ssh/known_hosts")).unwrap();
     std::fs::remove_dir(world.path("home/.ssh")).unwrap();
-    // The host keys of loopback are nobody's published ones: they stand in the system's file here.
+    // The host keys of loopback are not published ones: they are in the system's file here.
     let known = world.path("tmp/known");
     std::fs::write(&known, world.sandbox.known_hosts()).unwrap();
     let command = format!("bitbucket-ssh -o GlobalKnownHostsFile={}", known.display());

@@ -10,7 +10,7 @@ fn a_stranger_s_configuration_has_no_say() {
     world.git(&["ls-remote", "-q", URL]).succeeds();
     world.git(&["init", "-q", "gift"]).succeeds();
     let marker = world.path("tmp/pwned");
-    // A host that nobody answers, a program to run, a site to talk to, a key to make and to use.
+    // A host that does not answer, a program to run, a site to contact, a key to create and to use.
     let config = format!(
         "[remote \"origin\"]\n\turl = {URL}\n\
          [bitbucket \"https://bitbucket.org\"]\n\tapiUrl = http://127.0.0.1:9/2.0\n\tsshHost = 127.0.0.1:9\n\

@@ -16,7 +16,7 @@ fn fingerprint(world: &World, number: usize) -> String {
     format!("SHA256:{}", world.sandbox.keys(ALICE)[number].fingerprint)
 }
 
-/// Whose key the last login was.
+/// The account of the last login.
 fn last_login(world: &World) -> String {
     let connections = world.sandbox.connections();
     let login = connections.last().unwrap().login.clone();

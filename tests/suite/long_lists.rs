@@ -10,7 +10,7 @@ use crate::support::{ALICE, World};
 
 const URL: &str = "git@bitbucket.org:acme/site.git";
 
-/// Adds a thousand keys whose private halves nobody has.
+/// Adds a thousand keys without private halves.
 fn add_a_thousand(site: &Sandbox, account: &str) {
     let mut random = fastrand::Rng::with_seed(1000);
     for number in 0..1000 {

@@ -35,7 +35,7 @@ fn push_a_large_file(world: &World) {
 #[test]
 fn an_endpoint_that_accepts_and_says_nothing_is_passed_by() {
     let world = World::new();
-    // The kernel accepts for it; nobody ever speaks.
+    // The kernel accepts the connection; the server never sends anything.
     let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     world.put_in_front(&[silent.local_addr().unwrap().to_string()]);
     world.git(&["clone", "-q", URL]).succeeds();

@@ -12,7 +12,7 @@ use crate::support::{ALICE, Running, World, run};
 const URL: &str = "git@bitbucket.org:acme/site.git";
 const ROTATE: [&str; 3] = ["key", "rotate", "--yes"];
 
-/// One key on the site, it goes, and nothing else lies here but what was moved aside.
+/// One key on the site, it works, and nothing else is here but renamed files.
 fn is_in_order(world: &World, why: &str) {
     let keys = world.sandbox.keys(ALICE);
     assert_eq!(keys.len(), 1, "{why}: {keys:?}");
@@ -110,7 +110,7 @@ fn the_next_run_recovers_from_a_kill_at_any_time() {
     }
 }
 
-/// Whoever is second takes the key that the first has made.
+/// The second process uses the key that the first has created.
 #[test]
 fn rotations_side_by_side_make_one_key() {
     let world = World::with_a_key();

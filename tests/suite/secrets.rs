@@ -10,7 +10,7 @@ use crate::support::{ALICE, World, run};
 
 const URL: &str = "git@bitbucket.org:acme/site.git";
 
-/// The lines of a private key file that nobody may see: its body without the public half.
+/// The secret lines of a private key file: its body without the public half.
 fn private_lines(world: &World) -> Vec<String> {
     let file = world.path("home/.ssh/bitbucket_alice@example.com_ed25519");
     let text = std::fs::read_to_string(file).unwrap();
@@ -131,7 +131,7 @@ fn no_child_gets_the_token() {
     let bin = world.path("tmp/bin");
     std::fs::create_dir(&bin).unwrap();
     let seen = world.path("tmp/seen");
-    // Every program that may be started on the way tells its arguments and its environment.
+    // Every program that may be started records its arguments and its environment.
     for program in ["ssh", "ssh-askpass", "git-credential-spy"] {
         let script = format!(
             "#!/bin/sh\n{{ echo \"$0 $*\"; env; }} >> '{}'\n[ \"${{0##*/}}\" = ssh ] && exec /usr/bin/ssh \"$@\"\nexit 1\n",
@@ -211,7 +211,7 @@ fn a_passphrase_from_askpass_is_used_for_the_key_only() {
     }
 }
 
-/// Starts it with core dumps allowed, aborts it once `ready`, and tells whether it was dumped.
+/// Starts it with core dumps allowed, aborts it once `ready`, and returns whether it was dumped.
 fn is_dumped(world: &World, words: &[&str], ready: impl Fn() -> bool) -> bool {
     let mut command = world.command("sh");
     let script = "ulimit -c unlimited; exec \"$@\"";

@@ -8,7 +8,7 @@ use crate::support::{ALICE, Agent, Running, Sshd, World, run};
 
 const URL: &str = "git@bitbucket.org:acme/site.git";
 
-/// A world whose other hosts go by the native transport, with a server that runs any command.
+/// A world with `otherHosts = native` and a server that runs any command.
 fn beside_sshd() -> (World, Sshd) {
     let mut world = World::new();
     let sshd = Sshd::start(&world, "");

@@ -13,7 +13,7 @@ fn a_signal_ends_a_session_at_once() {
         let mut clone = world.command("git");
         clone.args(["ls-remote", "-q", "git@bitbucket.org:acme/site.git"]);
         run(clone).succeeds();
-        // The server waits for our words, which never come.
+        // The server waits for the client, which sends nothing.
         let mut session = world.command("sh");
         session.args([
             "-c",

@@ -136,7 +136,7 @@ fn without_an_identity_there_is_nothing_to_write() {
     assert_eq!(world.ssh_files(), ["known_hosts"]);
 }
 
-/// A fetch that replaces a key brings our file along, and only ours.
+/// A fetch that replaces a key updates the generated file, and no other.
 #[test]
 fn the_block_follows_a_key_that_a_fetch_replaces() {
     let world = served();

@@ -107,7 +107,7 @@ fn without_an_account_a_person_gives_a_token_and_git_continues() {
     assert!(tokens.unwrap().contains(&token));
 }
 
-/// A machine without an account, whose only key is that of somebody who may not see the
+/// A machine without an account, whose only key belongs to an account that cannot see the
 /// repository.
 fn with_a_stranger_s_key() -> World {
     let world = without_login();
@@ -131,7 +131,7 @@ fn keys_without_access_lead_to_how_to_log_in() {
     assert_eq!(status, 0, "{rest}");
     assert_eq!(world.sandbox.keys(ALICE).len(), 1);
     assert_eq!(state(&world), "proved");
-    // Without a terminal the same is said in hints, beside what the server said.
+    // Without a terminal the hints say the same, beside the server's message.
     let world = with_a_stranger_s_key();
     let mut program = world.command(env!("CARGO_BIN_EXE_bitbucket-ssh"));
     program.args(["git@bitbucket.org", "git-upload-pack 'acme/site.git'"]);
@@ -222,7 +222,7 @@ fn an_interrupted_paste_continues_with_the_same_key() {
     for paste in [false, true] {
         let mut git = Terminal::start(&world, "git", &["ls-remote", URL]);
         if !paste {
-            // The second time it is known whose key was begun.
+            // The second time the account of the pending key is known.
             git.sees("]: ");
             git.types("");
         }
@@ -270,7 +270,7 @@ fn without_a_terminal_three_lines_say_what_to_do() {
             .iter()
             .all(|name| !name.contains("ed25519"))
     );
-    // BatchMode on a terminal is nobody either.
+    // BatchMode on a terminal does not ask either.
     let words = [
         "-o",
         "BatchMode=yes",

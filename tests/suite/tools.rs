@@ -35,7 +35,7 @@ fn at_home(world: &World, name: &str) -> PathBuf {
 #[test]
 fn gix_clones_by_us_as_by_ssh() {
     let world = World::new();
-    // A name that says nothing is probed with -G; `ssh` is taken for OpenSSH's.
+    // An unknown name is probed with -G; `ssh` counts as OpenSSH.
     for name in ["some-ssh", "ssh"] {
         let command = Some(at_home(&world, name).into_os_string());
         for version in [Protocol::V1, Protocol::V2] {
@@ -239,7 +239,8 @@ fn an_editor_s_askpass_answers_where_there_is_no_terminal() {
     let key = world.path("home/.ssh/own").to_string_lossy().into_owned();
     world.configure("bitbucket.identityFile", &key);
     let asked = world.path("tmp/asked");
-    // As Visual Studio Code's: the question goes to the editor by a helper, the answer comes by a pipe.
+    // As in Visual Studio Code: a helper program passes the question to the editor, the answer
+    // comes by a pipe.
     let pipe = world.path("tmp/askpass-with-a-pipe");
     script(
         &pipe,
@@ -274,7 +275,7 @@ fn an_editor_s_askpass_answers_where_there_is_no_terminal() {
             &[("DISPLAY", ":0"), ("SSH_ASKPASS_REQUIRE", "never")],
             false,
         ),
-        // Nobody says that there is a screen.
+        // No DISPLAY is set.
         (&plain, &[("SSH_ASKPASS_REQUIRE", "prefer")], false),
         (&plain, &[], false),
     ] {

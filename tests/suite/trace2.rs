@@ -89,7 +89,7 @@ fn a_fetch_is_one_timeline_with_git_s_own() {
     assert!(data(&ours, "bytes_received").parse::<u64>().unwrap() > 100);
     assert!(data(&ours, "bytes_sent").parse::<u64>().unwrap() > 4);
 
-    // What git's own events of a kind have, ours have, too, and of the same type.
+    // The events have the same fields as git's own, of the same types.
     let fields = |events: &[Value]| {
         let mut fields: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for event in events {
@@ -284,10 +284,10 @@ fn every_kind_of_target_is_git_s() {
             whole(&text);
         }
     }
-    // stderr: ours are the only lines there.
+    // stderr: only this program's lines are there.
     let output = with(&world, "2").succeeds();
     assert!(whole(&output.stderr()) > 10, "{output}");
-    // A descriptor of a file that is appended to: git's events and ours follow each other.
+    // A descriptor of a file that is appended to: git's and this program's events alternate.
     let mut shell = world.command("sh");
     shell.args([
         "-c",
@@ -317,7 +317,7 @@ fn a_target_that_cannot_be_written_harms_nothing() {
         assert_eq!(git(&world, name, &missing), "", "as git, without a word");
         let full = std::path::Path::new("/dev/full");
         assert_eq!(git(&world, name, full), "", "as git, without a word");
-        // Each process of git's says it, and ours in the same words.
+        // Each of git's processes logs it, and this program in the same format.
         let output = git(&world, name, std::path::Path::new("relative"));
         let line = format!("warning: trace2: unknown value for '{name}': 'relative'\n");
         let rest = output.replace(&line, "");
@@ -445,7 +445,7 @@ fn failures_hand_overs_and_git_bitbucket_are_logged_too() {
     assert!(word(exec, "exe").ends_with("/ssh"), "{exec}");
     assert_eq!(exec["argv"], serde_json::json!(["-G", "bitbucket.org"]));
 
-    // A word that git does not know and nobody may read.
+    // A value that git does not know and that must not be logged.
     world.bitbucket_ssh(&[
         "-o",
         "SetEnv=PASS=s3cret",
@@ -476,7 +476,7 @@ fn failures_hand_overs_and_git_bitbucket_are_logged_too() {
     assert!(names(&ours).contains(&"error"), "{ours:?}");
     assert_eq!(ours.last().unwrap()["code"], 1);
 
-    // git, started by us, started by git: each stands below the one before.
+    // git, started by bitbucket-ssh, started by git: each is a child of the one before.
     world
         .git_bitbucket(&["repo", "clone", "acme/site"])
         .succeeds();
@@ -503,7 +503,7 @@ fn a_probe_logs_nothing() {
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
 }
 
-/// What git does not hand on to its log, nobody else reads there.
+/// What git itself does not log is not in the log either.
 #[test]
 fn no_token_is_in_any_of_the_three() {
     let mut world = World::new();

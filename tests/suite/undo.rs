@@ -1,5 +1,5 @@
 //! Each verb followed by its undo: every file is again what it was, byte for byte, mode and link
-//! included; with configuration files as people have them.
+//! included; with realistic configuration files.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +11,7 @@ use sandbox::SCOPES_MINIMUM;
 
 use crate::support::{ALICE, Agent, Output, Running, World, run};
 
-/// Configuration of git as people have it.
+/// A realistic git configuration.
 const SHAPES: [(&str, &str); 9] = [
     ("plain", "[user]\n\tname = A\n[core]\n\teditor = vi\n"),
     (
@@ -45,7 +45,7 @@ const SHAPES: [(&str, &str); 9] = [
     ),
 ];
 
-/// A machine whose settings for the sandbox stand in the system's file, with a clone.
+/// A machine whose settings for the sandbox are in the system's file, with a clone.
 fn machine() -> World {
     let mut world = World::new();
     let system = world.path("system");
@@ -61,7 +61,7 @@ fn machine() -> World {
 }
 
 /// Mode and content (a link: where it leads) of everything below HOME and the clone's `.git`, but
-/// for this program's own records and what git writes by itself.
+/// for this program's own records and what git itself writes.
 fn everything(world: &World) -> BTreeMap<String, (u32, Vec<u8>)> {
     let mut found = BTreeMap::new();
     for folder in ["home", "work/site/.git", "system", "shim"] {
@@ -133,7 +133,7 @@ fn bitbucket(world: &World, arguments: &[&str]) -> Command {
     git
 }
 
-/// The verb changes something, its undo takes all of it back.
+/// The command changes something, and its undo reverts all of it.
 #[track_caller]
 fn comes_back(world: &World, verb: &[&str], undo: &[&str], why: &str) {
     let before = everything(world);
@@ -367,7 +367,7 @@ fn the_agent_holds_again_what_it_held() {
     assert_eq!(differences(&files, &everything(&world)), [""; 0]);
 }
 
-/// What somebody changed after the verb is theirs.
+/// What was changed after the command is left alone.
 #[test]
 fn what_was_changed_since_stays() {
     let world = machine();

@@ -24,7 +24,7 @@ pub struct Connection {
     pub client: String,
     /// Public keys in the order they were offered.
     pub offers: Vec<Offer>,
-    /// Who got in.
+    /// The login.
     pub login: Option<Login>,
     /// Variables sent, also those that were refused.
     pub environment: Vec<(String, String)>,

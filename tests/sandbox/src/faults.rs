@@ -12,9 +12,9 @@ pub enum RestFault {
     Slow(Duration),
     /// The connection ends before anything was done.
     DropBefore,
-    /// The request is carried out, then the connection ends without an answer.
+    /// The request is executed, then the connection closes without an answer.
     DropAfter,
-    /// The request is carried out and answered with 500.
+    /// The request is executed and answered with 500.
     ErrorAfter,
     /// 429, nothing is done.
     TooManyRequests {
@@ -27,7 +27,7 @@ pub enum RestFault {
     Forbidden,
     /// 307 to this address.
     Redirect(String),
-    /// Carried out; in the answer the paging link `next` is this address.
+    /// Executed; in the answer the paging link `next` is this address.
     NextLink(String),
     /// This answer (`application/json`) in place of the real one; nothing is done.
     Answer {

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 pub enum Moment {
     /// It has come in whole; nothing was done.
     BeforeStoring,
-    /// It was carried out; nothing was answered.
+    /// It was executed; nothing was answered.
     AfterStoring,
 }
 

@@ -2,8 +2,9 @@
 //! folder.
 //!
 //! It is used by the tests and by README's first command. It answers as `reference/` (subsets of
-//! the OpenAPI files of the real service) declares, which `tests/contract/` checks. What is declared nowhere
-//! (texts of SSH refusals, removed calls, limits) follows what users of the real service report.
+//! the OpenAPI files of the real service) declares, which `tests/contract/`
+//! checks. What is declared nowhere (texts of SSH refusals, removed calls, limits) follows what users
+//! of the real service report.
 //!
 //! The modules: `model` (accounts, keys, repositories), `rest` and `ssh` (the two servers),
 //! [`Faults`] (what fails next), `call_log` (what clients did). It does not use the crate

@@ -1,4 +1,5 @@
-//! A repository got from a stranger, its `.git/config` included: what it may say, and what not.
+//! A repository from an untrusted source, including its `.git/config`: which settings count, and
+//! which do not.
 
 use super::{BOB, SITE, ask, count, logins, two_accounts, with_keys};
 use crate::support::{ALICE, World};
@@ -191,7 +192,7 @@ fn only_a_regular_file_of_the_user_s_outside_of_it_is_an_identity() {
 fn what_it_includes_says_no_more_than_itself_and_sends_nothing_elsewhere() {
     let world = two_accounts();
     cloned(&world);
-    // A listener to whom a token, a request or a session would come.
+    // A listener that would receive a token, a request or a session.
     let elsewhere = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     elsewhere.set_nonblocking(true).unwrap();
     let place = elsewhere.local_addr().unwrap();
@@ -230,7 +231,7 @@ fn what_it_includes_says_no_more_than_itself_and_sends_nothing_elsewhere() {
     );
     let key = world.sandbox.keys(BOB).remove(0);
     assert!(key.key.starts_with("ssh-ed25519 "), "{key:?}");
-    // An account that nobody logged in has no token: nothing is made.
+    // An account without a login has no token: no key is created.
     world
         .git(&[
             "-C",

@@ -1,4 +1,4 @@
-//! Several accounts on one machine: who goes, who goes next, and what is remembered.
+//! Several accounts on one machine: which is used, which is next, and what is remembered.
 
 mod hostile;
 mod refused;
@@ -18,7 +18,7 @@ pub const BOB: &str = "bob@example.com";
 pub const SITE: &str = "git@bitbucket.org:acme/site.git";
 pub const TOOLS: &str = "git@bitbucket.org:acme/tools.git";
 
-/// Alice by the environment, Bob logged in; nobody has a key yet.
+/// Alice by the environment, Bob logged in; no keys yet.
 pub fn two_accounts() -> World {
     two_accounts_with(SCOPES_ALL)
 }
@@ -50,7 +50,7 @@ pub fn log_in(world: &World, account: &str, token: &str) {
         .succeeds();
 }
 
-/// Both accounts have their key, and nothing is remembered of who served what.
+/// Both accounts have their key, and there is no history.
 pub fn with_keys(world: &World) {
     for (account, url) in [(ALICE, SITE), (BOB, TOOLS)] {
         ask(
@@ -62,7 +62,7 @@ pub fn with_keys(world: &World) {
     forget_lessons(world);
 }
 
-/// What was learned is lost, as it may be.
+/// The history is lost, as it may be.
 pub fn forget_lessons(world: &World) {
     let _ = std::fs::remove_dir_all(world.path("home/.local/state/bitbucket-ssh"));
 }
@@ -81,7 +81,7 @@ pub fn ask(world: &World, arguments: &[&str]) -> Output {
     Running::start(program, b"0000".to_vec()).wait()
 }
 
-/// Who was let in, connection by connection, since there were `before` of them. `-`: nobody.
+/// The account of each connection since there were `before` of them. `-`: none was accepted.
 pub fn logins(world: &World, before: usize) -> Vec<String> {
     let connections = world.sandbox.connections();
     connections[before..].iter().map(who).collect()

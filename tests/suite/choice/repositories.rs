@@ -10,7 +10,7 @@ use crate::support::{ALICE, World};
 
 const OPEN: &str = "git@bitbucket.org:acme/open.git";
 
-/// Both may read `acme/open` and `acme/part`; Alice goes unless somebody says otherwise.
+/// Both may read `acme/open` and `acme/part`; Alice is used by default.
 fn open_world() -> World {
     let world = two_accounts();
     for name in ["acme/open", "acme/part"] {
@@ -20,7 +20,7 @@ fn open_world() -> World {
     world
 }
 
-/// A clone of `acme/open` in `work/NAME`, with nothing learned of it.
+/// A clone of `acme/open` in `work/NAME`, without history.
 fn cloned(world: &World, name: &str) {
     world.git(&["clone", "-q", OPEN, name]).succeeds();
     forget_lessons(world);
@@ -32,7 +32,7 @@ fn global(world: &World, lines: &str) {
     fs::write(&file, format!("{before}{lines}")).unwrap();
 }
 
-/// Who goes for this git command; memory plays no part.
+/// The account that this git command uses, without history.
 #[track_caller]
 fn goes(world: &World, arguments: &[&str]) -> Vec<String> {
     forget_lessons(world);
@@ -275,7 +275,7 @@ fn a_submodule_is_a_repository_of_its_own() {
     let world = open_world();
     cloned(&world, "open");
     let inside = |arguments: &[&str]| inside_open(&world, arguments);
-    // The outer repository's word is about its own remotes.
+    // The outer repository's settings apply to its own remotes.
     inside(&["config", "bitbucket.account", BOB]);
     let part = "git@bitbucket.org:acme/part.git";
     let add = ["-C", "open", "submodule", "--quiet", "add", part, "part"];

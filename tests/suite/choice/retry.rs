@@ -1,4 +1,4 @@
-//! Let in but refused the repository: the same git command goes on as the next account.
+//! Accepted but denied the repository: the same git command continues as the next account.
 
 use sandbox::{Permission, Refusals, SCOPES_MINIMUM, SshFault, Visibility};
 
@@ -64,7 +64,7 @@ fn every_text_of_a_refusal_leads_to_the_next_account() {
         assert!(!output.stderr().contains(&text), "held back: {output}");
         assert_eq!(logins(&world, before).len(), 2, "{text} ({status})");
     }
-    // The near miss: another trouble is nobody's wrong key.
+    // The near miss: another error is not about the key.
     let before = count(&world);
     let fault = SshFault::Refuse {
         text: "the disk is full".to_owned(),
@@ -203,7 +203,7 @@ fn a_new_key_after_a_refusal_is_only_for_an_account_that_sees_the_repository() {
     world.git(&["ls-remote", TOOLS]).succeeds();
     assert_eq!(world.sandbox.keys(BOB).len(), 1, "for a fetch there is one");
 
-    // It cannot be read, and nobody can be asked.
+    // It cannot be checked, and no question can be asked.
     let world = two_accounts_with(SCOPES_MINIMUM);
     ask(&world, &["git@bitbucket.org", &advertise(TOOLS)])
         .fails_with(1)
@@ -226,7 +226,7 @@ fn a_url_with_a_user_name_means_that_account() {
     assert_eq!(logins(&world, before), [BOB]);
     let connection = &world.sandbox.connections()[before];
     assert!(connection.offers.iter().all(|offer| offer.user == "bob"));
-    // Under it Alice's refused key means "not this account", and is not judged.
+    // Under it Alice's refused key means "not this account", and is not replaced.
     forget_lessons(&world);
     world.sandbox.remove_keys(BOB, None);
     let before = world.sandbox.requests().len();

@@ -47,7 +47,8 @@ fn among_a_thousand_url_rules_the_right_one_counts() {
     let before = count(&world);
     world.git(&["ls-remote", "-q", TOOLS]).succeeds();
     world.git(&["ls-remote", "-q", SITE]).succeeds();
-    // By its rule; without one, as everywhere: who last served the workspace, then the other.
+    // By its rule; without one, by the usual order: the account last used for the workspace, then
+    // the other.
     assert_eq!(logins(&world, before)[0], BOB);
     assert_eq!(logins(&world, before).last().unwrap(), ALICE);
     world
@@ -76,7 +77,7 @@ fn among_fifty_accounts_each_repository_finds_its_own() {
     let before = count(&world);
     let far = "git@bitbucket.org:acme/far.git";
     world.git(&["ls-remote", "-q", far]).succeeds();
-    // Only the first was let in and refused; the others' tokens were asked instead.
+    // Only the first was accepted and denied; the others' tokens were checked instead.
     assert_eq!(logins(&world, before), [ALICE, last]);
     for number in 0..49 {
         let email = format!("user{number}@example.com");
@@ -116,7 +117,7 @@ fn of_an_agent_with_fifty_keys_a_server_sees_few() {
     world.git(&["ls-remote", "-q", TOOLS]).succeeds();
     assert_eq!(world.sandbox.connections()[before].offers.len(), 1);
     assert_eq!(logins(&world, before), [BOB]);
-    // Nobody is known: at most five on a connection and twelve in all, none of them twice.
+    // No account is known: at most five on a connection and twelve in all, none of them twice.
     world
         .git(&["config", "--global", "--unset", "bitbucket.identityFile"])
         .succeeds();

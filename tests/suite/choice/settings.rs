@@ -1,4 +1,4 @@
-//! What somebody said about who goes: command line, git config, ssh_config.
+//! Which identity is used because it was configured: command line, git config, ssh_config.
 
 use std::fs;
 
@@ -214,7 +214,7 @@ fn an_account_that_is_not_known_is_replaced_by_no_other() {
         .fails_with(255)
         .says("git bitbucket login carol@example.com");
     assert_eq!(count(&world), before);
-    // The near miss: a name without `@` that no site knows speaks for none.
+    // The near miss: a name without `@` that no site knows counts for none.
     world
         .git(&["config", "--global", "bitbucket.account", "carol"])
         .succeeds();
@@ -255,7 +255,7 @@ fn a_file_of_the_command_line_precedes_an_account() {
         ask(&world, &words).succeeds();
         assert_eq!(logins(&world, before), [expected], "{why}");
     }
-    // None of the files is there: nobody else goes.
+    // None of the files exists: no other identity is used.
     let before = count(&world);
     ask(&world, &["-i", "/no/file", host, &command])
         .fails_with(255)

@@ -9,17 +9,17 @@ use ssh_key::{HashAlg, PrivateKey, PublicKey};
 use super::URL;
 use crate::support::{ALICE, World};
 
-/// What is wrong, in words.
+/// A message about what is wrong.
 pub type Verdict = Result<(), String>;
 
-/// Fails with these words where something does not hold.
+/// Fails with this message if something does not hold.
 pub fn holds(right: bool, otherwise: impl FnOnce() -> String) -> Verdict {
     if right { Ok(()) } else { Err(otherwise()) }
 }
 
-/// First contact and renewal: one more plain fetch, by a site and a disk that do what they should: it works and waits for
-/// nobody; one key of ours is on the site, it is the one that served, this machine holds it, and
-/// nothing else is left. A further fetch calls no API.
+/// One more plain fetch, with a site and a disk that work: it succeeds without waiting; one managed
+/// key is on the site, it is the one that was used, this machine has it, and nothing else is left.
+/// A further fetch calls no API.
 pub fn in_order(world: &World) -> Verdict {
     fetches(world)?;
     one_key(world)?;
@@ -41,7 +41,7 @@ pub fn fetches(world: &World) -> Verdict {
     holds(!waits, || format!("a lock is in the way: {output}"))
 }
 
-/// One key of ours is on the site, it served last, and it is the only one here.
+/// One managed key is on the site, it was used last, and it is the only one here.
 pub fn one_key(world: &World) -> Verdict {
     every_key_is_held(world)?;
     let keys = world.sandbox.keys(ALICE);

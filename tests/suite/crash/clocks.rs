@@ -90,7 +90,7 @@ fn library() -> &'static Path {
     })
 }
 
-/// The clock goes wrong by the seconds in the file `clock`, which is read at each look.
+/// The clock is wrong by the seconds in the file `clock`, which is read each time.
 fn move_the_clock(world: &mut World, file: &Path) {
     world.set("LD_PRELOAD", library());
     world.set("CLOCK_MOVED", file);
@@ -109,7 +109,7 @@ fn a_clock_that_jumps_loses_nothing() {
         for at in scenario.calls() {
             for (number, by) in JUMPS.into_iter().enumerate() {
                 let (ends, put_right) = ways[(at.number + number) % ways.len()];
-                // An end that has passed, the site takes from no clock.
+                // The site accepts no expiry in the past.
                 let put_right = put_right || by == JUMPS[0];
                 let at = at.clone();
                 cases.push(Case {

@@ -76,7 +76,7 @@ impl Case {
     }
 }
 
-/// A failure ends with words, never by a panic or a signal.
+/// A failure ends with a message, never with a panic or a signal.
 fn told(status: Option<i32>, stderr: &str) -> Verdict {
     let panicked = stderr.contains("panicked") || status.is_none();
     holds(!panicked, || format!("status {status:?}: {stderr}"))?;
@@ -113,7 +113,7 @@ fn a_disk_that_fails_at_any_system_call_loses_nothing() {
     println!("crash safety: a call failed {number} times");
 }
 
-/// What goes wrong beside the end of the program.
+/// What fails besides the program's end.
 #[derive(Clone, Copy, Debug)]
 enum Beside {
     /// The key is stored and answered with 500.
@@ -126,7 +126,7 @@ enum Beside {
     LostList,
     /// 429.
     TooMany,
-    /// The folder of what may be lost can be read only.
+    /// The state directory is read-only.
     StateReadOnly,
 }
 

@@ -13,5 +13,5 @@ mod sweep;
 mod system_calls;
 mod tracer;
 
-/// The repository that everybody fetches.
+/// The repository that is fetched.
 const URL: &str = "git@bitbucket.org:acme/site.git";

@@ -1,5 +1,5 @@
 //! Before and after every REST request: the site holds it, the program is ended, and what was sent
-//! is lost, carried out at once, or carried out while the next run goes on already.
+//! is lost, executed at once, or executed while the next run is already working.
 
 use std::fs;
 use std::thread;
@@ -15,12 +15,12 @@ use super::sweep::{drawn, sweep};
 use super::tracer::Victim;
 use crate::support::{Running, World};
 
-/// What becomes of the request whose caller has ended.
+/// What happens to the request whose client has ended.
 #[derive(Clone, Copy, Debug)]
 enum Fate {
-    /// It never arrives, or its answer goes nowhere.
+    /// It never arrives, or its answer is lost.
     Lost,
-    /// It is carried out when this many further requests have come.
+    /// It is executed after this many further requests.
     CarriedOut(usize),
 }
 
@@ -80,7 +80,7 @@ impl Case {
     }
 }
 
-/// Lets it go when the request of this number has come, or no more come.
+/// Releases it when the request of this number has arrived, or no more arrive.
 fn go_late(world: &World, hold: Hold, number: usize) {
     let end = Instant::now() + Duration::from_secs(5);
     while world.sandbox.requests().len() <= number && Instant::now() < end {

@@ -15,7 +15,7 @@ pub struct Scenario {
     pub world: fn() -> World,
     /// The command and its arguments.
     pub command: &'static [&'static str],
-    /// What must hold after it was struck; it fetches once by itself.
+    /// What must hold after the kill; it fetches once itself.
     pub after: fn(&World) -> Verdict,
 }
 
@@ -51,7 +51,7 @@ pub const ROTATE: Scenario = Scenario {
     after: in_order,
 };
 
-/// The only key goes.
+/// The only key is removed.
 pub const REVOKE: Scenario = Scenario {
     name: "key revoke",
     world: World::with_a_key,
@@ -64,7 +64,7 @@ pub const REVOKE: Scenario = Scenario {
 };
 
 impl Scenario {
-    /// The calls that change a file when nothing goes wrong.
+    /// The calls that change a file when nothing fails.
     pub fn calls(&self) -> Vec<Call> {
         let world = (self.world)();
         let traced = trace(&world, self.command, Victim::Program, |_| Act::Pass);
@@ -73,7 +73,7 @@ impl Scenario {
         traced.calls
     }
 
-    /// How many REST requests it makes when nothing goes wrong.
+    /// How many REST requests it makes when nothing fails.
     pub fn requests(&self) -> usize {
         let world = (self.world)();
         let before = world.sandbox.requests().len();
@@ -92,7 +92,7 @@ fn near_its_end() -> World {
     world
 }
 
-/// The fetch goes on; the same command again ends with two keys at most, each of them held.
+/// The fetch works; the same command again ends with two keys at most, both of them here.
 fn a_further_key(world: &World) -> Verdict {
     fetches(world)?;
     let before = world.sandbox.keys(ALICE).len();
@@ -101,7 +101,7 @@ fn a_further_key(world: &World) -> Verdict {
     fetches(world)?;
     every_key_is_held(world)?;
     let after = world.sandbox.keys(ALICE).len();
-    // One that was begun is finished, not doubled; one that was whole has another beside it.
+    // A pending one is completed, not doubled; a complete one has another beside it.
     holds(after - before <= 1, || {
         format!("{before}, then {after} keys")
     })

@@ -34,19 +34,19 @@ pub enum Act {
     Fail(Errno),
 }
 
-/// Who is ended.
+/// What is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Victim {
-    /// The program under test; git goes on and sees it end.
+    /// The program under test; git continues and sees it end.
     Program,
-    /// Git and everything under it, as where the machine goes down.
+    /// git and its children, as if the machine crashed.
     Everybody,
 }
 
-/// How a traced command went.
+/// The result of a traced command.
 #[derive(Debug)]
 pub struct Traced {
-    /// The calls that change a file, in the order they were begun.
+    /// The calls that change a file, in the order in which they started.
     pub calls: Vec<Call>,
     /// Whether the programs were ended, or a call of theirs failed, as `decide` said.
     pub struck: bool,

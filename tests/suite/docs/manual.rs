@@ -14,7 +14,7 @@ fn git_help_bitbucket_works_after_setup() {
     ] {
         assert!(data.join("man1").join(page).is_file(), "{page}");
     }
-    // As setup advises where man does not look there by itself.
+    // As setup advises if man does not look there automatically.
     world.set("MANPATH", &format!("{}:", data.display()));
     world.set("MANPAGER", "cat");
     for (page, stderr) in [

@@ -33,7 +33,7 @@ fn works(world: &World, script: &str, answers: &[(String, String)]) {
     assert_eq!(status, 0, "{script}\n{shown}");
 }
 
-/// A machine of somebody with two accounts; nobody is logged in.
+/// A machine for two accounts; none is logged in.
 fn machine() -> World {
     let mut world = World::new();
     world.unset("BITBUCKET_EMAIL");
@@ -62,7 +62,7 @@ fn token(world: &World, account: &str) -> (String, String) {
     )
 }
 
-/// Who was let in last.
+/// The account of the last login.
 fn last(world: &World) -> Option<String> {
     let connections = world.sandbox.connections();
     connections.last()?.login.clone()?.account
@@ -89,7 +89,7 @@ fn from_aliases() {
     let config = text.split("```\n").nth(1).unwrap();
     assert!(config.starts_with("Host bitbucket.org-work"), "{config}");
     fs::write(world.path("home/.ssh/config"), config).unwrap();
-    // Elsewhere it is one of the site's places by itself.
+    // On other machines it is one of the site's endpoints already.
     world.configure(
         "bitbucket.https://bitbucket.org.sshHost",
         "ssh.bitbucket.org",

@@ -1,6 +1,6 @@
 //! `docs/first-clone.svg`: a person's terminal during the first clone, and the second command.
 //!
-//! Drawn from what the real programs print on a real terminal; `WRITE_DOCS=1` draws it anew.
+//! Drawn from what the real programs print on a real terminal; `WRITE_DOCS=1` updates it.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -43,8 +43,8 @@ fn the_first_clone_is_as_in_the_picture() {
     );
 }
 
-/// The rows as they stand in the end (what a carriage return wrote over is gone), in the words of
-/// everybody's machine.
+/// The final rows (without what a carriage return overwrote), normalised as for
+/// any machine.
 fn rows(world: &World, text: &str) -> Vec<String> {
     let text = text.replace("\r\n", "\n");
     let settled = text.lines().map(|line| {

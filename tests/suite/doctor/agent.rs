@@ -50,7 +50,7 @@ fn among_too_many_keys_an_account_is_chosen() {
     finds(&list, "agent-key", "OK", "the first key to be offered");
     let found = ("agent-keys", "WARN", "6 keys");
     assert_eq!(advice(&world, &OFFLINE, found), "git bitbucket login");
-    // A person who is known here is named; chosen, nobody else's keys are offered.
+    // The account is named; if it is configured, only its keys are offered.
     world.set("BITBUCKET_API_TOKEN", &token);
     let (_, list) = doctor(&world, &OFFLINE);
     finds(

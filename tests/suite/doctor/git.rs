@@ -140,7 +140,7 @@ fn the_settings_of_editors_are_read() {
     let settings =
         "{\n  \"terminal.integrated.env.linux\": {\n    \"GIT_SSH_COMMAND\": \"ssh\"\n  }\n}\n";
     fs::write(folder.join("settings.json"), settings).unwrap();
-    // The person's editor is opened; here it is one that takes the line out.
+    // An editor is opened; here it is one that removes the line.
     let mut world = world;
     world.set("EDITOR", "sed -i /GIT_SSH_COMMAND/d");
     let found = ("ssh-overrides", "WARN", "VS Code sets GIT_SSH_COMMAND");
@@ -184,7 +184,7 @@ fn a_wrong_ssh_variant_is_fixed() {
     }
 }
 
-/// The package manager is one that takes the old git away.
+/// The package manager is replaced by one that removes the old git.
 #[test]
 fn a_git_that_is_too_old_is_replaced() {
     let mut world = served();

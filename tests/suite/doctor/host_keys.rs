@@ -12,7 +12,7 @@ const OFFLINE: [&str; 1] = ["--offline"];
 /// The lines of <https://bitbucket.org/site/ssh>.
 const PUBLISHED: &str = include_str!("../../sandbox/reference/bitbucket-cloud.known_hosts");
 
-/// The RSA key that Bitbucket withdrew in 2023, as it stood in everybody's known_hosts.
+/// The RSA key that Bitbucket withdrew in 2023, as it was in known_hosts files.
 const WITHDRAWN: &str = "ssh-rsa AAAAB3NzaC1yc2EAAAABIwAAAQEAubiN81eDcafrgMeLzaFPsw2kNvEcqTKl/VqLat/MaB33pZy0y3rJZtnqwR2qOOvbwKZYKiEO1O6VqNEBxKvJJelCq0dTXWT5pbO2gDXC6h6QDXCaHo6pOHGPUy+YBaGQRGuSusMEASYiWunYN0vCAI8QaXnWMXNMdFP3jHAJH0eDsoiGnLPBlBp4TNm6rYI74nMzgz3B9IikW4WVK+dc8KZJZWYjAuORU3jc1c/NPskD2ASinf8v3xnfXeukU0sJ5N6m5E8VLjObPEO+mN2t/FZTMZLiFqPWc/ALSqnMnnhwrNi2rbfg/rd/IpL8Le3pSBne8+seeFVBoGqzHM9yXw==";
 
 fn published() -> Vec<&'static str> {

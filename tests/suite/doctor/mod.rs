@@ -161,7 +161,7 @@ fn is_fixed_by_answers(
     next
 }
 
-/// A program of this name stands in front of the others.
+/// Puts a program of this name first in PATH.
 fn program(world: &World, name: &str, script: &str) {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = world.path("bin");

@@ -9,7 +9,7 @@ use crate::support::World;
 const HOSTS: &str = "bitbucket.https://bitbucket.org.sshHost";
 const API: &str = "bitbucket.https://bitbucket.org.apiUrl";
 
-/// A port on which nobody listens.
+/// A port without a listener.
 fn dead() -> String {
     let free = TcpListener::bind("127.0.0.1:0").unwrap();
     free.local_addr().unwrap().to_string()
@@ -81,7 +81,7 @@ fn an_api_that_is_broken_for_a_moment_is_asked_again() {
     super::is_well(&super::after(&world, &next), "api");
 }
 
-/// An address that somebody configured and where nobody answers gives way to the one before it.
+/// A configured address that does not answer is followed by the next one.
 #[test]
 fn an_api_that_is_not_there_is_taken_out() {
     let world = served();
@@ -96,7 +96,7 @@ fn an_api_that_is_not_there_is_taken_out() {
     );
 }
 
-/// The API's clock stands still; `timedatectl` sets this machine's, which here moves the API's.
+/// The API's clock is frozen; `timedatectl` sets this machine's, which here moves the API's.
 #[test]
 fn a_clock_that_is_wrong_is_set() {
     let mut world = served();

@@ -72,7 +72,7 @@ fn a_changed_host_key_is_reported_with_ssh_s_advice() {
     );
     assert!(next.contains("ssh-keygen"), "{next}");
     super::paste(&world, &[], &next);
-    // The line is gone; who answers now is asked about at the next connection.
+    // The line is gone; the next connection asks about the host key.
     let list = super::after(&world, &next);
     finds(&list, "host-keys", "WARN", "not in known_hosts");
     std::fs::write(&file, known).unwrap();

@@ -54,7 +54,7 @@ fn a_file_that_others_may_write_is_shut() {
 #[test]
 fn an_alias_is_turned_into_settings() {
     let world = configured("Host bitbucket.org-work\n  HostName bitbucket.org\n  User git\n");
-    // The sandbox stands where Cloud's hosts would: the list of those is what is looked at.
+    // The sandbox replaces Cloud's hosts, whose list is checked.
     world
         .git(&[
             "config",

@@ -1,4 +1,4 @@
-//! Who is logged in, and whose repository it is.
+//! Logins, and access to repositories.
 
 use sandbox::{Permission, SCOPES_MINIMUM, Visibility};
 

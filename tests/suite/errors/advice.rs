@@ -3,7 +3,7 @@
 /// The `hint:` lines that are commands.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Advice {
-    /// Those that stand alone, in order.
+    /// The bare ones, in order.
     pub lines: Vec<String>,
     /// Those behind "or …: ".
     pub alternatives: Vec<String>,

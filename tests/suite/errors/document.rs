@@ -18,7 +18,7 @@ pub fn titles() -> Vec<String> {
     titles.map(str::to_owned).collect()
 }
 
-/// The block below the heading shows the command and what it says, word by word. With
+/// The block below the heading shows the command and exactly what it prints. With
 /// `WRITE_DOCS` set it is written, and a missing heading is added.
 #[track_caller]
 pub fn holds(title: &str, command: &str, output: &str) {

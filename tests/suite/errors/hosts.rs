@@ -8,7 +8,7 @@ use crate::support::World;
 
 const SSH_HOST: &str = "bitbucket.https://bitbucket.org.sshHost";
 
-/// The site speaks SSH at these places.
+/// The site's SSH endpoints are these.
 fn at(world: &World, places: &[&str]) {
     world
         .git(&["config", "--global", "--unset-all", SSH_HOST])
@@ -28,7 +28,7 @@ fn away(place: &str) -> Scene {
 
 #[test]
 fn a_port_without_a_server() {
-    // Nobody listens on port 9 of loopback.
+    // Nothing listens on port 9 of loopback.
     holds("The connection is refused", || away("127.0.0.1:9"));
 }
 
@@ -49,7 +49,7 @@ fn a_name_that_is_not_known() {
     holds("The host is not known", || away("bitbucket.invalid"));
 }
 
-/// known_hosts says this, with the mark in front, of a key that nobody has.
+/// known_hosts has a line with this marker and an unused key.
 fn another_key(world: &World, mark: &str) {
     let key = world.make_key("other", "");
     let line = format!("{mark}[127.0.0.1]:{} {key}", world.sandbox.ssh_port());

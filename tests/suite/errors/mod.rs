@@ -1,4 +1,4 @@
-//! The commonest failures: what is printed stands in `docs/errors.md`, and what the printed lines
+//! The most common failures: the output is the one in `docs/errors.md`, and what the printed lines
 //! advise works when it is pasted.
 //!
 //! Each test makes one failure with the real programs, compares what is printed with the block
@@ -68,7 +68,7 @@ impl Scene {
         self
     }
 
-    /// Runs as long as the scene stands.
+    /// Runs as long as the scene exists.
     pub fn with(mut self, daemon: impl Any) -> Self {
         self.kept.push(Box::new(daemon));
         self
@@ -96,7 +96,7 @@ impl Scene {
         output.stderr()
     }
 
-    /// Pastes the lines, where there are any, does what passes by itself, and repeats the command.
+    /// Pastes the lines, if there are any, does what needs no pasting, and repeats the command.
     #[track_caller]
     fn follow(mut self, lines: &[String]) {
         let mut text = String::new();
@@ -135,8 +135,8 @@ impl Scene {
     }
 }
 
-/// What is printed stands below `title`, and what it advises works: the lines that stand alone
-/// together, each that begins with "or" by itself on a machine of its own.
+/// The output is that below `title`, and its advice works: the bare command lines
+/// together, and each that begins with "or" separately on a machine of its own.
 #[track_caller]
 pub fn holds(title: &str, scene: impl Fn() -> Scene) {
     let first = scene();
@@ -177,7 +177,7 @@ pub fn without_login() -> World {
     world
 }
 
-/// Every failure of the document is made by a test, and every test's stands in the document.
+/// Every failure in the document is caused by a test, and every test's failure is in the document.
 #[test]
 fn the_document_lists_what_is_tested() {
     let sources = [

@@ -1,4 +1,4 @@
-//! What a test's machine prints, in the words of everybody's machine.
+//! Replaces what is specific to a test's machine.
 
 use crate::support::World;
 

@@ -133,7 +133,7 @@ const PROXY_GONE: [&str; 3] = [
      Connection reset by UNKNOWN port 65535",
 ];
 
-/// Takes each connection with `speak`, as long as the test runs.
+/// Serves each connection with `speak`, as long as the test runs.
 fn server(speak: impl Fn(TcpStream) + Send + Clone + 'static) -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -1,15 +1,15 @@
-//! Host keys: unknown, changed, revoked, certified; the question; what is learned.
+//! Host keys: unknown, changed, revoked, certified; the question; what is added to known_hosts.
 
 use std::fs;
 
 use super::Both;
 use crate::support::run;
 
-/// Where to, with an own known_hosts file `learned`.
+/// The destination, with a known_hosts file `learned` of its own.
 const TO: &str = "-F none -o GlobalKnownHostsFile=none -o UserKnownHostsFile={work}/learned \
                   -o IdentitiesOnly=yes -p {port} {id}";
 
-/// What `learned` holds; the salt of a hashed name is nobody's business.
+/// The contents of `learned`, without the salt of hashed names.
 fn learned(both: &Both) -> String {
     let text = fs::read_to_string(both.path("learned")).unwrap_or_default();
     let lines = text.lines().map(|line| match line.split_once(' ') {

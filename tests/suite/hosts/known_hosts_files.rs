@@ -1,4 +1,4 @@
-//! The known_hosts file itself: none, broken, not writable, elsewhere; and what of it is told at
+//! The known_hosts file itself: none, broken, not writable, elsewhere; and what of it is shown at
 //! which LogLevel.
 
 use std::fs;
@@ -9,7 +9,7 @@ use super::Both;
 const TO: &str = "-F none -o GlobalKnownHostsFile=none -o IdentitiesOnly=yes -p {port} {id} \
                   127.0.0.1 echo in";
 
-/// The folder `files` anew, with `known` in it.
+/// A new folder `files`, with `known` in it.
 fn files(both: &Both, known: &str) {
     let folder = both.path("files");
     let _ = fs::remove_dir_all(&folder);
@@ -129,7 +129,7 @@ fn a_revoked_key_is_always_refused() {
             let case = both.case(why, &words).before(&before).after(&after);
             assert_eq!(case.same().status, Some(255), "{strict}, {why}");
         }
-        // ssh goes on here, with a warning; a key that somebody revoked lets nobody in.
+        // ssh continues here, with a warning; a revoked key is refused.
         let words =
             format!("-o StrictHostKeyChecking=no -o UserKnownHostsFile={{work}}/files/known {TO}");
         let seen = both.case(why, &words).before(&before).after(&after).ours();

@@ -1,6 +1,6 @@
 //! `bitbucket.otherHosts = native` beside ssh(1): the same command lines run with both against the
 //! same server, and what a caller sees of them (stdout, status, stderr, files, questions) is the
-//! same. Lines that begin with `hint: ` are ours alone and stand behind ssh's words.
+//! same. Lines that begin with `hint: ` are this program's alone and follow ssh's text.
 
 mod connecting;
 mod host_keys;
@@ -18,7 +18,7 @@ use std::process::Command;
 
 use crate::support::{Running, Sshd, World};
 
-/// A machine with a key `id` that an sshd lets in, and that sshd's host key in `known`.
+/// A machine with a key `id` that an sshd accepts, and that sshd's host key in `known`.
 pub struct Both {
     pub world: World,
     pub sshd: Sshd,
@@ -180,7 +180,7 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// BitbucketTarget alone, where ssh(1) itself goes another way.
+    /// This program alone, where ssh(1) itself behaves differently.
     pub fn ours(self) -> Seen {
         self.run(env!("CARGO_BIN_EXE_bitbucket-ssh"))
     }

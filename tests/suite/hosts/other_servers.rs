@@ -1,14 +1,14 @@
-//! Servers of other makers: dropbear, asyncssh, paramiko, Go. What works with ssh(1) works the same.
+//! Other servers: dropbear, asyncssh, paramiko, Go. What works with ssh(1) works the same.
 
 use std::fs;
 
 use super::{Both, Case};
 use crate::support::{Implementation, Server, ServerOptions, USER, run};
 
-/// To the user of the servers of other makers, with the key `id`.
+/// The user of the other servers, with the key `id`.
 const IN: &str = "{to} {id} alice@127.0.0.1";
 
-/// The server, which lets the key `id` in, and whose host key is known.
+/// A server that accepts the key `id` and whose host key is known.
 fn meet(both: &Both, implementation: Implementation, options: ServerOptions<'_>) -> Server {
     let server = Server::start(&both.world, implementation, options);
     server.authorize(&fs::read_to_string(both.world.path("home/.ssh/id.pub")).unwrap());
@@ -93,7 +93,7 @@ fn keys_and_host_keys_of_every_type_are_known_to_every_maker() {
             let refused = case(&both, &server, &name, with_it).same();
             assert_eq!(refused.status, Some(255), "{name}");
             server.authorize(&fs::read_to_string(key.with_extension("pub")).unwrap());
-            // It does not say that it takes RSA with SHA-2, so ssh(1) does not try; here it is tried.
+            // It does not announce RSA with SHA-2, so ssh(1) does not try it; this program does.
             let untold = implementation == Implementation::Paramiko && words.contains("rsa");
             let seen = case(&both, &server, &name, with_it);
             let seen = if untold { seen.ours() } else { seen.same() };

@@ -1,4 +1,4 @@
-//! password and keyboard-interactive: asked for, counted and told as ssh(1) does.
+//! password and keyboard-interactive: questions, number of tries and messages as with ssh(1).
 
 use std::fs;
 
@@ -47,10 +47,10 @@ fn passwords_are_asked_for_alike() {
     .same();
 }
 
-/// Where to, as the user of [`Accounts`] and the servers of other makers, with no key.
+/// The destination, as the user of [`Accounts`] and of the other servers, without a key.
 const IN: &str = "{to} -o PubkeyAuthentication=no alice@127.0.0.1";
 
-/// Where a password lets in, and by which method.
+/// The servers that accept a password, and their methods.
 struct Place {
     name: String,
     port: u16,
@@ -129,7 +129,7 @@ fn a_right_password_lets_in_at_whichever_try() {
     }
 }
 
-/// What a person sees of a call on a terminal who gives these answers, and its status.
+/// What a terminal shows of a call with these answers, and its status.
 fn on_a_terminal(both: &Both, program: &str, words: &str, answers: &[&str]) -> (String, i32) {
     let words = words
         .replace("{work}", &both.world.path("work").display().to_string())

@@ -2,7 +2,7 @@
 
 use super::Both;
 
-/// Where to, with the key that is let in.
+/// The destination, with the key that is accepted.
 const IN: &str = "{to} {id} 127.0.0.1";
 
 #[test]

@@ -86,7 +86,7 @@ impl Hosts {
                     return format!("{name}: none");
                 };
                 let mode = fs::metadata(at(name)).unwrap().permissions().mode() & 0o777;
-                // The salt of a hashed name is nobody's business.
+                // The salt of a hashed name does not matter.
                 let shown = text
                     .split_inclusive('\n')
                     .map(|line| match line.split_once(' ') {
@@ -130,7 +130,7 @@ fn announced_keys_change_the_file_as_ssh_changes_it() {
         ("NAME ED25519\n@cert-authority other STALE\n", true),
         ("NAME ED25519\n@revoked NAME STALE\n", false),
         ("NAME ED25519\n@revoked * ECDSA\n", false),
-        // The line of the host without its port lets in, and is another name's.
+        // The line of the host without its port is accepted, and belongs to another name.
         ("127.0.0.1 ED25519\n", false),
         ("  NAME\tED25519\n", true),
         ("NAME ED25519\r\n", true),
@@ -154,9 +154,9 @@ fn update_host_keys_no_updates_nothing() {
     for (options, changes) in [
         (format!("{first} -o UpdateHostKeys=yes"), true),
         (format!("{first} -o UpdateHostKeys=no"), false),
-        // Nobody is asked beside a remote command.
+        // With a remote command no question is asked.
         (format!("{first} -o UpdateHostKeys=ask"), false),
-        // Another file than the usual one: off where nothing is said.
+        // Another file than the usual one: off by default.
         (first.to_owned(), false),
         (
             format!("{YES} -o GlobalKnownHostsFile={{work}}/first"),

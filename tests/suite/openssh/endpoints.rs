@@ -1,4 +1,4 @@
-//! Which of a site's places ssh is sent to, and what it is told of the host keys there.
+//! Which of a site's endpoints ssh connects to, and which host keys it gets.
 
 use std::fs;
 use std::net::TcpListener;
@@ -11,7 +11,7 @@ use crate::data_center::{Company, PASSWORD};
 
 const SSH_HOST: &str = "bitbucket.https://bitbucket.org.sshHost";
 
-/// A place of loopback where nobody listens.
+/// A loopback address without a listener.
 fn closed() -> String {
     let door = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     door.local_addr().unwrap().to_string()
@@ -131,7 +131,7 @@ fn cloud_s_published_keys_are_handed_on_also_for_an_alias() {
     }
 }
 
-/// A Data Center whose login has told the fingerprint of its host key, and no line of known_hosts.
+/// A Data Center whose login has recorded the fingerprint of its host key, and no line of known_hosts.
 fn company() -> Company {
     let company = Company::new();
     company.set("provision", "auto");
@@ -155,7 +155,7 @@ fn a_data_center_s_host_key_is_handed_on() {
     assert_eq!(clients(0).last(), Some(&true));
     let known_hosts = fs::read(company.world.path("home/.ssh/known_hosts")).unwrap();
     assert!(known_hosts.is_empty(), "nothing is written there");
-    // Seen once, the key is known: nobody looks first.
+    // Seen once, the key is known: no connection is made before ssh's.
     let before = company.center.connections().len();
     company.world.git(&["ls-remote", &url]).succeeds();
     assert_eq!(clients(before), [true]);

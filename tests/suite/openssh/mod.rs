@@ -1,4 +1,4 @@
-//! `bitbucket.transport = openssh`: the system's ssh goes, with the plan's first identity alone.
+//! `bitbucket.transport = openssh`: the system's ssh connects, with the plan's first identity alone.
 
 mod endpoints;
 mod new_keys;
@@ -267,7 +267,7 @@ fn the_keyring_s_passphrase_is_answered_and_other_questions_are_passed_on() {
         Some(0),
         "the key file is locked"
     );
-    // Another question goes to the program that would have been asked.
+    // Another question is passed to the program that would have been asked.
     fs::write(world.path("home/.ssh/known_hosts"), "").unwrap();
     let program = world.path("tmp/ask");
     let asked = world.path("tmp/asked");

@@ -1,4 +1,4 @@
-//! Keys that are made, waited for and judged before ssh takes the process over.
+//! Keys that are created, waited for and replaced before ssh takes over the process.
 
 use std::fs;
 use std::time::Duration;
@@ -40,7 +40,7 @@ fn a_new_key_is_waited_for_until_the_servers_know_it() {
     assert_eq!(world.sandbox.keys(ALICE).len(), 1);
     assert_eq!(state(&world), "proved");
     assert!(last(&world).client.contains("OpenSSH"));
-    // From now on ssh goes alone.
+    // From now on ssh connects directly.
     let before = count(&world);
     world.git(&["-C", "site", "fetch", "-q"]).succeeds();
     assert_eq!(count(&world), before + 1);
@@ -68,7 +68,7 @@ fn an_expired_key_is_replaced_before_ssh_starts() {
     let old = world.sandbox.keys(ALICE).remove(0);
     let end = Timestamp::now() - 1.hour();
     change_record(&world, |record| record["expires"] = end.to_string().into());
-    // The near miss: the site has given it more time, and lets it in.
+    // The near miss: the site has extended its lifetime, and accepts it.
     world.git(&["ls-remote", SITE]).succeeds();
     assert_eq!(world.sandbox.keys(ALICE).len(), 1);
     world.sandbox.set_expiry(ALICE, Some(end));

@@ -175,7 +175,7 @@ fn whatever_an_ssh_prints_is_read() {
     let printed = home.path().join("printed");
     let mut number = 0;
     each("output of ssh -G", 40, |random| {
-        // A program of another name each time: what one said is kept.
+        // A program of another name each time, because the output may be cached.
         number += 1;
         let program = home.path().join(format!("ssh{number}"));
         let script = format!("#!/bin/sh\nexec cat '{}'\n", printed.display());

@@ -1,7 +1,7 @@
 //! Properties over generated cases, held against the reference implementation where there is one.
 //!
 //! A case is made from its number alone. Each property takes a few of them here; `PROPERTIES=600
-//! cargo test --test suite properties -- --nocapture` goes on for 600 s with each and prints how many
+//! cargo test --test suite properties -- --nocapture` runs each for 600 s and prints how many
 //! there were. `PROPERTY=NUMBER` runs one case, as a failure names it.
 
 mod command_lines;
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 
 /// Runs the property on `few` cases, or on as many as the environment says. `check` gives whether the
-/// case was one that says something (both sides read it); not all of them may say nothing.
+/// case was a meaningful one (both sides read it); not all of them may be meaningless.
 fn each(property: &str, few: u64, mut check: impl FnMut(&mut Rng) -> bool) {
     let variable = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
     let seconds = variable("PROPERTIES");
@@ -60,7 +60,7 @@ fn joined(random: &mut Rng, from: &[&str], most: usize) -> String {
     (0..count).map(|_| pick(random, from)).collect()
 }
 
-/// A few bytes changed, taken out, put in or doubled; or the end lost.
+/// A few bytes changed, removed, inserted or doubled; or the end lost.
 fn damaged(random: &mut Rng, text: &[u8]) -> Vec<u8> {
     let mut bytes = text.to_vec();
     for _ in 0..random.usize(1..4) {

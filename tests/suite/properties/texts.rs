@@ -1,4 +1,4 @@
-//! Text from a server: whatever it is, one harmless line comes out.
+//! Text from a server: whatever it is, the result is one harmless line.
 
 use bitbucket_ssh::text::sanitise;
 

@@ -1,4 +1,4 @@
-//! What the commands say for people and for programs.
+//! What the commands print, as text and as JSON.
 
 use sandbox::{SCOPES_ALL, SCOPES_MINIMUM};
 
@@ -104,7 +104,7 @@ fn prune() {
     output.runs("", &["key", "prune", "--dry-run"]);
     output.runs("", &["key", "prune"]);
     output.runs("", &["key", "prune", "--unused", "40", "--dry-run"]);
-    // The label is needed to make the text everybody's.
+    // The label is needed to normalise the text.
     let text = super::normalise::normalise(&world, &output.text);
     assert!(!text.contains(&label), "{text}");
     output.matches_snapshot("prune.txt");

@@ -7,7 +7,7 @@ use crate::support::World;
 /// The help of a command and of those below it.
 fn all(world: &World, words: &[String], names: &mut Vec<String>) {
     let mut arguments: Vec<&str> = words.iter().map(String::as_str).collect();
-    // git takes --help of its own commands for itself.
+    // git handles --help of its own commands itself.
     let mut program = world.command(env!("CARGO_BIN_EXE_git-bitbucket"));
     arguments.push("--help");
     program.args(&arguments);

@@ -1,5 +1,5 @@
-//! What the commands print, as plain files beside this one: whoever changes a word sees it in the
-//! difference. `WRITE_SNAPSHOTS=1 cargo test --test suite snapshots` writes them anew.
+//! What the commands print, as text files beside this one, so that a change of wording is visible
+//! in the diff. `WRITE_SNAPSHOTS=1 cargo test --test suite snapshots` updates them.
 //!
 //! What differs from machine to machine and from day to day is replaced by [`normalise::normalise`].
 

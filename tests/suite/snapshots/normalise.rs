@@ -1,4 +1,4 @@
-//! Everybody's machine on every day: places, ports, dates, fingerprints, versions.
+//! Replaces what differs between machines and days: paths, ports, dates, fingerprints, versions.
 
 use crate::support::{ALICE, World, run};
 
@@ -116,7 +116,7 @@ fn numbers(line: &str) -> String {
     plain
 }
 
-/// Columns as far apart on every machine: the width of a column comes from what stands in it.
+/// The same distance between columns on each machine: the width of a column depends on its contents.
 fn settled(line: &str) -> String {
     let begin = line.len() - line.trim_start().len();
     let mut plain = line[..begin].to_owned();

@@ -1,4 +1,4 @@
-//! Exit statuses: 1 where nobody can be asked, 2 for wrong usage, 4 where nobody is logged in.
+//! Exit statuses: 1 if a question cannot be asked, 2 for wrong usage, 4 without a login.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,5 +1,5 @@
 //! A password database of a test's own, by nss_wrapper: servers that look a user up, or compare a
-//! password, find who is written here, and nobody of this machine is touched.
+//! password, find these users, and those of this machine are not touched.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ pub const USER: &str = "alice";
 /// And the password.
 pub const PASSWORD: &str = "open sesame";
 
-/// The user [`USER`] with the password [`PASSWORD`], whoever runs the tests by number, with a HOME of
+/// The user [`USER`] with the password [`PASSWORD`], the user id that runs the tests, with a HOME of
 /// its own.
 #[derive(Debug)]
 pub struct Accounts {

@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 /// No test waits longer for one process.
 pub const DEADLINE: Duration = Duration::from_secs(120);
 
-/// A process in a group of its own, with its standard streams in our hands. Dropped, it is killed
+/// A process in a group of its own, with captured standard streams. Dropped, it is killed
 /// with everything it started.
 #[derive(Debug)]
 pub struct Running {
@@ -105,7 +105,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // An ended and reaped child has given its number back: it is not ours to signal any more.
+        // The number of a reaped child may have been reused, so it is not signalled any more.
         if let Ok(None) = self.child.try_wait() {
             self.signal(Signal::KILL);
             let _ = self.child.wait();

@@ -58,8 +58,8 @@ impl<'a> Screen<'a> {
         run(tmux).succeeds().stdout()
     }
 
-    /// What stands in the window and above it, without the blanks at the ends. (tmux makes room for
-    /// a word of its own when the program has ended.)
+    /// The text of the window and above it, without trailing spaces. (tmux makes room for
+    /// a message of its own when the program has ended.)
     pub fn text(&self) -> String {
         self.ask(&["capture-pane", "-p", "-S", "-"])
             .trim_end()

@@ -1,4 +1,4 @@
-//! SSH servers of other makers than OpenSSH, each the real one, on a free port of loopback.
+//! SSH servers other than OpenSSH, each the real one, on a free port of loopback.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::accounts::{Accounts, PASSWORD};
 use super::{World, run};
 
-/// Who made it.
+/// Which server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Implementation {
     /// Of routers and small machines.
@@ -32,7 +32,7 @@ impl Implementation {
 /// How a server is to be.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ServerOptions<'a> {
-    /// ssh-keygen's words for its host key, `-t ed25519` where empty.
+    /// ssh-keygen's arguments for its host key, `-t ed25519` if empty.
     pub host_key: &'a str,
     /// The user may come with [`PASSWORD`].
     pub password: bool,
@@ -93,7 +93,7 @@ impl Server {
         }
     }
 
-    /// Lets this public key in.
+    /// Accepts this public key.
     pub fn authorize(&self, line: &str) {
         let known = fs::read_to_string(&self.authorized).unwrap_or_default();
         fs::write(&self.authorized, format!("{known}{}\n", line.trim())).unwrap();
@@ -130,7 +130,7 @@ fn dropbear(
         .port();
     let mut command = world.command("/usr/sbin/dropbear");
     accounts.shown_to(&mut command);
-    // The environment goes to the commands: without `-e` they would have no PATH of this world.
+    // The commands get the environment: without `-e` they would not have this world's PATH.
     command
         .args(["-F", "-E", "-e", "-p", &format!("127.0.0.1:{port}"), "-r"])
         .arg(&own_key)

@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 
 use super::{Accounts, World, run};
 
-/// Runs until dropped. Everybody whose public key is in its list gets in as [`Sshd::user`]; every
+/// Runs until dropped. It accepts the authorized public keys for [`Sshd::user`]; every
 /// command runs in the sandbox's folder of repositories.
 #[derive(Debug)]
 pub struct Sshd {
     child: Child,
     /// Port on 127.0.0.1.
     pub port: u16,
-    /// The only user name it knows: whoever runs the tests.
+    /// The only user name it knows: that of the user who runs the tests.
     pub user: String,
     folder: PathBuf,
 }
@@ -69,7 +69,7 @@ impl Sshd {
         sshd
     }
 
-    /// Lets this public key in.
+    /// Accepts this public key.
     pub fn authorize(&self, line: &str) {
         let file = self.folder.join("authorized_keys");
         let known = fs::read_to_string(&file).unwrap();

@@ -74,7 +74,7 @@ impl Tls {
     }
 }
 
-/// One request and its answer. `None`: the other side went away, or did not believe us.
+/// One request and its answer. `None`: the client disconnected, or did not accept the certificate.
 fn pass(stream: TcpStream, config: Arc<ServerConfig>, behind: u16) -> Option<()> {
     let connection = ServerConnection::new(config).ok()?;
     let mut tls = StreamOwned::new(connection, stream);

@@ -25,7 +25,7 @@ pub const ALICE: &str = "alice@example.com";
 /// environment.
 #[derive(Debug)]
 pub struct World {
-    /// The site. Declared first: it is shut before the folder goes.
+    /// The site. Declared first, so that it is stopped before the folder is removed.
     pub sandbox: Sandbox,
     environment: BTreeMap<OsString, OsString>,
     root: TempDir,
@@ -148,7 +148,7 @@ impl World {
             .insert(name.into(), value.as_ref().to_owned());
     }
 
-    /// Takes a variable away.
+    /// Unsets a variable.
     pub fn unset(&mut self, name: &str) {
         self.environment.remove(std::ffi::OsStr::new(name));
     }
@@ -230,7 +230,7 @@ fn search_path() -> OsString {
 }
 
 /// Started in the background of a shell, the tests would hand on that Ctrl-C is ignored. What is
-/// handled and not ignored begins anew in a child (execve(2)).
+/// handled and not ignored is reset in a child (execve(2)).
 fn signals_reach_children() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -1,4 +1,4 @@
-//! Ctrl-C at each question: nothing is left behind, the terminal echoes again, and the shell is told.
+//! Ctrl-C at each question: nothing is left behind, the terminal echoes again, the status is right.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -19,7 +19,7 @@ while [ $rounds -lt 100 ]; do
 done"#;
 
 /// All files but locks and what is only remembered to be faster, and the keys on the site. Of the
-/// records the identities: what the site told of an account is no change.
+/// records the identities: what the site says about an account is no change.
 fn everything(world: &World) -> (BTreeMap<String, Vec<u8>>, Vec<String>) {
     let (mut files, keys) = statuses::everything(world);
     let is_lock = |name: &str| {
@@ -40,7 +40,7 @@ fn everything(world: &World) -> (BTreeMap<String, Vec<u8>>, Vec<String>) {
     (files, keys)
 }
 
-/// Goes through the questions, answers all but the last one, and interrupts that.
+/// Answers all questions but the last one, and interrupts at that.
 #[track_caller]
 fn interrupted(world: &World, program: &[&str], questions: &[(&str, &str)], last: &str) {
     let before = everything(world);

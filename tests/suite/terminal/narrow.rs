@@ -59,7 +59,7 @@ fn a_window_that_is_too_narrow_has_lines_of_its_own_for_each_key() {
 fn a_very_narrow_window_breaks_between_words_and_no_fingerprint() {
     let world = world();
     let (text, prints) = shown(&world, 40);
-    // The terminal goes on with a fingerprint in the next row: no newline is in it.
+    // The terminal wraps a fingerprint into the next row: there is no newline in it.
     let joined = text.replace('\n', "");
     for print in &prints {
         assert!(joined.contains(print), "{text}");
@@ -69,7 +69,7 @@ fn a_very_narrow_window_breaks_between_words_and_no_fingerprint() {
     assert!(text.ends_with("    other machine, never used"), "{text}");
 }
 
-/// Who reads a pipe gets the same, whatever the terminal is beside it.
+/// A pipe gets the same text, whatever the size of the terminal.
 #[test]
 fn a_pipe_has_no_width() {
     let world = world();

@@ -9,7 +9,7 @@ use sandbox::RestFault;
 use super::URL;
 use crate::support::{ALICE, Screen, World};
 
-/// A machine whose site thinks for a while before it answers once.
+/// A machine whose site answers once with a delay.
 fn slow_site() -> World {
     let world = World::new();
     world.configure("bitbucket.passphrase", "none");
@@ -20,7 +20,7 @@ fn slow_site() -> World {
 
 const UTF8: &[&str] = &["LC_ALL=C.UTF-8", "TERM=screen"];
 
-/// A machine on which somebody else makes a key, until the file is dropped.
+/// A machine on which another process creates a key, until the file is dropped.
 fn busy_machine() -> (World, File) {
     let world = World::new();
     world.configure("bitbucket.passphrase", "none");

@@ -63,12 +63,12 @@ impl Permission {
     }
 }
 
-/// Who sees a repository.
+/// The visibility of a repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Visibility {
     /// Every account may read.
     Public,
-    /// Only who was granted something.
+    /// Only accounts with a permission.
     Private,
 }
 

@@ -66,7 +66,7 @@ pub struct DeployKey {
     pub last_used: Option<Timestamp>,
 }
 
-/// Why a key is not taken.
+/// Why a key is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyError {
     Invalid,
@@ -93,7 +93,7 @@ impl KeyError {
     }
 }
 
-/// A key line as it was submitted, taken apart.
+/// A submitted key line, parsed.
 #[derive(Clone, Debug)]
 pub(crate) struct Submitted {
     pub(crate) key: String,

@@ -33,7 +33,7 @@ pub(crate) struct Model {
     pub(crate) lfs_grants: BTreeMap<String, LfsGrant>,
     pub(crate) lfs_locks: Vec<LfsLock>,
     pub(crate) refusals: Refusals,
-    /// What Data Center's SSH settings tell in place of the truth.
+    /// What Data Center's SSH settings say instead of the real values.
     pub(crate) ssh_base_url: Option<String>,
     last_deploy_key: u64,
 }

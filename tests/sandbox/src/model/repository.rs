@@ -37,7 +37,7 @@ impl Repository {
     }
 }
 
-/// Who is behind an authenticated SSH connection.
+/// The principal of an authenticated SSH connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Principal {
     /// E-mail address of the account.

@@ -64,7 +64,7 @@ fn identify<'a>(model: &'a Model, request: &Request) -> Option<(&'a Account, &'a
     Some((&member.account, token))
 }
 
-/// Who an HTTP access token of Data Center, sent as Bearer, belongs to.
+/// The owner of a Data Center HTTP access token, sent as Bearer.
 pub(super) fn bearer<'a>(model: &'a Model, request: &Request) -> Option<(&'a Member, &'a Token)> {
     let secret = request.authorization.as_deref()?.strip_prefix("Bearer ")?;
     model.members.iter().find_map(|member| {

@@ -41,7 +41,7 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
         let _ = stream.set_nodelay(true);
         let shared = Arc::clone(&shared);
         tokio::spawn(async move {
-            // What was taken in is carried out, also where the caller has gone meanwhile.
+            // A request that was received is executed even if its client has disconnected.
             let service = service_fn(|request| {
                 let apart = tokio::spawn(respond(request, Arc::clone(&shared)));
                 async { apart.await.unwrap_or(Err(Dropped)) }

@@ -146,7 +146,7 @@ impl Sandbox {
         &self.shared.origin
     }
 
-    /// `SHA256:…` of the host key that Data Center's SSH settings tell.
+    /// `SHA256:…` of the host key in Data Center's SSH settings.
     pub fn host_key_fingerprint(&self) -> String {
         self.shared.host_keys.fingerprint()
     }

@@ -57,12 +57,12 @@ impl Sandbox {
         secret
     }
 
-    /// What Data Center's SSH settings tell as `baseUrl` from now on.
+    /// Sets `baseUrl` of Data Center's SSH settings.
     pub fn set_ssh_base_url(&self, url: &str) {
         self.shared.model().ssh_base_url = Some(url.to_owned());
     }
 
-    /// Takes every token of the account away.
+    /// Revokes all tokens of the account.
     pub fn revoke_tokens(&self, email: &str) {
         self.with_member(email, |member| member.tokens.clear());
     }
@@ -83,7 +83,7 @@ impl Sandbox {
             .add_repository(workspace, slug, visibility, path);
     }
 
-    /// Grants (`Some`) or takes away (`None`) a right on a repository.
+    /// Grants (`Some`) or revokes (`None`) a permission on a repository.
     pub fn grant(&self, email: &str, name: &str, permission: Option<Permission>) {
         let (workspace, slug) = parts(name);
         let mut model = self.shared.model();
@@ -95,7 +95,7 @@ impl Sandbox {
         };
     }
 
-    /// Lets the account create repositories in this workspace, which is made if it is new.
+    /// Allows the account to create repositories in this workspace, which is created if it is new.
     pub fn add_administrator(&self, email: &str, workspace: &str) {
         let mut model = self.shared.model();
         let workspace = model.workspace(workspace);

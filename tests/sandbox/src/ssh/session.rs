@@ -44,7 +44,7 @@ impl Session {
         change(&mut self.shared.call_log().connections[self.number]);
     }
 
-    /// What becomes of a command, decided before anything is sent.
+    /// The reply to a command, decided before anything is sent.
     fn reply(&self, line: &str) -> Reply {
         if let Some(SshFault::Refuse { text, status }) = self
             .shared

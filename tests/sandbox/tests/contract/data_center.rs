@@ -16,7 +16,7 @@ const KNOWN: &[(u16, &str)] = &[(
     "an access key that is there already: seen on 8.x, in a public client's tests",
 )];
 
-/// Declared calls that the sandbox carries: the others nothing in this repository uses.
+/// Declared calls that the sandbox implements: nothing in this repository uses the others.
 const CARRIED: &[&str] = &[
     "/ssh/latest/",
     "/api/latest/",

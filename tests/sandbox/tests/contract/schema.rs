@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-/// Names that the error object carries in practice although its schema closes it.
+/// Names that the error object has in practice although its schema does not allow them.
 /// <https://developer.atlassian.com/cloud/bitbucket/rest/intro/#standardized-error-responses>
 const OPEN_IN_ERRORS: &[&str] = &["fields", "id"];
 

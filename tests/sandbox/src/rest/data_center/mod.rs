@@ -18,7 +18,7 @@ use crate::sandbox::Shared;
 /// The context path.
 pub(crate) const CONTEXT: &str = "bitbucket";
 
-/// Who asks.
+/// The caller.
 #[derive(Clone, Debug)]
 struct Caller {
     name: String,
