@@ -3,47 +3,51 @@
 
 use std::path::Path;
 
-use super::git_config::{Entry, is_the_users};
+use super::git_config::{Entry, WorkingCopy, is_the_users};
 use super::keys::{InRepository, Key};
-use super::resolve::ResolveInputs;
+use crate::context::Context;
 
-/// Why an entry of a repository's own configuration does not count. `None`: it does.
-pub fn objection(inputs: &ResolveInputs<'_>, key: &Key, entry: &Entry) -> Option<String> {
-    if !inputs.own_counts {
-        let why = if inputs.repository.is_some() {
-            "the requested repository is not a remote of this one"
-        } else {
-            "no repository was requested"
-        };
-        return Some(why.to_owned());
-    }
-    match key.in_repository {
-        InRepository::Allowed if key.name == "identityFile" && !entry.value.is_empty() => {
-            let path = inputs.context.expand_home(&entry.value);
-            file_objection(inputs, &path)
-        }
-        InRepository::Allowed => None,
-        InRepository::OnlyNever if entry.value.eq_ignore_ascii_case("never") => None,
-        InRepository::OnlyNever => {
-            Some("a repository's own configuration may only set never".to_owned())
-        }
-        InRepository::Ignored => Some("not allowed in a repository's own configuration".to_owned()),
-    }
+/// Whether, and how far, the configuration of the current repository counts.
+pub struct RepositoryPolicy<'a> {
+    /// For `~`.
+    pub context: &'a Context,
+    /// A repository is requested.
+    pub is_requested: bool,
+    /// The requested repository is a remote of the current one.
+    pub is_remote: bool,
+    /// The current repository.
+    pub working_copy: Option<&'a WorkingCopy>,
 }
 
-/// An existing regular file of the user's, outside the repository, links followed.
-fn file_objection(inputs: &ResolveInputs<'_>, path: &Path) -> Option<String> {
-    let Ok(real) = path.canonicalize() else {
-        return Some("no such file".to_owned());
-    };
-    if !real.is_file() {
-        return Some("not a regular file".to_owned());
+impl RepositoryPolicy<'_> {
+    /// Why an entry of the repository's own configuration does not count. `None`: it does.
+    pub fn objection(&self, key: &Key, entry: &Entry) -> Option<String> {
+        let why = match key.in_repository {
+            _ if !self.is_requested => "no repository was requested",
+            _ if !self.is_remote => "the requested repository is not a remote of this one",
+            InRepository::Allowed if key.name == "identityFile" && !entry.value.is_empty() => {
+                self.file_objection(&self.context.expand_home(&entry.value))?
+            }
+            InRepository::Allowed => return None,
+            InRepository::OnlyNever if entry.value.eq_ignore_ascii_case("never") => return None,
+            InRepository::OnlyNever => "a repository's own configuration may only set never",
+            InRepository::Ignored => "not allowed in a repository's own configuration",
+        };
+        Some(why.to_owned())
     }
-    if inputs
-        .directory
-        .is_some_and(|repository| repository.contains(&real))
-    {
-        return Some("the file is inside the repository".to_owned());
+
+    /// An existing regular file of the user's, outside the repository, links followed.
+    fn file_objection(&self, path: &Path) -> Option<&'static str> {
+        let Ok(real) = path.canonicalize() else {
+            return Some("no such file");
+        };
+        let mut working_copy = self.working_copy.into_iter();
+        if !real.is_file() {
+            Some("not a regular file")
+        } else if working_copy.any(|repository| repository.contains(&real)) {
+            Some("the file is inside the repository")
+        } else {
+            (!is_the_users(&real)).then_some("the file belongs to another user")
+        }
     }
-    (!is_the_users(&real)).then(|| "the file belongs to another user".to_owned())
 }

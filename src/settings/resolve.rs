@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 
 use crate::context::Context;
 use crate::repository::{Repository, Site, SiteKind, Url};
-use crate::settings::git_config::{Entry, WorkingCopy};
+use crate::settings::git_config::Entry;
 use crate::settings::keys::{self, Form, Key};
+use crate::settings::repository_policy::RepositoryPolicy;
 use crate::settings::url_match::{Specificity, Subject};
 use crate::settings::{
     AuthorCheck, IdentitySettings, Ignored, KeyType, Origin, OtherHosts, PassphraseStore,
-    Provision, Settings, Sourced, TransportKind, repository_policy, values,
+    Provision, Settings, Sourced, TransportKind, values,
 };
 
 /// Everything that decides.
@@ -25,10 +26,8 @@ pub struct ResolveInputs<'a> {
     pub site: &'a Site,
     /// The repository that is requested.
     pub repository: Option<&'a Repository>,
-    /// The current repository has the requested one as a remote.
-    pub own_counts: bool,
-    /// The current repository.
-    pub directory: Option<&'a WorkingCopy>,
+    /// What the current repository's own configuration may set.
+    pub policy: RepositoryPolicy<'a>,
 }
 
 /// An entry that counts for the repository.
@@ -130,7 +129,7 @@ impl<'a> Resolution<'a> {
 
     /// One entry: taken, skipped because it is about something else, or ignored.
     fn take(&mut self, inputs: &ResolveInputs<'_>, entry: &'a Entry) {
-        if entry.by_remote && !inputs.own_counts {
+        if entry.by_remote && !inputs.policy.is_remote {
             return;
         }
         let (name, url) = name_and_url(entry);
@@ -142,7 +141,7 @@ impl<'a> Resolution<'a> {
             return self.ignore(entry, why);
         };
         if entry.is_own()
-            && let Some(why) = repository_policy::objection(inputs, key, entry)
+            && let Some(why) = inputs.policy.objection(key, entry)
         {
             return self.ignore(entry, why);
         }

@@ -12,7 +12,6 @@ use gix::bstr::BStr;
 use gix::discover::upwards::{Options, TrustPolicy};
 
 use super::Entry;
-use super::include::{interpolated, real};
 use crate::context::Context;
 use crate::settings::Scope;
 use crate::storage::{Directory, short_name};
@@ -307,6 +306,22 @@ fn ceilings(context: &Context) -> Vec<PathBuf> {
         }
     }
     ceilings
+}
+
+/// `~`, `~user` resolved. `None`: an empty path, or a user that is not known.
+pub fn interpolated(value: &BStr, context: &Context) -> Option<PathBuf> {
+    let path = gix::config::Path::from(value.to_owned());
+    let interpolation = gix::config::path::interpolate::Context {
+        git_install_dir: None,
+        home_dir: context.home(),
+        home_for_user: Some(gix::config::path::interpolate::home_for_user),
+    };
+    path.interpolate(interpolation).ok()
+}
+
+/// The link-free path; the path itself where it is not there.
+pub fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
 #[cfg(test)]

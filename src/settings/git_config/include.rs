@@ -9,7 +9,7 @@ use gix::config::parse::{EventRef, Events};
 use gix::glob::wildmatch::Mode;
 
 use super::Entry;
-use super::discover::Repository;
+use super::discover::{Repository, interpolated, real};
 use crate::context::Context;
 use crate::settings::{Error, Scope};
 
@@ -180,22 +180,6 @@ impl<'a> Reader<'a> {
         }
         Some(including.parent()?.join(path))
     }
-}
-
-/// `~`, `~user` resolved. `None`: an empty path, or a user that is not known.
-pub fn interpolated(value: &BStr, context: &Context) -> Option<PathBuf> {
-    let path = gix::config::Path::from(value.to_owned());
-    let interpolation = gix::config::path::interpolate::Context {
-        git_install_dir: None,
-        home_dir: context.home(),
-        home_for_user: Some(gix::config::path::interpolate::home_for_user),
-    };
-    path.interpolate(interpolation).ok()
-}
-
-/// The link-free path; the path itself where it is not there.
-pub fn real(path: &Path) -> PathBuf {
-    path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
 /// `None`: not there, or a user's file that may not be read.

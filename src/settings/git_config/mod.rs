@@ -18,6 +18,7 @@ use gix::glob::wildmatch::Mode;
 use crate::context::Context;
 use crate::diagnostics::trace2::Param;
 use crate::repository::{Repository as Wanted, Site, SiteKind, SshHost};
+use crate::settings::repository_policy::RepositoryPolicy;
 use crate::settings::{Error, Ignored, Origin, OtherHosts, Provision, Scope, Settings, Sourced};
 use crate::settings::{resolve, sites, url_match};
 
@@ -181,25 +182,28 @@ impl GitConfig {
     /// The settings for one repository of `site` (or for the site, where none is meant), with
     /// everything that is set and ignored.
     pub fn settings(&self, sites: &[Site], site: &Site, repository: Option<&Wanted>) -> Settings {
-        let known = repository.is_some_and(|wanted| self.is_a_remote(sites, wanted));
         let mut settings = resolve::settings(&resolve::ResolveInputs {
             context: &self.context,
             entries: &self.entries,
             sites,
             site,
             repository,
-            own_counts: known,
-            directory: self.repository.as_ref(),
+            policy: RepositoryPolicy {
+                context: &self.context,
+                is_requested: repository.is_some(),
+                is_remote: repository.is_some_and(|wanted| self.is_a_remote(sites, wanted)),
+                working_copy: self.repository.as_ref(),
+            },
         });
-        let not_understood = sites::sites(&self.entries).1;
+        let invalid_sites = sites::sites(&self.entries).1;
         // A key registered at the wrong place is worse than none.
-        if let Some(ignored) = not_understood
+        if let Some(ignored) = invalid_sites
             .iter()
             .find(|ignored| sites::is_of(ignored, &site.url))
         {
             settings.provision = Sourced::new(Provision::Never, ignored.origin.clone());
         }
-        settings.ignored.extend(not_understood);
+        settings.ignored.extend(invalid_sites);
         if let Some(file) = self.untrusted().filter(|file| has_settings(file)) {
             settings.ignored.push(Ignored {
                 origin: Origin::GitConfig {
@@ -248,7 +252,7 @@ impl GitConfig {
             url_match::most_specific(outside.filter(|entry| entry.is("http", name)), url)
         };
         let path =
-            |entry: &Entry| include::interpolated(entry.value.as_str().into(), &self.context);
+            |entry: &Entry| discover::interpolated(entry.value.as_str().into(), &self.context);
         let unverified = value("sslVerify").filter(|entry| {
             matches!(
                 entry.value.to_ascii_lowercase().as_str(),

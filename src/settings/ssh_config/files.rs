@@ -435,4 +435,26 @@ mod tests {
             assert_eq!(files.mentioned(&context), None, "{include}");
         }
     }
+
+    #[cfg(unix)]
+    #[test]
+    fn copies_are_private_and_removed() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let home = crate::settings::git_config::fixture::Home::new();
+        let file = home.write("config", "Host *\n  IdentityAgent ~/sock\n");
+        let relocated = Relocated::new(&home.context(), &Files::Named(file)).unwrap();
+        let relocated = relocated.expect("the test's home is in no password database");
+        let main = relocated.file();
+        let directory = main.parent().unwrap().to_owned();
+        let mode = std::fs::metadata(&directory).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        let copy = std::fs::read_to_string(directory.join("0.conf")).unwrap();
+        let agent = home.path().join("sock");
+        assert_eq!(
+            copy,
+            format!("Host *\nidentityagent \"{}\"\n", agent.display())
+        );
+        drop(relocated);
+        assert!(!directory.exists());
+    }
 }
