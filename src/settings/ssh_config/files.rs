@@ -300,11 +300,20 @@ fn quoted(path: &Path) -> String {
     format!("\"{}\"", path.display())
 }
 
+/// Writes a copy that ssh accepts whatever the umask is: it refuses files that others may write.
 fn write(file: &Path, text: &str) -> Result<(), Error> {
-    std::fs::write(file, text).map_err(|why| Error::Unreadable {
-        file: file.to_owned(),
-        why,
-    })
+    use std::io::Write as _;
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+        .open(file)
+        .and_then(|mut opened| opened.write_all(text.as_bytes()))
+        .map_err(|why| Error::Unreadable {
+            file: file.to_owned(),
+            why,
+        })
 }
 
 /// A line's keyword in lower case (empty: a comment or nothing), and what follows it.
