@@ -20,7 +20,7 @@ use crate::provision::Refused;
 use crate::settings::{Origin, Provision};
 use crate::storage::Lock;
 use crate::transport::{
-    ExecRequest, ExitStatus, Outcome, Refusal, Route, Session, Streams, run as run_session,
+    ExecRequest, ExitStatus, Outcome, Refusal, Session, Streams, run as run_session,
 };
 
 /// Works through the plan. Returns the remote command's exit status.
@@ -45,11 +45,9 @@ pub(super) fn run(connection: &Connection<'_>) -> Result<ExitStatus, Failure> {
                     identity,
                     endpoint,
                 } => {
-                    connection
-                        .keys
-                        .completed(connection.target(), &identity, &endpoint);
-                    let direction = connection.target.located.service.direction();
-                    log.report_fallback(offer.account.as_ref(), direction);
+                    let located = &connection.target.located;
+                    connection.keys.completed(located, &identity, &endpoint);
+                    log.report_fallback(offer.account.as_ref(), located.service.direction());
                     renewal::after(connection, &endpoint, &identity);
                     return Ok(status);
                 }
@@ -179,7 +177,7 @@ impl Connection<'_> {
             && self.target.settings.provision.value != Provision::Never
     }
 
-    /// No account is known: a person on a terminal is told how to log in, and names one.
+    /// No account is known: a person on a terminal names one, and may log in.
     fn create_for_unknown_account(
         &self,
         log: &mut AttemptLog,
@@ -234,7 +232,7 @@ impl Connection<'_> {
         log: &mut AttemptLog,
     ) -> Result<Option<NextOffer>, Failure> {
         self.keys.keyring_gave()?;
-        let Some(key) = offer.managed().filter(|_| self.target.user == "git") else {
+        let Some(key) = offer.managed().filter(|_| self.target.route.user == "git") else {
             log.refused_logins.push((offer.account, refusal));
             return Ok(None);
         };
@@ -280,12 +278,7 @@ impl Connection<'_> {
     fn open_once(&self, identities: &[Identity]) -> Result<Outcome, Failure> {
         let passphrase = |file: &Path| self.keys.passphrase(identities, file);
         let session = Session {
-            route: Route {
-                endpoints: self.target.endpoints.clone(),
-                user: self.target.user.clone(),
-                typed_host: self.request.host.clone(),
-                site_fingerprints: self.target.site_fingerprints(),
-            },
+            route: self.target.route.clone(),
             config: self.config,
             context: self.context,
             identities: identities.to_vec(),

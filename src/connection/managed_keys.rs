@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::bitbucket::{
     self, Access, KeyRegistry, RegisteredKey, credential, credential::Token, keyring,
 };
-use crate::connection::collect::{ConnectionTarget, identity_of};
+use crate::connection::collect::identity_of;
 use crate::connection::failure::Failure;
 use crate::context::Context;
 use crate::identity::history::{self, HistoryEvent};
@@ -20,7 +20,7 @@ use crate::provision::{
     self, AdditionalKey, KeyRequest, LoginPrompt, ProvisionContext, ProvisionedKey, Refused,
     UnknownAccount, Wanted, removal,
 };
-use crate::repository::{Direction, Repository, Site};
+use crate::repository::{Direction, Located, Repository, Site};
 use crate::secret::{Secret, TokenPlace};
 use crate::settings::{GitConfig, HttpSettings, Settings};
 use crate::storage::Lock;
@@ -327,18 +327,13 @@ impl<'a> ManagedKeys<'a> {
     }
 
     /// The git command completed with this identity: that is remembered for the next one.
-    pub fn completed(
-        &self,
-        target: ConnectionTarget<'_>,
-        identity: &Identity,
-        endpoint: &Endpoint,
-    ) {
+    pub(super) fn completed(&self, located: &Located, identity: &Identity, endpoint: &Endpoint) {
         self.record_verified(identity);
         let mut events = vec![self.endpoint_worked(endpoint)];
-        if let Some(repository) = target.repository {
+        if let Some(repository) = &located.repository {
             events.push(HistoryEvent::Served {
                 repository: repository.clone(),
-                direction: target.service.direction(),
+                direction: located.service.direction(),
                 account: identity.account().map(|account| account.name.clone()),
                 fingerprint: identity.fingerprint(),
             });

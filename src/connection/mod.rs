@@ -23,7 +23,6 @@ use crate::prompt::{self, Prompt};
 use crate::settings::{GitConfig, SshConfig};
 use crate::ssh_command::{self, Invocation, Request};
 use crate::transport::{ExitStatus, system_ssh};
-use collect::ConnectionTarget;
 use failure::Failure;
 use managed_keys::ManagedKeys;
 use openssh::askpass;
@@ -110,12 +109,6 @@ struct Connection<'a> {
     prompt: &'a dyn Prompt,
 }
 
-impl Connection<'_> {
-    fn target(&self) -> ConnectionTarget<'_> {
-        self.target.for_connection(self.config)
-    }
-}
-
 /// Replaces this process with the system's ssh, which gets the arguments as they came.
 fn hand_over(context: &Context, request: &Request, reason: &str) -> Result<ExitStatus, Failure> {
     let ssh = system_ssh::find(context).ok_or_else(|| no_system_ssh(reason))?;
@@ -132,11 +125,11 @@ fn no_system_ssh(reason: &str) -> Failure {
 
 /// Starts git's own log, where its configuration or a variable asks for one.
 pub fn start_trace2(context: &Context, git_config: &GitConfig) {
-    let said = trace2::GitSettings {
+    let settings = trace2::GitSettings {
         setting: &|name| git_config.trace2(name),
         params: &|patterns| git_config.matching(patterns),
     };
-    trace2::configured(context, &said);
+    trace2::configured(context, &settings);
 }
 
 fn log_options(request: &Request) -> diagnostics::LogOptions {

@@ -19,7 +19,7 @@ use crate::provision::removal::{self, RemovalOutcome};
 use crate::repository::Site;
 use crate::settings::{GitConfig, Provision, Settings, SshConfig};
 use crate::storage::{Directory, short_name};
-use crate::transport::Endpoint;
+use crate::transport::{Endpoint, Route};
 
 /// How long git is kept waiting at most.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -66,8 +66,10 @@ pub(super) fn after(connection: &Connection<'_>, endpoint: &Endpoint, used: &Ide
         settings: target.settings.clone(),
         git_config: connection.keys.git_config.clone(),
         config: connection.config.clone(),
-        endpoint: endpoint.clone(),
-        site_fingerprints: target.site_fingerprints(),
+        route: Route {
+            endpoints: vec![endpoint.clone()],
+            ..target.route.clone()
+        },
         key: key.clone(),
     };
     let (sender, receiver) = mpsc::channel();
@@ -113,8 +115,7 @@ struct Work {
     settings: Settings,
     git_config: GitConfig,
     config: SshConfig,
-    endpoint: Endpoint,
-    site_fingerprints: Vec<String>,
+    route: Route,
     key: ManagedKey,
 }
 
@@ -142,8 +143,7 @@ impl Work {
             let verifier = KeyVerifier {
                 keys,
                 config: &self.config,
-                endpoints: std::slice::from_ref(&self.endpoint),
-                site_fingerprints: self.site_fingerprints.clone(),
+                route: &self.route,
                 prompt: &Silent,
             };
             verifier.verify(new)?;
@@ -174,7 +174,12 @@ mod tests {
             (900, None, false, "it does not expire"),
             (900, Some(99), true, "a tenth is more"),
             (900, Some(101), false, "more than a tenth"),
-            (900, Some(-1), false, "it has expired: that is judged"),
+            (
+                900,
+                Some(-1),
+                false,
+                "it has expired: it is replaced when it is refused",
+            ),
         ] {
             let record = ManagedKey {
                 account: AccountId {

@@ -1,6 +1,6 @@
 //! What is decided before a connection is opened: from a request to settings, repository and plan.
 //!
-//! [`super::run`] goes on from here; `git bitbucket status` and the hooks stop here. Uses no
+//! [`super::run`] continues from here; `git bitbucket status` and the hooks stop here. Uses no
 //! network, and writes nothing but caches that may be lost.
 
 use crate::connection::collect::{self, ConnectionTarget};
@@ -15,7 +15,7 @@ use crate::repository::{self, Located, Repository, SSH_PORT, Service, Site, Site
 use crate::settings::{GitConfig, Origin, Settings, Sourced, SshConfig, TransportKind, ssh_config};
 use crate::ssh_command::Request;
 use crate::text::{matches_pattern, sanitise};
-use crate::transport::{Endpoint, none_supported, system_ssh};
+use crate::transport::{Endpoint, Route, none_supported, system_ssh};
 
 /// The host names whose keys Bitbucket Cloud publishes (<https://bitbucket.org/site/ssh>).
 pub const PUBLISHED_NAMES: [&str; 3] =
@@ -39,10 +39,8 @@ pub struct BitbucketTarget {
     pub settings: Settings,
     /// `--account`, else `BITBUCKET_ACCOUNT`.
     pub account: Option<Sourced<String>>,
-    /// The user to log in as.
-    pub user: String,
-    /// Where to connect to, in order.
-    pub endpoints: Vec<Endpoint>,
+    /// Where to connect to, and as which user.
+    pub route: Route,
     /// The identities that may be used, in order.
     pub plan: Plan,
     /// Accounts and keys recorded on this machine.
@@ -100,11 +98,6 @@ impl ResolvedCall {
 }
 
 impl BitbucketTarget {
-    /// The host keys that the site named at login (`SHA256:…`).
-    pub fn site_fingerprints(&self) -> Vec<String> {
-        self.records.site_fingerprints(&self.located.site.url)
-    }
-
     /// A log in which nothing was tried yet.
     pub(super) fn attempt_log(&self) -> AttemptLog {
         let plan = &self.plan;
@@ -135,7 +128,7 @@ impl BitbucketTarget {
             site: &self.located.site,
             repository: self.located.repository.as_ref(),
             service: self.located.service,
-            user: &self.user,
+            user: &self.route.user,
             account: self.account.as_ref(),
             settings: &self.settings,
             config,
@@ -194,17 +187,19 @@ pub fn resolve(
             let history = History::open(context);
             let site = &located.site;
             let remembered = history.endpoint(&site.url, context.clock.now());
+            let records = records?;
+            let user = config.endpoint.user.clone();
             let mut target = BitbucketTarget {
                 settings: git_config.settings(&sites, site, located.repository.as_ref()),
                 account: account_of_call(request, context),
-                user: config
-                    .endpoint
-                    .user
-                    .clone()
-                    .unwrap_or_else(|| "git".to_owned()),
-                endpoints: endpoints(site, address, remembered.as_ref()),
+                route: Route {
+                    endpoints: endpoints(site, address, remembered.as_ref()),
+                    user: user.unwrap_or_else(|| "git".to_owned()),
+                    typed_host: request.host.clone(),
+                    site_fingerprints: records.site_fingerprints(&site.url),
+                },
                 plan: Plan::default(),
-                records: records?,
+                records,
                 located,
             };
             let inputs = target.for_connection(&config);
@@ -294,7 +289,7 @@ fn account_of_environment(context: &Context) -> Option<Sourced<String>> {
 
 /// The endpoints for an address as it is connected to (after ssh_config's HostName and Port).
 ///
-/// The site's main address stands for its whole list, with the remembered endpoint first. Another
+/// The site's main address means its whole list, with the remembered endpoint first. Another
 /// address of the list is tried first, then the others. Any other address is used alone.
 fn endpoints(site: &Site, mut address: SshHost, remembered: Option<&SshHost>) -> Vec<Endpoint> {
     address.host.make_ascii_lowercase();
@@ -403,13 +398,13 @@ mod tests {
                 ("bitbucket.org", 22),
                 Some(&alt),
                 vec![2, 0, 1],
-                "what worked goes first",
+                "what worked comes first",
             ),
             (
                 ("altssh.bitbucket.org", 443),
                 None,
                 vec![2, 0, 1],
-                "a typed entry goes first",
+                "a typed entry comes first",
             ),
             (
                 ("ssh.bitbucket.org", 22),
@@ -467,7 +462,7 @@ mod tests {
             ("SECRET", "x"),
         ]);
         for (patterns, expected, why) in [
-            (vec![], vec![], "nothing said, nothing sent"),
+            (vec![], vec![], "nothing configured, nothing sent"),
             (vec!["GIT_PROTOCOL"], vec!["GIT_PROTOCOL"], "git's own"),
             (vec!["LC_*", "LAN?"], vec!["LANG", "LC_ALL"], "patterns"),
             (vec!["git_protocol"], vec![], "names have case"),

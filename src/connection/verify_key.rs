@@ -18,10 +18,8 @@ pub struct KeyVerifier<'a> {
     pub keys: &'a ManagedKeys<'a>,
     /// What the user's ssh_config says.
     pub config: &'a SshConfig,
-    /// Where to connect to, in order.
-    pub endpoints: &'a [Endpoint],
-    /// The host keys that the site named at login (`SHA256:…`).
-    pub site_fingerprints: Vec<String>,
+    /// Where to connect to. The user is always `git`.
+    pub route: &'a Route,
     /// Who can be asked for a passphrase or about a host key.
     pub prompt: &'a dyn Prompt,
 }
@@ -47,13 +45,10 @@ impl KeyVerifier<'_> {
     pub fn try_login(&self, key: &ManagedKey) -> Result<Option<Endpoint>, Failure> {
         let identities = vec![identity_of(key)];
         let passphrase = |file: &Path| self.keys.passphrase(&identities, file);
-        let typed_host = self.endpoints.first();
         let session = Session {
             route: Route {
-                endpoints: self.endpoints.to_vec(),
                 user: "git".to_owned(),
-                typed_host: typed_host.map_or_else(String::new, |first| first.address.host.clone()),
-                site_fingerprints: self.site_fingerprints.clone(),
+                ..self.route.clone()
             },
             config: self.config,
             context: self.keys.context,
@@ -73,7 +68,7 @@ impl KeyVerifier<'_> {
                 self.keys.accepted(&identity, &endpoint);
                 Ok(Some(endpoint))
             }
-            Outcome::CompletedWithoutKey { .. } => Ok(self.endpoints.first().cloned()),
+            Outcome::CompletedWithoutKey { .. } => Ok(self.route.endpoints.first().cloned()),
             Outcome::AuthenticationFailed(_) => Ok(None),
         }
     }

@@ -33,7 +33,7 @@ pub(super) fn check(checkup: &Checkup<'_>, resolved: &Resolved) -> Vec<Finding> 
             findings.extend(published_name(checkup, &name, &known, today.keys()));
         }
     }
-    for endpoint in &resolved.target.endpoints {
+    for endpoint in &resolved.target.route.endpoints {
         if !endpoint.published {
             let alias = config.host_keys.host_key_alias.as_deref();
             findings.push(other_endpoint(checkup, &endpoint.address, alias, &known));

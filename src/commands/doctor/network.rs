@@ -22,7 +22,7 @@ use crate::prompt::Prompt;
 use crate::report;
 use crate::repository::{Service, Site, SiteKind, SshHost};
 use crate::text::{sanitise, span};
-use crate::transport::{Endpoint, Error, ExecRequest, Outcome, Route, Session, Streams, run};
+use crate::transport::{Endpoint, Error, ExecRequest, Outcome, Session, Streams, run};
 
 /// The time-out of each step.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -44,7 +44,7 @@ pub(super) fn check(checkup: &Checkup<'_>) -> Vec<Finding> {
             let text = "not checked: ssh_config sets a proxy, which the session check covers";
             vec![Finding::skip("tcp", text)]
         }
-        Ok(resolved) => endpoints(checkup, &resolved.target.endpoints),
+        Ok(resolved) => endpoints(checkup, &resolved.target.route.endpoints),
     };
     findings.extend(api(checkup));
     findings
@@ -366,14 +366,8 @@ impl Login<'_> {
             .map_err(|why| Error::Local(why.clone()))?;
         let site = &target.located.site;
         let keys = ManagedKeys::new(context, site, &target.settings, git_config);
-        let first = target.endpoints.first();
         let session = Session {
-            route: Route {
-                endpoints: target.endpoints.clone(),
-                user: target.user.clone(),
-                typed_host: first.map_or_else(String::new, |first| first.address.host.clone()),
-                site_fingerprints: target.records.site_fingerprints(&site.url),
-            },
+            route: target.route.clone(),
             config: &self.resolved.config,
             context,
             identities: identities.to_vec(),

@@ -169,8 +169,7 @@ pub(super) fn verify_key(
     let verifier = KeyVerifier {
         keys: &keys,
         config: &resolved.config,
-        endpoints: &resolved.target.endpoints,
-        site_fingerprints: resolved.target.site_fingerprints(),
+        route: &resolved.target.route,
         prompt: call.prompt,
     };
     Ok(verifier.verify(key)?)

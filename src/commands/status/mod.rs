@@ -179,12 +179,12 @@ fn report(context: &Context, url: &str) -> Result<Option<StatusReport>, Error> {
     let Some(Resolved { config, target }) = resolve::url(context, url, Direction::Fetch)? else {
         return Ok(None);
     };
-    let fingerprints = target.site_fingerprints();
+    let route = target.route;
     let site = target.located.site;
     let accounts = target.records.accounts().iter();
     Ok(Some(StatusReport {
-        host_keys: host_keys(context, &config, &target.endpoints, &fingerprints),
-        endpoints: target
+        host_keys: host_keys(context, &config, &route.endpoints, &route.site_fingerprints),
+        endpoints: route
             .endpoints
             .into_iter()
             .map(|endpoint| endpoint.address)
@@ -195,7 +195,7 @@ fn report(context: &Context, url: &str) -> Result<Option<StatusReport>, Error> {
             .collect(),
         home: context.home().map(Into::into),
         repository: target.located.repository,
-        user: target.user,
+        user: route.user,
         settings: target.settings,
         plan: target.plan,
         site,

@@ -88,7 +88,7 @@ impl Connection<'_> {
             }
             return Ok(Some(lines));
         }
-        let fingerprints = self.target.site_fingerprints();
+        let fingerprints = &self.target.route.site_fingerprints;
         if fingerprints.is_empty() || passes_descriptor(self.config) {
             return Ok(None);
         }

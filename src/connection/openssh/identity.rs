@@ -82,7 +82,7 @@ impl Connection<'_> {
         let now = self.context.clock.now();
         let doubtful = is_unverified(key) || key.expires.is_some_and(|end| end <= now);
         let mut accepted_by = None;
-        if doubtful && key.repository.is_none() && self.target.user == "git" {
+        if doubtful && key.repository.is_none() && self.target.route.user == "git" {
             accepted_by = self.try_key(key, None)?;
             if accepted_by.is_none() {
                 match self.keys.replace_refused(key, self.prompt)? {
@@ -113,7 +113,7 @@ impl Connection<'_> {
     /// Logs in by the native transport with this key alone: once, or until it is accepted.
     /// `None`: it was refused. If only ssh can reach the server, the key counts as accepted.
     fn try_key(&self, key: &ManagedKey, wait: Option<Wait>) -> Result<Option<Endpoint>, Failure> {
-        let untried = || self.target.endpoints.first().cloned();
+        let untried = || self.target.route.endpoints.first().cloned();
         if passes_descriptor(self.config) {
             return Ok(untried());
         }
@@ -129,8 +129,7 @@ impl Connection<'_> {
         let verifier = KeyVerifier {
             keys: &self.keys,
             config: &config,
-            endpoints: &self.target.endpoints,
-            site_fingerprints: self.target.site_fingerprints(),
+            route: &self.target.route,
             prompt: if can_verify_host {
                 self.prompt
             } else {

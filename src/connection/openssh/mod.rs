@@ -35,7 +35,7 @@ pub(super) fn run(
         Some(endpoint) => endpoint,
         None => {
             connection
-                .reach(&connection.target.endpoints, false)?
+                .reach(&connection.target.route.endpoints, false)?
                 .endpoint
         }
     };
@@ -60,7 +60,7 @@ impl Connection<'_> {
         let proxy = config.endpoint.proxy_command.as_deref();
         let same = proxy.is_some_and(|command| !command.replace("%%", "").contains("%h"))
             && config.endpoint.proxy_jump.is_none();
-        let (first, others) = self.target.endpoints.split_first()?;
+        let (first, others) = self.target.route.endpoints.split_first()?;
         let only = others.is_empty() || same || passes_descriptor(config);
         only.then(|| first.clone())
     }
@@ -71,9 +71,7 @@ impl Connection<'_> {
         let reached = find_endpoint(Search {
             route: Route {
                 endpoints: endpoints.to_vec(),
-                user: self.target.user.clone(),
-                typed_host: self.request.host.clone(),
-                site_fingerprints: self.target.site_fingerprints(),
+                ..self.target.route.clone()
             },
             config: self.config,
             context: self.context,
