@@ -266,7 +266,6 @@ fn without_unit_tests(code: &str) -> &str {
 }
 
 #[test]
-#[ignore = "not all loops are gone yet"]
 fn files_do_not_import_each_other_in_a_loop() {
     let graph = graph();
     assert!(

@@ -434,12 +434,7 @@ fn moved(checkup: &Checkup<'_>, name: &str, url: &str, repository: &str) -> Stri
 
 /// An SSH URL whose host is `bitbucket.org` itself.
 pub(in crate::commands) fn names_the_old_host(url: &str) -> bool {
-    host_of(url).is_some_and(|host| host.eq_ignore_ascii_case("bitbucket.org"))
-}
-
-/// The host of an SSH URL, as typed. `None`: a URL of another kind.
-pub(super) fn host_of(url: &str) -> Option<&str> {
-    SshUrl::parse(url).map(|url| url.host)
+    SshUrl::parse(url).is_some_and(|url| url.host.eq_ignore_ascii_case("bitbucket.org"))
 }
 
 #[cfg(test)]

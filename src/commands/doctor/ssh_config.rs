@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::checkup::{Checkup, word};
 use super::finding::Finding;
-use super::git::host_of;
 use crate::commands::ssh_blocks::{Block, blocks};
+use crate::repository::SshUrl;
 use crate::settings::{GitConfig, SshConfig, TransportKind, ssh_config};
 use crate::ssh_command::{self, Invocation, options};
 use crate::text::counted;
@@ -106,7 +106,8 @@ fn aliases(checkup: &Checkup<'_>, blocks: &[Block], read: &[(&str, SshConfig)]) 
     let is_host = |name: &str| read.iter().any(|(host, _)| host.eq_ignore_ascii_case(name));
     let remotes = checkup.git_config.as_ref().map(GitConfig::remotes);
     let remotes = remotes.unwrap_or_default();
-    let of_remotes = || remotes.iter().filter_map(|(_, url)| host_of(url));
+    let parsed = || remotes.iter().filter_map(|(_, url)| SshUrl::parse(url));
+    let of_remotes = || parsed().map(|url| url.host);
     let canonical = of_remotes().any(|host| is_host(host) || host == "bitbucket.org");
     let mut findings = Vec::new();
     for block in blocks {

@@ -21,7 +21,10 @@ use crate::repository::Site;
 pub(super) fn key(call: &mut CommandContext<'_>, verb: &Key) -> Result<(), Error> {
     match verb {
         Key::List(options) => list::list(call, options),
-        Key::New(options) => new::new(call, options),
+        Key::New(options) => match &options.repository {
+            Some(url) => access::new(call, options, url),
+            None => new::new(call, options),
+        },
         Key::Add(options) => new::add(call, options),
         Key::Load(options) => agent::load(call, options),
         Key::Unload(options) => agent::unload(call, options),

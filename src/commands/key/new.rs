@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{SelectedAccount, access, select_one};
+use super::{SelectedAccount, select_one};
 use crate::bitbucket;
 use crate::commands::arguments::{KeyAdd, KeyNew};
 use crate::commands::context::CommandContext;
@@ -16,12 +16,9 @@ use crate::provision::Records;
 use crate::provision::{AccessKey, AdditionalKey};
 use crate::settings::{KeyType, Origin, Provision, Sourced};
 
-/// Creates a key pair and registers it. In the plan it takes the place of the account's managed key;
+/// Creates a key pair of an account and registers it. In the plan it takes the place of the account's managed key;
 /// the old file and its registration stay and are named.
 pub(super) fn new(call: &mut CommandContext<'_>, options: &KeyNew) -> Result<(), Error> {
-    if let Some(url) = &options.repository {
-        return access::new(call, options, url);
-    }
     let selected = select_one(call, &options.which)?;
     let previous = Records::open(call.context)?;
     let previous = previous.usable(&selected.account, None).cloned();
