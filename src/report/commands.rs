@@ -75,7 +75,7 @@ pub enum Error {
         hints: Vec<String>,
     },
     /// No `--with-token`, and there is no terminal to ask on.
-    #[error("no terminal to ask for the API token on")]
+    #[error("cannot ask for the API token without a terminal")]
     NoToken,
     /// The answer, or the first line of standard input, is empty.
     #[error("no API token was given; nothing was changed")]
