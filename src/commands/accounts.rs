@@ -37,7 +37,7 @@ impl Accounts {
             }
         }
         Ok(Self {
-            sites: resolve::git_config(context)?.sites(),
+            sites: resolve::git_config_with(context, Some(&records))?.sites(),
             accounts,
         })
     }

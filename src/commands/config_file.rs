@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use super::arguments::Scopes;
 use super::{Error, git};
 use crate::context::Context;
+use crate::storage;
 
 /// Whose configuration file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,7 +67,10 @@ pub(super) fn file(context: &Context, scope: Scope) -> Result<PathBuf, Error> {
     match scope {
         Scope::Global => match context.environment.raw("GIT_CONFIG_GLOBAL") {
             Some(path) => Ok(context.directory.join(path)),
-            None => Ok(context.home().ok_or(Error::NoHome)?.join(".gitconfig")),
+            None => Ok(context
+                .home()
+                .ok_or(storage::Error::NoHome)?
+                .join(".gitconfig")),
         },
         Scope::System => system(context),
         Scope::Local => {
@@ -131,7 +135,10 @@ pub(super) fn global_file(context: &Context) -> Result<PathBuf, Error> {
     }
     let base = match context.environment.raw("XDG_CONFIG_HOME") {
         Some(base) if !base.is_empty() => PathBuf::from(base),
-        _ => context.home().ok_or(Error::NoHome)?.join(".config"),
+        _ => context
+            .home()
+            .ok_or(storage::Error::NoHome)?
+            .join(".config"),
     };
     let other = base.join("git/config");
     Ok(if other.exists() { other } else { usual })

@@ -11,6 +11,7 @@ use crate::context::API_TOKEN;
 use crate::identity::{Account, AccountId, history};
 use crate::provision::Records;
 use crate::secret::TokenPlace;
+use crate::storage;
 
 /// Removes the token wherever it is stored, and the record of the account.
 pub(super) fn logout(call: &mut CommandContext<'_>, options: &Logout) -> Result<(), Error> {
@@ -80,7 +81,10 @@ fn report(
     account: &AccountId,
     forgotten: &[TokenPlace],
 ) -> Result<(), Error> {
-    let records = call.context.records_directory().ok_or(Error::NoHome)?;
+    let records = call
+        .context
+        .records_directory()
+        .ok_or(storage::Error::NoHome)?;
     let records = call.shown(&records);
     call.say(format!("logged out of {} as {account}", account.site));
     for place in forgotten {

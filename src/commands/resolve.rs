@@ -4,10 +4,10 @@ use std::ffi::OsString;
 
 use super::Error;
 use crate::connection::failure::Failure;
-use crate::connection::resolve::{self, BitbucketTarget, ResolvedCall, with_recorded_ssh_hosts};
+use crate::connection::resolve::{self, BitbucketTarget, with_recorded_ssh_hosts};
 use crate::connection::start_trace2;
 use crate::context::Context;
-use crate::provision::Records;
+use crate::provision::{self, Records};
 use crate::repository::{self, Direction, Site, SiteKind, SshUrl};
 use crate::settings::{GitConfig, SshConfig};
 use crate::ssh_command::{self, Invocation};
@@ -16,17 +16,27 @@ use crate::ssh_command::{self, Invocation};
 pub(super) struct Resolved {
     /// What the user's ssh_config says.
     pub(super) config: SshConfig,
+    /// git config, with the SSH hosts that apply.
+    pub(super) git_config: GitConfig,
     /// Site, settings, endpoints, plan and records.
     pub(super) target: BitbucketTarget,
 }
 
 /// git's configuration, with the SSH hosts that logins have recorded.
 pub(super) fn git_config(context: &Context) -> Result<GitConfig, Error> {
+    git_config_with(context, Records::open(context).as_ref().ok())
+}
+
+/// The same with records that have been read already.
+pub(super) fn git_config_with(
+    context: &Context,
+    records: Option<&Records>,
+) -> Result<GitConfig, Error> {
     let git_config = GitConfig::open(context)?;
     start_trace2(context, &git_config);
-    Ok(match Records::open(context) {
-        Ok(records) => with_recorded_ssh_hosts(git_config, &records),
-        Err(_) => git_config,
+    Ok(match records {
+        Some(records) => with_recorded_ssh_hosts(git_config, records),
+        None => git_config,
     })
 }
 
@@ -36,36 +46,54 @@ pub(super) fn url(
     url: &str,
     direction: Direction,
 ) -> Result<Option<Resolved>, Error> {
-    let git_config = git_config(context)?;
+    let records = Records::open(context);
+    let git_config = git_config_with(context, records.as_ref().ok())?;
     match command_line(&git_config.sites(), url, direction) {
-        Some(arguments) => resolve(context, arguments, git_config),
+        Some(arguments) => resolve(context, arguments, git_config, records),
         None => Ok(None),
     }
 }
 
 /// What `ssh` to the site's first host would use; on Cloud, `ssh git@bitbucket.org`.
 pub(super) fn site(context: &Context, site: &Site) -> Result<Option<Resolved>, Error> {
+    let records = Records::open(context);
+    let git_config = git_config_with(context, records.as_ref().ok())?;
+    site_with(context, site, git_config, records)
+}
+
+/// The same with configuration and records that have been read already.
+pub(super) fn site_with(
+    context: &Context,
+    site: &Site,
+    git_config: GitConfig,
+    records: Result<Records, provision::Error>,
+) -> Result<Option<Resolved>, Error> {
     let arguments = match (site.kind, site.ssh_hosts.first()) {
         (SiteKind::DataCenter, Some(place)) => {
             vec![format!("ssh://git@{place}").into()]
         }
         _ => vec!["git@bitbucket.org".into()],
     };
-    resolve(context, arguments, git_config(context)?)
+    resolve(context, arguments, git_config, records)
 }
 
 fn resolve(
     context: &Context,
     arguments: Vec<OsString>,
     git_config: GitConfig,
+    records: Result<Records, provision::Error>,
 ) -> Result<Option<Resolved>, Error> {
     let parsed = ssh_command::parse(arguments).map_err(Failure::from)?;
     let Invocation::Native(request) = parsed else {
         return Ok(None);
     };
-    let found = resolve::resolve(context, &request, git_config)?;
-    Ok(found.and_then(|ResolvedCall { config, target, .. }| {
-        target.map(|target| Resolved { config, target })
+    let found = resolve::resolve(context, &request, git_config, records)?;
+    Ok(found.and_then(|call| {
+        Some(Resolved {
+            config: call.config,
+            git_config: call.git_config,
+            target: call.target?,
+        })
     }))
 }
 

@@ -7,12 +7,12 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::accounts::Accounts;
 use super::arguments::SshConfig;
 use super::context::CommandContext;
+use super::resolve::Resolved;
 use super::{Error, resolve};
-
 use crate::identity::{Holder, Offer, Rank};
+use crate::provision::Records;
 use crate::provision::ssh_config_file::{self, HEAD, quoted};
 use crate::repository::{self, SSH_PORT, Site, SiteKind, SshHost};
 use crate::storage;
@@ -41,8 +41,8 @@ pub(super) fn ssh_config(call: &mut CommandContext<'_>, options: SshConfig) -> R
 
 /// The file of the blocks, and the user's.
 fn files(call: &CommandContext<'_>) -> Result<(PathBuf, PathBuf), Error> {
-    let own = ssh_config_file::file(call.context).ok_or(Error::NoHome)?;
-    let ssh = call.context.ssh_directory().ok_or(Error::NoHome)?;
+    let own = ssh_config_file::file(call.context).ok_or(storage::Error::NoHome)?;
+    let ssh = call.context.ssh_directory().ok_or(storage::Error::NoHome)?;
     Ok((own, ssh.join("config")))
 }
 
@@ -148,8 +148,14 @@ fn without_line(text: &[u8], line: &str) -> Vec<u8> {
 /// known. Empty: there are none.
 fn blocks(call: &CommandContext<'_>) -> Result<String, Error> {
     let mut text = String::new();
-    for site in Accounts::load(call.context)?.sites {
-        let files = identity_files(call, &site)?;
+    let records = Records::open(call.context)?;
+    let git_config = resolve::git_config_with(call.context, Some(&records))?;
+    for site in git_config.sites() {
+        let (git_config, records) = (git_config.clone(), Ok(records.clone()));
+        let Some(resolved) = resolve::site_with(call.context, &site, git_config, records)? else {
+            continue;
+        };
+        let files = identity_files(resolved);
         if files.is_empty() {
             continue;
         }
@@ -169,10 +175,7 @@ fn blocks(call: &CommandContext<'_>) -> Result<String, Error> {
 }
 
 /// In the plan's order. Fallback keys are left out: ssh tries them anyway.
-fn identity_files(call: &CommandContext<'_>, site: &Site) -> Result<Vec<PathBuf>, Error> {
-    let Some(resolved) = resolve::site(call.context, site)? else {
-        return Ok(Vec::new());
-    };
+fn identity_files(resolved: Resolved) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for candidate in resolved.target.plan.candidates {
         let Offer::Identities(identities) = candidate.offer else {
@@ -189,7 +192,7 @@ fn identity_files(call: &CommandContext<'_>, site: &Site) -> Result<Vec<PathBuf>
             files.extend(file.filter(|file| !files.contains(file)));
         }
     }
-    Ok(files)
+    files
 }
 
 /// The site's hosts by port; for Cloud always also its own names.

@@ -20,6 +20,7 @@ use std::ffi::OsString;
 use crate::context::Context;
 use crate::diagnostics::{self, trace2};
 use crate::prompt::{self, Prompt};
+use crate::provision::Records;
 use crate::settings::{GitConfig, SshConfig};
 use crate::ssh_command::{self, Invocation, Request};
 use crate::transport::{ExitStatus, system_ssh};
@@ -67,7 +68,8 @@ pub fn run(arguments: Vec<OsString>, context: &Context) -> Result<ExitStatus, Fa
     start_trace2(context, &git_config);
 
     let planning = trace2::region("plan", String::new);
-    let Some(resolved) = resolve::resolve(context, &request, git_config)? else {
+    let records = Records::open(context);
+    let Some(resolved) = resolve::resolve(context, &request, git_config, records)? else {
         return hand_over(context, &request, "an error in ssh_config");
     };
     drop(planning);

@@ -10,7 +10,7 @@ use crate::diagnostics::trace2;
 use crate::identity::Plan;
 use crate::identity::history::History;
 use crate::identity::plan::{self, AccountOrder};
-use crate::provision::Records;
+use crate::provision::{self, Records};
 use crate::repository::{self, Located, Repository, SSH_PORT, Service, Site, SiteKind, SshHost};
 use crate::settings::{GitConfig, Origin, Settings, Sourced, SshConfig, TransportKind, ssh_config};
 use crate::ssh_command::Request;
@@ -148,15 +148,15 @@ pub fn with_recorded_ssh_hosts(git_config: GitConfig, records: &Records) -> GitC
     git_config.with_ssh_hosts(recorded.collect())
 }
 
-/// Resolves a request. `Ok(None)`: ssh_config has an error and the host is not Bitbucket, so the
-/// system's ssh reports it.
+/// Resolves a request. Records that cannot be read are an error only for a Bitbucket host.
+/// `Ok(None)`: ssh_config has an error and the host is not Bitbucket, so the system's ssh reports
+/// it.
 pub fn resolve(
     context: &Context,
     request: &Request,
     git_config: GitConfig,
+    records: Result<Records, provision::Error>,
 ) -> Result<Option<ResolvedCall>, Failure> {
-    // Records that cannot be read are an error only for a Bitbucket host.
-    let records = Records::open(context);
     let git_config = match &records {
         Ok(records) => with_recorded_ssh_hosts(git_config, records),
         Err(_) => git_config,

@@ -11,23 +11,9 @@ use crate::{prompt, provision, settings, storage};
 /// A command's failure.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// HOME is not set.
-    #[error("HOME is not set, so there is no place for the configuration")]
-    NoHome,
-    /// HOME belongs to another user (sudo).
-    #[error("{} belongs to another user; nothing was written there", .0.display())]
-    ForeignHome(PathBuf),
-    /// A file or directory could not be read or written.
-    #[error("{}: {why}", file.display())]
-    File {
-        /// Which.
-        file: PathBuf,
-        /// The system's message.
-        why: io::Error,
-    },
-    /// A configuration file changed between reading and writing.
-    #[error("{} was changed by another program meanwhile; nothing was written", .0.display())]
-    ChangedMeanwhile(PathBuf),
+    /// A file cannot be read or written, or there is no home directory for it.
+    #[error(transparent)]
+    Storage(#[from] storage::Error),
     /// A path or value that is not UTF-8.
     #[error("a path or value that is not UTF-8 cannot be written to git's configuration")]
     NotUtf8,
@@ -115,18 +101,7 @@ pub enum Error {
 impl Error {
     /// This file could not be read or written.
     pub(crate) fn file(file: &Path, why: io::Error) -> Self {
-        Self::File {
-            file: file.to_owned(),
-            why,
-        }
-    }
-
-    /// What one command alone can meet, with lines to paste.
-    pub(crate) fn other(what: impl Into<String>, hints: impl IntoIterator<Item = String>) -> Self {
-        Self::Other {
-            what: what.into(),
-            hints: hints.into_iter().collect(),
-        }
+        storage::Error::file(file, why).into()
     }
 
     /// The message, its hints and the exit status (1, 2 or 4).
@@ -139,58 +114,45 @@ impl Error {
             explanation.status = 1;
             return explanation;
         }
-        let (hints, status) = match self {
-            Self::NoHome => (vec!["export HOME=/home/YOU".to_owned()], 1),
-            Self::ForeignHome(home) => (
-                vec![format!(
-                    "run the command as the owner of {}",
-                    home.display()
-                )],
-                1,
-            ),
-            Self::File { file, why } => (lock_hint(file, why).into_iter().collect(), 1),
-            Self::ChangedMeanwhile(_) => (vec!["run the command again".to_owned()], 1),
-            Self::NotUtf8 | Self::GitNotRun(_) | Self::Git { .. } | Self::NoSystemFile => {
-                (Vec::new(), 1)
-            }
-            Self::NoRepository(_) => (
-                vec!["run it in a repository, or with --global".to_owned()],
-                1,
-            ),
-            Self::NoProgram(_) => (
-                vec!["install bitbucket-ssh and git-bitbucket in the same directory".to_owned()],
-                1,
-            ),
-            Self::ShimTaken(_) => (
-                vec!["choose another directory: git bitbucket setup --shim DIR".to_owned()],
-                1,
-            ),
-            Self::NoToken => (
-                vec!["git bitbucket login ACCOUNT --with-token <FILE".to_owned()],
-                1,
-            ),
-            Self::NoKeyring => (vec!["git bitbucket login --store file".to_owned()], 1),
-            Self::NoBitbucket(_) => (
-                vec!["git config --global bitbucket.https://HOST.type datacenter".to_owned()],
-                1,
-            ),
-            Self::Other { hints, .. } => (hints.clone(), 1),
-            Self::Credential(_) => (vec!["git bitbucket login --store file".to_owned()], 1),
-            Self::Connection(_) | Self::EmptyToken | Self::Unanswered(_) => (Vec::new(), 1),
-            Self::Scopes { page, .. } => (
-                vec![format!(
-                    "scopes cannot be added to a token; create a new one with them: {page}"
-                )],
-                1,
-            ),
-            Self::Site { why, page } => (site_hints(why, page), 1),
-            Self::Usage { hint, .. } => (vec![hint.clone()], 2),
-            Self::NotLoggedIn(_) => (vec!["git bitbucket login".to_owned()], 4),
-        };
-        Explanation {
+        let explanation = Explanation {
             what: self.to_string(),
-            hints,
-            status,
+            hints: Vec::new(),
+            status: match self {
+                Self::Usage { .. } => 2,
+                Self::NotLoggedIn(_) => 4,
+                _ => 1,
+            },
+        };
+        match self {
+            Self::Storage(error) => explanation.hints(storage_hint(error)),
+            Self::NotUtf8
+            | Self::GitNotRun(_)
+            | Self::Git { .. }
+            | Self::NoSystemFile
+            | Self::Connection(_)
+            | Self::EmptyToken
+            | Self::Unanswered(_) => explanation,
+            Self::NoRepository(_) => explanation.hint("run it in a repository, or with --global"),
+            Self::NoProgram(_) => {
+                explanation.hint("install bitbucket-ssh and git-bitbucket in the same directory")
+            }
+            Self::ShimTaken(_) => {
+                explanation.hint("choose another directory: git bitbucket setup --shim DIR")
+            }
+            Self::NoToken => explanation.hint("git bitbucket login ACCOUNT --with-token <FILE"),
+            Self::NoKeyring | Self::Credential(_) => {
+                explanation.hint("git bitbucket login --store file")
+            }
+            Self::NoBitbucket(_) => {
+                explanation.hint("git config --global bitbucket.https://HOST.type datacenter")
+            }
+            Self::Other { hints, .. } => explanation.hints(hints.iter().cloned()),
+            Self::Scopes { page, .. } => explanation.hint(format!(
+                "scopes cannot be added to a token; create a new one with them: {page}"
+            )),
+            Self::Site { why, page } => explanation.hints(site_hints(why, page)),
+            Self::Usage { hint, .. } => explanation.hint(hint.clone()),
+            Self::NotLoggedIn(_) => explanation.hint("git bitbucket login"),
         }
     }
 }
@@ -204,7 +166,7 @@ fn site_hints(why: &bitbucket::Error, page: &str) -> Vec<String> {
         ],
         bitbucket::Error::RateLimited {
             retry_after: Some(seconds),
-        } => vec![format!("try again in {seconds} s")],
+        } => vec![format!("try again in {seconds} seconds")],
         bitbucket::Error::Unreachable { .. } => {
             vec!["to see the proxy and certificate settings: git config --get-regexp '^http\\.'".to_owned()]
         }
@@ -224,17 +186,28 @@ fn site_hints(why: &bitbucket::Error, page: &str) -> Vec<String> {
     }
 }
 
-/// Another git at work, or one that died.
-fn lock_hint(file: &Path, why: &io::Error) -> Option<String> {
-    let lock = file
-        .extension()
-        .is_some_and(|extension| extension == "lock");
-    (lock && why.kind() == io::ErrorKind::AlreadyExists).then(|| {
-        format!(
-            "another git is writing this file; if none is running: rm {}",
-            file.display()
-        )
-    })
+fn storage_hint(error: &storage::Error) -> Option<String> {
+    match error {
+        storage::Error::NoHome => Some("export HOME=/home/YOU".to_owned()),
+        storage::Error::ForeignOwner(path) => Some(format!(
+            "nothing was written; run the command as the owner of {}",
+            path.display()
+        )),
+        storage::Error::Changed(_) => Some("nothing was written; run the command again".to_owned()),
+        // Another git is writing the file, or was killed while it did.
+        storage::Error::File { path, kind, .. } => {
+            let lock = path
+                .extension()
+                .is_some_and(|extension| extension == "lock");
+            (lock && *kind == io::ErrorKind::AlreadyExists).then(|| {
+                format!(
+                    "another git is writing this file; if none is running: rm {}",
+                    path.display()
+                )
+            })
+        }
+        storage::Error::Locked { .. } => None,
+    }
 }
 
 impl From<Failure> for Error {
@@ -252,20 +225,5 @@ impl From<provision::Error> for Error {
 impl From<settings::Error> for Error {
     fn from(error: settings::Error) -> Self {
         Failure::from(error).into()
-    }
-}
-
-impl From<storage::Error> for Error {
-    fn from(error: storage::Error) -> Self {
-        match error {
-            storage::Error::NoHome => Self::NoHome,
-            storage::Error::ForeignOwner(path) => Self::ForeignHome(path),
-            storage::Error::File { path, kind, why } => Self::File {
-                file: path,
-                why: io::Error::new(kind, why),
-            },
-            storage::Error::Changed(path) => Self::ChangedMeanwhile(path),
-            storage::Error::Locked { .. } => Self::other(error.to_string(), []),
-        }
     }
 }

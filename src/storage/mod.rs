@@ -31,7 +31,7 @@ pub const DRAFT: &str = ".bitbucket-ssh-";
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// There is no home directory, and so no place for the file.
-    #[error("HOME is not set, so there is no place for keys")]
+    #[error("HOME is not set")]
     NoHome,
     /// The home directory or `~/.ssh` belongs to another user (sudo keeps HOME). Nothing is
     /// created there.

@@ -227,7 +227,7 @@ impl Question<'_> {
                 Err(error) => call.warn(format!(
                     "warning: {}: {}",
                     Shown::new(&account.name),
-                    Shown::new(&error.to_string())
+                    Shown::new(error.to_string())
                 )),
             }
         }

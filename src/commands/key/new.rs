@@ -161,8 +161,8 @@ pub(super) fn verify_key(
     let Some(resolved) = resolve::site(call.context, site)? else {
         return Err(Error::NoBitbucket(site.url.clone()));
     };
-    let git_config = resolve::git_config(call.context)?;
-    let keys = ManagedKeys::new(call.context, site, &resolved.target.settings, &git_config);
+    let settings = &resolved.target.settings;
+    let keys = ManagedKeys::new(call.context, site, settings, &resolved.git_config);
     let verifier = KeyVerifier {
         keys: &keys,
         config: &resolved.config,

@@ -161,7 +161,10 @@ fn report(
     store: TokenPlace,
     requested: bool,
 ) -> Result<(), Error> {
-    let records = call.context.records_directory().ok_or(Error::NoHome)?;
+    let records = call
+        .context
+        .records_directory()
+        .ok_or(storage::Error::NoHome)?;
     let records = call.shown(&records);
     call.say(format!(
         "logged in to {} as {} ({})",

@@ -144,7 +144,10 @@ const SETTINGS: &str = "Settings are read from git config. <url> is matched agai
 const SSH_CONFIGURATION: &str = "~/.ssh/config, the system's file and -o are read as ssh reads them, for the host as typed. Options \
      that are not listed here are ignored for a Bitbucket host; -vv names them.";
 
-const CARRIERS: &[(&str, fn(Carrier) -> bool)] = &[
+/// Text, and which options it describes.
+type CarrierText = (&'static str, fn(Carrier) -> bool);
+
+const CARRIERS: &[CarrierText] = &[
     ("Supported", |carrier| matches!(carrier, Carrier::Native)),
     (
         "Where set, the system's ssh connects to Bitbucket hosts",

@@ -11,6 +11,7 @@ use super::record::{Changes, Shim};
 use crate::commands::context::{CommandContext, word};
 use crate::commands::{Error, manual};
 use crate::context::Context;
+use crate::storage;
 
 /// Writes man pages and completions; files of other programs are left alone.
 pub(super) fn install_pages(
@@ -73,7 +74,10 @@ pub(super) fn install_pages(
 fn data_home(context: &Context) -> Result<PathBuf, Error> {
     match context.environment.raw("XDG_DATA_HOME").map(PathBuf::from) {
         Some(path) if path.is_absolute() => Ok(path),
-        _ => Ok(context.home().ok_or(Error::NoHome)?.join(".local/share")),
+        _ => Ok(context
+            .home()
+            .ok_or(storage::Error::NoHome)?
+            .join(".local/share")),
     }
 }
 

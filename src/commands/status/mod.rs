@@ -176,9 +176,10 @@ pub(super) fn status(call: &mut CommandContext<'_>, options: &Status) -> Result<
 
 /// `None`: the URL is not on a configured Bitbucket site.
 fn report(context: &Context, url: &str) -> Result<Option<StatusReport>, Error> {
-    let Some(Resolved { config, target }) = resolve::url(context, url, Direction::Fetch)? else {
+    let Some(resolved) = resolve::url(context, url, Direction::Fetch)? else {
         return Ok(None);
     };
+    let Resolved { config, target, .. } = resolved;
     let route = target.route;
     let site = target.located.site;
     let accounts = target.records.accounts().iter();
