@@ -217,8 +217,8 @@ fn a_denied_repository_is_tried_with_the_next_account() {
     world
         .git(&["ls-remote", "git@bitbucket.org:umbrella/nothing.git"])
         .fails_with(128)
-        .says("hint: alice@example.com")
-        .says("hint: bob@example.com");
+        .says("hint: signed in as alice@example.com")
+        .says("hint: signed in as bob@example.com");
 }
 
 #[test]
