@@ -12,7 +12,10 @@ use crate::identity::history::History;
 use crate::identity::plan::{self, AccountOrder};
 use crate::provision::{self, Records};
 use crate::repository::{self, Located, Repository, SSH_PORT, Service, Site, SiteKind, SshHost};
-use crate::settings::{GitConfig, Origin, Settings, Sourced, SshConfig, TransportKind, ssh_config};
+use crate::settings::{
+    GitConfig, Ignored, Origin, Settings, Sourced, SshConfig, TransportKind, check_account,
+    ssh_config,
+};
 use crate::ssh_command::Request;
 use crate::text::{matches_pattern, sanitise};
 use crate::transport::{Endpoint, Route, none_supported, system_ssh};
@@ -184,6 +187,7 @@ pub fn resolve(
     let located = repository::locate(&sites, &address.host, address.port, command)?;
     let target = match located {
         Some(located) => {
+            let account = account_of_call(request, context)?;
             let history = History::open(context);
             let site = &located.site;
             let remembered = history.endpoint(&site.url, context.clock.now());
@@ -191,7 +195,7 @@ pub fn resolve(
             let user = config.endpoint.user.clone();
             let mut target = BitbucketTarget {
                 settings: git_config.settings(&sites, site, located.repository.as_ref()),
-                account: account_of_call(request, context),
+                account,
                 route: Route {
                     endpoints: endpoints(site, address, remembered.as_ref()),
                     user: user.unwrap_or_else(|| "git".to_owned()),
@@ -236,7 +240,7 @@ pub fn resolve_https(
 ) -> Result<HttpsTarget, Failure> {
     let records = Records::open(context)?;
     let settings = git_config.settings(&git_config.sites(), site, repository);
-    let account = account_of_environment(context);
+    let account = account_of_environment(context)?;
     let config = SshConfig::default();
     let target = ConnectionTarget {
         site,
@@ -271,20 +275,38 @@ fn is_bitbucket(sites: &[Site], request: &Request) -> bool {
 }
 
 /// `--account`, else `BITBUCKET_ACCOUNT`.
-fn account_of_call(request: &Request, context: &Context) -> Option<Sourced<String>> {
-    if let Some(account) = &request.account {
-        let origin = Origin::CommandLine("--account".to_owned());
-        return Some(Sourced::new(account.clone(), origin));
+fn account_of_call(
+    request: &Request,
+    context: &Context,
+) -> Result<Option<Sourced<String>>, Failure> {
+    match &request.account {
+        Some(account) => {
+            let origin = Origin::CommandLine("--account".to_owned());
+            valid_account(account, origin).map(Some)
+        }
+        None => account_of_environment(context),
     }
-    account_of_environment(context)
 }
 
-fn account_of_environment(context: &Context) -> Option<Sourced<String>> {
-    let account = context.environment.text("BITBUCKET_ACCOUNT")?;
-    Some(Sourced::new(
-        account.to_owned(),
-        Origin::Environment("BITBUCKET_ACCOUNT"),
-    ))
+fn account_of_environment(context: &Context) -> Result<Option<Sourced<String>>, Failure> {
+    let account = context.environment.text("BITBUCKET_ACCOUNT");
+    account
+        .map(|account| valid_account(account.trim(), Origin::Environment("BITBUCKET_ACCOUNT")))
+        .transpose()
+}
+
+/// # Errors
+///
+/// A name that is no account's, before it gets into any message.
+fn valid_account(name: &str, origin: Origin) -> Result<Sourced<String>, Failure> {
+    match check_account(name) {
+        Ok(()) => Ok(Sourced::new(name.to_owned(), origin)),
+        Err(why) => Err(Failure::InvalidSetting(Ignored {
+            origin,
+            value: name.to_owned(),
+            why,
+        })),
+    }
 }
 
 /// The endpoints for an address as it is connected to (after ssh_config's HostName and Port).

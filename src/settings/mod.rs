@@ -13,7 +13,7 @@ pub mod ssh_config;
 mod url_match;
 mod values;
 
-pub use values::key_type;
+pub use values::{check_account, key_type};
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -187,13 +187,25 @@ pub struct Ignored {
 impl std::fmt::Display for Ignored {
     /// In git's words, with file and line.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "bad config value '{}'", sanitise(&self.value))?;
-        let Origin::GitConfig {
-            file, line, key, ..
-        } = &self.origin
-        else {
-            return write!(f, ": {}", self.why);
+        let value = sanitise(&self.value);
+        let (file, line, key) = match &self.origin {
+            Origin::GitConfig {
+                file, line, key, ..
+            } => (file, line, key),
+            Origin::CommandLine(option) => {
+                return write!(
+                    f,
+                    "bad value '{value}' for {}: {}",
+                    sanitise(option),
+                    self.why
+                );
+            }
+            Origin::Environment(variable) => {
+                return write!(f, "bad value '{value}' for {variable}: {}", self.why);
+            }
+            _ => return write!(f, "bad value '{value}': {}", self.why),
         };
+        write!(f, "bad config value '{value}'")?;
         write!(f, " for '{}'", sanitise(key))?;
         if let Some(file) = file {
             write!(f, " in file {}", file.display())?;

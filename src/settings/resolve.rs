@@ -173,6 +173,13 @@ impl<'a> Resolution<'a> {
         if entry.bare && matches!(key.name, "account" | "identityFile") {
             return self.reject(key, entry, "has no value".to_owned());
         }
+        // Also in a repository's own configuration, which might go unnoticed.
+        if key.name == "account"
+            && let Err(why) = values::check_account(&entry.value)
+        {
+            self.invalid.insert(key.name, ignored(entry, why.clone()));
+            return self.ignore(entry, why);
+        }
         if key.name == "identityFile" && !entry.value.is_empty() {
             let path = inputs.context.expand_home(&entry.value);
             if !path.is_absolute() {

@@ -2,7 +2,7 @@
 
 use super::{AuthorCheck, KeyType, OtherHosts, PassphraseStore, Provision, TransportKind};
 use crate::repository::SiteKind;
-use crate::text::nearest;
+use crate::text::{is_harmful, nearest};
 
 /// The smallest RSA key that Bitbucket takes and OpenSSH does not complain about.
 const SMALLEST_RSA: u32 = 2048;
@@ -12,6 +12,25 @@ const LARGEST_RSA: u32 = 16384;
 
 /// The longest lifetime in days: a hundred years keep every date within four digits.
 const LONGEST_LIFE: u32 = 36525;
+
+/// An account: an e-mail address or a user name. What OpenSSH refuses in a user name on the command
+/// line (ssh.c, `valid_ruser`) and a shell's patterns are refused here too, since accounts are in
+/// commands that people paste.
+pub fn check_account(text: &str) -> Result<(), String> {
+    if text.starts_with('-') {
+        return Err("an account cannot begin with -".to_owned());
+    }
+    let refused = text
+        .chars()
+        .find(|c| c.is_whitespace() || is_harmful(*c) || "'`\"\\$;&<>|(){}[]*?!#".contains(*c));
+    match refused {
+        None => Ok(()),
+        Some(c) if c.is_whitespace() || is_harmful(c) => {
+            Err("an account has no white space and no control characters".to_owned())
+        }
+        Some(c) => Err(format!("an account has no {c}")),
+    }
+}
 
 /// `auto`, `ask`, `never`.
 pub fn provision(text: &str) -> Result<Provision, String> {

@@ -140,7 +140,7 @@ pub fn fence_json(json: &str) -> Cow<'_, str> {
 /// Control characters (C0, DEL, C1), and those that hide or reorder text without a mark of their
 /// own: Unicode's bidirectional controls, line separators, soft hyphens, zero-width characters,
 /// annotations, tags.
-pub(super) fn is_harmful(character: char) -> bool {
+pub fn is_harmful(character: char) -> bool {
     character.is_control()
         || matches!(character,
             '\u{ad}' | '\u{61c}' | '\u{180e}'

@@ -9,6 +9,7 @@ use crate::prompt;
 use crate::provision::token_instructions;
 use crate::repository::{Site, SiteKind};
 use crate::secret::Secret;
+use crate::settings::check_account;
 
 /// More of standard input is not read.
 const LIMIT: u64 = 64 * 1024;
@@ -31,9 +32,10 @@ pub(super) fn ask(
         Some(account) => account.trim().to_owned(),
         None => ask_account(call, options, &site, user_email)?,
     };
-    if account.is_empty() || account.contains(char::is_control) {
+    let wrong = check_account(&account).err();
+    if let Some(why) = wrong.or_else(|| account.is_empty().then(|| "an account is needed".into())) {
         return Err(Error::Usage {
-            what: "no account given".to_owned(),
+            what: why,
             hint: "git bitbucket login ACCOUNT".to_owned(),
         });
     }

@@ -2,7 +2,7 @@
 //! which do not.
 
 use super::{BOB, SITE, ask, count, logins, two_accounts, with_keys};
-use crate::support::{ALICE, World};
+use crate::support::{ALICE, World, run};
 
 fn cloned(world: &World) {
     ask(
@@ -244,4 +244,76 @@ fn what_it_includes_says_no_more_than_itself_and_sends_nothing_elsewhere() {
     world.git(&["-C", "site", "fetch"]).fails_with(128);
     assert!(!marker.exists(), "no program of theirs ran");
     assert!(elsewhere.accept().is_err(), "nobody came there");
+}
+
+#[test]
+fn an_account_that_is_none_ends_the_call_and_runs_nothing_when_pasted() {
+    let world = two_accounts();
+    cloned(&world);
+    let canary = world.path("work/canary");
+    let file = canary.display();
+    for (name, why) in [
+        (
+            format!("x$(touch${{IFS}}{file})@example.com"),
+            "a substitution",
+        ),
+        (format!("x;touch${{IFS}}{file};@example.com"), "a command"),
+        (format!("`touch {file}`"), "backquotes"),
+        (
+            format!("x\nhint: touch {file}"),
+            "a line that looks like a hint",
+        ),
+        ("x\u{1b}[2J@example.com".to_owned(), "an escape sequence"),
+        ("x\u{9b}2J@example.com".to_owned(), "a C1 control"),
+        ("x\u{202e}@example.com".to_owned(), "a reordering"),
+        ("two words".to_owned(), "a blank"),
+    ] {
+        world
+            .git(&["-C", "site", "config", "bitbucket.account", &name])
+            .succeeds();
+        let before = count(&world);
+        let fetch = world.git(&["-C", "site", "fetch", "-q"]);
+        assert_ne!(fetch.status, Some(0), "{why}");
+        assert_eq!(logins(&world, before), [""; 0], "{why}: nobody logs in");
+        let words = fetch.stderr();
+        assert!(words.contains(".git/config at line "), "{why}: {words}");
+        let raw = |c: char| c.is_control() && c != '\n' || matches!(c, '\u{202e}');
+        assert!(!words.contains(raw), "{why}: {words:?}");
+        for hint in words.lines().filter_map(|line| line.strip_prefix("hint: ")) {
+            let mut shell = world.command("sh");
+            shell.args(["-c", hint]);
+            let _ = run(shell);
+            assert!(!canary.exists(), "{why}: {hint}");
+        }
+    }
+}
+
+#[test]
+fn an_account_of_the_call_that_is_none_is_an_error_before_anything_else() {
+    let mut world = two_accounts();
+    let before = count(&world);
+    let option = ask(
+        &world,
+        &[
+            "--account",
+            "a;b",
+            "git@bitbucket.org",
+            &super::advertise(SITE),
+        ],
+    );
+    assert_eq!(option.status, Some(255));
+    assert!(
+        option.stderr().contains("bad value 'a;b' for --account"),
+        "{option}"
+    );
+    world.set("BITBUCKET_ACCOUNT", "a b");
+    let variable = ask(&world, &["git@bitbucket.org", &super::advertise(SITE)]);
+    assert_eq!(variable.status, Some(255));
+    assert!(
+        variable
+            .stderr()
+            .contains("bad value 'a b' for BITBUCKET_ACCOUNT"),
+        "{variable}"
+    );
+    assert_eq!(logins(&world, before), [""; 0]);
 }
