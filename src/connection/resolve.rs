@@ -194,7 +194,7 @@ pub fn resolve(
             let records = records?;
             let user = config.endpoint.user.clone();
             let mut target = BitbucketTarget {
-                settings: git_config.settings(&sites, site, located.repository.as_ref()),
+                settings: git_config.settings_of(&sites, &located),
                 account,
                 route: Route {
                     endpoints: endpoints(site, address, remembered.as_ref()),

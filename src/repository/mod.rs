@@ -91,6 +91,13 @@ impl Repository {
     }
 }
 
+impl Repository {
+    /// Workspace and slug as [`Located::path`].
+    pub fn path(&self) -> Vec<String> {
+        path::components(self.to_string().as_bytes())
+    }
+}
+
 impl PartialEq for Repository {
     fn eq(&self, other: &Self) -> bool {
         self.site == other.site
@@ -159,6 +166,10 @@ pub struct Located {
     pub site: Site,
     /// `None`: no path, or none of two parts (`ssh -T git@bitbucket.org`).
     pub repository: Option<Repository>,
+    /// Workspace, slug and what follows them, as far as the path has them, also where it names no
+    /// repository: what settings for a URL are matched against. Percent codes are decoded, and it
+    /// ends in front of a `?` or `#`, so that no such character takes a path out of its workspace.
+    pub path: Vec<String>,
     /// What is asked.
     pub service: Service,
 }
@@ -178,13 +189,14 @@ pub fn locate(
         return Ok(None);
     };
     let command = remote_command::parse(command.unwrap_or_default())?;
-    let repository = match command.path {
-        Some(path) => path::repository(&site, &path)?,
-        None => None,
+    let (repository, path) = match command.path {
+        Some(path) => (path::repository(&site, &path)?, path::components(&path)),
+        None => (None, Vec::new()),
     };
     Ok(Some(Located {
         site,
         repository,
+        path,
         service: command.service,
     }))
 }

@@ -1,5 +1,7 @@
 //! The path of a repository: what may pass, and its two parts.
 
+use percent_encoding::percent_decode;
+
 use super::{Error, Repository, Site};
 
 /// The repository a path names on a site. `Ok(None)`: not two parts.
@@ -29,6 +31,30 @@ pub(super) fn repository(site: &Site, path: &[u8]) -> Result<Option<Repository>,
     }))
 }
 
+/// The parts of a path for the settings of a URL, see [`super::Located::path`]: `.` and `..` are
+/// resolved, and `.git` behind the slug is left out.
+pub(super) fn components(path: &[u8]) -> Vec<String> {
+    let path: Vec<u8> = percent_decode(path).collect();
+    let path = String::from_utf8_lossy(&path);
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    let mut parts: Vec<String> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part.to_owned()),
+        }
+    }
+    if let Some(slug) = parts.get_mut(1)
+        && let Some(bare) = slug.strip_suffix(".git").filter(|bare| !bare.is_empty())
+    {
+        *slug = bare.to_owned();
+    }
+    parts
+}
+
 /// What must not reach a server, an argument list or a terminal.
 fn check(path: &[u8]) -> Result<(), Error> {
     let text = || String::from_utf8_lossy(path).into_owned();
@@ -47,6 +73,34 @@ fn check(path: &[u8]) -> Result<(), Error> {
 mod tests {
     use super::super::cloud;
     use super::*;
+
+    #[test]
+    fn settings_hold_for_every_path_below_a_workspace() {
+        for (path, parts, why) in [
+            ("acme/app.git", &["acme", "app"][..], "a repository"),
+            ("/acme/app", &["acme", "app"], "of a URL with a scheme"),
+            ("acme/app.git#v1", &["acme", "app"], "a fragment"),
+            ("acme/app?x=1/y", &["acme", "app"], "a query"),
+            ("acme/%61pp%2Egit", &["acme", "app"], "percent codes"),
+            ("%61cme%2fapp.git", &["acme", "app"], "a coded slash"),
+            ("acme/app%23v1", &["acme", "app"], "a coded fragment"),
+            ("acme/100%", &["acme", "100%"], "no code"),
+            ("acme", &["acme"], "a workspace"),
+            ("acme/", &["acme"], "with a slash"),
+            (
+                "acme/app/src",
+                &["acme", "app", "src"],
+                "below a repository",
+            ),
+            ("x/../acme/app", &["acme", "app"], "dots are resolved"),
+            ("../acme//./app", &["acme", "app"], "one too many"),
+            ("~ada/app", &["~ada", "app"], "personal"),
+            ("", &[], "nothing"),
+        ] {
+            assert_eq!(components(path.as_bytes()), parts, "{why}: {path}");
+        }
+        assert_eq!(components(b"acme/\xff")[0], "acme", "not text");
+    }
 
     #[test]
     fn paths_and_their_parts() {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::context::Context;
-use crate::repository::{Repository, Site, SiteKind, Url};
+use crate::repository::{Site, SiteKind, Url};
 use crate::settings::git_config::Entry;
 use crate::settings::keys::{self, Form, Key};
 use crate::settings::repository_policy::RepositoryPolicy;
@@ -24,8 +24,9 @@ pub struct ResolveInputs<'a> {
     pub sites: &'a [Site],
     /// The site that is meant.
     pub site: &'a Site,
-    /// The repository that is requested.
-    pub repository: Option<&'a Repository>,
+    /// The path that is requested, also one that names no repository:
+    /// [`crate::repository::Located::path`].
+    pub path: &'a [String],
     /// What the current repository's own configuration may set.
     pub policy: RepositoryPolicy<'a>,
 }
@@ -204,7 +205,7 @@ impl<'a> Resolution<'a> {
             self.ignore(entry, "not a URL");
             return None;
         };
-        let subject = Subject::new(inputs.site, inputs.repository)?;
+        let subject = Subject::new(inputs.site, inputs.path)?;
         let specificity = subject.matched_by(&pattern);
         if specificity.is_none() {
             if pattern.user.is_some()

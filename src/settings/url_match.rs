@@ -5,7 +5,9 @@
 //! case, scheme and user add no specificity, `ssh://` patterns match the site's SSH hosts, and a
 //! `.git` at the end is ignored.
 
-use crate::repository::{Repository, SSH_PORT, Site, SiteKind, SshHost, Url};
+use percent_encoding::percent_decode_str;
+
+use crate::repository::{SSH_PORT, Site, SiteKind, SshHost, Url};
 use crate::settings::git_config::Entry;
 
 /// How closely a pattern matches: host first, then path. Greater is closer; patterns that are
@@ -59,25 +61,22 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// The repository's web URL and the SSH hosts of its site. `None` only for a site whose URL
-    /// is none.
-    pub fn new(site: &Site, repository: Option<&Repository>) -> Option<Self> {
-        let context = Url::parse(&site.url)?.path.len();
-        let url = repository.map_or_else(|| site.url.clone(), Repository::web_url);
+    /// The web URL of a path below the site ([`crate::repository::Located::path`]; empty: the site
+    /// itself), and the SSH hosts of the site. `None` only for a site whose URL is none.
+    pub fn new(site: &Site, path: &[String]) -> Option<Self> {
+        let mut web = Url::parse(&site.url)?.decoded();
+        let context = web.path.len();
+        web.path.extend_from_slice(path);
         let mut ssh = site.ssh_hosts.clone();
         if site.kind == SiteKind::Cloud {
             ssh.extend(crate::repository::cloud().ssh_hosts);
         }
-        Some(Self {
-            web: Url::parse(&url)?,
-            ssh,
-            context,
-        })
+        Some(Self { web, ssh, context })
     }
 
     /// `None`: the pattern does not match it.
     pub fn matched_by(&self, pattern: &Url) -> Option<Specificity> {
-        let pattern = pattern.without_git_suffix(self.context);
+        let pattern = pattern.decoded().without_git_suffix(self.context);
         if pattern.scheme == "ssh" {
             self.matched_by_ssh(&pattern)
         } else if pattern.scheme == self.web.scheme && pattern.user.is_none() {
@@ -135,6 +134,15 @@ impl Subject {
 }
 
 impl Url {
+    /// With the percent codes of its path decoded, component by component.
+    fn decoded(&self) -> Self {
+        let decode = |part: &String| percent_decode_str(part).decode_utf8_lossy().into_owned();
+        Self {
+            path: self.path.iter().map(decode).collect(),
+            ..self.clone()
+        }
+    }
+
     fn without_git_suffix(&self, context: usize) -> Self {
         let mut pattern = self.clone();
         let slug_at = if self.scheme == "ssh" { 1 } else { context + 1 };

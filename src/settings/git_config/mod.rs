@@ -17,7 +17,7 @@ use gix::glob::wildmatch::Mode;
 
 use crate::context::Context;
 use crate::diagnostics::trace2::Param;
-use crate::repository::{Repository as Wanted, Site, SiteKind, SshHost};
+use crate::repository::{Located, Repository as Wanted, Site, SiteKind, SshHost};
 use crate::settings::repository_policy::RepositoryPolicy;
 use crate::settings::{Error, Ignored, Origin, OtherHosts, Provision, Scope, Settings, Sourced};
 use crate::settings::{resolve, sites, url_match};
@@ -182,12 +182,29 @@ impl GitConfig {
     /// The settings for one repository of `site` (or for the site, where none is meant), with
     /// everything that is set and ignored.
     pub fn settings(&self, sites: &[Site], site: &Site, repository: Option<&Wanted>) -> Settings {
+        let path = repository.map(Wanted::path).unwrap_or_default();
+        self.settings_below(sites, site, repository, &path)
+    }
+
+    /// The settings for what a connection asks for, which may be a path without a repository.
+    pub fn settings_of(&self, sites: &[Site], located: &Located) -> Settings {
+        let repository = located.repository.as_ref();
+        self.settings_below(sites, &located.site, repository, &located.path)
+    }
+
+    fn settings_below(
+        &self,
+        sites: &[Site],
+        site: &Site,
+        repository: Option<&Wanted>,
+        path: &[String],
+    ) -> Settings {
         let mut settings = resolve::settings(&resolve::ResolveInputs {
             context: &self.context,
             entries: &self.entries,
             sites,
             site,
-            repository,
+            path,
             policy: RepositoryPolicy {
                 context: &self.context,
                 is_requested: repository.is_some(),

@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 
 use super::*;
-use crate::repository::cloud;
+use crate::repository::{Repository, cloud};
 use crate::settings::git_config::fixture::Home;
 
 fn center() -> Site {
@@ -25,7 +25,7 @@ fn repository(site: &Site, workspace: &str, slug: &str) -> Repository {
 }
 
 fn specificity(site: &Site, repository: &Repository, pattern: &str) -> Option<Specificity> {
-    let subject = Subject::new(site, Some(repository)).unwrap();
+    let subject = Subject::new(site, &repository.path()).unwrap();
     subject.matched_by(&Url::parse(pattern)?)
 }
 

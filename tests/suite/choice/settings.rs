@@ -80,6 +80,36 @@ fn an_account_that_was_named_is_alone() {
 }
 
 #[test]
+fn no_character_of_a_path_takes_it_out_of_its_workspace_s_settings() {
+    let world = two_accounts();
+    world.configure("bitbucket.https://bitbucket.org/acme.provision", "never");
+    for path in [
+        "git@bitbucket.org:acme/site.git#v1",
+        "git@bitbucket.org:acme/site.git?x",
+        "git@bitbucket.org:%61cme/site.git",
+        "git@bitbucket.org:acme%2Fsite.git",
+        "ssh://git@bitbucket.org/acme/site.git%23v1",
+        "ssh://git@bitbucket.org/acme",
+        "git@bitbucket.org:acme/site/tree",
+        "git@bitbucket.org:x/../acme/site.git",
+    ] {
+        world.git(&["ls-remote", path]).fails_with(128);
+        assert!(world.sandbox.keys(ALICE).is_empty(), "{path}");
+        assert!(world.sandbox.keys(BOB).is_empty(), "{path}");
+    }
+    let world = open_world();
+    world.configure("bitbucket.https://bitbucket.org/acme.account", BOB);
+    for path in ["acme/open.git#v1", "acme/open?x"] {
+        let before = count(&world);
+        ask(
+            &world,
+            &["git@bitbucket.org", &format!("git-upload-pack '{path}'")],
+        );
+        assert_eq!(logins(&world, before), [BOB], "{path}");
+    }
+}
+
+#[test]
 fn an_identity_file_precedes_accounts() {
     let mut world = open_world();
     let work = world.make_key("work", "");
