@@ -95,7 +95,7 @@ pub enum LastServed {
 /// The accounts that are known on this machine.
 #[derive(Debug, Clone)]
 pub struct KnownAccounts<'a> {
-    /// Recorded accounts of every site, in the order of their login.
+    /// Recorded accounts of every site, in the order of their last login.
     pub recorded: &'a [Account],
     /// The account of `BITBUCKET_EMAIL` and `BITBUCKET_API_TOKEN`, where they are for this site.
     pub environment: Option<String>,

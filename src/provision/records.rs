@@ -112,7 +112,7 @@ impl Records {
         Self::update(context, |records| records.forget_identity(fingerprint))
     }
 
-    /// Every account, in the order of their login.
+    /// Every account, in the order of their last login.
     pub fn accounts(&self) -> &[Account] {
         &self.accounts
     }
@@ -168,6 +168,16 @@ impl Records {
         }
     }
 
+    /// As [`Self::set_account`], for a login: the account comes behind those that logged in before.
+    pub fn set_logged_in(&mut self, account: Account) {
+        let name = account.account.clone();
+        self.set_account(account);
+        let at = self.accounts.iter().position(|one| one.account == name);
+        if let Some(at) = at {
+            self.accounts[at..].rotate_left(1);
+        }
+    }
+
     /// Records what the site reports of an account: the user and the key list. `store`: where a login
     /// has just stored the token.
     pub(super) fn set_listed(
@@ -183,7 +193,8 @@ impl Records {
             (None, SiteKind::Cloud) => vec![account.name.clone()],
             (None, SiteKind::DataCenter) => Vec::new(),
         };
-        self.set_account(Account {
+        let is_login = store.is_some();
+        let account = Account {
             account: known.map_or_else(|| account.clone(), |known| known.account.clone()),
             logged_in: store.is_some() || known.is_some_and(|known| known.logged_in),
             user_name: user.user_name.clone(),
@@ -191,7 +202,12 @@ impl Records {
             key_fingerprints: keys.iter().map(|key| key.fingerprint.clone()).collect(),
             store: store.or(known.and_then(|known| known.store)),
             emails,
-        });
+        };
+        if is_login {
+            self.set_logged_in(account);
+        } else {
+            self.set_account(account);
+        }
     }
 
     /// Adds a key to what is recorded of the account's key list.

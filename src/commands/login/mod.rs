@@ -50,7 +50,7 @@ pub(super) fn login(call: &mut CommandContext<'_>, options: &Login) -> Result<()
     }
     let account = account(&attempt, &seen, place, earlier);
     memory::take_up(call.context, &account.account);
-    Records::update(call.context, |records| records.set_account(account))?;
+    Records::update(call.context, |records| records.set_logged_in(account))?;
     report(call, &attempt, &seen, place, requested.is_some())?;
     record_ssh_place(call, &attempt.site, ssh_settings, options.with_token)
 }
