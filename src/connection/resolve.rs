@@ -183,8 +183,7 @@ pub fn resolve(
     };
     // A remote may be written with an alias of ssh_config: it is the same repository.
     let git_config = git_config.with_alias(&request.host, &address.host, address.port);
-    let command = request.command.as_deref();
-    let located = repository::locate(&sites, &address.host, address.port, command)?;
+    let located = locate(&sites, request, &config, &address)?;
     let target = match located {
         Some(located) => {
             let account = account_of_call(request, context)?;
@@ -260,6 +259,26 @@ pub fn resolve_https(
         order,
         records,
     })
+}
+
+/// What a call means. The name as typed decides, because ssh_config may lead it to a relay or an
+/// address; a name that is of no site stands for the address that ssh_config gives it.
+fn locate(
+    sites: &[Site],
+    request: &Request,
+    config: &SshConfig,
+    address: &SshHost,
+) -> Result<Option<Located>, repository::Error> {
+    let command = request.command.as_deref();
+    if config.endpoint.host_name.is_some() {
+        for port in [request.port.unwrap_or(22), address.port] {
+            let located = repository::locate(sites, &request.host, port, command)?;
+            if located.is_some() {
+                return Ok(located);
+            }
+        }
+    }
+    repository::locate(sites, &address.host, address.port, command)
 }
 
 /// Whether the host as typed is Bitbucket's, for the case that ssh_config cannot be read.
