@@ -105,8 +105,8 @@ fn command_line(sites: &[Site], url: &str, direction: Direction) -> Option<Vec<O
         Direction::Push => "git-receive-pack",
     };
     let (port, user, host, path) = if let Some(ssh) = SshUrl::parse(url) {
-        let path = String::from_utf8(ssh.server_path()).ok()?;
-        (ssh.port, ssh.user, ssh.host.to_owned(), path)
+        let path = std::str::from_utf8(ssh.server_path()).ok()?.to_owned();
+        (ssh.port, ssh.user, ssh.host, path)
     } else {
         let repository = repository::of_url(sites, url)?;
         let site = sites.iter().find(|site| site.url == repository.site)?;
@@ -118,7 +118,7 @@ fn command_line(sites: &[Site], url: &str, direction: Direction) -> Option<Vec<O
                 (first.host.clone(), Some(first.port))
             }
         };
-        (port, Some("git"), host, path)
+        (port, Some("git".to_owned()), host, path)
     };
     let destination = user.map_or_else(|| host.clone(), |user| format!("{user}@{host}"));
     let quoted = path.replace('\'', "'\\''").replace('!', "'\\!'");

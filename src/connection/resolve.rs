@@ -271,7 +271,7 @@ fn locate(
 ) -> Result<Option<Located>, repository::Error> {
     let command = request.command.as_deref();
     if config.endpoint.host_name.is_some() {
-        for port in [request.port.unwrap_or(22), address.port] {
+        for port in [request.port.unwrap_or(SSH_PORT), address.port] {
             let located = repository::locate(sites, &request.host, port, command)?;
             if located.is_some() {
                 return Ok(located);

@@ -35,44 +35,38 @@ fn web(sites: &[Site], scheme: &str, rest: &str) -> Option<Repository> {
 }
 
 /// A URL that git sends to ssh: `ssh://[user@]HOST[:PORT]/PATH` and git's other names for that scheme,
-/// or `[user@]HOST:PATH`, the host there also as `[HOST:PORT]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SshUrl<'a> {
+/// or `[user@]HOST:PATH`, the host there also as `[HOST:PORT]`. Read as git reads it (connect.c,
+/// `parse_connect_url`): behind a scheme, percent codes are decoded before anything is split.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SshUrl {
     /// What is in front of the `@`.
-    pub user: Option<&'a str>,
+    pub user: Option<String>,
     /// As typed, without brackets; perhaps an alias of ssh_config.
-    pub host: &'a str,
+    pub host: String,
     /// `None`: the default.
     pub port: Option<u16>,
-    /// As typed, with the slash that begins it, if any.
-    pub path: &'a str,
-    /// The path is percent-encoded: it is that of a URL with a scheme.
-    is_encoded: bool,
+    /// As the server gets it, with the slash that begins it, if any.
+    path: Vec<u8>,
 }
 
-impl<'a> SshUrl<'a> {
+impl SshUrl {
     /// `None`: git would not send it to ssh.
-    pub fn parse(url: &'a str) -> Option<Self> {
+    pub fn parse(url: &str) -> Option<Self> {
         let Some((scheme, rest)) = url.split_once("://") else {
             return Self::scp(url);
         };
         if !matches_any(scheme, &["ssh", "git+ssh", "ssh+git"]) {
             return None;
         }
-        let (authority, path) = rest.split_at(rest.find('/')?);
-        let (user, place) = split_user(authority);
+        let rest: Vec<u8> = percent_decode_str(rest).collect();
+        let (authority, path) = rest.split_at(rest.iter().position(|byte| *byte == b'/')?);
+        let (user, place) = split_user(std::str::from_utf8(authority).ok()?);
         let (host, port) = host_and_port(place)?;
-        Some(Self {
-            user,
-            host,
-            port,
-            path: at_home(path),
-            is_encoded: true,
-        })
+        Some(Self::new(user, (host, port), path))
     }
 
     /// As git: a colon in front of every slash, and the path is not decoded.
-    fn scp(url: &'a str) -> Option<Self> {
+    fn scp(url: &str) -> Option<Self> {
         let start = url.find('[').filter(|at| !url[..*at].contains([':', '/']));
         let colon = match start {
             Some(start) => start + url[start..].find("]:")? + 1,
@@ -86,47 +80,48 @@ impl<'a> SshUrl<'a> {
         let (user, place) = split_user(inner.unwrap_or(authority));
         // git takes a user within the brackets, too.
         let outer = start.and_then(|start| authority[..start].strip_suffix('@'));
-        let (host, port) = if inner.is_some() && place.matches(':').count() == 1 {
+        let place = if inner.is_some() && place.matches(':').count() == 1 {
             host_and_port(place)?
         } else {
             (place, None)
         };
-        let user = user.or(outer);
-        Some(Self {
-            user,
-            host,
+        Some(Self::new(user.or(outer), place, path.as_bytes()))
+    }
+
+    fn new(user: Option<&str>, (host, port): (&str, Option<u16>), path: &[u8]) -> Self {
+        // git goes on at a `~` in second place, whatever is in front of it.
+        let path = match path {
+            [_, rest @ ..] if rest.first() == Some(&b'~') => rest,
+            path => path,
+        };
+        Self {
+            user: user.map(str::to_owned),
+            host: host.to_owned(),
             port,
-            path: at_home(path),
-            is_encoded: false,
-        })
+            path: path.to_vec(),
+        }
     }
 
     /// The same path on another host.
     #[must_use]
-    pub fn with_host(self, host: &'a str, port: Option<u16>) -> Self {
-        Self { host, port, ..self }
+    pub fn with_host(&self, host: &str, port: Option<u16>) -> Self {
+        Self {
+            host: host.to_owned(),
+            port,
+            ..self.clone()
+        }
     }
 
     /// The repository it names, by the SSH hosts of the sites.
     pub fn repository(&self, sites: &[Site]) -> Option<Repository> {
-        let site = site::by_ssh_host(sites, self.host, self.port.unwrap_or(SSH_PORT))?;
-        path::repository(&site, &self.server_path()).ok().flatten()
+        let site = site::by_ssh_host(sites, &self.host, self.port.unwrap_or(SSH_PORT))?;
+        path::repository(&site, &self.path).ok().flatten()
     }
 
     /// The path as the server gets it.
-    pub fn server_path(&self) -> Vec<u8> {
-        if self.is_encoded {
-            percent_decode_str(self.path).collect()
-        } else {
-            self.path.as_bytes().to_vec()
-        }
+    pub fn server_path(&self) -> &[u8] {
+        &self.path
     }
-}
-
-/// git goes on at a `~` in second place, whatever is in front of it (connect.c).
-fn at_home(path: &str) -> &str {
-    let is_home = path.as_bytes().get(1) == Some(&b'~') && path.is_char_boundary(1);
-    if is_home { &path[1..] } else { path }
 }
 
 fn split_user(authority: &str) -> (Option<&str>, &str) {
@@ -340,6 +335,26 @@ mod tests {
                 "alice@bitbucket.org:ws/repo.git",
                 Some(CLOUD),
                 "a user name",
+            ),
+            (
+                "ssh://git%40bitbucket%2Eorg%2Fws/repo",
+                Some(CLOUD),
+                "decoded before it is split, as git does",
+            ),
+            (
+                "ssh+git://git@[bitbucket.org]/ws/repo",
+                Some(CLOUD),
+                "in brackets",
+            ),
+            (
+                "git@[bitbucket.org]:ws/repo",
+                Some(CLOUD),
+                "scp in brackets",
+            ),
+            (
+                "ssh://git@git.example.com:7999/%7Euser/repo.git",
+                Some(PERSONAL),
+                "a coded home",
             ),
             ("https://bitbucket.org/ws/repo.git", Some(CLOUD), "https"),
             (

@@ -422,7 +422,8 @@ fn moved(checkup: &Checkup<'_>, name: &str, url: &str, repository: &str) -> Stri
     } else {
         ("", values("url"))
     };
-    let user = SshUrl::parse(url).and_then(|url| url.user).unwrap_or("git");
+    let user = SshUrl::parse(url).and_then(|url| url.user);
+    let user = user.as_deref().unwrap_or("git");
     let new = word(&format!("{user}@ssh.bitbucket.org:{repository}.git"));
     let line = format!("git remote set-url {option}{} {new}", word(name));
     if beside.len() > 1 {

@@ -108,7 +108,7 @@ fn aliases(checkup: &Checkup<'_>, blocks: &[Block], read: &[(&str, SshConfig)]) 
     let remotes = remotes.unwrap_or_default();
     let parsed = || remotes.iter().filter_map(|(_, url)| SshUrl::parse(url));
     let of_remotes = || parsed().map(|url| url.host);
-    let canonical = of_remotes().any(|host| is_host(host) || host == "bitbucket.org");
+    let canonical = of_remotes().any(|host| is_host(&host) || host == "bitbucket.org");
     let mut findings = Vec::new();
     for block in blocks {
         let Some(leads_to) = block.value("hostname").filter(|host| is_host(host)) else {

@@ -102,13 +102,13 @@ struct Target<'a> {
 fn target<'a>(found: &Found<'a>, url: &str) -> Option<Target<'a>> {
     let ssh = SshUrl::parse(url)?;
     let alias = found.blocks.iter().find(|block| {
-        block.names().any(|name| name == ssh.host)
+        block.names().any(|name| name == ssh.host.as_str())
             && block
                 .value("hostname")
-                .is_some_and(|real| !real.eq_ignore_ascii_case(ssh.host))
+                .is_some_and(|real| !real.eq_ignore_ascii_case(&ssh.host))
     });
     let option = |key: &str| alias.and_then(|block| block.value(key));
-    let host = option("hostname").unwrap_or(ssh.host);
+    let host = option("hostname").unwrap_or(&ssh.host);
     let port = match ssh.port {
         None => option("port").and_then(|port| port.parse().ok()),
         typed => typed,
@@ -121,7 +121,12 @@ fn target<'a>(found: &Found<'a>, url: &str) -> Option<Target<'a>> {
     Some(Target {
         repository,
         site,
-        user: ssh.user.or(option("user")).unwrap_or("git").to_owned(),
+        user: ssh
+            .user
+            .as_deref()
+            .or(option("user"))
+            .unwrap_or("git")
+            .to_owned(),
         alias,
     })
 }

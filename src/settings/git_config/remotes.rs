@@ -1,7 +1,7 @@
 //! The remotes of the current repository, with the URLs that git would use. Pure.
 
 use super::Entry;
-use crate::repository::{Repository, Site, SshUrl, of_url};
+use crate::repository::{Repository, SSH_PORT, Site, SshUrl, of_url};
 
 /// Name and URL of every remote, after `insteadOf`; further URLs for pushing behind those for
 /// fetching (git-config(1), `url.<base>.insteadOf`, `pushInsteadOf`).
@@ -76,7 +76,7 @@ fn substituted(entries: &[Entry], url: &str, variable: &str) -> Option<String> {
     Some(format!("{base}{}", &url[prefix.len()..]))
 }
 
-/// A host name that ssh_config gives another one.
+/// A host name that ssh_config gives another name or port.
 #[derive(Debug, Clone)]
 pub struct Alias {
     typed: String,
@@ -85,9 +85,9 @@ pub struct Alias {
 }
 
 impl Alias {
-    /// `None`: the names are the same.
+    /// `None`: they are the same.
     pub fn new(typed: &str, host: &str, port: u16) -> Option<Self> {
-        let differs = !typed.eq_ignore_ascii_case(host);
+        let differs = !typed.eq_ignore_ascii_case(host) || port != SSH_PORT;
         differs.then(|| Self {
             typed: typed.to_owned(),
             host: host.to_owned(),
@@ -95,15 +95,14 @@ impl Alias {
         })
     }
 
-    /// The repository that a URL names, its host being the alias or not.
+    /// The repository that a URL names: by its host as typed, else by what ssh_config makes of it.
     pub fn repository(&self, sites: &[Site], url: &str) -> Option<Repository> {
-        match SshUrl::parse(url) {
-            Some(ssh) if ssh.host.eq_ignore_ascii_case(&self.typed) => {
-                let port = ssh.port.or(Some(self.port));
-                ssh.with_host(&self.host, port).repository(sites)
-            }
-            _ => of_url(sites, url),
-        }
+        of_url(sites, url).or_else(|| {
+            let ssh = SshUrl::parse(url)?;
+            let is_it = ssh.host.eq_ignore_ascii_case(&self.typed);
+            let port = ssh.port.or(Some(self.port));
+            is_it.then(|| ssh.with_host(&self.host, port).repository(sites))?
+        })
     }
 }
 
@@ -121,6 +120,15 @@ mod tests {
             ("git@BB-Work:/acme/site", true, "no case, leading slash"),
             ("ssh://git@bb-work/acme/site", true, "URL form"),
             ("ssh://git@bb-work:22/acme/site", true, "its own port"),
+            (
+                "git+ssh://git@bb-work/acme/site.git",
+                true,
+                "git's other names",
+            ),
+            ("ssh+git://bb-work/acme/site", true, "of the scheme"),
+            ("git@[bb-work]:acme/site", true, "in brackets"),
+            ("[git@bb-work:22]:acme/site", true, "with user and port"),
+            ("ssh://git@bb%2Dwork/%61cme/site", true, "percent codes"),
             ("git@bitbucket.org:acme/site", true, "the host itself"),
             ("git@elsewhere:acme/site", false, "another host"),
             ("https://bb-work/acme/site", false, "aliases are ssh's"),

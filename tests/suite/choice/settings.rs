@@ -2,9 +2,12 @@
 
 use std::fs;
 
-use sandbox::Visibility;
+use sandbox::{SCOPES_ALL, Visibility};
 
-use super::{BOB, SITE, TOOLS, advertise, ask, count, logins, two_accounts, with_keys};
+use super::{
+    BOB, SITE, TOOLS, advertise, ask, count, forget_lessons, log_in, logins, two_accounts,
+    with_keys,
+};
 use crate::support::{ALICE, Agent, World};
 
 /// A repository that both see, so that the first of the plan is served.
@@ -106,6 +109,76 @@ fn no_character_of_a_path_takes_it_out_of_its_workspace_s_settings() {
             &["git@bitbucket.org", &format!("git-upload-pack '{path}'")],
         );
         assert_eq!(logins(&world, before), [BOB], "{path}");
+    }
+}
+
+#[test]
+fn every_spelling_of_a_remote_is_the_same_repository() {
+    let world = open_world();
+    let port = world.sandbox.ssh_port();
+    fs::write(
+        world.path("home/.ssh/config"),
+        format!("Host bb-work\n HostName 127.0.0.1\n Port {port}\n User git\n"),
+    )
+    .unwrap();
+    world.git(&["clone", "-q", OPEN, "open"]).succeeds();
+    world
+        .git(&["-C", "open", "config", "bitbucket.account", BOB])
+        .succeeds();
+    for url in [
+        "git@[bb-work]:acme/open.git",
+        "[git@bb-work]:acme/open",
+        "git+ssh://bb-work/acme/open.git",
+        "ssh+git://git@bb-work/%61cme/open",
+        "ssh://git%40bb%2Dwork%2Facme/open",
+        "ssh://git@[bitbucket.org]/acme/open",
+    ] {
+        world
+            .git(&["-C", "open", "remote", "set-url", "origin", url])
+            .succeeds();
+        let before = count(&world);
+        world.git(&["-C", "open", "fetch", "-q"]).succeeds();
+        assert_eq!(logins(&world, before), [BOB], "{url}");
+        let status = world.git(&["-C", "open", "bitbucket", "status"]).succeeds();
+        assert!(status.stdout().contains(BOB), "{url}: {status}");
+    }
+}
+
+#[test]
+fn a_host_name_in_ssh_config_does_not_change_the_site() {
+    let world = two_accounts();
+    let port = world.sandbox.ssh_port();
+    fs::write(
+        world.path("home/.ssh/config"),
+        format!("Host bitbucket.org\n HostName localhost\n Port {port}\n"),
+    )
+    .unwrap();
+    let known = world
+        .sandbox
+        .known_hosts()
+        .replace("127.0.0.1", "localhost");
+    fs::write(world.path("home/.ssh/known_hosts"), known).unwrap();
+    let clone = world.git(&["clone", SITE, "site"]).succeeds();
+    assert_eq!(world.sandbox.keys(ALICE).len(), 1, "{clone}");
+    world
+        .git(&["-C", "site", "config", "bitbucket.account", BOB])
+        .succeeds();
+    let before = count(&world);
+    world.git(&["-C", "site", "fetch"]).fails_with(128);
+    assert_eq!(logins(&world, before), [BOB], "its own configuration");
+}
+
+#[test]
+fn accounts_go_in_the_order_of_their_last_login() {
+    let mut world = open_world();
+    world.unset("BITBUCKET_EMAIL");
+    world.unset("BITBUCKET_API_TOKEN");
+    let alice = world.sandbox.add_token(ALICE, SCOPES_ALL);
+    let bob = world.sandbox.add_token(BOB, SCOPES_ALL);
+    for (account, token, first) in [(ALICE, &alice, BOB), (BOB, &bob, ALICE)] {
+        log_in(&world, account, token);
+        forget_lessons(&world);
+        goes_as(&world, first);
     }
 }
 
