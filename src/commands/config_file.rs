@@ -292,7 +292,7 @@ impl Splice {
 /// How to restore a file from the content that was written into it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Reversal {
-    /// `None`: others changed the file between two edits of ours, so its bytes of before are not
+    /// `None`: other programs changed the file between two edits, so its original bytes are not
     /// known.
     splice: Option<Splice>,
     /// SHA-256 of the content that was written.
@@ -308,7 +308,7 @@ impl Reversal {
         }
     }
 
-    /// Whether nobody has changed the file since.
+    /// Whether the file is unchanged since.
     pub(super) fn is_current(&self, now: &[u8]) -> bool {
         self.after == digest(now)
     }

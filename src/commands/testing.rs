@@ -154,7 +154,7 @@ impl Machine {
             .to_owned()
     }
 
-    /// Runs a command's function with this standard input; nobody can be asked.
+    /// Runs a command's function with this standard input; the user cannot be asked.
     pub(super) fn call<T>(
         &self,
         input: &str,

@@ -251,22 +251,22 @@ mod tests {
     #[test]
     fn a_workspace_is_a_url() {
         let machine = machine();
-        let wish = Use {
+        let request = Use {
             workspace: Some("acme".to_owned()),
             ..options("alice@example.com")
         };
-        assert!(call(&machine, &wish).result.is_ok());
+        assert!(call(&machine, &request).result.is_ok());
         let key = "bitbucket.https://bitbucket.org/acme.account";
         assert_eq!(
             machine.git(&["config", "--global", key]),
             "alice@example.com"
         );
-        let wish = Use {
+        let request = Use {
             workspace: Some("acme".to_owned()),
             site: Some(CLOUD.to_owned()),
             ..unset()
         };
-        assert!(call(&machine, &wish).result.is_ok());
+        assert!(call(&machine, &request).result.is_ok());
         assert!(
             !machine
                 .try_git(&["config", "--global", key])
@@ -279,7 +279,7 @@ mod tests {
     fn what_is_wrong_changes_nothing() {
         let machine = machine();
         let before = machine.tree("home");
-        for (wish, status, why) in [
+        for (request, status, why) in [
             (options("alice@example.com"), 1, "no repository"),
             (options("both"), 2, "two sites know it"),
             (options("nobody"), 2, "no site knows it"),
@@ -300,7 +300,7 @@ mod tests {
                 "no account",
             ),
         ] {
-            let said = call(&machine, &wish);
+            let said = call(&machine, &request);
             assert_eq!(
                 said.result.unwrap_err().explanation().status,
                 status,
@@ -313,12 +313,12 @@ mod tests {
     #[test]
     fn an_account_of_two_sites_is_written_for_one() {
         let machine = machine();
-        let wish = Use {
+        let request = Use {
             global: true,
             site: Some(CENTER.to_owned()),
             ..options("both")
         };
-        assert!(call(&machine, &wish).result.is_ok());
+        assert!(call(&machine, &request).result.is_ok());
         let key = format!("bitbucket.{CENTER}.account");
         assert_eq!(machine.git(&["config", "--global", &key]), "both");
     }
