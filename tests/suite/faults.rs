@@ -316,6 +316,9 @@ fn a_refusal_is_given_as_it_came_and_each_account_is_named() {
         let output = world.git(&["ls-remote", URL]).fails_with(128);
         let message = output.stderr();
         assert!(message.starts_with(&format!("{text}\n")), "{output}");
-        assert!(message.contains("hint: signed in as alice@example.com"), "{output}");
+        assert!(
+            message.contains("hint: signed in as alice@example.com"),
+            "{output}"
+        );
     }
 }
