@@ -33,7 +33,7 @@ fn is_adopted(world: &World, site: &Sandbox, account: &str, file: &str, url: &st
     };
     let before = lists();
     world.git(&["ls-remote", "-q", url]).succeeds();
-    assert_eq!(lists() - before, pages, "one walk over the list");
+    assert_eq!(lists() - before, pages, "the list is read once");
     assert_eq!(site.keys(account).len(), 1001, "none is made");
 
     let list = world.git_bitbucket(&["key", "list", "--json"]).succeeds();

@@ -17,7 +17,7 @@ use crate::support::{Running, World};
 
 /// What happens to the request whose client has ended.
 #[derive(Clone, Copy, Debug)]
-enum Fate {
+enum Delivery {
     /// It never arrives, or its answer is lost.
     Lost,
     /// It is executed after this many further requests.
@@ -28,7 +28,7 @@ struct Case {
     scenario: Scenario,
     request: usize,
     moment: Moment,
-    fate: Fate,
+    delivery: Delivery,
     victim: Victim,
 }
 
@@ -38,13 +38,13 @@ impl std::fmt::Debug for Case {
             scenario,
             request,
             moment,
-            fate,
+            delivery,
             victim,
         } = self;
         let name = scenario.name;
         write!(
             f,
-            "{name}, {victim:?} ends at request {request}, {moment:?}, {fate:?}"
+            "{name}, {victim:?} ends at request {request}, {moment:?}, {delivery:?}"
         )
     }
 }
@@ -64,10 +64,10 @@ impl Case {
             Victim::Program => end_the_program(running.id())?,
         }
         running.wait();
-        match self.fate {
-            Fate::Lost => hold.lose(),
-            Fate::CarriedOut(0) => hold.go(),
-            Fate::CarriedOut(further) => {
+        match self.delivery {
+            Delivery::Lost => hold.lose(),
+            Delivery::CarriedOut(0) => hold.go(),
+            Delivery::CarriedOut(further) => {
                 return thread::scope(|scope| {
                     let late = scope.spawn(|| go_late(&world, hold, number + further));
                     let verdict = (self.scenario.after)(&world);
@@ -115,20 +115,20 @@ fn kills(scenario: Scenario) -> usize {
     assert!(requests >= 3, "{requests} requests");
     let mut cases = Vec::new();
     for request in 0..requests {
-        for (moment, fate) in [
-            (Moment::BeforeStoring, Fate::Lost),
-            (Moment::BeforeStoring, Fate::CarriedOut(0)),
-            (Moment::BeforeStoring, Fate::CarriedOut(1)),
-            (Moment::BeforeStoring, Fate::CarriedOut(2)),
-            (Moment::BeforeStoring, Fate::CarriedOut(3)),
-            (Moment::AfterStoring, Fate::Lost),
+        for (moment, delivery) in [
+            (Moment::BeforeStoring, Delivery::Lost),
+            (Moment::BeforeStoring, Delivery::CarriedOut(0)),
+            (Moment::BeforeStoring, Delivery::CarriedOut(1)),
+            (Moment::BeforeStoring, Delivery::CarriedOut(2)),
+            (Moment::BeforeStoring, Delivery::CarriedOut(3)),
+            (Moment::AfterStoring, Delivery::Lost),
         ] {
             for victim in [Victim::Program, Victim::Everybody] {
                 cases.push(Case {
                     scenario,
                     request,
                     moment,
-                    fate,
+                    delivery,
                     victim,
                 });
             }
