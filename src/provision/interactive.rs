@@ -173,13 +173,12 @@ pub(super) fn register_manually(
             break;
         }
     }
-    let (record, passphrase) = match pending {
-        Some(record) => (record, None),
-        None => {
-            let passphrase = new_key::choose_passphrase(request)?;
-            let record = new_key::create(request, &passphrase)?;
-            (record, passphrase.secret)
-        }
+    let (record, passphrase) = if let Some(record) = pending {
+        (record, None)
+    } else {
+        let passphrase = new_key::choose_passphrase(request)?;
+        let record = new_key::create(request, &passphrase)?;
+        (record, passphrase.secret)
     };
     diagnostics::say(&format!(
         "Add this public key to the account {} at\n  {}\n\n{} {}\n",

@@ -239,13 +239,12 @@ impl<'a> Provisioner<'a> {
     fn new(request: &'a KeyRequest<'a>, registry: &'a dyn KeyRegistry) -> Result<Self, Error> {
         let context = request.at.context;
         let site_error = Error::site(request.account);
-        let list = match request.access() {
-            Some(access) => KeyList::Repository(access),
-            None => {
-                let user = registry.user().map_err(site_error)?;
-                interactive::check_user(request, &user).map_err(site_error)?;
-                KeyList::Account(user)
-            }
+        let list = if let Some(access) = request.access() {
+            KeyList::Repository(access)
+        } else {
+            let user = registry.user().map_err(site_error)?;
+            interactive::check_user(request, &user).map_err(site_error)?;
+            KeyList::Account(user)
         };
         let keys = list.keys(registry).map_err(site_error)?;
         let records = match &list {
@@ -439,17 +438,16 @@ impl<'a> Provisioner<'a> {
     /// Registers the key, and records that. The inner error is the site's message: it has the key
     /// for another account.
     fn register(&self, record: &ManagedKey) -> Result<Result<ManagedKey, String>, Error> {
-        let registration = match self.listed(&record.fingerprint) {
-            Some(listed) => Registration::Listed(listed.clone()),
-            None => {
-                let key = NewKey {
-                    public_key: record.public_key.clone(),
-                    label: record.label.clone(),
-                    expires: record.expires,
-                };
-                register(self.registry, &self.list, &key, &record.fingerprint)
-                    .map_err(|error| self.not_registered(record, error))?
-            }
+        let registration = if let Some(listed) = self.listed(&record.fingerprint) {
+            Registration::Listed(listed.clone())
+        } else {
+            let key = NewKey {
+                public_key: record.public_key.clone(),
+                label: record.label.clone(),
+                expires: record.expires,
+            };
+            register(self.registry, &self.list, &key, &record.fingerprint)
+                .map_err(|error| self.not_registered(record, error))?
         };
         let listed = match registration {
             Registration::Listed(listed) => listed,
