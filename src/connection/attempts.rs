@@ -16,7 +16,7 @@ use crate::connection::verify_key::{Wait, until_accepted};
 use crate::diagnostics::trace2;
 use crate::identity::{AccountId, Candidate, Identity, ManagedKey, Offer, Rank, Reason};
 use crate::prompt;
-use crate::provision::Refused;
+use crate::provision::DeniedRepository;
 use crate::settings::{Origin, Provision};
 use crate::storage::Lock;
 use crate::transport::{
@@ -81,7 +81,7 @@ pub(super) fn run(connection: &Connection<'_>) -> Result<ExitStatus, Failure> {
 
 /// What one connection offers.
 struct NextOffer {
-    /// Whose identities, where that is known.
+    /// The account of the identities, where it is known.
     account: Option<AccountId>,
     identities: Vec<Identity>,
     freshness: Freshness,
@@ -186,11 +186,11 @@ impl Connection<'_> {
         let log = RefCell::new(log);
         let may_help =
             |account: &AccountId| self.may_create_after_denial(account, &mut log.borrow_mut());
-        let refused = summary.as_deref().map(|told| Refused {
-            told,
+        let denied = summary.as_deref().map(|summary| DeniedRepository {
+            summary,
             may_help: &may_help,
         });
-        let new = self.keys.create_for_unknown_account(self.prompt, refused)?;
+        let new = self.keys.create_for_unknown_account(self.prompt, denied)?;
         Ok(new.map(NextOffer::new_key))
     }
 
@@ -231,7 +231,7 @@ impl Connection<'_> {
         refusal: Refusal,
         log: &mut AttemptLog,
     ) -> Result<Option<NextOffer>, Failure> {
-        self.keys.keyring_gave()?;
+        self.keys.check_keyring()?;
         let Some(key) = offer.managed().filter(|_| self.target.route.user == "git") else {
             log.refused_logins.push((offer.account, refusal));
             return Ok(None);

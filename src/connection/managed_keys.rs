@@ -17,8 +17,8 @@ use crate::identity::{AccountId, Identity, ManagedKey, PassphrasePlace, State};
 use crate::prompt::{Prompt, Silent};
 use crate::provision::key_status::{self, KeyStatus};
 use crate::provision::{
-    self, AdditionalKey, KeyRequest, LoginPrompt, ProvisionContext, ProvisionedKey, Refused,
-    UnknownAccount, Wanted, removal,
+    self, AdditionalKey, DeniedRepository, KeyRequest, LoginPrompt, ProvisionContext,
+    ProvisionedKey, UnknownAccount, Wanted, removal,
 };
 use crate::repository::{Direction, Located, Repository, Site};
 use crate::secret::{Secret, TokenPlace};
@@ -73,20 +73,20 @@ impl<'a> ManagedKeys<'a> {
         self.ensure(account, prompt, None, &[])
     }
 
-    /// Creates a further key pair for an account that has one, which stays. `supersedes`:
+    /// Creates a further key pair for an account that has one, which stays. `replaces`:
     /// fingerprints of keys that are removed once the new one is verified.
     pub fn create_additional(
         &self,
         account: &AccountId,
         prompt: &dyn Prompt,
         key: AdditionalKey<'_>,
-        supersedes: &[String],
+        replaces: &[String],
     ) -> Result<ManagedKey, Failure> {
         let made = provision::ensure(&KeyRequest {
             at: self.at(prompt),
             account,
             wanted: Wanted::Additional(key),
-            supersedes,
+            replaces,
             registry: &|| self.registry(account),
         })?;
         let record = made.record.clone();
@@ -99,11 +99,11 @@ impl<'a> ManagedKeys<'a> {
     pub fn create_for_unknown_account(
         &self,
         prompt: &dyn Prompt,
-        refused: Option<Refused<'_>>,
+        denied: Option<DeniedRepository<'_>>,
     ) -> Result<Option<NewKey>, Failure> {
         let unknown = UnknownAccount {
             at: self.at(prompt),
-            refused,
+            denied,
         };
         let made =
             self.with_login(|login| provision::ensure_for_unknown_account(&unknown, login))?;
@@ -111,28 +111,28 @@ impl<'a> ManagedKeys<'a> {
     }
 
     /// Creates a key in the place of one that has expired, was removed or expires soon.
-    /// `supersedes` as for [`Self::create_additional`].
+    /// `replaces` as for [`Self::create_additional`].
     pub(super) fn replace(
         &self,
         key: &ManagedKey,
-        supersedes: &[String],
+        replaces: &[String],
         prompt: &dyn Prompt,
     ) -> Result<NewKey, Failure> {
-        self.ensure(&key.account, prompt, Some(key), supersedes)
+        self.ensure(&key.account, prompt, Some(key), replaces)
     }
 
     fn ensure(
         &self,
         account: &AccountId,
         prompt: &dyn Prompt,
-        replaces: Option<&ManagedKey>,
-        supersedes: &[String],
+        newer_than: Option<&ManagedKey>,
+        replaces: &[String],
     ) -> Result<NewKey, Failure> {
         let request = KeyRequest {
             at: self.at(prompt),
             account,
-            wanted: replaces.map_or(Wanted::Any, Wanted::NewerThan),
-            supersedes,
+            wanted: newer_than.map_or(Wanted::Any, Wanted::NewerThan),
+            replaces,
             registry: &|| self.registry(account),
         };
         let made = self.with_login(|login| provision::ensure_interactively(&request, login));
@@ -167,7 +167,7 @@ impl<'a> ManagedKeys<'a> {
             at: self.at(&Silent),
             account: &record.account,
             wanted: Wanted::Additional(key),
-            supersedes: &[],
+            replaces: &[],
             registry: &|| self.registry(&record.account),
         })?;
         Ok(made.map(|made| self.new_key(made)))
@@ -182,8 +182,9 @@ impl<'a> ManagedKeys<'a> {
         }
     }
 
-    fn with_login<T>(&self, act: impl FnOnce(&LoginPrompt<'_>) -> T) -> T {
-        act(&LoginPrompt {
+    /// Calls `provision` with what it needs to let a person log in.
+    fn with_login<T>(&self, provision: impl FnOnce(&LoginPrompt<'_>) -> T) -> T {
+        provision(&LoginPrompt {
             registry: &|account| self.registry(account),
             connect: &|account, secret| {
                 let token = Token {
@@ -306,16 +307,19 @@ impl<'a> ManagedKeys<'a> {
         }
     }
 
-    /// A keyring that does not return what it has is an error of its own, not a refused key.
-    pub fn keyring_gave(&self) -> Result<(), Failure> {
+    /// # Errors
+    ///
+    /// The keyring did not return a passphrase that it has: the login failed for that reason, and
+    /// the server did not refuse the key.
+    pub fn check_keyring(&self) -> Result<(), Failure> {
         match self.keyring.take() {
             Some(error) => Err(Failure::Provision(provision::Error::Keyring(error))),
             None => Ok(()),
         }
     }
 
-    /// Remembers an endpoint that answered.
-    pub(super) fn answered(&self, endpoint: &Endpoint) {
+    /// Remembers that an endpoint answered.
+    pub(super) fn remember_endpoint(&self, endpoint: &Endpoint) {
         history::remember(self.context, &[self.endpoint_worked(endpoint)]);
     }
 
@@ -323,7 +327,7 @@ impl<'a> ManagedKeys<'a> {
     /// remembered.
     pub fn accepted(&self, identity: &Identity, endpoint: &Endpoint) {
         self.record_verified(identity);
-        self.answered(endpoint);
+        self.remember_endpoint(endpoint);
     }
 
     /// The git command completed with this identity: that is remembered for the next one.

@@ -41,7 +41,7 @@ pub(super) fn after(connection: &Connection<'_>, endpoint: &Endpoint, used: &Ide
     let site = &target.located.site;
     let auto = target.settings.provision.value == Provision::Auto;
     let due = used.managed.as_ref().filter(|key| auto && is_due(key, now));
-    let (key, task) = match (target.records.rotation_begun(&site.url), due) {
+    let (key, task) = match (target.records.unfinished_rotation(&site.url), due) {
         (Some(new), _) => (new, Task::CompleteRotation),
         (None, Some(old)) => (old, Task::Renew),
         (None, None) => return,

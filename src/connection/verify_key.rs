@@ -68,6 +68,7 @@ impl KeyVerifier<'_> {
                 self.keys.accepted(&identity, &endpoint);
                 Ok(Some(endpoint))
             }
+            // Cannot happen: only `as_ssh` allows a login without a key.
             Outcome::CompletedWithoutKey { .. } => Ok(self.route.endpoints.first().cloned()),
             Outcome::AuthenticationFailed(_) => Ok(None),
         }
@@ -103,7 +104,7 @@ impl Wait {
         ..Self::PROPAGATION
     };
 
-    /// Until a person has added the key to the site.
+    /// Until a person has added the key to the site (see `provision::interactive`).
     pub(super) const PASTING: Self = Self {
         label: "pasting",
         text: "waiting until the site accepts the key",
@@ -131,7 +132,7 @@ pub(super) fn until_accepted<T>(
     login: impl Fn() -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let text = || wait.text.to_owned();
-    let begun = Instant::now();
+    let started = Instant::now();
     let (mut pause, longest) = wait.pauses;
     let mut announced = false;
     let mut background = None;
@@ -139,7 +140,7 @@ pub(super) fn until_accepted<T>(
         let result = login()?;
         let left = wait
             .limit
-            .map(|limit| limit.saturating_sub(begun.elapsed()));
+            .map(|limit| limit.saturating_sub(started.elapsed()));
         if accepted(&result) || left.is_some_and(|left| left.is_zero()) {
             return Ok(result);
         }
@@ -147,11 +148,11 @@ pub(super) fn until_accepted<T>(
         // between sessions only.
         let mut _between = None;
         if wait.for_git {
-            // Whoever pastes a key has just read what is waited for.
+            // Without a limit, a person is adding the key, and has just read that this waits for it.
             if !std::mem::replace(&mut announced, true) && wait.limit.is_some() {
                 diagnostics::notice(wait.text);
             }
-            _between = Some(diagnostics::waiting_since(wait.label, begun, text));
+            _between = Some(diagnostics::waiting_since(wait.label, started, text));
         } else if background.is_none() {
             background = Some(diagnostics::waiting(wait.label, text));
         }

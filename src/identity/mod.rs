@@ -73,7 +73,8 @@ pub enum State {
     #[serde(rename = "proved")]
     Verified,
     /// Added on the web page by the user; no login has confirmed its account yet.
-    Unverified,
+    #[serde(rename = "unverified")]
+    Unconfirmed,
     /// Its removal has begun; the site may still have it.
     #[serde(rename = "leaving")]
     Removing,

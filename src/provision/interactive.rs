@@ -29,8 +29,11 @@ pub(super) fn ask_account(
     login: &LoginPrompt<'_>,
 ) -> Result<Option<AccountId>, Error> {
     let (context, site, prompt) = (unknown.at.context, unknown.at.site, unknown.at.prompt);
-    diagnostics::say(&match unknown.refused {
-        Some(refused) => format!("{} Which account should a new key belong to?", refused.told),
+    diagnostics::say(&match unknown.denied {
+        Some(denied) => format!(
+            "{} Which account should a new key belong to?",
+            denied.summary
+        ),
         None => format!(
             "No key for {} on this machine yet. Which account should it belong to?",
             site.url

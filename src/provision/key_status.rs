@@ -53,7 +53,7 @@ impl KeyListing {
             Self::Managed(State::Pending) => "pending",
             Self::Managed(State::Registered) => "registered",
             Self::Managed(State::Verified) => "proved",
-            Self::Managed(State::Unverified) => "unverified",
+            Self::Managed(State::Unconfirmed) => "unverified",
             Self::Managed(State::Removing) => "leaving",
             Self::Elsewhere => "elsewhere",
             Self::Missing => "missing",
@@ -158,7 +158,7 @@ pub fn account_keys(
                 record: Some(record.clone()),
                 this_machine: true,
                 listing: match record.state {
-                    State::Pending | State::Unverified | State::Removing => {
+                    State::Pending | State::Unconfirmed | State::Removing => {
                         KeyListing::Managed(record.state)
                     }
                     State::Registered | State::Verified => KeyListing::Missing,

@@ -27,12 +27,12 @@ pub use provisioner::{
 };
 pub use records::{Records, SshPlace, machine_tag};
 pub use request::{
-    AccessKey, AdditionalKey, KeyRequest, ProvisionContext, ProvisionedKey, Refused, Registry,
-    UnknownAccount, Wanted,
+    AccessKey, AdditionalKey, DeniedRepository, KeyRequest, ProvisionContext, ProvisionedKey,
+    Registry, UnknownAccount, Wanted,
 };
 
-/// Why a key could not be created, found or recorded. What was begun stays recorded, and the next
-/// call goes on with the same key pair.
+/// Why a key could not be created, found or recorded. An unfinished key stays recorded, and the
+/// next call continues with it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The records cannot be read or parsed. They are left as they are.
@@ -73,7 +73,7 @@ pub enum Error {
         error: bitbucket::Error,
     },
     /// Data Center: this kind of token cannot add keys to its user's account. The new key stays
-    /// recorded; once the user has added it on the web page, the next call goes on with it.
+    /// recorded; once the user has added it on the web page, the next call continues with it.
     #[error("the token of {account} cannot add SSH keys: {message}")]
     TokenMayNotAdd {
         /// The account whose token was used.

@@ -49,7 +49,7 @@ pub(super) fn create(
         passphrase: passphrase.place,
         repository: access.map(|access| access.repository.web_url()),
         read_only: access.is_some_and(|access| access.read_only),
-        replaces: request.supersedes.to_vec(),
+        replaces: request.replaces.to_vec(),
     };
     let record = Records::update(context, |records| {
         let file = free_file(request, records)?;

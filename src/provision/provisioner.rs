@@ -2,7 +2,7 @@
 //!
 //! Lock of the site → token → list of the account's keys → record *pending* → private key file →
 //! `.pub` → register → record *registered*. The caller's connection verifies the key, after which
-//! [`verified`] is called. Interrupted anywhere, the next call goes on with the same key pair.
+//! [`verified`] is called. Interrupted anywhere, the next call continues with the same key pair.
 
 use std::time::{Duration, Instant};
 
@@ -26,9 +26,9 @@ use crate::repository::{Site, SiteKind};
 use crate::settings::Provision;
 use crate::storage::{self, Attempt, Directory, Lock};
 
-/// Creates a key pair for the account and registers it; or completes one that was begun, adopts one
+/// Creates a key pair for the account and registers it; or completes an unfinished one, adopts one
 /// that the account lists already, or takes one that another process has just created. Writes below
-/// `~/.ssh` only. After an error, what was begun stays recorded.
+/// `~/.ssh` only. After an error, an unfinished key stays recorded.
 pub fn ensure(request: &KeyRequest<'_>) -> Result<ProvisionedKey, Error> {
     check_allowed(request)?;
     locked(request, None, lock(&request.at)?)
@@ -63,15 +63,15 @@ pub fn ensure_for_unknown_account(
         at,
         account: &account,
         wanted: Wanted::Any,
-        supersedes: &[],
+        replaces: &[],
         registry: &|| (login.registry)(&account),
     };
-    if let Some(refused) = unknown.refused {
+    if let Some(denied) = unknown.denied {
         if (request.registry)()?.is_none() && interactive::log_in(&request, login)?.is_none() {
             // Whether the key helps cannot be asked without a token.
             return interactive::register_manually(&request, lock).map(Some);
         }
-        if !(refused.may_help)(&account)? {
+        if !(denied.may_help)(&account)? {
             return Ok(None);
         }
     }
@@ -88,8 +88,8 @@ pub fn finish(request: &KeyRequest<'_>) -> Result<Option<ProvisionedKey>, Error>
     Provisioner::new(request, registry.as_ref())?.resume_pending()
 }
 
-/// Records that a server accepted the key. A key that the user added on the web page stays
-/// unverified: only a login tells which account has it.
+/// Records that a server accepted the key. A key that the user added on the web page is
+/// unconfirmed then: only a login tells which account has it.
 pub fn verified(context: &Context, record: &ManagedKey) -> Result<(), Error> {
     Records::update(context, |records| {
         records.set_accepted(&record.fingerprint);
@@ -127,20 +127,20 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(60);
 pub(super) fn lock(at: &ProvisionContext<'_>) -> Result<Lock, Error> {
     let directory = Directory::records(at.context)?;
     let name = lock_name(at.site);
-    let begun = Instant::now();
+    let started = Instant::now();
     let mut waiting = None;
     let lock = loop {
         let holder = match directory.try_lock(&name)? {
             Attempt::Held(lock) => break lock,
             Attempt::Busy { holder } => holder,
         };
-        let waited = begun.elapsed();
+        let waited = started.elapsed();
         if waiting.is_none() && waited > Duration::from_millis(50) {
             let pid = holder.map_or("?".to_owned(), |pid| pid.to_string());
             let text = format!("waiting for process {pid}");
             diagnostics::notice(&text);
             let shown = move || text.clone();
-            waiting = Some(diagnostics::waiting_since("lock", begun, shown));
+            waiting = Some(diagnostics::waiting_since("lock", started, shown));
         }
         if prompt::caller_gone() {
             return Err(Error::Prompt(prompt::Error::CallerGone));
@@ -172,7 +172,7 @@ fn locked(
     let meanwhile = Records::update(request.at.context, |records| match request.wanted {
         Wanted::Any => records.usable(account, None).cloned(),
         Wanted::NewerThan(old) => records.usable(account, Some(old)).cloned(),
-        Wanted::Additional(_) => records.successor(account, request.supersedes).cloned(),
+        Wanted::Additional(_) => records.successor(account, request.replaces).cloned(),
     })?;
     if let Some(record) = meanwhile {
         tracing::info!("{}: created meanwhile", record.file.display());
@@ -312,7 +312,7 @@ impl<'a> Provisioner<'a> {
                 expires: new_key::expires(self.request, self.now()),
                 ..record.clone()
             };
-            for old in self.request.supersedes {
+            for old in self.request.replaces {
                 if !record.replaces.contains(old) {
                     record.replaces.push(old.clone());
                 }
@@ -356,7 +356,7 @@ impl<'a> Provisioner<'a> {
         let Some(directory) = context.ssh_directory() else {
             return Ok(None);
         };
-        let replaced = self.request.replaced();
+        let old = self.request.newer_than();
         let name = new_key::file_name(self.request);
         let files = new_key::file_names(&directory, &name);
         for file in files.take_while(|file| key_file::is_taken(file)) {
@@ -374,7 +374,7 @@ impl<'a> Provisioner<'a> {
                 continue;
             };
             if listed.expires.is_some_and(|end| end <= self.now())
-                || replaced.is_some_and(|old| old.fingerprint == fingerprint)
+                || old.is_some_and(|old| old.fingerprint == fingerprint)
             {
                 continue;
             }
@@ -461,19 +461,19 @@ impl<'a> Provisioner<'a> {
         };
         // A rotation keeps the old key's record: it is used until the new key is verified, and the
         // site still has it.
-        let replaced = self.request.replaced();
-        let replaced = replaced.filter(|old| !registered.replaces.contains(&old.fingerprint));
+        let old = self.request.newer_than();
+        let old = old.filter(|old| !registered.replaces.contains(&old.fingerprint));
         let context = self.request.at.context;
         Records::update(context, |records| {
             records.set_identity(registered.clone());
-            if let Some(old) = replaced {
+            if let Some(old) = old {
                 records.forget_identity(&old.fingerprint);
             }
             if registered.repository.is_none() {
                 records.add_listed(self.request.account, &registered.fingerprint);
             }
         })?;
-        if let Some(old) = replaced {
+        if let Some(old) = old {
             ssh_config_file::follow(context, &old.file, &registered.file);
         }
         diagnostics::notice(&format!(

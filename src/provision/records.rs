@@ -148,12 +148,12 @@ impl Records {
             .find(|account| account.account == *name)
     }
 
-    /// Adds an account, or replaces its record. Unverified keys of the account that its list shows
+    /// Adds an account, or replaces its record. Unconfirmed keys of the account that its list shows
     /// are verified by that.
     pub fn set_account(&mut self, account: Account) {
         for identity in &mut self.identities {
             let listed = account.key_fingerprints.contains(&identity.fingerprint);
-            let confirmed = identity.state == State::Unverified && listed;
+            let confirmed = identity.state == State::Unconfirmed && listed;
             if confirmed && identity.account == account.account {
                 identity.state = State::Verified;
             }
@@ -267,7 +267,7 @@ impl Records {
         let known = self.identities.iter_mut();
         for known in known.filter(|known| known.fingerprint == fingerprint) {
             known.state = match known.state {
-                State::Pending => State::Unverified,
+                State::Pending => State::Unconfirmed,
                 State::Registered => State::Verified,
                 state => state,
             };
@@ -282,26 +282,26 @@ impl Records {
         }
     }
 
-    /// The key that another process has created meanwhile in the place of these.
-    pub fn successor(&self, account: &AccountId, superseded: &[String]) -> Option<&ManagedKey> {
-        if superseded.is_empty() {
+    /// The key that another process has meanwhile created to replace these.
+    pub fn successor(&self, account: &AccountId, replaced: &[String]) -> Option<&ManagedKey> {
+        if replaced.is_empty() {
             return None;
         }
         let new = self.identities.iter().find(|identity| {
             let theirs = &identity.replaces;
             identity.account == *account
                 && is_usable(identity)
-                && superseded.iter().any(|old| theirs.contains(old))
+                && replaced.iter().any(|old| theirs.contains(old))
         });
         let left = |old: &String| self.identities.iter().any(|one| one.fingerprint == *old);
         new.or_else(|| {
-            let all_gone = !superseded.iter().any(left);
+            let all_gone = !replaced.iter().any(left);
             self.usable(account, None).filter(|_| all_gone)
         })
     }
 
     /// The new key of a rotation on this site that is not finished.
-    pub fn rotation_begun(&self, site: &str) -> Option<&ManagedKey> {
+    pub fn unfinished_rotation(&self, site: &str) -> Option<&ManagedKey> {
         let mut identities = self.identities.iter();
         identities.find(|one| one.account.site == site && !one.replaces.is_empty())
     }

@@ -38,7 +38,7 @@ pub fn remove_from_site(
 }
 
 /// Calls `remove`, which removes the key from the site, while the record durably has the state
-/// [`State::Removing`]: after a crash, it tells that nobody else removed the key. If the site
+/// [`State::Removing`]: after a crash, it shows that the program itself removed the key. If the site
 /// refuses, the record is as before; if its answer was lost, the state stays.
 pub fn remove_recorded(
     context: &Context,
@@ -81,7 +81,7 @@ pub(super) fn finish_removals(
     Ok(())
 }
 
-/// What came of removing the old key of a rotation.
+/// The result of removing the old key of a rotation.
 #[derive(Debug)]
 pub enum RemovalOutcome {
     /// It is removed from the site. The new name of its private key file, where there was one.
@@ -92,7 +92,7 @@ pub enum RemovalOutcome {
 
 /// Removes the keys that a verified key replaces, from the site and from here, and records that the
 /// rotation is finished. A key that the token cannot delete stays. After an error, a later call
-/// goes on.
+/// continues.
 pub fn finish_rotation(
     context: &Context,
     registry: &dyn KeyRegistry,

@@ -1,4 +1,4 @@
-//! A key that is requested, and the key that comes of it.
+//! A requested key, and the key that results.
 
 use std::path::{Path, PathBuf};
 
@@ -38,8 +38,8 @@ pub struct KeyRequest<'a> {
     /// Which key.
     pub wanted: Wanted<'a>,
     /// Fingerprints of recorded keys that are removed once the new one is verified (a rotation).
-    /// They are recorded with the new key from its beginning, so that any later run can go on.
-    pub supersedes: &'a [String],
+    /// They are recorded with the new key from its beginning, so that any later run can finish the rotation.
+    pub replaces: &'a [String],
     /// The account's view of the site. `None`: it has no token.
     pub registry: &'a dyn Fn() -> Result<Option<Registry>, Error>,
 }
@@ -74,8 +74,8 @@ pub struct AccessKey<'a> {
 }
 
 impl<'a> KeyRequest<'a> {
-    /// The key that the new one is created after.
-    pub(super) fn replaced(&self) -> Option<&'a ManagedKey> {
+    /// The old key of [`Wanted::NewerThan`].
+    pub(super) fn newer_than(&self) -> Option<&'a ManagedKey> {
         match self.wanted {
             Wanted::NewerThan(old) => Some(old),
             Wanted::Any | Wanted::Additional(_) => None,
@@ -119,14 +119,14 @@ pub struct UnknownAccount<'a> {
     /// Where, and with whom.
     pub at: ProvisionContext<'a>,
     /// The keys on this machine were accepted and denied the repository. `None`: none was accepted.
-    pub refused: Option<Refused<'a>>,
+    pub denied: Option<DeniedRepository<'a>>,
 }
 
 /// A repository that the keys on this machine cannot use.
 #[derive(Clone, Copy)]
-pub struct Refused<'a> {
-    /// What is said before anything is asked: which repository, and what the server said.
-    pub told: &'a str,
+pub struct DeniedRepository<'a> {
+    /// Shown before the question: which repository it is, and the server's message.
+    pub summary: &'a str,
     /// Whether a key for this account, which has a token here, would help.
     pub may_help: &'a dyn Fn(&AccountId) -> Result<bool, prompt::Error>,
 }

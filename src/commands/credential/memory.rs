@@ -13,7 +13,7 @@ use crate::storage::{self, Attempt, Directory};
 
 const FILE: &str = "https.json";
 
-/// For how long a refused account is passed over.
+/// For how long a refused account is skipped.
 const REFUSED_FOR: SignedDuration = SignedDuration::from_hours(24);
 
 /// Entries beyond that are dropped, the oldest first.
@@ -43,7 +43,7 @@ pub(in crate::commands) struct Refused {
     repository: Option<String>,
     /// The account.
     pub(in crate::commands) account: String,
-    /// Until when it is passed over.
+    /// Until when it is skipped.
     pub(in crate::commands) until: Timestamp,
 }
 
@@ -79,7 +79,7 @@ impl Memory {
     }
 }
 
-/// Remembers that the account served the repository, and that it is no longer passed over there.
+/// Remembers that the account served the repository, and that it is no longer skipped there.
 pub(super) fn served(context: &Context, account: &AccountId, repository: &Repository) {
     change(context, |memory| {
         let url = key(repository);

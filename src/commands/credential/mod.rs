@@ -1,8 +1,8 @@
 //! `credential get|store|erase`: git's credential helper for the sites' HTTPS remotes
 //! (<https://git-scm.com/docs/gitcredentials>).
 //!
-//! The account is chosen as for SSH. What is not a site's exact origin is answered with nothing, so
-//! that git goes on to the next helper. Standard output is the protocol's alone.
+//! The account is chosen as for SSH. For anything but a site's exact origin the answer is
+//! empty, so that git asks the next helper. Standard output carries the protocol and nothing else.
 
 pub(in crate::commands) mod memory;
 mod protocol;
@@ -25,7 +25,7 @@ use protocol::{Answer, Attributes, TOKEN_USER, Target};
 /// What a helper answers to `capability`.
 const CAPABILITIES: &str = "version 0\ncapability state\n";
 
-/// One operation of the protocol. Unknown ones are passed over, as git asks of every helper.
+/// One operation of the protocol. Unknown ones are ignored, as gitcredentials(7) requires.
 pub(super) fn run(call: &mut CommandContext<'_>, operation: &str) -> Result<(), Error> {
     match operation {
         "get" | "store" | "erase" => {}
@@ -155,8 +155,8 @@ impl Question<'_> {
     }
 
     /// Lets a person at a terminal log in, as a git command over SSH does; where none can be asked,
-    /// says which command does. `false`: nobody logged in. Only where no account is known: a URL
-    /// that names somebody else, and an account whose token was refused, are left to other helpers.
+    /// says which command does. `false`: there was no login. Only where no account is known: a URL
+    /// that names another user, and an account whose token was refused, are left to other helpers.
     fn log_in(&self, call: &mut CommandContext<'_>) -> Result<bool, Error> {
         let logged_in = Records::accounts(&self.target.records).iter();
         let mut logged_in = logged_in.filter(|known| known.logged_in);
@@ -194,7 +194,7 @@ impl Question<'_> {
     }
 
     /// The accounts that may answer, in order, as far as they have a token. Those that this git
-    /// command tried, and those that the site refused here, are passed over.
+    /// command tried, and those that the site refused here, are skipped.
     fn credentials(&self, call: &mut CommandContext<'_>) -> Vec<Credential> {
         let memory = Memory::open(call.context);
         let now = call.context.clock.now();
@@ -208,11 +208,11 @@ impl Question<'_> {
                 continue;
             }
             if !self.is_wanted(account) {
-                tracing::info!("{account}: passed over, because the URL names another user");
+                tracing::info!("{account}: skipped, because the URL names another user");
                 continue;
             }
             if memory.refused(account, self.repository, now).is_some() {
-                tracing::info!("{account}: passed over, because its token was refused");
+                tracing::info!("{account}: skipped, because its token was refused");
                 continue;
             }
             match credential::find(call.context, self.site, &account.name) {
@@ -223,7 +223,7 @@ impl Question<'_> {
                         token,
                     });
                 }
-                Ok(None) => tracing::info!("{account}: passed over, because it has no token here"),
+                Ok(None) => tracing::info!("{account}: skipped, because it has no token here"),
                 Err(error) => call.warn(format!(
                     "warning: {}: {}",
                     Shown::new(&account.name),
@@ -255,10 +255,10 @@ impl Question<'_> {
         accounts.find(|known| known.account == *account)
     }
 
-    /// Which of several accounts answers: the one that served this repository before; else the
-    /// first that may push; else the first that sees it. git does not say which way it goes. The
-    /// site is asked only where nothing is remembered, and an account that it cannot be asked about
-    /// counts as one that does not see the repository.
+    /// Which of several accounts answers: the one that last served this repository; else the first
+    /// that can push; else the first that can read. git does not tell a helper whether it fetches or
+    /// pushes. The site is asked only if nothing is remembered; if it cannot be asked about an
+    /// account, that account counts as one without access.
     fn choose(&self, call: &mut CommandContext<'_>, credentials: &[Credential]) -> usize {
         let (Some(repository), [_, _, ..]) = (self.repository, credentials) else {
             return 0;
@@ -280,7 +280,7 @@ impl Question<'_> {
                 }
                 Ok(Access::Read) => readers.push(number),
                 Ok(Access::None) => {
-                    tracing::info!("{}: does not see {repository}", credential.account);
+                    tracing::info!("{}: has no access to {repository}", credential.account);
                 }
                 Err(error) => tracing::info!("{}: {error}", credential.account),
             }
@@ -305,7 +305,7 @@ impl Question<'_> {
         bitbucket::connect(call.context, self.site, token, http)?.access(repository)
     }
 
-    /// The account whose token this is. `None`: it is none of ours.
+    /// The account whose token this is. `None`: it is not a token that `login` stored.
     fn owner(&self, call: &mut CommandContext<'_>) -> Option<AccountId> {
         let secret = self.attributes.password.as_ref()?;
         let accounts = self

@@ -393,7 +393,7 @@ fn unfinished(checkup: &Checkup<'_>, record: &ManagedKey) -> Option<Finding> {
             let text = "registered, but not yet verified by a connection";
             warn(text, checkup.fetch())
         }
-        (State::Unverified, true) => {
+        (State::Unconfirmed, true) => {
             let next = format!("git bitbucket login {}", word(&record.account.name));
             warn("no login has confirmed which account owns the key", next)
         }
@@ -401,6 +401,6 @@ fn unfinished(checkup: &Checkup<'_>, record: &ManagedKey) -> Option<Finding> {
             let next = format!("git bitbucket key revoke {fingerprint}");
             warn("its removal was started but not completed", next)
         }
-        (State::Verified, _) | (State::Registered | State::Unverified, false) => None,
+        (State::Verified, _) | (State::Registered | State::Unconfirmed, false) => None,
     }
 }

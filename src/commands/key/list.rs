@@ -88,7 +88,7 @@ fn state(entry: &KeyEntry) -> &'static str {
         KeyListing::Managed(State::Pending) => "not registered yet",
         KeyListing::Managed(State::Registered) => "not verified yet",
         KeyListing::Managed(State::Verified) => "works",
-        KeyListing::Managed(State::Unverified) => "account not confirmed",
+        KeyListing::Managed(State::Unconfirmed) => "account not confirmed",
         KeyListing::Managed(State::Removing) => "being removed",
         KeyListing::Missing => "not on the site",
         KeyListing::Elsewhere if entry.this_machine => "not recorded here",

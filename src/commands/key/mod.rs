@@ -166,7 +166,7 @@ fn each<'c>(
     }
 }
 
-/// Whether to go on: `--yes`, or the answer of a person. An error where nobody can be asked.
+/// Whether to continue: `--yes`, or the answer of a person. An error where there is no terminal to ask on.
 fn confirmed(call: &mut CommandContext<'_>, yes: bool, question: &str) -> Result<bool, Error> {
     if yes {
         return Ok(true);

@@ -11,9 +11,7 @@ use crate::connection::failure::Failure;
 use crate::connection::managed_keys::ManagedKeys;
 use crate::connection::verify_key::KeyVerifier;
 use crate::identity::{ManagedKey, key_file};
-use crate::provision;
-use crate::provision::Records;
-use crate::provision::{AccessKey, AdditionalKey};
+use crate::provision::{self, AccessKey, AdditionalKey, Records};
 use crate::settings::{KeyType, Origin, Provision, Sourced};
 
 /// Creates a key pair of an account and registers it. In the plan it takes the place of the account's managed key;
@@ -102,7 +100,7 @@ pub(super) struct NewKeyOptions<'a> {
     /// An access key of a repository. `None`: a key of the account.
     pub(super) access: Option<AccessKey<'a>>,
     /// Fingerprints of managed keys that are removed once it is verified.
-    pub(super) supersedes: &'a [String],
+    pub(super) replaces: &'a [String],
 }
 
 impl<'a> NewKeyOptions<'a> {
@@ -128,7 +126,7 @@ pub(super) fn create_key(
     let site = &selected.site;
     let mut settings = git_config.settings(&git_config.sites(), site, None);
     let asked = || Origin::CommandLine("key new".to_owned());
-    // bitbucket.provision is about keys that nobody asked for.
+    // bitbucket.provision is about keys that are created without a request for one.
     settings.provision = Sourced::new(Provision::Auto, asked());
     if let Some(key_type) = new_key.key_type {
         settings.key_type = Sourced::new(key_type, asked());
@@ -141,8 +139,8 @@ pub(super) fn create_key(
         file: new_key.file,
         access: new_key.access,
     };
-    let (account, supersedes) = (&selected.account, new_key.supersedes);
-    let created = keys.create_additional(account, call.prompt, key, supersedes);
+    let (account, replaces) = (&selected.account, new_key.replaces);
+    let created = keys.create_additional(account, call.prompt, key, replaces);
     created.map_err(|failure| match failure {
         Failure::Provision(provision::Error::NoToken { account }) => {
             Error::NotLoggedIn(format!("no API token for {}", account.name))
@@ -172,14 +170,14 @@ pub(super) fn verify_key(
     Ok(verifier.verify(key)?)
 }
 
-/// Creates and verifies the account's next key, which replaces the superseded ones.
+/// Creates and verifies the account's next key, which replaces these.
 pub(super) fn replace(
     call: &mut CommandContext<'_>,
     selected: &SelectedAccount,
-    supersedes: &[String],
+    replaces: &[String],
 ) -> Result<ManagedKey, Error> {
     let new_key = NewKeyOptions {
-        supersedes,
+        replaces,
         ..NewKeyOptions::default()
     };
     let created = create_key(call, selected, new_key)?;

@@ -122,7 +122,7 @@ pub(super) fn state(state: State) -> &'static str {
         State::Pending => "pending",
         State::Registered => "registered",
         State::Verified => "proved",
-        State::Unverified => "unverified",
+        State::Unconfirmed => "unverified",
         State::Removing => "leaving",
     }
 }

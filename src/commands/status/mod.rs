@@ -108,7 +108,7 @@ impl StatusReport {
                     identity
                         .managed
                         .as_ref()
-                        .is_some_and(|managed| managed.state == State::Unverified)
+                        .is_some_and(|managed| managed.state == State::Unconfirmed)
                 });
                 let doubt = if unverified {
                     " (no login has confirmed its account yet)"

@@ -78,7 +78,7 @@ impl Connection<'_> {
             host_key,
             prompt: self.prompt,
         })?;
-        self.keys.answered(&reached.endpoint);
+        self.keys.remember_endpoint(&reached.endpoint);
         Ok(reached)
     }
 }

@@ -69,12 +69,12 @@ fn records_mean_what_they_meant_and_are_written_as_before() {
             ("SHA256:access", State::Registered, PassphrasePlace::None),
             (
                 "SHA256:unverified",
-                State::Unverified,
+                State::Unconfirmed,
                 PassphrasePlace::None
             ),
         ]
     );
-    let rotation = records.rotation_begun("https://bitbucket.org");
+    let rotation = records.unfinished_rotation("https://bitbucket.org");
     let rotation = rotation.expect("a rotation that is not finished");
     assert_eq!(rotation.replaces, ["SHA256:removing"]);
     let access = &records.identities()[3];

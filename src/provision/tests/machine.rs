@@ -127,7 +127,7 @@ impl Machine {
             },
             account: &account(),
             wanted: replaces.map_or(Wanted::Any, Wanted::NewerThan),
-            supersedes: &[],
+            replaces: &[],
             registry,
         })
     }

@@ -157,8 +157,12 @@ fn only_what_is_still_registered_is_proved() {
     };
     for (before, after, why) in [
         (State::Registered, State::Verified, "let in"),
-        (State::Unverified, State::Unverified, "a login confirms it"),
-        (State::Pending, State::Unverified, "a person has pasted it"),
+        (
+            State::Unconfirmed,
+            State::Unconfirmed,
+            "a login confirms it",
+        ),
+        (State::Pending, State::Unconfirmed, "a person has pasted it"),
     ] {
         put(before);
         assert_eq!(state(&made), Some(after), "{why}");
@@ -282,7 +286,7 @@ fn on_data_center_a_token_of_somebody_else_makes_nothing() {
                 name: name.to_owned(),
             },
             wanted: Wanted::Any,
-            supersedes: &[],
+            replaces: &[],
             registry: &|| Ok(Some(Box::new(machine.account(Fault::None)))),
         });
         assert_eq!(made.is_ok(), expected, "{why}");
