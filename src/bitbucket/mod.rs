@@ -34,6 +34,8 @@ pub struct User {
     pub id: String,
     /// `username`, where the site has one.
     pub user_name: Option<String>,
+    /// `nickname`, where the site has one. It is not unique.
+    pub nickname: Option<String>,
     /// For messages.
     pub display_name: String,
 }

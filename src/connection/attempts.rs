@@ -31,8 +31,8 @@ use crate::transport::{
 /// [`Failure::PlanExhausted`].
 pub(super) fn run(connection: &Connection<'_>) -> Result<ExitStatus, Failure> {
     let plan = &connection.target.plan;
-    if let Some(missing) = plan.missing.first() {
-        return Err(Failure::IdentityFileMissing(missing.clone()));
+    if let Some(failure) = Failure::of_plan(plan) {
+        return Err(failure);
     }
     let mut log = connection.target.attempt_log();
     let unknown_account = connection.ask_for_account().then(unknown_account);

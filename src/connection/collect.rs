@@ -14,7 +14,7 @@ use crate::identity::plan_inputs::{
     CommandLine, Configured, KeysHere, KnownAccounts, NamedFile, PlanInputs, ServedBefore,
     SshConfigKeys,
 };
-use crate::identity::{Holder, Identity, ManagedKey, Rank, agent, key_file};
+use crate::identity::{AccountId, Holder, Identity, ManagedKey, Rank, agent, key_file};
 use crate::provision::Records;
 use crate::repository::{Repository, Service, Site};
 use crate::settings::{Settings, Sourced, SshConfig};
@@ -66,6 +66,17 @@ pub fn collect<'a>(
     let default_files = files.default_files();
     let agent = std::mem::take(&mut files.agent);
     let unusable = files.unusable.take();
+    let environment = credential::environment(context).map(|(site, token)| AccountId {
+        site,
+        name: token.account,
+    });
+    let (environment, other) = match environment {
+        Some(account) if account.site == target.site.url => (Some(account.name), None),
+        other => (None, other),
+    };
+    let with_key = records.identities().iter().map(|key| &key.account);
+    let with_key = with_key.filter(|account| account.site != target.site.url);
+    let elsewhere = with_key.cloned().chain(other).collect();
     PlanInputs {
         site: target.site,
         direction,
@@ -93,9 +104,8 @@ pub fn collect<'a>(
         },
         accounts: KnownAccounts {
             recorded: records.accounts(),
-            environment: credential::environment(context)
-                .filter(|(site, _)| *site == target.site.url)
-                .map(|(_, token)| token.account),
+            environment,
+            elsewhere,
         },
         keys: KeysHere {
             managed,

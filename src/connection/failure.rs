@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::identity::{AccountId, Identity, ManagedKey, Rank, Skipped};
+use crate::identity::{AccountId, Identity, ManagedKey, Plan, Rank, Skipped, UnresolvedAccount};
 use crate::repository::{Direction, Repository};
 use crate::settings::{Origin, Sourced};
 use crate::text::sanitise;
@@ -53,6 +53,9 @@ pub enum Failure {
     /// A setting names a key file that does not exist.
     #[error("{}: no such identity file", .0.value.display())]
     IdentityFileMissing(Sourced<PathBuf>),
+    /// A setting names an account that stands for no account, or for several.
+    #[error("{}: no such account", .0.account.value)]
+    UnresolvedAccount(Box<UnresolvedAccount>),
     /// The account's key list shows the key, and the server refuses it.
     #[error("the key is listed and was refused")]
     ListedButRefused(Box<ManagedKey>),
@@ -89,6 +92,15 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// What a plan names and this machine does not have. `None`: it has everything.
+    pub(super) fn of_plan(plan: &Plan) -> Option<Self> {
+        let unresolved = plan.unresolved.clone().map(Box::new);
+        let missing = plan.missing.first().cloned();
+        unresolved
+            .map(Self::UnresolvedAccount)
+            .or(missing.map(Self::IdentityFileMissing))
+    }
+
     /// The system's ssh could not be started.
     pub(super) fn hand_over(ssh: &Path, error: &std::io::Error) -> Self {
         Self::HandOver {

@@ -254,6 +254,9 @@ pub fn resolve_https(
         let inputs = collect::collect(context, target, &records, &History::open(context));
         plan::account_order(&inputs)
     };
+    if let Some(unresolved) = order.unresolved {
+        return Err(Failure::UnresolvedAccount(Box::new(unresolved)));
+    }
     Ok(HttpsTarget {
         settings,
         order,

@@ -47,9 +47,12 @@ pub struct Account {
     pub account: AccountId,
     /// Whether `login` stored a token that `logout` has not removed.
     pub logged_in: bool,
-    /// The user name that the site reports (`username`, else `nickname`, on Cloud), which a user other
-    /// than `git` in a URL is compared with. `None`: it reports none.
+    /// The user name that the site reports, which a user other than `git` in a URL is compared with.
+    /// `None`: it reports none.
     pub user_name: Option<String>,
+    /// The nickname that Cloud reports; several accounts may have the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nickname: Option<String>,
     /// The site's own id of the user: `{uuid}` on Cloud, the slug on Data Center.
     pub id: Option<String>,
     /// SHA-256 fingerprints (`SHA256:…`) of the account's keys when they were last listed.
@@ -59,6 +62,14 @@ pub struct Account {
     /// E-mail addresses of the account, for the author check.
     #[serde(default)]
     pub emails: Vec<String>,
+}
+
+impl Account {
+    /// Whether this is its user name or nickname, without regard to case.
+    pub fn is_called(&self, name: &str) -> bool {
+        let mut names = self.user_name.iter().chain(&self.nickname);
+        names.any(|known| known.eq_ignore_ascii_case(name))
+    }
 }
 
 /// How far a managed key has come.
@@ -279,6 +290,20 @@ pub struct Plan {
     /// Key files that the deciding rank names and that do not exist, which is an error before
     /// connecting.
     pub missing: Vec<Sourced<PathBuf>>,
+    /// A name of the deciding rank that stands for no account, or for several, which is an error
+    /// before connecting.
+    pub unresolved: Option<UnresolvedAccount>,
     /// The rank that decided. `None`: none of the ranks 1 to 5 did.
     pub decided_by: Option<Rank>,
+}
+
+/// A name that stands for no account, or for several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnresolvedAccount {
+    /// The name, and where it is set.
+    pub account: Sourced<String>,
+    /// The accounts of the site with this user name or nickname. Empty: no account has it.
+    pub meant: Vec<AccountId>,
+    /// Every account of this machine.
+    pub known: Vec<AccountId>,
 }

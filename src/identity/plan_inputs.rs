@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::identity::key_file::KeyFileError;
-use crate::identity::{Account, Identity, ManagedKey, Rank};
+use crate::identity::{Account, AccountId, Identity, ManagedKey, Rank};
 use crate::repository::{Direction, Site};
 use crate::settings::{Settings, Sourced};
 
@@ -99,6 +99,9 @@ pub struct KnownAccounts<'a> {
     pub recorded: &'a [Account],
     /// The account of `BITBUCKET_EMAIL` and `BITBUCKET_API_TOKEN`, where they are for this site.
     pub environment: Option<String>,
+    /// Accounts of other sites that may be in no record: those that only have a key, and the
+    /// environment's.
+    pub elsewhere: Vec<AccountId>,
 }
 
 /// The keys on this machine.

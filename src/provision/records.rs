@@ -198,6 +198,7 @@ impl Records {
             account: known.map_or_else(|| account.clone(), |known| known.account.clone()),
             logged_in: store.is_some() || known.is_some_and(|known| known.logged_in),
             user_name: user.user_name.clone(),
+            nickname: user.nickname.clone(),
             id: Some(user.id.clone()),
             key_fingerprints: keys.iter().map(|key| key.fingerprint.clone()).collect(),
             store: store.or(known.and_then(|known| known.store)),

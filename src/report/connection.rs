@@ -6,7 +6,7 @@ use super::{Explanation, login, login_or_environment, new_key, provision, sessio
 use crate::connection::failure::{AttemptLog, Failure, named};
 use crate::diagnostics;
 use crate::identity::key_file::KeyFileError;
-use crate::identity::{ManagedKey, Rank, Skipped};
+use crate::identity::{AccountId, ManagedKey, Rank, Skipped, UnresolvedAccount};
 use crate::repository::key_page;
 use crate::settings::{self, Ignored, Origin};
 use crate::text::{Pasted, sanitise};
@@ -54,6 +54,7 @@ pub fn explain(failure: &Failure) -> Explanation {
             Explanation::new(format!("{}: {why}", ssh.display())).hint("ssh -V")
         }
         Failure::IdentityFileMissing(file) => missing_file(&file.value, &file.origin),
+        Failure::UnresolvedAccount(unresolved) => unresolved_account(unresolved),
         Failure::ListedButRefused(key) => refused(key)
             .hint("the key is on the account, but Bitbucket's SSH servers refuse it: check that the account is active and allowed to use SSH")
             .hint(key_page(&key.account.site)),
@@ -118,13 +119,69 @@ fn missing_file(file: &Path, origin: &Origin) -> Explanation {
     }
 }
 
+/// A name that stands for no account, or for several.
+fn unresolved_account(unresolved: &UnresolvedAccount) -> Explanation {
+    let UnresolvedAccount {
+        account,
+        meant,
+        known,
+    } = unresolved;
+    let name = sanitise(&account.value);
+    let at = place(&account.origin);
+    let names = |accounts: &[AccountId]| {
+        let names = accounts.iter().map(|account| match account.site.as_str() {
+            "https://bitbucket.org" => sanitise(&account.name),
+            site => format!("{} on {}", sanitise(&account.name), sanitise(site)),
+        });
+        names.collect::<Vec<_>>().join(", ")
+    };
+    let explanation = if !meant.is_empty() {
+        Explanation::new(format!(
+            "bitbucket-ssh: several accounts are called {name}{at}: {}",
+            names(meant)
+        ))
+    } else if known.is_empty() {
+        Explanation::new(format!(
+            "bitbucket-ssh: there is no account {name}{at}, and no other is known on this machine"
+        ))
+    } else {
+        Explanation::new(format!(
+            "bitbucket-ssh: there is no account {name}{at}; known are {}",
+            names(known)
+        ))
+    };
+    let suggested = meant.first().or(known.first());
+    match (&account.origin, suggested) {
+        (_, None) => explanation.hint("git bitbucket login"),
+        (Origin::GitConfig { file, key, .. }, Some(suggested)) => {
+            let file = config_file(file.as_deref());
+            explanation.hint(format!(
+                "git config {file} --replace-all {} {}",
+                Pasted::new(key),
+                Pasted::new(&suggested.name)
+            ))
+        }
+        (Origin::Environment(variable), Some(suggested)) => explanation.hint(format!(
+            "export {variable}={}",
+            Pasted::new(&suggested.name)
+        )),
+        (_, Some(_)) => explanation
+            .hint("name an account by its e-mail address, on Data Center by its user name"),
+    }
+}
+
 /// The command that removes a setting.
 fn unset(file: Option<&Path>, key: &str) -> String {
-    let file = file.map_or_else(
+    let file = config_file(file);
+    format!("git config {file} --unset-all {}", Pasted::new(key))
+}
+
+/// The option with which `git config` writes to a file.
+fn config_file(file: Option<&Path>) -> String {
+    file.map_or_else(
         || "--global".to_owned(),
         |file| format!("--file {}", Pasted::path(file, None)),
-    );
-    format!("git config {file} --unset-all {}", Pasted::new(key))
+    )
 }
 
 /// An invalid setting, in git's words.

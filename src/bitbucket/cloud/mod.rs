@@ -79,6 +79,7 @@ impl KeyRegistry for Cloud {
         Ok(User {
             id: id.to_owned(),
             user_name: text("username").map(str::to_owned),
+            nickname: text("nickname").map(str::to_owned),
             display_name: sanitise(display_name.unwrap_or(id)),
         })
     }

@@ -126,6 +126,7 @@ impl KeyRegistry for DataCenter {
             id: name.clone(),
             display_name: sanitise(&name),
             user_name: Some(name),
+            nickname: None,
         })
     }
 

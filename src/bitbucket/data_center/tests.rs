@@ -55,6 +55,7 @@ fn alice() -> User {
     User {
         id: "alice".to_owned(),
         user_name: Some("alice".to_owned()),
+        nickname: None,
         display_name: "alice".to_owned(),
     }
 }

@@ -245,8 +245,7 @@ impl Question<'_> {
             || wanted == "git"
             || same(&account.name)
             || self.recorded(account).is_some_and(|known| {
-                known.user_name.as_deref().is_some_and(same)
-                    || known.emails.iter().any(|one| same(one))
+                known.is_called(wanted) || known.emails.iter().any(|one| same(one))
             })
     }
 

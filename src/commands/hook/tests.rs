@@ -16,6 +16,7 @@ fn account(name: &str, emails: &[&str]) -> Account {
         },
         logged_in: true,
         user_name: None,
+        nickname: None,
         id: None,
         key_fingerprints: Vec::new(),
         store: None,

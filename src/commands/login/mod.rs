@@ -142,6 +142,7 @@ fn account(
         },
         logged_in: true,
         user_name: seen.user.user_name.clone(),
+        nickname: seen.user.nickname.clone(),
         id: Some(seen.user.id.clone()),
         key_fingerprints: seen
             .keys

@@ -7,6 +7,7 @@ fn alice() -> User {
     User {
         id: "{u}".to_owned(),
         user_name: Some("alice".to_owned()),
+        nickname: None,
         display_name: "Alice \u{1b}[2J".to_owned(),
     }
 }

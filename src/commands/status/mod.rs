@@ -74,6 +74,14 @@ impl StatusReport {
             let place = self.place_of(&fault.origin);
             return format!("fails, because the setting at {place} is invalid");
         }
+        if let Some(unresolved) = &self.plan.unresolved {
+            let what = match unresolved.meant.len() {
+                0 => "there is no account",
+                _ => "several accounts are called",
+            };
+            let (name, origin) = (&unresolved.account.value, &unresolved.account.origin);
+            return format!("fails, because {what} {name} ({})", self.place_of(origin));
+        }
         if let Some(missing) = self.plan.missing.first() {
             let file = missing.value.display();
             return format!(

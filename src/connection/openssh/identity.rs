@@ -42,8 +42,8 @@ impl Connection<'_> {
         if matches!(provider, Some("PKCS11Provider" | "SecurityKeyProvider")) {
             return Ok(ChosenIdentity::SSH_DECIDES);
         }
-        if let Some(missing) = plan.missing.first() {
-            return Err(Failure::IdentityFileMissing(missing.clone()));
+        if let Some(failure) = Failure::of_plan(plan) {
+            return Err(failure);
         }
         let new = match (plan.candidates.first(), plan.decided_by) {
             (None, Some(_)) => {

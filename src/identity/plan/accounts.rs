@@ -5,9 +5,10 @@ use super::Draft;
 use crate::identity::plan_inputs::{LastServed, PlanInputs};
 use crate::identity::{
     AccountId, Candidate, Identity, ManagedKey, Offer, Rank, Reason, Skipped, State,
+    UnresolvedAccount,
 };
 use crate::repository::SiteKind;
-use crate::settings::{Origin, Provision};
+use crate::settings::{Origin, Provision, Sourced};
 
 impl Draft<'_, '_> {
     /// Ranks 6 to 8: accounts that have a key here, then those that get a new one, then keys whose
@@ -180,26 +181,81 @@ fn listed_key<'s>(inputs: &'s PlanInputs<'_>, account: &AccountId) -> Option<&'s
         })
 }
 
-/// Whether an account that is named without a URL is one of this site: it is recorded here or in
-/// the environment for this site; an account that is known nowhere and has an `@` is one of Cloud.
-pub(super) fn is_of_site(inputs: &PlanInputs<'_>, name: &str) -> bool {
-    let same = |other: &str| other.eq_ignore_ascii_case(name);
-    if inputs.accounts.environment.as_deref().is_some_and(same) {
-        return true;
+/// What a configured account name stands for.
+pub(super) enum Named {
+    /// This account of the site, which may be new.
+    Here(AccountId),
+    /// An account of another site, or of none here, for the reason given.
+    Elsewhere(&'static str),
+    /// No account, or several.
+    Unresolved(UnresolvedAccount),
+}
+
+/// The account that a name stands for: an account of the site by its name, else by its user name or
+/// nickname. A name that is set for a URL of the site (`of_site`) and is not known there is a new
+/// account; set without a URL it may be one of another site.
+pub(super) fn named(inputs: &PlanInputs<'_>, setting: &Sourced<String>, of_site: bool) -> Named {
+    let name = setting.value.as_str();
+    let site = inputs.site.url.as_str();
+    let here = |name: &str| {
+        Named::Here(AccountId {
+            site: site.to_owned(),
+            name: name.to_owned(),
+        })
+    };
+    let is_it = |account: &&AccountId| account.name.eq_ignore_ascii_case(name);
+    let recorded = || inputs.accounts.recorded.iter();
+    let keyed = inputs.keys.managed.iter();
+    let keyed = keyed.filter_map(|key| key.managed.as_ref());
+    let keyed = keyed.chain(&inputs.keys.lost).map(|key| &key.account);
+    let environment = inputs.accounts.environment.iter();
+    if let Some(same) = environment
+        .clone()
+        .find(|known| known.eq_ignore_ascii_case(name))
+    {
+        return here(same);
     }
-    let recorded = inputs.accounts.recorded.iter();
-    let mut sites = recorded
-        .filter(|account| same(&account.account.name))
-        .map(|account| account.account.site.as_str())
-        .peekable();
-    if sites.peek().is_some() {
-        return sites.any(|site| site == inputs.site.url);
+    let mut with_name = recorded().map(|known| &known.account).chain(keyed.clone());
+    if let Some(same) = with_name.find(|account| account.site == site && is_it(account)) {
+        return here(&same.name);
     }
-    let mut records = inputs
-        .keys
-        .managed
-        .iter()
-        .filter_map(|key| key.managed.as_ref());
-    records.any(|record| same(&record.account.name))
-        || (name.contains('@') && inputs.site.kind == SiteKind::Cloud)
+    let called = recorded().filter(|known| known.is_called(name));
+    let (called, called_elsewhere): (Vec<_>, Vec<_>) = called
+        .map(|known| &known.account)
+        .partition(|account| account.site == site);
+    let elsewhere = || {
+        let recorded = recorded().map(|known| &known.account);
+        recorded.chain(&inputs.accounts.elsewhere)
+    };
+    match called.as_slice() {
+        [only] => return here(&only.name),
+        [] if of_site => return here(name),
+        [] if !called_elsewhere.is_empty() || elsewhere().any(|account| is_it(&account)) => {
+            return Named::Elsewhere("is an account of another site");
+        }
+        [] if name.contains('@') => {
+            return match inputs.site.kind {
+                SiteKind::Cloud => here(name),
+                SiteKind::DataCenter => {
+                    Named::Elsewhere("is not known here, so it is an account of bitbucket.org")
+                }
+            };
+        }
+        _ => {}
+    }
+    let mut known: Vec<AccountId> = Vec::new();
+    let of_environment = environment.map(|name| AccountId {
+        site: site.to_owned(),
+        name: name.clone(),
+    });
+    for account in of_environment.chain(elsewhere().chain(keyed).cloned()) {
+        if !known.contains(&account) {
+            known.push(account);
+        }
+    }
+    Named::Unresolved(UnresolvedAccount {
+        account: setting.clone(),
+        meant: called.into_iter().cloned().collect(),
+        known,
+    })
 }

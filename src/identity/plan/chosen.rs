@@ -1,6 +1,6 @@
 //! Ranks 1 to 5: what is chosen explicitly. The first rank that makes a choice decides.
 
-use super::accounts::is_of_site;
+use super::accounts::{Named, named};
 use super::{Draft, merged};
 use crate::identity::plan_inputs::{LastServed, NamedFile, PlanInputs};
 use crate::identity::{AccountId, Candidate, Identity, Offer, Rank, Reason};
@@ -24,12 +24,10 @@ impl Draft<'_, '_> {
         let Some(account) = &inputs.command_line.account else {
             return Vec::new();
         };
-        if !self.is_of_site(account) {
+        let Some(id) = self.named(Rank::CommandLine, account) else {
             return Vec::new();
-        }
-        self.plan.decided_by = Some(Rank::CommandLine);
+        };
         let reason = reason(Rank::CommandLine, account, "chosen for this call");
-        let id = self.account_id(&account.value);
         self.candidate(&id, reason).into_iter().collect()
     }
 
@@ -38,12 +36,9 @@ impl Draft<'_, '_> {
         let chosen = identity_settings(self.inputs, rank);
         let mut candidates = self.configured_files(rank, chosen);
         for account in &chosen.accounts {
-            if rank == Rank::Plain && !self.is_of_site(account) {
-                continue;
+            if let Some(id) = self.named(rank, account) {
+                candidates.extend(self.candidate(&id, reason(rank, account, "bitbucket.account")));
             }
-            self.plan.decided_by = Some(rank);
-            let id = self.account_id(&account.value);
-            candidates.extend(self.candidate(&id, reason(rank, account, "bitbucket.account")));
         }
         self.served_first(&mut candidates);
         candidates
@@ -51,42 +46,38 @@ impl Draft<'_, '_> {
 
     /// The accounts of ranks 1, 2, 3 and 5 without their keys: that of a configured key file first,
     /// as for a connection with keys.
-    pub(super) fn chosen_accounts(&self, rank: Rank) -> Vec<(AccountId, Reason)> {
-        if rank == Rank::CommandLine {
-            let account = self.inputs.command_line.account.as_ref();
-            let account = account.filter(|account| is_of_site(self.inputs, &account.value));
-            return account
-                .map(|account| {
-                    let reason = reason(rank, account, "chosen for this call");
-                    (self.account_id(&account.value), reason)
-                })
-                .into_iter()
-                .collect();
-        }
-        let chosen = identity_settings(self.inputs, rank);
-        let files = chosen.identity_files.iter().filter_map(|file| {
-            match self.inputs.configured.files.get(&file.value) {
-                Some(NamedFile::Usable(identity)) => {
-                    let account = self.account_of(identity)?;
-                    Some((account, reason(rank, file, "bitbucket.identityFile")))
-                }
-                _ => None,
-            }
-        });
-        let accounts = chosen
-            .accounts
-            .iter()
-            .filter(|account| rank != Rank::Plain || is_of_site(self.inputs, &account.value))
-            .map(|account| {
-                let reason = reason(rank, account, "bitbucket.account");
-                (self.account_id(&account.value), reason)
-            });
+    pub(super) fn chosen_accounts(&mut self, rank: Rank) -> Vec<(AccountId, Reason)> {
+        let inputs = self.inputs;
         let mut order: Vec<(AccountId, Reason)> = Vec::new();
-        for (account, reason) in files.chain(accounts) {
-            if order.iter().all(|(known, _)| *known != account) {
-                order.push((account, reason));
+        if rank == Rank::CommandLine {
+            if let Some(account) = &inputs.command_line.account
+                && let Some(id) = self.named(rank, account)
+            {
+                order.push((id, reason(rank, account, "chosen for this call")));
+            }
+            return order;
+        }
+        let chosen = identity_settings(inputs, rank);
+        for file in &chosen.identity_files {
+            if let Some(NamedFile::Usable(identity)) = inputs.configured.files.get(&file.value)
+                && let Some(account) = self.account_of(identity)
+            {
+                order.push((account, reason(rank, file, "bitbucket.identityFile")));
             }
         }
+        for account in &chosen.accounts {
+            if let Some(id) = self.named(rank, account) {
+                order.push((id, reason(rank, account, "bitbucket.account")));
+            }
+        }
+        let mut known: Vec<AccountId> = Vec::new();
+        order.retain(|(account, _)| {
+            let first = !known.contains(account);
+            if first {
+                known.push(account.clone());
+            }
+            first
+        });
         order
     }
 
@@ -175,13 +166,29 @@ impl Draft<'_, '_> {
         }
     }
 
-    /// An account that is named without a URL counts only on the sites that it may belong to.
-    fn is_of_site(&mut self, account: &Sourced<String>) -> bool {
-        let known = is_of_site(self.inputs, &account.value);
-        if !known {
-            self.skip(account.value.clone(), "is not known on this site");
-        }
-        known
+    /// The account that a rank names. `None`: it is passed over, or is an error of the plan.
+    fn named(&mut self, rank: Rank, account: &Sourced<String>) -> Option<AccountId> {
+        let id = match named(self.inputs, account, is_for_url(&account.origin)) {
+            Named::Here(id) => Some(id),
+            Named::Elsewhere(why) => {
+                self.skip(account.value.clone(), why);
+                return None;
+            }
+            Named::Unresolved(unresolved) => {
+                self.plan.unresolved.get_or_insert(unresolved);
+                None
+            }
+        };
+        self.plan.decided_by = Some(rank);
+        id
+    }
+}
+
+/// Whether a setting is `bitbucket.<url>.…`, so that it speaks of one site.
+fn is_for_url(origin: &Origin) -> bool {
+    match origin {
+        Origin::GitConfig { key, .. } => !key.eq_ignore_ascii_case("bitbucket.account"),
+        _ => false,
     }
 }
 

@@ -11,7 +11,7 @@ mod fallback;
 use crate::identity::key_file::KeyFileError;
 use crate::identity::plan_inputs::PlanInputs;
 use crate::identity::{
-    Account, AccountId, Candidate, Identity, Offer, Plan, Rank, Reason, Skipped,
+    Account, AccountId, Candidate, Identity, Offer, Plan, Rank, Reason, Skipped, UnresolvedAccount,
 };
 
 /// Keys of unknown accounts that one connection offers; Go's servers end it after six.
@@ -54,6 +54,8 @@ pub fn plan(inputs: &PlanInputs<'_>) -> Plan {
 pub struct AccountOrder {
     /// Each account with the reason for it. Empty: none is known.
     pub accounts: Vec<(AccountId, Reason)>,
+    /// As [`Plan::unresolved`].
+    pub unresolved: Option<UnresolvedAccount>,
     /// The rank whose choice leaves no other account. `None`: nothing is chosen.
     pub decided_by: Option<Rank>,
 }
@@ -61,7 +63,7 @@ pub struct AccountOrder {
 /// [`plan`] for a connection that needs an account and no key: the same ranks in the same order,
 /// without those that name keys (4 and 8). A configured key file counts by the account it belongs to.
 pub fn account_order(inputs: &PlanInputs<'_>) -> AccountOrder {
-    let draft = Draft {
+    let mut draft = Draft {
         inputs,
         plan: Plan::default(),
     };
@@ -72,15 +74,17 @@ pub fn account_order(inputs: &PlanInputs<'_>) -> AccountOrder {
         Rank::Plain,
     ] {
         let accounts = draft.chosen_accounts(rank);
-        if !accounts.is_empty() {
+        if !accounts.is_empty() || draft.plan.unresolved.is_some() {
             return AccountOrder {
                 accounts,
+                unresolved: draft.plan.unresolved,
                 decided_by: Some(rank),
             };
         }
     }
     AccountOrder {
         accounts: draft.known_accounts(),
+        unresolved: None,
         decided_by: None,
     }
 }

@@ -110,6 +110,7 @@ fn account(name: &str) -> Account {
         account: account_name(name),
         logged_in: true,
         user_name: Some(name.split('@').next().expect("a first part").to_owned()),
+        nickname: None,
         id: None,
         key_fingerprints: Vec::new(),
         store: None,
@@ -163,6 +164,7 @@ fn planned(arrange: impl FnOnce(&mut Scene)) -> Plan {
         accounts: KnownAccounts {
             recorded: &scene.accounts,
             environment: scene.environment_account.map(str::to_owned),
+            elsewhere: Vec::new(),
         },
         keys: KeysHere {
             managed: scene.managed,
@@ -293,7 +295,7 @@ fn the_first_rank_that_speaks_closes_the_list() {
         ),
         (
             |scene| scene.settings.plain = account_set("B@X"),
-            vec!["new B@X"],
+            vec!["new b@x"],
             Rank::Plain,
             "names are compared without regard to case",
         ),
@@ -593,11 +595,8 @@ fn a_plain_account_speaks_only_where_it_is_known() {
     };
     for (name, expected, why) in [
         ("work", vec!["a@x", "new b@x"], "known on another site only"),
-        (
-            "nobody",
-            vec!["a@x", "new b@x"],
-            "known nowhere, no address",
-        ),
+        ("A", vec!["a@x"], "a user name in any case"),
+        ("bee", vec!["new b@x"], "a nickname"),
         (
             "nobody@x",
             vec!["new nobody@x"],
@@ -606,11 +605,53 @@ fn a_plain_account_speaks_only_where_it_is_known() {
     ] {
         let found = planned(|scene| {
             scene.two_accounts();
+            scene.accounts[1].nickname = Some("bee".to_owned());
             scene.accounts.push(elsewhere.clone());
             scene.settings.plain = account_set(name);
         });
         assert_eq!(told(&found), expected, "{why}");
     }
+}
+
+#[test]
+fn a_name_of_no_account_or_of_several_is_an_error() {
+    for (name, meant, why) in [
+        ("nobody", vec![], "known nowhere, no address"),
+        ("twin", vec!["a@x", "b@x"], "a nickname of two accounts"),
+    ] {
+        for plain in [true, false] {
+            let found = planned(|scene| {
+                scene.two_accounts();
+                for account in &mut scene.accounts {
+                    account.nickname = Some("twin".to_owned());
+                }
+                if plain {
+                    scene.settings.plain = account_set(name);
+                } else {
+                    scene.settings.repository = account_set(name);
+                }
+            });
+            assert!(found.candidates.is_empty(), "{why}");
+            let unresolved = found.unresolved.expect(why);
+            let names = |accounts: &[AccountId]| -> Vec<String> {
+                accounts.iter().map(ToString::to_string).collect()
+            };
+            assert_eq!(names(&unresolved.meant), meant, "{why}");
+            assert_eq!(names(&unresolved.known), ["a@x", "b@x"], "{why}");
+        }
+    }
+    let found = planned(|scene| {
+        scene.two_accounts();
+        let origin = Origin::GitConfig {
+            scope: crate::settings::Scope::Global,
+            file: None,
+            line: None,
+            key: "bitbucket.https://bitbucket.org/acme.account".to_owned(),
+        };
+        let account = Sourced::new("nobody".to_owned(), origin);
+        scene.settings.by_url.accounts.push(account);
+    });
+    assert_eq!(told(&found), ["new nobody"], "set for a URL: of this site");
 }
 
 #[test]

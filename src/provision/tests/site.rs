@@ -72,6 +72,7 @@ impl KeyRegistry for Folder {
         Ok(User {
             id: "{1}".to_owned(),
             user_name: Some("you".to_owned()),
+            nickname: None,
             display_name: "You".to_owned(),
         })
     }

@@ -83,6 +83,39 @@ fn an_account_that_was_named_is_alone() {
 }
 
 #[test]
+fn a_named_account_is_that_one_or_an_error() {
+    let mut world = open_world();
+    let host = "git@bitbucket.org";
+    let open = advertise(OPEN);
+    for name in ["bob", "BOB"] {
+        let before = count(&world);
+        ask(&world, &["--account", name, host, &open]).succeeds();
+        assert_eq!(logins(&world, before), [BOB], "{name} is a user name");
+    }
+    let before = count(&world);
+    ask(&world, &["--account", "anna", host, &open])
+        .fails_with(255)
+        .says("there is no account anna (--account); known are ")
+        .says(ALICE)
+        .says(BOB);
+    world.set("BITBUCKET_ACCOUNT", "anna");
+    world
+        .git(&["ls-remote", OPEN])
+        .fails_with(128)
+        .says("there is no account anna (BITBUCKET_ACCOUNT)");
+    world.unset("BITBUCKET_ACCOUNT");
+    world.configure("bitbucket.account", "anna");
+    world
+        .git(&["ls-remote", OPEN])
+        .fails_with(128)
+        .says(".gitconfig:");
+    let status = world.git_bitbucket(&["status", OPEN]).succeeds().stdout();
+    let expected = "fails, because there is no account anna (";
+    assert!(status.contains(expected), "{status}");
+    assert_eq!(count(&world), before, "nobody else is connected as");
+}
+
+#[test]
 fn no_character_of_a_path_takes_it_out_of_its_workspace_s_settings() {
     let world = two_accounts();
     world.configure("bitbucket.https://bitbucket.org/acme.provision", "never");
@@ -317,11 +350,6 @@ fn an_account_that_is_not_known_is_replaced_by_no_other() {
         .fails_with(255)
         .says("git bitbucket login carol@example.com");
     assert_eq!(count(&world), before);
-    // The near miss: a name without `@` that no site knows counts for none.
-    world
-        .git(&["config", "--global", "bitbucket.account", "carol"])
-        .succeeds();
-    goes_as(&world, ALICE);
 }
 
 #[test]

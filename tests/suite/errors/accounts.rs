@@ -54,6 +54,15 @@ fn the_chosen_account_is_not_logged_in() {
 }
 
 #[test]
+fn a_name_that_no_account_has() {
+    holds("No account has the configured name", || {
+        let world = served();
+        world.configure("bitbucket.account", "alcie");
+        Scene::new(world, SITE)
+    });
+}
+
+#[test]
 fn a_stored_token_that_is_not_accepted() {
     holds("The API token is wrong or has expired", || {
         let world = without_login();

@@ -25,6 +25,7 @@ fn alice() -> User {
     User {
         id: UUID.to_owned(),
         user_name: None,
+        nickname: None,
         display_name: "Alice".to_owned(),
     }
 }
