@@ -15,7 +15,7 @@ use crate::identity::plan_inputs::{
     SshConfigKeys,
 };
 use crate::identity::{AccountId, Holder, Identity, ManagedKey, Rank, agent, key_file};
-use crate::provision::Records;
+use crate::provision::{Records, ssh_config_file};
 use crate::repository::{Repository, Service, Site};
 use crate::settings::{Settings, Sourced, SshConfig};
 
@@ -66,6 +66,7 @@ pub fn collect<'a>(
     let default_files = files.default_files();
     let agent = std::mem::take(&mut files.agent);
     let unusable = files.unusable.take();
+    let missing = files.missing.take();
     let environment = credential::environment(context).map(|(site, token)| AccountId {
         site,
         name: token.account,
@@ -91,8 +92,10 @@ pub fn collect<'a>(
         },
         ssh_config: SshConfigKeys {
             files: ssh_config_files,
-            identities_only: config.identities.identities_only == Some(true),
-            alias: config.endpoint.is_alias,
+            ..ssh_config_keys(context, config, missing, |path| {
+                managed.iter().any(|key| key.file.as_deref() == Some(path))
+                    || lost.iter().any(|key| key.file == path)
+            })
         },
         history: ServedBefore {
             repository: target
@@ -114,6 +117,39 @@ pub fn collect<'a>(
             default_files,
             unusable,
         },
+    }
+}
+
+/// What ssh_config says about key files. The file of a managed key is no statement of it, nor is what
+/// `ssh-config --write` has written. `missing`: its files that do not exist.
+fn ssh_config_keys(
+    context: &Context,
+    config: &SshConfig,
+    missing: Vec<PathBuf>,
+    is_managed: impl Fn(&Path) -> bool,
+) -> SshConfigKeys {
+    let identities = &config.identities;
+    let generated = ssh_config_file::file(context);
+    let is_statement = |path: &Path| {
+        let mut lines = identities.identity_lines.iter();
+        let is_generated =
+            lines.any(|(named, at)| named == path && Some(&at.file) == generated.as_ref());
+        !is_managed(path) && !is_generated
+    };
+    let alias = config.endpoint.is_alias;
+    let missing = missing.into_iter();
+    let files = &identities.identity_files;
+    SshConfigKeys {
+        files: Vec::new(),
+        missing: missing.filter(|path| alias || is_statement(path)).collect(),
+        lines: identities.identity_lines.clone(),
+        names_files: if files.is_empty() {
+            identities.names_identity_files
+        } else {
+            files.iter().any(|path| is_statement(path))
+        },
+        identities_only: identities.identities_only == Some(true),
+        alias,
     }
 }
 
@@ -162,6 +198,8 @@ pub(super) struct KeyFiles<'a> {
     managed: &'a [Identity],
     pub(super) agent: Vec<Identity>,
     unusable: RefCell<Vec<(Rank, KeyFileError)>>,
+    /// Files of ssh_config that do not exist.
+    missing: RefCell<Vec<PathBuf>>,
 }
 
 impl<'a> KeyFiles<'a> {
@@ -172,6 +210,7 @@ impl<'a> KeyFiles<'a> {
             managed,
             agent: agent_keys(config, context),
             unusable: RefCell::default(),
+            missing: RefCell::default(),
         }
     }
 
@@ -196,7 +235,12 @@ impl<'a> KeyFiles<'a> {
                     "Warning: Identity file {} not accessible: No such file or directory.",
                     path.display()
                 ),
+                NamedFile::Missing if of == Rank::SshConfigOnly => {
+                    self.missing.borrow_mut().push(path.clone());
+                }
                 NamedFile::Missing => {}
+                // As ssh(1), which does not mention a default file either.
+                NamedFile::Unusable(KeyFileError::PublicOnly { .. }) if of == Rank::Fallback => {}
                 NamedFile::Unusable(error) => {
                     if warn {
                         for line in error.complaint().lines() {
@@ -221,7 +265,11 @@ impl<'a> KeyFiles<'a> {
         }
         match key_file::identity(path) {
             Ok(identity) => self.with_holder(path, identity),
-            Err(KeyFileError::Missing { .. }) => NamedFile::Missing,
+            // As ssh(1): the private half may be in the agent.
+            Err(KeyFileError::Missing { .. }) => match key_file::identity_of_public_half(path) {
+                Some(identity) => self.with_holder(&key_file::public_file(path), identity),
+                None => NamedFile::Missing,
+            },
             Err(error) => NamedFile::Unusable(error),
         }
     }

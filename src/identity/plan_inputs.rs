@@ -4,12 +4,12 @@
 //! [`plan`](crate::identity::plan) only judges.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::identity::key_file::KeyFileError;
 use crate::identity::{Account, AccountId, Identity, ManagedKey, Rank};
 use crate::repository::{Direction, Site};
-use crate::settings::{Settings, Sourced};
+use crate::settings::{FileLine, Origin, Settings, Sourced};
 
 /// Everything that decides which identities are used.
 #[derive(Debug, Clone)]
@@ -68,10 +68,25 @@ pub enum NamedFile {
 pub struct SshConfigKeys {
     /// Its IdentityFile lines, those that exist, in order.
     pub files: Vec<Identity>,
+    /// Those that do not exist, without the files of managed keys unless the host is an alias.
+    pub missing: Vec<PathBuf>,
+    /// Where it names them.
+    pub lines: Vec<(PathBuf, FileLine)>,
+    /// It names a key file that is not a managed key's, so ssh(1) would not take the default ones.
+    pub names_files: bool,
     /// IdentitiesOnly is set, in a file or as an option.
     pub identities_only: bool,
     /// The typed host is an alias of ssh_config.
     pub alias: bool,
+}
+
+impl SshConfigKeys {
+    /// Where ssh_config names a key file.
+    pub fn origin(&self, file: Option<&Path>) -> Origin {
+        let mut lines = self.lines.iter();
+        let line = lines.find(|(path, _)| Some(path.as_path()) == file);
+        Origin::SshConfig(line.map(|(_, line)| line.clone()))
+    }
 }
 
 /// The identities with which earlier connections in the same direction succeeded.

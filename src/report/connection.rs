@@ -8,7 +8,7 @@ use crate::diagnostics;
 use crate::identity::key_file::KeyFileError;
 use crate::identity::{AccountId, ManagedKey, Rank, Skipped, UnresolvedAccount};
 use crate::repository::key_page;
-use crate::settings::{self, Ignored, Origin};
+use crate::settings::{self, FileLine, Ignored, Origin};
 use crate::text::{Pasted, sanitise};
 use crate::transport::{self, Refusal};
 
@@ -114,6 +114,10 @@ fn missing_file(file: &Path, origin: &Origin) -> Explanation {
             "or remove {}, which names it: {}",
             sanitise(key),
             unset(Some(config), key)
+        )),
+        Origin::SshConfig(Some(FileLine { file: config, line })) => explanation.hint(format!(
+            "or correct the line that names it: {}:{line}",
+            config.display()
         )),
         _ => explanation,
     }
@@ -290,7 +294,8 @@ fn place(origin: &Origin) -> String {
         Origin::GitConfig {
             file: None, key, ..
         } => format!(" ({})", sanitise(key)),
-        Origin::SshConfig => " (ssh_config)".to_owned(),
+        Origin::SshConfig(Some(FileLine { file, line })) => format!(" ({}:{line})", file.display()),
+        Origin::SshConfig(None) => " (ssh_config)".to_owned(),
         Origin::Default => String::new(),
     }
 }

@@ -71,10 +71,19 @@ pub enum Origin {
         /// The whole key as written: `bitbucket.https://bitbucket.org/acme.account`.
         key: String,
     },
-    /// ssh_config; `ssh -G` prints neither file nor line.
-    SshConfig,
+    /// ssh_config: the line, where it was found. (`ssh -G` prints neither file nor line.)
+    SshConfig(Option<FileLine>),
     /// Not set.
     Default,
+}
+
+/// A line of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileLine {
+    /// The file.
+    pub file: PathBuf,
+    /// Counted from 1.
+    pub line: NonZeroU32,
 }
 
 /// A value and where it is set.

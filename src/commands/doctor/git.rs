@@ -345,7 +345,9 @@ pub(super) fn settings(checkup: &Checkup<'_>) -> Vec<Finding> {
                 (sanitise(key), next)
             }
             Origin::Environment(name) => ((*name).to_owned(), Some(format!("unset {name}"))),
-            Origin::CommandLine(_) | Origin::SshConfig | Origin::Default => (String::new(), None),
+            Origin::CommandLine(_) | Origin::SshConfig(_) | Origin::Default => {
+                (String::new(), None)
+            }
         };
         finding.next = next;
         finding.about(key)

@@ -144,7 +144,11 @@ fn json_origin(origin: &Origin) -> Value {
             "line": line,
             "key": key,
         }),
-        Origin::SshConfig => json!({"kind": "ssh-config"}),
+        Origin::SshConfig(line) => json!({
+            "kind": "ssh-config",
+            "file": line.as_ref().map(|line| &line.file),
+            "line": line.as_ref().map(|line| line.line),
+        }),
         Origin::Default => json!({"kind": "default"}),
     }
 }

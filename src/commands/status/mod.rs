@@ -156,7 +156,8 @@ impl StatusReport {
                 (Some(file), None) => format!("{}, {}", self.shown(file), scope.name()),
                 (None, _) => format!("{} git config", scope.name()),
             },
-            Origin::SshConfig => "ssh_config".to_owned(),
+            Origin::SshConfig(Some(line)) => format!("{}:{}", self.shown(&line.file), line.line),
+            Origin::SshConfig(None) => "ssh_config".to_owned(),
             Origin::Default => "default".to_owned(),
         }
     }

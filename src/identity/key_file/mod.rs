@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 pub use create::{Encryption, create, create_public, is_taken};
 pub use open::{
-    certificate, certificate_beside, comment, holds, identity, open, public_beside, public_file,
+    certificate, certificate_beside, comment, holds, identity, identity_of_public_half, open,
+    public_beside, public_file,
 };
 
 use crate::text::{Pasted, sanitise};
@@ -146,7 +147,10 @@ impl KeyFileError {
             Self::Putty { .. } => Some(format!(
                 "puttygen {word} -O private-openssh -o {word}.openssh"
             )),
-            Self::PublicOnly { .. } => Some(format!("ssh-add {word}")),
+            Self::PublicOnly { path } => {
+                let private = path.with_extension("");
+                private.exists().then(|| format!("ssh-add {word}"))
+            }
             _ => None,
         }
     }

@@ -41,7 +41,18 @@ pub fn identity(path: &Path) -> Result<Identity, KeyFileError> {
         };
         (Holder::File(path.to_owned()), public_key)
     };
-    Ok(Identity {
+    Ok(known_by(path, holder, public_key))
+}
+
+/// The key of `FILE.pub`, for a file whose private half is not here: only an agent can have it.
+/// `None`: there is no such file, or no key in it.
+pub fn identity_of_public_half(path: &Path) -> Option<Identity> {
+    let public_key = public_beside(path)?;
+    Some(known_by(path, Holder::Agent, Some(public_key)))
+}
+
+fn known_by(path: &Path, holder: Holder, public_key: Option<PublicKey>) -> Identity {
+    Identity {
         certificates: certificate_beside(path)
             .into_iter()
             .filter(|certificate| {
@@ -54,7 +65,7 @@ pub fn identity(path: &Path) -> Result<Identity, KeyFileError> {
         public_key,
         file: Some(path.to_owned()),
         managed: None,
-    })
+    }
 }
 
 /// Whether the file itself (never its `.pub`) has the private half of this key. A file without a

@@ -1,7 +1,7 @@
 //! Ranks 1 to 5: what is chosen explicitly. The first rank that makes a choice decides.
 
 use super::accounts::{Named, named};
-use super::{Draft, merged};
+use super::{Draft, merged, named_at};
 use crate::identity::plan_inputs::{LastServed, NamedFile, PlanInputs};
 use crate::identity::{AccountId, Candidate, Identity, Offer, Rank, Reason};
 use crate::repository::Direction;
@@ -87,26 +87,43 @@ impl Draft<'_, '_> {
         if !(ssh_config.identities_only || ssh_config.alias) {
             return Vec::new();
         }
-        // "This key and no other" also holds for a key that cannot be used.
+        // "This key and no other" also holds for a key that is missing or cannot be used.
         if self.skip_unusable(Rank::SshConfigOnly) {
             self.plan.decided_by = Some(Rank::SshConfigOnly);
         }
-        let files = ssh_config
+        for file in &ssh_config.missing {
+            let origin = ssh_config.origin(Some(file));
+            let why = format!("does not exist{}", named_at(&origin));
+            self.skip(file.display().to_string(), why);
+            self.plan.decided_by = Some(Rank::SshConfigOnly);
+        }
+        let files: Vec<_> = ssh_config
             .files
             .iter()
             .filter(|identity| ssh_config.alias || identity.managed.is_none())
-            .cloned();
+            .cloned()
+            .collect();
+        // As with ssh(1), one of several may be missing.
+        if files.is_empty() {
+            let missing = ssh_config.missing.iter();
+            let missing = missing.map(|file| {
+                let origin = ssh_config.origin(Some(file));
+                Sourced::new(file.clone(), origin)
+            });
+            self.plan.missing.extend(missing);
+        }
         let text = if ssh_config.alias {
             "IdentityFile of a host alias"
         } else {
             "IdentityFile with IdentitiesOnly"
         };
+        let first = files.first().and_then(|first| first.file.as_deref());
         let reason = Reason {
             rank: Rank::SshConfigOnly,
-            origin: Origin::SshConfig,
+            origin: ssh_config.origin(first),
             text: text.to_owned(),
         };
-        self.by_account(files, &reason)
+        self.by_account(files.into_iter(), &reason)
     }
 
     /// The key files that a rank names. A missing one decides, too, and is an error of the plan.

@@ -9,14 +9,25 @@ use crate::settings::Origin;
 const KEYS_PER_COMMAND: usize = 12;
 
 impl Draft<'_, '_> {
-    /// Rank 8, without the keys that are in the plan already.
+    /// Rank 8, without the keys that are in the plan already. As with ssh(1), IdentitiesOnly leaves
+    /// out the agent's keys, and an IdentityFile the default files.
     pub(super) fn fallback(&mut self, before: &[Candidate]) -> Vec<Candidate> {
         let inputs = self.inputs;
-        if inputs.ssh_config.identities_only {
-            return Vec::new();
-        }
+        let ssh_config = &inputs.ssh_config;
+        let agent: &[Identity] = if ssh_config.identities_only {
+            &[]
+        } else {
+            &inputs.keys.agent
+        };
+        let default_files: &[Identity] = if ssh_config.names_files {
+            &[]
+        } else {
+            &inputs.keys.default_files
+        };
         self.skip_unusable(Rank::SshConfigOnly);
-        self.skip_unusable(Rank::Fallback);
+        if !ssh_config.names_files {
+            self.skip_unusable(Rank::Fallback);
+        }
         let mut seen: Vec<String> = before
             .iter()
             .flat_map(|candidate| match &candidate.offer {
@@ -27,17 +38,13 @@ impl Draft<'_, '_> {
             .collect();
         let mut unknown: Vec<(&Identity, Reason)> = Vec::new();
         for (identities, text, origin) in [
-            (&inputs.ssh_config.files, "IdentityFile", Origin::SshConfig),
+            (ssh_config.files.as_slice(), "IdentityFile", None),
             (
-                &inputs.keys.agent,
+                agent,
                 "in the agent",
-                Origin::Environment("SSH_AUTH_SOCK"),
+                Some(Origin::Environment("SSH_AUTH_SOCK")),
             ),
-            (
-                &inputs.keys.default_files,
-                "default key file",
-                Origin::Default,
-            ),
+            (default_files, "default key file", Some(Origin::Default)),
         ] {
             for identity in identities {
                 let fingerprint = identity.fingerprint();
@@ -47,7 +54,9 @@ impl Draft<'_, '_> {
                 seen.extend(fingerprint);
                 let reason = Reason {
                     rank: Rank::Fallback,
-                    origin: origin.clone(),
+                    origin: origin
+                        .clone()
+                        .unwrap_or_else(|| ssh_config.origin(identity.file.as_deref())),
                     text: text.to_owned(),
                 };
                 unknown.push((identity, reason));

@@ -13,6 +13,7 @@ use crate::identity::plan_inputs::PlanInputs;
 use crate::identity::{
     Account, AccountId, Candidate, Identity, Offer, Plan, Rank, Reason, Skipped, UnresolvedAccount,
 };
+use crate::settings::{FileLine, Origin};
 
 /// Keys of unknown accounts that one connection offers; Go's servers end it after six.
 const KEYS_PER_CONNECTION: usize = 5;
@@ -107,9 +108,10 @@ impl Draft<'_, '_> {
 
     /// A key file that exists and cannot be used.
     fn skip_file(&mut self, error: &KeyFileError) {
+        let origin = self.inputs.ssh_config.origin(Some(error.path()));
         self.push_skipped(Skipped {
             what: error.path().display().to_string(),
-            why: error.clause(),
+            why: format!("{}{}", error.clause(), named_at(&origin)),
             file: Some(error.clone()),
             key_forbidden: false,
         });
@@ -168,6 +170,16 @@ impl Draft<'_, '_> {
             site: self.inputs.site.url.clone(),
             name: name.to_owned(),
         }
+    }
+}
+
+/// ` (FILE:LINE)` for a line of ssh_config.
+fn named_at(origin: &Origin) -> String {
+    match origin {
+        Origin::SshConfig(Some(FileLine { file, line })) => {
+            format!(" ({}:{line})", file.display())
+        }
+        _ => String::new(),
     }
 }
 

@@ -154,6 +154,9 @@ fn planned(arrange: impl FnOnce(&mut Scene)) -> Plan {
         },
         ssh_config: SshConfigKeys {
             files: scene.ssh_config_files,
+            missing: scene.missing,
+            lines: Vec::new(),
+            names_files: scene.names_files,
             identities_only: scene.identities_only,
             alias: scene.alias,
         },
@@ -185,6 +188,8 @@ struct Scene {
     settings: Settings,
     named_files: BTreeMap<PathBuf, NamedFile>,
     ssh_config_files: Vec<Identity>,
+    missing: Vec<PathBuf>,
+    names_files: bool,
     identities_only: bool,
     alias: bool,
     served_repository: Option<LastServed>,
@@ -207,6 +212,8 @@ impl Default for Scene {
             settings: settings(),
             named_files: BTreeMap::new(),
             ssh_config_files: Vec::new(),
+            missing: Vec::new(),
+            names_files: false,
             identities_only: false,
             alias: false,
             served_repository: None,
@@ -561,6 +568,77 @@ fn identities_only_holds_also_where_its_file_cannot_be_used() {
         });
         assert_eq!(told(&found), expected, "{why}");
         assert_eq!(found.decided_by, closed, "{why}");
+    }
+}
+
+#[test]
+fn identities_only_restricts_the_agent_and_an_identity_file_the_default_files() {
+    for (identities_only, names_files, expected, why) in [
+        (false, false, vec!["2 keys"], "agent and default file"),
+        (true, false, vec!["/k/id_ed25519"], "the default file stays"),
+        (false, true, vec!["key"], "the agent alone"),
+        (true, true, vec![], "neither"),
+    ] {
+        let found = planned(|scene| {
+            scene.agent = vec![key(1)];
+            scene.default_files = vec![file("/k/id_ed25519", 2)];
+            scene.identities_only = identities_only;
+            scene.names_files = names_files;
+        });
+        assert_eq!(told(&found), expected, "{why}");
+    }
+}
+
+#[test]
+fn a_missing_file_of_ssh_config_closes_the_list() {
+    for (alias, identities_only, files, expected, closed, missing, why) in [
+        (
+            true,
+            false,
+            vec![],
+            vec![],
+            Some(Rank::SshConfigOnly),
+            1,
+            "an alias",
+        ),
+        (
+            false,
+            true,
+            vec![],
+            vec![],
+            Some(Rank::SshConfigOnly),
+            1,
+            "IdentitiesOnly",
+        ),
+        (
+            true,
+            false,
+            vec![file("/k/second", 5)],
+            vec!["/k/second"],
+            Some(Rank::SshConfigOnly),
+            0,
+            "one of two, as with ssh",
+        ),
+        (
+            false,
+            false,
+            vec![],
+            vec!["a@x", "new b@x"],
+            None,
+            0,
+            "one of many",
+        ),
+    ] {
+        let found = planned(|scene| {
+            scene.two_accounts();
+            scene.alias = alias;
+            scene.identities_only = identities_only;
+            scene.ssh_config_files = files;
+            scene.missing = vec![PathBuf::from("/k/none")];
+        });
+        assert_eq!(told(&found), expected, "{why}");
+        assert_eq!(found.decided_by, closed, "{why}");
+        assert_eq!(found.missing.len(), missing, "{why}");
     }
 }
 

@@ -8,11 +8,12 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
-use super::tokens;
+use super::tokens::{self, Tokens};
 use crate::context::Context;
-use crate::settings::Error;
+use crate::settings::{Error, FileLine};
 use crate::ssh_command::{Request, options};
 use crate::text::matches_pattern;
 
@@ -97,6 +98,53 @@ impl Files {
             mention(&mut mentioned, file, kind, home, 0)?;
         }
         Some(mentioned)
+    }
+}
+
+impl Files {
+    /// Every IdentityFile that the files and their includes name, for whatever host, with its line.
+    /// What cannot be read or followed here is left out.
+    pub fn identity_lines(&self, tokens: &Tokens<'_>) -> Vec<(PathBuf, FileLine)> {
+        let mut lines = Vec::new();
+        for (file, kind) in self.roots() {
+            identity_lines(&mut lines, file, kind, tokens, 0);
+        }
+        lines
+    }
+}
+
+fn identity_lines(
+    lines: &mut Vec<(PathBuf, FileLine)>,
+    file: &Path,
+    kind: Kind,
+    tokens: &Tokens<'_>,
+    depth: usize,
+) {
+    if depth > MAX_DEPTH || !file.is_file() {
+        return;
+    }
+    let Ok(text) = std::fs::read(file) else {
+        return;
+    };
+    for (line, number) in String::from_utf8_lossy(&text).lines().zip(1..) {
+        let (keyword, rest) = directive(line);
+        match keyword.as_str() {
+            "include" => {
+                let home = tokens.context.home().unwrap_or(Path::new("/"));
+                for word in words(rest) {
+                    for file in matching(&include_pattern(&word, kind, home)) {
+                        identity_lines(lines, &file, kind, tokens, depth + 1);
+                    }
+                }
+            }
+            "identityfile" | "identityfile2" => {
+                if let (Some(word), Some(line)) = (words(rest).first(), NonZeroU32::new(number)) {
+                    let file = file.to_owned();
+                    lines.push((tokens.path(word), FileLine { file, line }));
+                }
+            }
+            _ => {}
+        }
     }
 }
 

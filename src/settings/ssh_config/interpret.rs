@@ -14,33 +14,45 @@ use crate::repository::SSH_PORT;
 use crate::ssh_command::options::{self, Carrier};
 use crate::ssh_command::{AddressFamily, Request};
 
+/// HostName, where the command line or a file sets another one than the typed name.
+fn host_name(directives: &Directives, request: &Request) -> Option<String> {
+    let names_host = request.options.iter().any(|(key, _)| key == "hostname");
+    let host_name = directives.one("hostname")?;
+    let counts = names_host || !host_name.eq_ignore_ascii_case(&request.host);
+    counts.then(|| host_name.to_owned())
+}
+
+fn port(directives: &Directives) -> Option<u16> {
+    directives.one("port").and_then(|port| port.parse().ok())
+}
+
+/// What tokens mean for the host of `request`.
+pub fn tokens<'a>(directives: &Directives, request: &Request, context: &'a Context) -> Tokens<'a> {
+    let host = host_name(directives, request);
+    Tokens {
+        context,
+        host: host.unwrap_or_else(|| request.host.to_ascii_lowercase()),
+        typed: request.host.clone(),
+        port: port(directives).unwrap_or(SSH_PORT),
+        user: directives.one("user").map(str::to_owned),
+        alias: directives.some("hostkeyalias").map(str::to_owned),
+        jump: directives.some("proxyjump").unwrap_or_default().to_owned(),
+    }
+}
+
 /// Typed values for the host of `request`.
 pub fn config(directives: &Directives, request: &Request, context: &Context) -> SshConfig {
-    let typed = request.host.as_str();
     let names_host = request.options.iter().any(|(key, _)| key == "hostname");
-    let host_name = directives
-        .one("hostname")
-        .filter(|name| names_host || !name.eq_ignore_ascii_case(typed))
-        .map(str::to_owned);
-    let port = directives.one("port").and_then(|port| port.parse().ok());
-    let host = host_name.clone();
+    let host_name = host_name(directives, request);
     let values = Values {
         directives,
-        tokens: Tokens {
-            context,
-            host: host.unwrap_or_else(|| typed.to_ascii_lowercase()),
-            typed: typed.to_owned(),
-            port: port.unwrap_or(SSH_PORT),
-            user: directives.one("user").map(str::to_owned),
-            alias: directives.some("hostkeyalias").map(str::to_owned),
-            jump: directives.some("proxyjump").unwrap_or_default().to_owned(),
-        },
+        tokens: tokens(directives, request, context),
     };
     SshConfig {
         endpoint: EndpointConfig {
             is_alias: host_name.is_some() && !names_host,
             host_name,
-            port,
+            port: port(directives),
             named_file: request
                 .config_file
                 .as_ref()
@@ -85,11 +97,14 @@ impl Values<'_> {
     }
 
     fn identities(&self) -> IdentityConfig {
-        let files = self.directives.all("identityfile").iter();
-        let files = files.filter(|file| !matches!(file.as_str(), "/dev/null" | "none"));
+        // "/dev/null" is what `ssh -G` was given in the place of its defaults.
+        let set = self.directives.all("identityfile").iter();
+        let set = set.filter(|file| *file != "/dev/null");
+        let files = set.clone().filter(|file| *file != "none");
         let agent = self.directives.one("identityagent");
         IdentityConfig {
             identity_files: self.paths(files),
+            names_identity_files: set.count() > 0,
             identities_only: self.flag("identitiesonly"),
             identity_agent: agent.map(|value| agent_socket(value, &self.tokens)),
             certificate_files: self.paths(self.directives.all("certificatefile")),

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::context::Context;
-use crate::settings::Error;
+use crate::settings::{Error, FileLine};
 use crate::ssh_command::{AddressFamily, Request};
 
 use files::Files;
@@ -90,6 +90,10 @@ pub struct IdentityConfig {
     /// `IdentityFile` of ssh_config's files, tokens and `~` expanded, in order. The command line's
     /// are not among them.
     pub identity_files: Vec<PathBuf>,
+    /// Where the files name these.
+    pub identity_lines: Vec<(PathBuf, FileLine)>,
+    /// IdentityFile is set, if only to `none`: ssh(1) does not take the default key files.
+    pub names_identity_files: bool,
     /// `-i` and `-o IdentityFile`, expanded, in order. Empty: not given.
     pub command_line_identity_files: Vec<PathBuf>,
     /// `IdentitiesOnly`.
@@ -192,6 +196,14 @@ pub struct UnsupportedDirectives {
 /// ssh's own text for whatever it does not accept.
 pub fn load(request: &Request, context: &Context, ssh: Option<&Path>) -> Result<SshConfig, Error> {
     let files = Files::of(request, context);
+    let with_lines = |mut config: SshConfig, directives: &ssh_g::Directives| {
+        let identities = &mut config.identities;
+        if !identities.identity_files.is_empty() {
+            let tokens = interpret::tokens(directives, request, context);
+            identities.identity_lines = files.identity_lines(&tokens);
+        }
+        config
+    };
     let directives = match (ssh, &files, command_line::directives(request)) {
         (_, Files::None, Ok(directives)) => directives,
         (Some(ssh), files, _) => ssh_g::directives(request, context, ssh, files)?,
@@ -202,7 +214,8 @@ pub fn load(request: &Request, context: &Context, ssh: Option<&Path>) -> Result<
             return Ok(config);
         }
     };
-    Ok(interpret::config(&directives, request, context))
+    let config = interpret::config(&directives, request, context);
+    Ok(with_lines(config, &directives))
 }
 
 #[cfg(test)]

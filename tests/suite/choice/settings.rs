@@ -216,6 +216,117 @@ fn accounts_go_in_the_order_of_their_last_login() {
 }
 
 #[test]
+fn a_missing_file_of_an_alias_or_with_identities_only_is_an_error_with_its_line() {
+    let world = open_world();
+    let port = world.sandbox.ssh_port();
+    let second = world.make_key("second", "");
+    world.sandbox.add_key(BOB, &second, "second");
+    let alias = format!("Host bb-work\n HostName 127.0.0.1\n Port {port}\n User git\n");
+    for (config, host) in [
+        (format!("{alias} IdentityFile ~/.ssh/none\n"), "bb-work"),
+        (
+            "\n\nHost *\n IdentitiesOnly yes\n IdentityFile ~/.ssh/none\n".to_owned(),
+            "git@bitbucket.org",
+        ),
+    ] {
+        fs::write(world.path("home/.ssh/config"), &config).unwrap();
+        let before = count(&world);
+        let line = world.path("home/.ssh/config").display().to_string() + ":5";
+        ask(&world, &[host, &advertise(OPEN)])
+            .fails_with(255)
+            .says("no such identity: ")
+            .says(&line);
+        assert_eq!(count(&world), before, "nothing else is tried");
+        fs::write(
+            world.path("home/.ssh/config"),
+            format!("{config} IdentityFile ~/.ssh/second\n"),
+        )
+        .unwrap();
+        ask(&world, &[host, &advertise(OPEN)]).succeeds();
+        assert_eq!(logins(&world, before), [BOB], "one of two is enough");
+    }
+}
+
+#[test]
+fn identities_only_leaves_the_default_files() {
+    let mut world = World::new();
+    world.unset("BITBUCKET_EMAIL");
+    world.unset("BITBUCKET_API_TOKEN");
+    let line = world.make_key("id_ed25519", "");
+    world.sandbox.add_key(ALICE, &line, "laptop");
+    world.make_key("other", "");
+    let agent = Agent::start(&mut world);
+    agent.add(&world, "other");
+    fs::write(
+        world.path("home/.ssh/config"),
+        "Host *\n IdentitiesOnly yes\n",
+    )
+    .unwrap();
+    world.git(&["ls-remote", SITE]).succeeds();
+    let offers = world.sandbox.connections().pop().unwrap().offers;
+    assert!(
+        offers.iter().all(|one| line.contains("ssh-ed25519")
+            && Some(&one.fingerprint) == offers.first().map(|first| &first.fingerprint)),
+        "the agent's key is not offered: {offers:?}"
+    );
+}
+
+#[test]
+fn without_its_private_half_a_file_names_the_agent_s_key() {
+    let mut world = open_world();
+    let port = world.sandbox.ssh_port();
+    let work = world.make_key("work", "");
+    world.sandbox.add_key(BOB, &work, "work");
+    let agent = Agent::start(&mut world);
+    agent.add(&world, "work");
+    fs::remove_file(world.path("home/.ssh/work")).unwrap();
+    let command = advertise(OPEN);
+    let goes = |world: &World, arguments: &[&str], why: &str| {
+        let before = count(world);
+        ask(world, arguments).succeeds();
+        assert_eq!(logins(world, before), [BOB], "{why}");
+    };
+    let option = ["-o", "IdentityFile=~/.ssh/work"];
+    goes(
+        &world,
+        &[option[0], option[1], "git@bitbucket.org", &command],
+        "an option",
+    );
+    fs::write(
+        world.path("home/.ssh/config"),
+        format!(
+            "Host bb-work\n HostName 127.0.0.1\n Port {port}\n User git\n IdentityFile ~/.ssh/work\n"
+        ),
+    )
+    .unwrap();
+    goes(&world, &["bb-work", &command], "an alias");
+    fs::remove_file(world.path("home/.ssh/config")).unwrap();
+    world.git(&["clone", "-q", OPEN, "open"]).succeeds();
+    world
+        .git(&[
+            "-C",
+            "open",
+            "config",
+            "bitbucket.identityFile",
+            "~/.ssh/work",
+        ])
+        .succeeds();
+    let before = count(&world);
+    world.git(&["-C", "open", "fetch", "-q"]).succeeds();
+    assert_eq!(
+        logins(&world, before),
+        [BOB],
+        "the repository's own setting"
+    );
+    world.configure("bitbucket.identityFile", "~/.ssh/work");
+    goes_as(&world, BOB);
+    drop(agent);
+    ask(&world, &["git@bitbucket.org", &command])
+        .fails_with(255)
+        .says("work.pub names a key that is not in the agent");
+}
+
+#[test]
 fn an_identity_file_precedes_accounts() {
     let mut world = open_world();
     let work = world.make_key("work", "");
