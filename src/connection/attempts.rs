@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::path::Path;
 
-use super::Connection;
+use super::{Connection, openssh};
 use crate::connection::failure::{AttemptLog, DeniedIdentity, Failure};
 use crate::connection::managed_keys::NewKey;
 use crate::connection::renewal;
@@ -71,12 +71,24 @@ pub(super) fn run(connection: &Connection<'_>) -> Result<ExitStatus, Failure> {
                     rest
                 }
                 Outcome::AuthenticationFailed(refusal) => {
+                    match refusal.for_ssh.clone() {
+                        Some(key) if key.accepted => {
+                            return openssh::run_with_key(connection, *key, refusal.endpoint);
+                        }
+                        Some(key) if log.for_ssh.is_none() => {
+                            log.for_ssh = Some((key, refusal.endpoint.clone()));
+                        }
+                        _ => {}
+                    }
                     connection.after_refusal(offer, refusal, &mut log)?
                 }
             };
         }
     }
-    Err(Failure::PlanExhausted(Box::new(log)))
+    match log.for_ssh.take() {
+        Some((key, endpoint)) => openssh::run_with_key(connection, *key, endpoint),
+        None => Err(Failure::PlanExhausted(Box::new(log))),
+    }
 }
 
 /// What one connection offers.

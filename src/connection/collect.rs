@@ -192,6 +192,14 @@ fn agent_keys(config: &SshConfig, context: &Context) -> Vec<Identity> {
     }
 }
 
+/// ssh(1)'s words about a file of the command line.
+pub(super) fn warn_missing(path: &Path) {
+    tracing::warn!(
+        "Warning: Identity file {} not accessible: No such file or directory.",
+        path.display()
+    );
+}
+
 /// Key files, together with the keys of the agent and of the records.
 pub(super) struct KeyFiles<'a> {
     context: &'a Context,
@@ -231,10 +239,7 @@ impl<'a> KeyFiles<'a> {
         for path in paths {
             match self.named(path) {
                 NamedFile::Usable(identity) => found.push(*identity),
-                NamedFile::Missing if warn => tracing::warn!(
-                    "Warning: Identity file {} not accessible: No such file or directory.",
-                    path.display()
-                ),
+                NamedFile::Missing if warn => warn_missing(path),
                 NamedFile::Missing if of == Rank::SshConfigOnly => {
                     self.missing.borrow_mut().push(path.clone());
                 }

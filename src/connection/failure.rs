@@ -6,7 +6,7 @@ use crate::identity::{AccountId, Identity, ManagedKey, Plan, Rank, Skipped, Unre
 use crate::repository::{Direction, Repository};
 use crate::settings::{Origin, Sourced};
 use crate::text::sanitise;
-use crate::transport::{ExitStatus, Refusal};
+use crate::transport::{Endpoint, ExitStatus, ForSsh, Refusal};
 use crate::{prompt, provision, repository, settings, ssh_command, transport};
 
 /// Why a git command failed.
@@ -109,6 +109,18 @@ impl Failure {
         }
     }
 
+    /// The key that was left to the system's ssh at a host that is not Bitbucket.
+    pub(super) fn key_for_ssh(&self) -> Option<&ForSsh> {
+        match self {
+            Self::OtherHost(failure) => failure.key_for_ssh(),
+            Self::PlanExhausted(log) => {
+                let mut refusals = log.refused_logins.iter();
+                refusals.find_map(|(_, refusal)| refusal.for_ssh.as_deref())
+            }
+            _ => None,
+        }
+    }
+
     /// The native transport and the server have no algorithm in common; nothing else was
     /// exchanged.
     pub(super) fn is_no_common_algorithm(&self) -> bool {
@@ -166,6 +178,8 @@ pub struct AttemptLog {
     pub decided_by: Option<Rank>,
     /// Where the first identity of that rank is configured.
     pub configured_at: Option<Origin>,
+    /// A key that was left to the system's ssh, without knowing whether the server accepts it.
+    pub for_ssh: Option<(Box<ForSsh>, Endpoint)>,
     /// The invalid setting that prevents keys from being created.
     pub provision_blocker: Option<settings::Ignored>,
 }

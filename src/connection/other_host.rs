@@ -7,7 +7,7 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use super::hand_over;
-use crate::connection::collect::KeyFiles;
+use crate::connection::collect::{KeyFiles, warn_missing};
 use crate::connection::failure::{AttemptLog, Failure};
 use crate::connection::resolve::variables_to_send;
 use crate::context::Context;
@@ -52,6 +52,11 @@ pub(super) fn run(
         Err(failure) if failure.is_no_common_algorithm() && installed => {
             hand_over("no algorithm in common")
         }
+        // ssh(1) may be able to use a key that the native transport cannot.
+        Err(failure) => match failure.key_for_ssh() {
+            Some(key) => hand_over(&key.why),
+            None => Err(failure),
+        },
         outcome => outcome,
     }
 }
@@ -137,6 +142,14 @@ fn identities(context: &Context, config: &SshConfig) -> Vec<Identity> {
         .filter(|path| !is_none(path))
         .cloned()
         .collect();
+    // ssh(1) drops a missing file of `-i`, but not one of `-o`, which may name a key in the agent.
+    let is_missing = |path: &PathBuf| {
+        config.identities.files_of_i.contains(path) && !context.directory.join(path).exists()
+    };
+    let (gone, typed): (Vec<_>, Vec<_>) = typed.into_iter().partition(is_missing);
+    for path in &gone {
+        warn_missing(path);
+    }
     let mut named = files.existing(&typed, Rank::CommandLine);
     let defaults = named.is_empty() && config.identities.identity_files.is_empty() && !no_defaults;
     named.extend(files.existing(&config.identities.identity_files, Rank::SshConfigOnly));

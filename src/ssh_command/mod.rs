@@ -61,6 +61,8 @@ pub struct Request {
     pub family: Option<AddressFamily>,
     /// `-i FILE` and `-o IdentityFile=FILE`, in order, as typed; not among the options.
     pub identity_files: Vec<String>,
+    /// Those of `-i`, which ssh(1) takes only if they exist.
+    pub files_of_i: Vec<String>,
     /// `-F FILE`.
     pub config_file: Option<OsString>,
     /// `-o` options in order: name in lower case, old names replaced, value without quotes around it;

@@ -184,7 +184,10 @@ impl Line {
                 None => return Err(Error::UserName),
             },
             Field::IdentityFile => match value.to_str() {
-                Some(file) => request.identity_files.push(file.to_owned()),
+                Some(file) => {
+                    request.identity_files.push(file.to_owned());
+                    request.files_of_i.push(file.to_owned());
+                }
                 None => self.needs_system(typed),
             },
             Field::Set => match value.to_str() {

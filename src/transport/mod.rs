@@ -154,10 +154,24 @@ pub struct Refusal {
     pub methods: Vec<String>,
     /// Keys that could not be used (wrong passphrase, unreadable, agent refused), each as a sentence.
     pub unusable: Vec<String>,
+    /// A key among those that ssh(1) may be able to use. Only where one is installed.
+    pub for_ssh: Option<Box<ForSsh>>,
     /// The endpoint that answered.
     pub endpoint: Endpoint,
     /// The user name that was refused.
     pub user: String,
+}
+
+/// A key that the native transport cannot use and the system's ssh may: its file has a form that
+/// only OpenSSH reads, the agent wants to know the host (`ssh-add -h`), or it is on a security key.
+#[derive(Debug, Clone)]
+pub struct ForSsh {
+    /// The key.
+    pub identity: Identity,
+    /// Why it cannot be used here.
+    pub why: String,
+    /// The server accepted its public half; then no other key was offered after it.
+    pub accepted: bool,
 }
 
 #[cfg(test)]

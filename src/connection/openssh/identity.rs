@@ -26,7 +26,7 @@ impl ChosenIdentity {
         accepted_by: None,
     };
 
-    fn of(identity: Identity, accepted_by: Option<Endpoint>) -> Self {
+    pub(super) fn of(identity: Identity, accepted_by: Option<Endpoint>) -> Self {
         Self {
             identity: Some(identity),
             accepted_by,

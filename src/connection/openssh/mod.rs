@@ -15,7 +15,9 @@ use super::Connection;
 use crate::connection::failure::Failure;
 use crate::identity::Identity;
 use crate::settings::SshConfig;
-use crate::transport::{Endpoint, ExitStatus, Reached, Route, Search, find_endpoint, system_ssh};
+use crate::transport::{
+    Endpoint, ExitStatus, ForSsh, Reached, Route, Search, find_endpoint, system_ssh,
+};
 use identity::ChosenIdentity;
 
 /// Chooses the identity (a new key is created and verified) and the endpoint, writes the
@@ -25,12 +27,34 @@ pub(super) fn run(
     ssh: &Path,
     reason: &str,
 ) -> Result<ExitStatus, Failure> {
+    let chosen = connection.choose_identity()?;
+    run_with(connection, ssh, reason, chosen)
+}
+
+/// Replaces this process with ssh, which gets a key that only it can use, alone.
+pub(super) fn run_with_key(
+    connection: &Connection<'_>,
+    key: ForSsh,
+    endpoint: Endpoint,
+) -> Result<ExitStatus, Failure> {
+    let ssh = system_ssh::find(connection.context);
+    let ssh = ssh.ok_or_else(|| super::no_system_ssh(&key.why))?;
+    let chosen = ChosenIdentity::of(key.identity, Some(endpoint));
+    run_with(connection, &ssh, &key.why, chosen)
+}
+
+fn run_with(
+    connection: &Connection<'_>,
+    ssh: &Path,
+    reason: &str,
+    chosen: ChosenIdentity,
+) -> Result<ExitStatus, Failure> {
     let context = connection.context;
     let failed = |error: std::io::Error| Failure::hand_over(ssh, &error);
     let ChosenIdentity {
         identity,
         accepted_by,
-    } = connection.choose_identity()?;
+    } = chosen;
     let endpoint = match accepted_by.or_else(|| connection.only_endpoint()) {
         Some(endpoint) => endpoint,
         None => {

@@ -74,6 +74,14 @@ pub enum KeyFileError {
         /// What is wrong.
         why: String,
     },
+    /// A private key in a form that only OpenSSH reads.
+    #[error("Load key \"{}\": {why}", path.display())]
+    ForeignFormat {
+        /// The file.
+        path: PathBuf,
+        /// What is not supported.
+        why: String,
+    },
     /// A key that cannot be used for signing.
     #[error("Load key \"{}\": {why}", path.display())]
     Unsupported {
@@ -110,6 +118,7 @@ impl KeyFileError {
             | Self::Encrypted { path }
             | Self::WrongPassphrase { path }
             | Self::Malformed { path, .. }
+            | Self::ForeignFormat { path, .. }
             | Self::Unsupported { path, .. }
             | Self::Exists { path }
             | Self::Unwritable { path, .. } => path,
@@ -129,7 +138,7 @@ impl KeyFileError {
             Self::Encrypted { .. } => "is protected by a passphrase".to_owned(),
             Self::WrongPassphrase { .. } => "has another passphrase".to_owned(),
             Self::Malformed { why, .. } => format!("is not a key file: {why}"),
-            Self::Unsupported { why, .. } => why.clone(),
+            Self::ForeignFormat { why, .. } | Self::Unsupported { why, .. } => why.clone(),
             Self::Exists { .. } => "already exists".to_owned(),
             Self::Unwritable { why, .. } => format!("cannot be written: {why}"),
         }
@@ -144,6 +153,7 @@ impl KeyFileError {
         };
         match self {
             Self::Unprotected { .. } => Some(format!("chmod 600 {word}")),
+            Self::ForeignFormat { .. } => Some(format!("ssh-keygen -p -f {word}")),
             Self::Putty { .. } => Some(format!(
                 "puttygen {word} -O private-openssh -o {word}.openssh"
             )),
@@ -180,7 +190,7 @@ impl KeyFileError {
                 (path, "error in libcrypto".to_owned())
             }
             Self::Malformed { path, .. } => (path, "invalid format".to_owned()),
-            Self::Unsupported { .. } => return self.to_string(),
+            Self::ForeignFormat { .. } | Self::Unsupported { .. } => return self.to_string(),
             Self::Missing { path }
             | Self::Putty { path }
             | Self::PublicOnly { path }

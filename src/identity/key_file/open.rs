@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use super::KeyFileError;
 use crate::identity::{Holder, Identity};
 use crate::secret::Secret;
+use crate::text::sanitise;
 
 /// First line of OpenSSH's own format (PROTOCOL.key).
 const OPENSSH: &str = "-----BEGIN OPENSSH PRIVATE KEY-----";
@@ -34,7 +35,9 @@ pub fn identity(path: &Path) -> Result<Identity, KeyFileError> {
                 Some(public_key) => Some(public_key),
                 None => match open(path, None) {
                     Ok(key) => Some(key.public_key().clone()),
-                    Err(KeyFileError::Encrypted { .. }) => None,
+                    Err(KeyFileError::Encrypted { .. } | KeyFileError::ForeignFormat { .. }) => {
+                        None
+                    }
                     Err(error) => return Err(error),
                 },
             },
@@ -129,34 +132,48 @@ fn public_line(text: &str) -> Option<PublicKey> {
 
 /// The public key in the clear part of OpenSSH's format. `None`: another format.
 fn openssh_header(path: &Path, text: &str) -> Result<Option<PublicKey>, KeyFileError> {
+    let Some(bytes) = openssh_bytes(path, text)? else {
+        return Ok(None);
+    };
+    let header = header(&bytes).ok_or_else(|| KeyFileError::Malformed {
+        path: path.to_owned(),
+        why: "its header is truncated or has an unknown version".to_owned(),
+    })?;
+    Ok(Some(header.public_key))
+}
+
+/// What OpenSSH's format has between its first and its last line, decoded. As with ssh(1), neither
+/// blanks at the ends of lines nor text behind the last line matter. `None`: another format.
+fn openssh_bytes(path: &Path, text: &str) -> Result<Option<Zeroizing<Vec<u8>>>, KeyFileError> {
     let Some(body) = text.trim_start().strip_prefix(OPENSSH) else {
         return Ok(None);
     };
     let encoded: Zeroizing<String> = body
         .lines()
         .take_while(|line| !line.starts_with("-----END"))
-        .map(str::trim)
+        .flat_map(str::split_whitespace)
         .collect::<String>()
         .into();
-    let malformed = |why: &str| KeyFileError::Malformed {
+    let bytes = STANDARD.decode(encoded.as_bytes());
+    let bytes = bytes.map_err(|_| KeyFileError::Malformed {
         path: path.to_owned(),
-        why: why.to_owned(),
-    };
-    let bytes = Zeroizing::new(
-        STANDARD
-            .decode(encoded.as_bytes())
-            .map_err(|_| malformed("not base64"))?,
-    );
-    header(&bytes)
-        .map(Some)
-        .ok_or_else(|| malformed("its header is truncated or has an unknown version"))
+        why: "not base64".to_owned(),
+    })?;
+    Ok(Some(Zeroizing::new(bytes)))
+}
+
+/// The clear part of OpenSSH's format.
+struct Header {
+    cipher: Vec<u8>,
+    public_key: PublicKey,
 }
 
 /// `openssh-key-v1`, cipher, kdf, its options, the number of keys, the first public key.
-fn header(bytes: &[u8]) -> Option<PublicKey> {
+fn header(bytes: &[u8]) -> Option<Header> {
     let mut reader = bytes.strip_prefix(b"openssh-key-v1\0")?;
     let reader = &mut reader;
-    for _cipher_kdf_options in 0..3 {
+    let cipher = Vec::<u8>::decode(reader).ok()?;
+    for _kdf_and_options in 0..2 {
         reader.drain_prefixed().ok()?;
     }
     let keys = u32::decode(reader).ok()?;
@@ -164,8 +181,23 @@ fn header(bytes: &[u8]) -> Option<PublicKey> {
         return None;
     }
     let blob = Vec::<u8>::decode(reader).ok()?;
-    Some(PublicKey::from(KeyData::decode(&mut blob.as_slice()).ok()?))
+    let public_key = PublicKey::from(KeyData::decode(&mut blob.as_slice()).ok()?);
+    Some(Header { cipher, public_key })
 }
+
+/// The ciphers of OpenSSH's format that are supported here: all but 3des-cbc.
+const CIPHERS: [&str; 10] = [
+    "none",
+    "aes128-cbc",
+    "aes192-cbc",
+    "aes256-cbc",
+    "aes128-ctr",
+    "aes192-ctr",
+    "aes256-ctr",
+    "aes128-gcm@openssh.com",
+    "aes256-gcm@openssh.com",
+    "chacha20-poly1305@openssh.com",
+];
 
 /// Key files are small; a larger file is not one.
 const MAX_SIZE: u64 = 1 << 20;
@@ -184,14 +216,23 @@ pub fn open(path: &Path, passphrase: Option<&Secret>) -> Result<PrivateKey, KeyF
     if public_line(&text).is_some() {
         return Err(KeyFileError::PublicOnly { path: owned() });
     }
-    if !text.trim_start().starts_with(OPENSSH) {
+    let Some(bytes) = openssh_bytes(path, &text)? else {
         return open_pem(path, &text, passphrase);
-    }
+    };
     let malformed = |error: ssh_key::Error| KeyFileError::Malformed {
         path: path.to_owned(),
         why: error.to_string(),
     };
-    let key = PrivateKey::from_openssh(text.trim_start().as_bytes()).map_err(malformed)?;
+    let foreign = |cipher: &str| KeyFileError::ForeignFormat {
+        path: path.to_owned(),
+        why: format!("its cipher {cipher} is not supported"),
+    };
+    if let Some(Header { cipher, .. }) = header(&bytes)
+        && !CIPHERS.iter().any(|known| known.as_bytes() == cipher)
+    {
+        return Err(foreign(&sanitise(&String::from_utf8_lossy(&cipher))));
+    }
+    let key = PrivateKey::from_bytes(&bytes).map_err(malformed)?;
     if !key.is_encrypted() {
         return Ok(key);
     }
@@ -202,10 +243,7 @@ pub fn open(path: &Path, passphrase: Option<&Secret>) -> Result<PrivateKey, KeyF
             ssh_key::Error::Crypto | ssh_key::Error::Encoding(_) => {
                 KeyFileError::WrongPassphrase { path: owned() }
             }
-            ssh_key::Error::AlgorithmUnsupported { algorithm } => KeyFileError::Unsupported {
-                path: owned(),
-                why: format!("{algorithm} is not supported"),
-            },
+            ssh_key::Error::AlgorithmUnsupported { algorithm } => foreign(algorithm.as_str()),
             error => malformed(error),
         })
 }
@@ -235,13 +273,7 @@ fn open_pem(
     else {
         return Err(malformed("not a private key".to_owned()));
     };
-    let convert = |what: &str| KeyFileError::Unsupported {
-        path: owned(),
-        why: format!(
-            "{what}; convert it with: ssh-keygen -p -f '{}'",
-            path.display()
-        ),
-    };
+    let foreign = |why: String| KeyFileError::ForeignFormat { path: owned(), why };
     let encryption = text
         .lines()
         .find_map(|line| line.trim().strip_prefix("DEK-Info: "))
@@ -249,8 +281,11 @@ fn open_pem(
     match (label, encryption) {
         ("RSA PRIVATE KEY-----", Some("AES-128-CBC")) => {}
         (_, Some(cipher)) => {
-            return Err(convert(&format!(
-                "PEM encrypted with {cipher} is not supported"
+            let label = label.trim_end_matches('-');
+            let cipher = sanitise(cipher);
+            return Err(foreign(format!(
+                "{} in PEM encrypted with {cipher} is not supported",
+                sanitise(label)
             )));
         }
         ("DSA PRIVATE KEY-----", None) => {
@@ -267,11 +302,15 @@ fn open_pem(
         (true, Some(passphrase)) => Some(passphrase.reveal()),
         (false, _) => None,
     };
-    russh::keys::decode_secret_key(text, passphrase).map_err(|error| {
+    russh::keys::decode_secret_key(&pem(text), passphrase).map_err(|error| {
         use russh::keys::Error as E;
         match error {
             E::UnknownAlgorithm(algorithm) => {
-                convert(&format!("its algorithm {algorithm} is not supported"))
+                foreign(format!("its algorithm {algorithm} is not supported"))
+            }
+            // A cipher or a derivation of the key (pkcs5, Error).
+            E::Pkcs8(error) if error.to_string().contains("unsupported") => {
+                foreign(error.to_string())
             }
             E::Pkcs8(_) | E::Unpad(_) | E::Pad(_) | E::Pkcs1(_) | E::Der(_) if encrypted => {
                 KeyFileError::WrongPassphrase { path: owned() }
@@ -279,6 +318,21 @@ fn open_pem(
             error => malformed(error.to_string()),
         }
     })
+}
+
+/// The first key of a PEM text, without blanks at the ends of its lines.
+fn pem(text: &str) -> Zeroizing<String> {
+    let lines = text.lines().map(str::trim);
+    let lines = lines.skip_while(|line| !line.starts_with("-----BEGIN "));
+    let mut key = Zeroizing::new(String::with_capacity(text.len() + 1));
+    for line in lines {
+        key.push_str(line);
+        key.push('\n');
+        if line.starts_with("-----END ") {
+            break;
+        }
+    }
+    key
 }
 
 /// The text of a key file, which is UTF-8.

@@ -61,6 +61,7 @@ pub fn config(directives: &Directives, request: &Request, context: &Context) -> 
         },
         identities: IdentityConfig {
             command_line_identity_files: values.paths(&request.identity_files),
+            files_of_i: values.paths(&request.files_of_i),
             ..values.identities()
         },
         authentication: values.authentication(),

@@ -96,6 +96,8 @@ pub struct IdentityConfig {
     pub names_identity_files: bool,
     /// `-i` and `-o IdentityFile`, expanded, in order. Empty: not given.
     pub command_line_identity_files: Vec<PathBuf>,
+    /// Those of `-i`, which ssh(1) takes only if they exist.
+    pub files_of_i: Vec<PathBuf>,
     /// `IdentitiesOnly`.
     pub identities_only: Option<bool>,
     /// `IdentityAgent`: a path, `none`, or `$VARIABLE`; expanded. `None`: `SSH_AUTH_SOCK`.

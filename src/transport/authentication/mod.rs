@@ -49,6 +49,7 @@ pub(super) async fn authenticate(mut auth: AuthSession<'_>) -> Result<Login, Err
         offered: Vec::new(),
         methods: Vec::new(),
         unusable: Vec::new(),
+        for_ssh: None,
         endpoint: auth.connection.endpoint.clone(),
         user: params.route.user.clone(),
     };
@@ -141,6 +142,9 @@ async fn by_preferred_methods(
             PUBLIC_KEY => {
                 if let Some(identity) = sequence.keys().await? {
                     return Ok(Login::Accepted(Box::new(identity)));
+                }
+                if sequence.refusal.for_ssh.is_some() {
+                    return Ok(Login::Refused(sequence.refusal));
                 }
                 // No key was offered: the methods of the server are not known yet.
                 let unknown = sequence.refusal.methods.is_empty();

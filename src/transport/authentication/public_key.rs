@@ -8,7 +8,7 @@ use super::signing::{NotSigned, Signing};
 use super::{AuthSession, names};
 use crate::identity::{Holder, Identity, key_file};
 use crate::settings::SshConfig;
-use crate::transport::{Error, Refusal};
+use crate::transport::{Error, ForSsh, Refusal, system_ssh};
 
 pub(super) enum Answer {
     Accepted,
@@ -33,8 +33,7 @@ impl AuthSession<'_> {
                 Ok(key) => key.public_key().clone(),
                 Err(NotSigned::CallerGone) => return Err(Error::CallerGone),
                 Err(error) => {
-                    report(&error);
-                    refusal.unusable.push(error.hint());
+                    self.not_usable(identity, &error, false, refusal);
                     return Ok(Answer::Next);
                 }
             },
@@ -157,11 +156,36 @@ impl AuthSession<'_> {
             }
             Err(error) => {
                 self.still_open(false).await?;
-                report(&error);
-                refusal.unusable.push(error.hint());
+                if self.not_usable(identity, &error, true, refusal) {
+                    return Ok(Answer::NoMore);
+                }
                 Ok(Answer::Next)
             }
         }
+    }
+
+    /// Notes a key that cannot be used. `true`: it is left to the system's ssh.
+    fn not_usable(
+        &self,
+        identity: &Identity,
+        error: &NotSigned,
+        accepted: bool,
+        refusal: &mut Refusal,
+    ) -> bool {
+        refusal.unusable.push(error.hint());
+        if !error.ssh_may_help() || system_ssh::find(&self.params.context).is_none() {
+            report(error);
+            return false;
+        }
+        tracing::info!("{error}");
+        if refusal.for_ssh.is_none() || accepted {
+            refusal.for_ssh = Some(Box::new(ForSsh {
+                identity: identity.clone(),
+                why: error.to_string(),
+                accepted,
+            }));
+        }
+        true
     }
 
     /// The hash for RSA signatures; `None` for other keys. The error: the server supports only SHA-1.

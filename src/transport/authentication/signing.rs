@@ -27,12 +27,31 @@ pub(super) enum NotSigned {
     /// The key file was not opened: which one and why; and the fault of the file, if any.
     #[error("{0}")]
     NotOpened(String, Option<KeyFileError>),
+    /// The agent has the key and does not sign: which, and its words.
+    #[error("{0}")]
+    AgentRefused(String),
+    /// The key is on a security key, and no agent has it.
+    #[error("{0}")]
+    SecurityKey(String),
     /// The key cannot be used: which, and why.
     #[error("{0}")]
     Unusable(String),
 }
 
 impl NotSigned {
+    /// Whether ssh(1) may be able to sign: it reads more formats, tells the agent which host it
+    /// connects to, and talks to security keys.
+    pub(super) fn ssh_may_help(&self) -> bool {
+        match self {
+            Self::AgentRefused(_) | Self::SecurityKey(_) => true,
+            Self::NotOpened(_, Some(error)) => matches!(
+                error,
+                KeyFileError::ForeignFormat { .. } | KeyFileError::Malformed { .. }
+            ),
+            _ => false,
+        }
+    }
+
     /// The line for the refusal: why, or the remedy if ssh(1)'s message has already said why.
     pub(super) fn hint(&self) -> String {
         match self {
@@ -162,7 +181,13 @@ impl<'a> Signing<'a> {
         let key = self.key.as_ref().expect("a key is offered");
         agent::sign(socket, key, self.certificate.as_ref(), hash, data)
             .await
-            .map_err(|error| NotSigned::Unusable(format!("{} from agent: {error}", self.name(key))))
+            .map_err(|error| {
+                let text = format!("{} from agent: {error}", self.name(key));
+                match error {
+                    agent::Error::Refused => NotSigned::AgentRefused(text),
+                    _ => NotSigned::Unusable(text),
+                }
+            })
     }
 
     async fn signature(
@@ -196,9 +221,12 @@ impl<'a> Signing<'a> {
         let key = self.open().await?;
         match signer::sign(key, hash, &data) {
             Ok(signature) => Ok(appended(data, &signature)),
-            Err(signer::Error::SecurityKey) if self.params.agent.is_some() => {
-                let socket = self.params.agent.clone().expect("looked at above");
-                self.sign_by_agent(&socket, hash, data).await
+            Err(error @ signer::Error::SecurityKey) => {
+                if let Some(socket) = self.agent_with_key().await {
+                    return self.sign_by_agent(&socket, hash, data).await;
+                }
+                let text = format!("{}: {error}", file.display());
+                Err(NotSigned::SecurityKey(text))
             }
             Err(error) => Err(NotSigned::Unusable(format!("{}: {error}", file.display()))),
         }

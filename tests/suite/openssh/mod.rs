@@ -1,6 +1,7 @@
 //! `bitbucket.transport = openssh`: the system's ssh connects, with the plan's first identity alone.
 
 mod endpoints;
+mod fallback;
 mod new_keys;
 
 use std::fs;

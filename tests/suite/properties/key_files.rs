@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use bitbucket_ssh::identity::key_file::{self, KeyFileError};
+use bitbucket_ssh::secret::Secret;
 
 use super::{asked, damaged, each};
 
@@ -107,4 +108,64 @@ fn a_public_key_has_the_fingerprint_that_ssh_keygen_gives_it() {
         }
         both
     });
+}
+
+#[test]
+fn every_cipher_of_openssh_is_read_or_known_to_be_foreign() {
+    let home = tempfile::tempdir().unwrap();
+    for cipher in [
+        "3des-cbc",
+        "aes128-cbc",
+        "aes192-cbc",
+        "aes256-cbc",
+        "aes128-ctr",
+        "aes192-ctr",
+        "aes256-ctr",
+        "aes128-gcm@openssh.com",
+        "aes256-gcm@openssh.com",
+        "chacha20-poly1305@openssh.com",
+    ] {
+        let words = ["-q", "-t", "ed25519", "-Z", cipher, "-N", "secret", "-f"];
+        let made = asked("ssh-keygen", &[&words[..], &[cipher]].concat(), home.path());
+        assert!(made.0, "{cipher}");
+        let file = home.path().join(cipher);
+        let closed = key_file::open(&file, None).unwrap_err();
+        if cipher == "3des-cbc" {
+            assert!(matches!(closed, KeyFileError::ForeignFormat { .. }));
+            continue;
+        }
+        assert!(matches!(closed, KeyFileError::Encrypted { .. }), "{cipher}");
+        let opened = key_file::open(&file, Some(&Secret::new("secret".to_owned())));
+        assert!(opened.is_ok(), "{cipher}: {:?}", opened.err());
+    }
+}
+
+#[test]
+fn untidy_files_are_read_as_ssh_reads_them() {
+    let home = tempfile::tempdir().unwrap();
+    let keys = keys(home.path());
+    let file = home.path().join("key");
+    for (number, (private, public)) in keys.iter().enumerate() {
+        let (private, public) = (
+            String::from_utf8_lossy(private),
+            String::from_utf8_lossy(public),
+        );
+        let other = String::from_utf8_lossy(&keys[0].0);
+        for (text, why) in [
+            (format!("{private}a comment\n"), "a comment behind the key"),
+            (format!("{private}{public}"), "its public half"),
+            (format!("{private}{other}"), "a second key"),
+            (
+                private.replace('\n', " \t\n"),
+                "blanks at the ends of lines",
+            ),
+        ] {
+            fs::write(&file, text).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+            let opened = key_file::open(&file, None);
+            let opened = opened.unwrap_or_else(|error| panic!("{why}: {error}: {number}"));
+            let opened = words(&opened.public_key().to_openssh().unwrap());
+            assert_eq!(opened, words(&public), "{why}: {number}");
+        }
+    }
 }
