@@ -1,7 +1,7 @@
 //! git as a child process, for what only git may write or knows.
 //!
-//! Every call runs in the caller's working directory, never fetches a missing object and never
-//! asks the user.
+//! Every call runs in the caller's working directory, never fetches a missing object, never asks the
+//! user, and starts no program that the repository's configuration names.
 
 use std::ffi::OsStr;
 use std::process::{Output, Stdio};
@@ -55,9 +55,14 @@ pub(super) fn run<S: AsRef<OsStr>>(context: &Context, arguments: &[S]) -> Result
 }
 
 fn call<S: AsRef<OsStr>>(context: &Context, arguments: &[S]) -> Result<Output, Error> {
-    context
-        .command("git")
-        .args(arguments)
+    let mut git = context.command("git");
+    git.args(["-c", "core.fsmonitor="]);
+    // These two run no hook, and are asked where the hooks are.
+    let verb = arguments.first().map(AsRef::as_ref);
+    if !verb.is_some_and(|verb| verb == "config" || verb == "rev-parse") {
+        git.args(["-c", "core.hooksPath=/dev/null"]);
+    }
+    git.args(arguments)
         .current_dir(&context.directory)
         .env("GIT_NO_LAZY_FETCH", "1")
         .stdout(Stdio::piped())
