@@ -192,14 +192,39 @@ impl Context {
         })
     }
 
+    /// The programs of this name in PATH, in order. Only its absolute directories are searched: every
+    /// other component means the working directory or one below it, which may be anybody's repository.
+    pub fn programs(&self, name: &OsStr) -> impl Iterator<Item = PathBuf> {
+        let path = self.environment.raw("PATH").unwrap_or_default();
+        let absolute: Vec<PathBuf> = std::env::split_paths(path)
+            .filter(|directory| directory.is_absolute())
+            .collect();
+        // An empty list would be one empty component.
+        let listed = std::env::join_paths(&absolute).ok();
+        let listed = listed.filter(|list| !list.is_empty());
+        let found = listed.and_then(|list| which::which_in_all(name, Some(list), "/").ok());
+        found.into_iter().flatten()
+    }
+
     /// A child with the captured environment but without the API token. Its standard streams are not
     /// git's: stdin and stdout are the null device unless the caller sets them, stderr is inherited.
+    ///
+    /// A bare name is searched for as by [`Self::programs`]: without PATH the system's own search would
+    /// begin in the working directory.
     #[expect(
         clippy::disallowed_methods,
         reason = "the one place that starts children"
     )]
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
-        let mut command = Command::new(program);
+        let program = program.as_ref();
+        let is_name = Path::new(program).file_name() == Some(program);
+        let mut command = if is_name {
+            let found = self.programs(program).next();
+            // Starting it fails with "No such file or directory".
+            Command::new(found.unwrap_or_else(|| Path::new("/nonexistent").join(program)))
+        } else {
+            Command::new(program)
+        };
         command
             .env_clear()
             .envs(

@@ -1,6 +1,6 @@
 //! A repository, a URL and a server that a stranger made.
 
-use crate::support::{ALICE, World};
+use crate::support::{ALICE, World, run};
 
 const URL: &str = "git@bitbucket.org:acme/site.git";
 
@@ -130,4 +130,74 @@ fn another_user_s_home_is_left_alone() {
         .says("hint: ");
     assert_eq!(world.ssh_files(), ["known_hosts"], "nothing was made");
     assert!(world.sandbox.keys(ALICE).is_empty());
+}
+
+#[test]
+fn the_working_directory_is_no_place_for_programs() {
+    let mut world = World::new();
+    world.git(&["ls-remote", "-q", URL]).succeeds();
+    world.unset("GIT_CONFIG_NOSYSTEM");
+    let marker = world.path("tmp/pwned");
+    for name in ["git", "ssh", "ask"] {
+        let file = world.path("work").join(name);
+        std::fs::write(&file, format!("#!/bin/sh\ntouch '{}'\n", marker.display())).unwrap();
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&file, executable).unwrap();
+    }
+    world.set("SSH_ASKPASS", "ask");
+    world.set("SSH_ASKPASS_REQUIRE", "force");
+    std::fs::write(world.path("home/.ssh/config"), "Host x\n").unwrap();
+    for path in [None, Some(""), Some("."), Some(":"), Some("./:/nowhere")] {
+        match path {
+            Some(path) => world.set("PATH", path),
+            None => world.unset("PATH"),
+        }
+        let listed = world.bitbucket_ssh(&["git@bitbucket.org", "git-upload-pack 'acme/site.git'"]);
+        assert!(listed.stdout().contains("refs/heads/main"), "{listed}");
+        let _ = world.bitbucket_ssh(&["git@127.0.0.1", "-p", "9", "true"]);
+        let mut status = world.command(env!("CARGO_BIN_EXE_git-bitbucket"));
+        status.args(["use", "--local", ALICE]);
+        let _ = run(status);
+        assert!(!marker.exists(), "PATH {path:?}");
+    }
+}
+
+#[test]
+fn a_command_runs_no_program_of_the_repository() {
+    let world = World::new();
+    world.git(&["init", "-q", "gift"]).succeeds();
+    let marker = world.path("tmp/pwned");
+    let script = world.path("work/gift/run");
+    std::fs::write(
+        &script,
+        format!("#!/bin/sh\ntouch '{}'\n", marker.display()),
+    )
+    .unwrap();
+    let executable: std::fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&script, executable.clone()).unwrap();
+    let gift = |arguments: &[&str]| {
+        let mut all = vec!["-C", "gift"];
+        all.extend(arguments);
+        world.git(&all)
+    };
+    gift(&["add", "-A"]).succeeds();
+    let hooks = world.path("work/gift/.git/hooks");
+    for hook in ["post-index-change", "reference-transaction", "pre-push"] {
+        std::fs::create_dir_all(&hooks).unwrap();
+        std::fs::copy(&script, hooks.join(hook)).unwrap();
+    }
+    gift(&["config", "core.fsmonitor", &script.display().to_string()]).succeeds();
+    for arguments in [
+        &["hooks", "install", "--local"][..],
+        &["hooks", "uninstall", "--local"],
+        &["use", "--local", ALICE],
+        &["status"],
+        &["setup", "--local"],
+        &["unsetup", "--local"],
+    ] {
+        let mut program = world.command(env!("CARGO_BIN_EXE_git-bitbucket"));
+        program.args(arguments).current_dir(world.path("work/gift"));
+        let _ = run(program);
+        assert!(!marker.exists(), "{arguments:?}");
+    }
 }

@@ -54,8 +54,7 @@ fn system(context: &Context) -> Option<PathBuf> {
     if let Some(file) = context.environment.raw("GIT_CONFIG_SYSTEM") {
         return Some(context.directory.join(file));
     }
-    let path = context.environment.raw("PATH").unwrap_or_default();
-    let git = which::which_in("git", Some(path), &context.directory).ok();
+    let git = context.programs("git".as_ref()).next();
     let file = git.and_then(|git| kept(context, "git-system-config", &git, || ask(context, &git)));
     Some(file.map_or_else(|| PathBuf::from(USUAL_SYSTEM_FILE), PathBuf::from))
 }
