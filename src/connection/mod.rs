@@ -23,7 +23,9 @@ use crate::prompt::{self, Prompt};
 use crate::provision::Records;
 use crate::settings::{GitConfig, SshConfig};
 use crate::ssh_command::{self, Invocation, Request};
-use crate::transport::{ExitStatus, system_ssh};
+use crate::text::Shown;
+use crate::transport::ExitStatus;
+use crate::transport::system_ssh::{self, LedBack};
 use failure::Failure;
 use managed_keys::ManagedKeys;
 use openssh::askpass;
@@ -47,6 +49,31 @@ pub fn run(arguments: Vec<OsString>, context: &Context) -> Result<ExitStatus, Fa
         trace2::leave_out();
         return Ok(askpass::answer(question, context));
     }
+    if let Some(led_back) = system_ssh::led_back(context, &arguments) {
+        return next_ssh(&led_back, arguments);
+    }
+    pipeline(arguments, context)
+}
+
+/// An `ssh` that was handed this call leads back to this program: the next one in PATH gets it as it
+/// is. Where there is none, the call goes on as where no ssh is installed.
+fn next_ssh(led_back: &LedBack, arguments: Vec<OsString>) -> Result<ExitStatus, Failure> {
+    let LedBack { ssh, context } = led_back;
+    let Some(next) = system_ssh::find(context) else {
+        return pipeline(arguments, context);
+    };
+    let parsed = ssh_command::parse(arguments.clone());
+    if let Ok(Invocation::Native(request) | Invocation::System { request, .. }) = parsed {
+        diagnostics::start(&log_options(&request), context)?;
+    }
+    let shown = |path| Shown::path(path, context.home());
+    tracing::info!("{} leads back to this program", shown(ssh));
+    tracing::info!("the next ssh in PATH is {}", shown(&next));
+    system_ssh::hand_over(context, &next, &arguments)
+        .map_err(|error| Failure::hand_over(&next, &error))
+}
+
+fn pipeline(arguments: Vec<OsString>, context: &Context) -> Result<ExitStatus, Failure> {
     let (request, system_only) = match ssh_command::parse(arguments)? {
         Invocation::Probe(_) if stdout_is_null() => {
             trace2::leave_out();

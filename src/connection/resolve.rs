@@ -17,7 +17,7 @@ use crate::settings::{
     ssh_config,
 };
 use crate::ssh_command::Request;
-use crate::text::{matches_pattern, sanitise};
+use crate::text::{Shown, matches_pattern, sanitise};
 use crate::transport::{Endpoint, Route, none_supported, system_ssh};
 
 /// The host names whose keys Bitbucket Cloud publishes (<https://bitbucket.org/site/ssh>).
@@ -170,8 +170,12 @@ pub fn resolve(
         Err(_) if !is_bitbucket(&sites, request) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    if let Some(file) = &config.unsupported.unread_file {
-        tracing::warn!("{} was not read: no ssh is installed", file.display());
+    if let Some(unread) = &config.unsupported.unread_file {
+        let file = Shown::path(&unread.file, context.home());
+        match &unread.why {
+            Some(why) => tracing::info!("{file} was not read: {}", sanitise(why)),
+            None => tracing::warn!("{file} was not read: no ssh is installed"),
+        }
     }
     let address = SshHost {
         host: config

@@ -32,12 +32,13 @@ pub enum Error {
     /// ssh_config is in error: ssh's own text, as it came, without the last line break.
     #[error("{0}")]
     SshConfig(String),
-    /// The installed ssh could not be started to read ssh_config.
+    /// The installed ssh cannot be asked what ssh_config says: it does not start, has no `-G`, is
+    /// killed, or has no user to run for. ssh_config need not be in error.
     #[error("{}: {why}", ssh.display())]
-    SshNotStarted {
+    SshNotAsked {
         /// Its path.
         ssh: PathBuf,
-        /// The system's words.
-        why: std::io::Error,
+        /// Its own words, or the system's.
+        why: String,
     },
 }

@@ -39,6 +39,7 @@ mod sessions;
 mod signals;
 mod snapshots;
 mod ssh_config;
+mod ssh_in_path;
 mod support;
 mod terminal;
 mod tools;

@@ -8,7 +8,8 @@ use super::checkup::{Checkup, word};
 use super::finding::Finding;
 use crate::commands::ssh_blocks::{Block, blocks};
 use crate::repository::SshUrl;
-use crate::settings::{GitConfig, SshConfig, TransportKind, ssh_config};
+use crate::settings::ssh_config::{self, UnreadFile};
+use crate::settings::{GitConfig, SshConfig, TransportKind};
 use crate::ssh_command::{self, Invocation, options};
 use crate::text::counted;
 use crate::transport::system_ssh;
@@ -39,6 +40,14 @@ pub(super) fn check(checkup: &Checkup<'_>) -> Vec<Finding> {
     }
     if read.is_empty() {
         return findings;
+    }
+    let unread = read
+        .iter()
+        .find_map(|(_, config)| config.unsupported.unread_file.as_ref());
+    if let Some(UnreadFile { file, why }) = unread {
+        let why = why.as_deref().unwrap_or("no ssh is installed");
+        let file = checkup.context.shown(file);
+        findings.push(Finding::warn(check, format!("{file} is not read: {why}")));
     }
     if findings.is_empty() {
         let text = format!("readable for {}", counted(read.len(), "host name"));

@@ -186,19 +186,29 @@ pub struct UnsupportedDirectives {
     pub beyond_a_command: Option<String>,
     /// Directives that are set and ignored, for `-vv`.
     pub ignored: Vec<String>,
-    /// A config file that was not read, because no ssh is installed.
-    pub unread_file: Option<PathBuf>,
+    /// A config file that was not read.
+    pub unread_file: Option<UnreadFile>,
+}
+
+/// A config file that was not read, since there is no ssh that can be asked what it says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadFile {
+    /// The file.
+    pub file: PathBuf,
+    /// Why the installed ssh cannot be asked. `None`: none is installed.
+    pub why: Option<String>,
 }
 
 /// What the user's ssh_config, the machine's and the options of this call set for the host as it was
-/// typed. `ssh`: the system's ssh, where one is installed.
+/// typed. `ssh`: the system's ssh, where one is installed; one that cannot be asked counts as none.
 ///
 /// # Errors
 ///
 /// ssh's own text for whatever it does not accept.
 pub fn load(request: &Request, context: &Context, ssh: Option<&Path>) -> Result<SshConfig, Error> {
     let files = Files::of(request, context);
-    let with_lines = |mut config: SshConfig, directives: &ssh_g::Directives| {
+    let interpreted = |directives: &ssh_g::Directives| {
+        let mut config = interpret::config(directives, request, context);
         let identities = &mut config.identities;
         if !identities.identity_files.is_empty() {
             let tokens = interpret::tokens(directives, request, context);
@@ -206,18 +216,25 @@ pub fn load(request: &Request, context: &Context, ssh: Option<&Path>) -> Result<
         }
         config
     };
-    let directives = match (ssh, &files, command_line::directives(request)) {
-        (_, Files::None, Ok(directives)) => directives,
-        (Some(ssh), files, _) => ssh_g::directives(request, context, ssh, files)?,
-        (None, Files::None, Err(error)) => return Err(Error::SshConfig(error)),
-        (None, files, directives) => {
-            let mut config = interpret::config(&directives.unwrap_or_default(), request, context);
-            config.unsupported.unread_file = files.first().map(Path::to_owned);
-            return Ok(config);
-        }
+    let typed = command_line::directives(request);
+    if let (Files::None, Ok(directives)) = (&files, &typed) {
+        return Ok(interpreted(directives));
+    }
+    let why = match ssh.map(|ssh| ssh_g::directives(request, context, ssh, &files)) {
+        Some(Ok(directives)) => return Ok(interpreted(&directives)),
+        Some(Err(error @ Error::SshNotAsked { .. })) => Some(error.to_string()),
+        Some(Err(error)) => return Err(error),
+        None => None,
     };
-    let config = interpret::config(&directives, request, context);
-    Ok(with_lines(config, &directives))
+    match (typed, files.first()) {
+        (Err(error), None) => Err(Error::SshConfig(error)),
+        (typed, file) => {
+            let mut config = interpret::config(&typed.unwrap_or_default(), request, context);
+            let unread = file.map(Path::to_owned);
+            config.unsupported.unread_file = unread.map(|file| UnreadFile { file, why });
+            Ok(config)
+        }
+    }
 }
 
 #[cfg(test)]

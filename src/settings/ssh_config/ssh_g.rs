@@ -13,6 +13,7 @@ use std::process::Stdio;
 use super::files::{Files, Relocated, in_home};
 use super::tokens;
 use crate::context::Context;
+use crate::diagnostics::os_error_message;
 use crate::settings::Error;
 use crate::ssh_command::{Request, options};
 
@@ -124,7 +125,7 @@ pub struct Effective {
 ///
 /// # Errors
 ///
-/// ssh's own text for whatever it does not accept.
+/// ssh's own text for whatever it does not accept; that it cannot be asked.
 pub fn effective(request: &Request, context: &Context, ssh: &Path) -> Result<Effective, Error> {
     let printed = ask(request, context, ssh, &Files::of(request, context), &[])?;
     let bare = ["-G", "-T", "-F", "/dev/null", "--"].map(OsString::from);
@@ -235,27 +236,71 @@ fn at_home(setting: &OsStr, context: &Context) -> OsString {
 }
 
 /// ssh's output, or its complaint.
+///
+/// # Errors
+///
+/// [`Error::SshConfig`] only where ssh complains about its configuration, [`Error::SshNotAsked`] for every
+/// other failure.
 fn run(context: &Context, ssh: &Path, arguments: &[OsString]) -> Result<String, Error> {
+    let not_asked = |why: String| Error::SshNotAsked {
+        ssh: ssh.to_owned(),
+        why,
+    };
+    // It has no -G, and would connect instead.
+    let target = ssh.canonicalize().unwrap_or_default();
+    if target
+        .file_name()
+        .is_some_and(|name| name == "dbclient" || name == "dropbearmulti")
+    {
+        return Err(not_asked("dropbear does not know -G".to_owned()));
+    }
     let output = context
         .command(ssh)
         .args(arguments)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .output()
-        .map_err(|why| Error::SshNotStarted {
-            ssh: ssh.to_owned(),
-            why,
-        })?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
+        .map_err(|error| not_asked(os_error_message(&error)))?;
     let text = String::from_utf8_lossy(&output.stderr);
     let text = text.trim().replace('\r', "");
-    Err(Error::SshConfig(if text.is_empty() {
-        format!("{} -G ended with {}", ssh.display(), output.status)
-    } else {
-        text
-    }))
+    if output.status.success() {
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        return if printed.lines().any(|line| line.starts_with("hostname ")) {
+            Ok(printed)
+        } else {
+            Err(not_asked("does not know -G".to_owned()))
+        };
+    }
+    Err(match output.status.code() {
+        Some(255) if is_about_configuration(&text) => Error::SshConfig(text),
+        _ => {
+            let first = text.lines().next().unwrap_or_default();
+            not_asked(format!("{} {first}", output.status).trim_end().to_owned())
+        }
+    })
+}
+
+/// Whether ssh's complaint is about its configuration: readconf.c names a line for nearly everything.
+fn is_about_configuration(complaint: &str) -> bool {
+    let names_a_line = |line: &str| {
+        line.split(" line ").skip(1).any(|rest| {
+            let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+            digits > 0 && rest[digits..].starts_with(':')
+        })
+    };
+    let phrases = [
+        "Bad owner or permissions on ",
+        "Can't open user config file ",
+        "bad configuration options",
+        "contains invalid characters",
+        "expand",
+        "unknown key %",
+        "Unknown cipher type ",
+        "Unknown mac type ",
+    ];
+    complaint
+        .lines()
+        .any(|line| names_a_line(line) || phrases.iter().any(|phrase| line.contains(phrase)))
 }
 
 /// Options in lower case with their values, in the form in which `ssh -G` prints them.
@@ -315,6 +360,57 @@ impl Directives {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_complaint_about_configuration_is_an_error_of_ssh_config() {
+        for (complaint, expected, why) in [
+            (
+                "/home/a/.ssh/config: line 3: Bad configuration option: x\n\
+                 /home/a/.ssh/config: terminating, 1 bad configuration options",
+                true,
+                "an option that does not exist",
+            ),
+            (
+                "/etc/ssh/ssh_config line 12: missing argument.",
+                true,
+                "a line without a value",
+            ),
+            (
+                "command-line line 0: unsupported option \"x\".",
+                true,
+                "a typed option",
+            ),
+            (
+                "Bad owner or permissions on /home/a/.ssh/config",
+                true,
+                "a file that others can write",
+            ),
+            (
+                "Can't open user config file /x: No such file or directory",
+                true,
+                "-F without its file",
+            ),
+            ("No user exists for uid 4711", false, "a container"),
+            (
+                "unknown option -- G\nusage: ssh [-1246AaCfgKkMNnqsTtVvXxYy]",
+                false,
+                "OpenSSH before 6.8",
+            ),
+            (
+                "OpenSSL version mismatch. Built against 1, you have 3",
+                false,
+                "a broken installation",
+            ),
+            (
+                "/home/a/bin/ssh: 3: exec: /opt/ssh: not found",
+                false,
+                "a shell",
+            ),
+            ("", false, "silence"),
+        ] {
+            assert_eq!(is_about_configuration(complaint), expected, "{why}");
+        }
+    }
 
     #[test]
     fn identity_files_of_the_command_line_are_no_matter_of_files() {

@@ -413,9 +413,10 @@ fn without_an_ssh_a_file_is_named_that_was_not_read() {
     let home = home("Host *\n  Port 1\n");
     let words = request(&["-o", "ConnectTimeout=7", "git@bitbucket.org"]);
     let found = load(&words, &home.context(), None).unwrap();
+    let file = home.path().join(".ssh/config");
     assert_eq!(
         found.unsupported.unread_file,
-        Some(home.path().join(".ssh/config"))
+        Some(UnreadFile { file, why: None })
     );
     assert_eq!(found.endpoint.connect_timeout, Some(Duration::from_secs(7)));
 }

@@ -6,6 +6,7 @@
 pub mod config_file;
 
 use std::ffi::OsString;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,9 +15,17 @@ use crate::context::Context;
 use crate::diagnostics::trace2;
 use crate::transport::ExitStatus;
 
-/// Counts hand-overs from parent to child. A ProxyCommand may legitimately run this program again; a
-/// wrapper script named `ssh` that runs it would never end.
+/// Counts hand-overs from parent to child, of which a ProxyCommand may legitimately cause some.
 const GUARD: &str = "BITBUCKET_SSH_HANDOVER";
+
+/// The call that was handed over: process, number of arguments and their hash.
+const CALL: &str = "BITBUCKET_SSH_HANDOVER_CALL";
+
+/// The program to which it was handed over.
+const TO: &str = "BITBUCKET_SSH_HANDOVER_TO";
+
+/// Programs named `ssh` that lead back to this one, as a list like PATH.
+const LEAD_BACK: &str = "BITBUCKET_SSH_HANDOVER_NOT_TO";
 
 /// How many may be nested.
 const MAX_DEPTH: u32 = 8;
@@ -25,10 +34,12 @@ const MAX_DEPTH: u32 = 8;
 const OWN_NAMES: [&str; 2] = ["bitbucket-ssh", "git-bitbucket"];
 
 /// The first `ssh` in PATH that is not this program: by device and inode, whatever links lead to
-/// it, or by the name of the file at the end of the links. `None`: there is none.
+/// it, or by the name of the file at the end of the links; and that is not known to lead back to it
+/// ([`led_back`]). `None`: there is none.
 pub fn find(context: &Context) -> Option<PathBuf> {
-    let path = context.environment.raw("PATH")?;
-    let mut candidates = which::which_in_all("ssh", Some(path), &context.directory).ok()?;
+    let lead_back = context.environment.raw(LEAD_BACK).unwrap_or_default();
+    let lead_back: Vec<PathBuf> = std::env::split_paths(lead_back).collect();
+    let mut candidates = context.programs("ssh".as_ref());
     let own: Vec<PathBuf> = OWN_NAMES
         .iter()
         .map(|name| context.program.with_file_name(name))
@@ -41,7 +52,48 @@ pub fn find(context: &Context) -> Option<PathBuf> {
         });
         named || own.iter().any(|file| same_file(candidate, file))
     };
-    candidates.find(|candidate| !is_own(candidate))
+    candidates.find(|candidate| !lead_back.contains(candidate) && !is_own(candidate))
+}
+
+/// An `ssh` that was handed a call and has started this program with it: a script, or a copy of this
+/// program under another name.
+#[derive(Debug)]
+pub struct LedBack {
+    /// It.
+    pub ssh: PathBuf,
+    /// The context in which [`find`] finds the next one in PATH.
+    pub context: Context,
+}
+
+/// Whether this call is one that was handed over before and has come back. That it runs in the same
+/// process, or ends in the same arguments, tells it from the call of a ProxyCommand.
+pub fn led_back(context: &Context, argv: &[OsString]) -> Option<LedBack> {
+    let environment = &context.environment;
+    let ssh = PathBuf::from(environment.raw(TO)?);
+    let mut call = environment.text(CALL)?.split(' ');
+    let process = call.next()?;
+    let count: usize = call.next()?.parse().ok()?;
+    let hash = call.next()?;
+    let same_process = process == std::process::id().to_string();
+    let ending = argv.len().checked_sub(count).map(|start| &argv[start..]);
+    let same_call = count > 0 && ending.is_some_and(|ending| hash_of(ending) == hash);
+    if !same_process && !same_call {
+        return None;
+    }
+    let known = environment.raw(LEAD_BACK).unwrap_or_default();
+    let known = std::env::split_paths(known).filter(|path| !path.as_os_str().is_empty());
+    let all = std::env::join_paths(known.chain([ssh.clone()])).ok()?;
+    let mut context = context.clone();
+    context.environment.set(LEAD_BACK, Some(all));
+    context.environment.set(CALL, None);
+    context.environment.set(TO, None);
+    Some(LedBack { ssh, context })
+}
+
+fn hash_of(argv: &[OsString]) -> String {
+    let mut hasher = DefaultHasher::new();
+    argv.hash(&mut hasher);
+    hasher.finish().to_string()
 }
 
 /// Gives the process to `ssh`: exec on unix, with the full path as `argv[0]` (ProxyJump calls
@@ -65,6 +117,11 @@ pub fn hand_over(context: &Context, ssh: &Path, argv: &[OsString]) -> io::Result
     command
         .args(argv)
         .env(GUARD, (depth + 1).to_string())
+        .env(
+            CALL,
+            format!("{} {} {}", std::process::id(), argv.len(), hash_of(argv)),
+        )
+        .env(TO, ssh)
         .stdin(std::process::Stdio::inherit())
         .stdout(std::process::Stdio::inherit())
         .stderr(std::process::Stdio::inherit());
