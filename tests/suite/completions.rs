@@ -15,7 +15,7 @@ fn set_up() -> World {
 }
 
 /// What is typed, and what a shell makes of it at a tab: one command line, one answer.
-const TYPED: [(&str, &str, &str); 4] = [
+const TYPED: [(&str, &str, &str); 8] = [
     ("git bitbucket uns", "unsetup", "through git"),
     ("git-bitbucket uns", "unsetup", "by its own name"),
     ("git bitbucket key rot", "rotate", "a verb below a verb"),
@@ -24,7 +24,42 @@ const TYPED: [(&str, &str, &str); 4] = [
         "--offline",
         "an option, behind git's own",
     ),
+    ("git-bitbucket key rot", "rotate", "below, by its own name"),
+    (
+        "git-bitbucket key rotate --dr",
+        "--dry-run",
+        "an option below a verb",
+    ),
+    ("git bitbucket repo cr", "create", "another verb"),
+    ("git bitbucket repo create --pub", "--public", "its option"),
 ];
+
+/// By the functions that bash, or git's completion for it, calls.
+#[test]
+fn bash_completes() {
+    let world = set_up();
+    for (typed, expected, why) in TYPED {
+        let words: Vec<&str> = typed.split(' ').collect();
+        let last = words.len() - 1;
+        let at = words.iter().position(|word| *word == "bitbucket");
+        let call = match at {
+            Some(at) => format!("__git_cmd_idx={at}; _git_bitbucket"),
+            None => format!(
+                "_git__bitbucket git-bitbucket \"{}\" \"{}\"",
+                words[last],
+                words[last - 1]
+            ),
+        };
+        let script = format!(
+            ". ~/.local/share/bash-completion/completions/git-bitbucket\n\
+             COMP_WORDS=({typed}) COMP_CWORD={last}\n{call}\necho \"${{COMPREPLY[@]}}\"\n"
+        );
+        let mut bash = world.command("bash");
+        bash.args(["-c", &script]);
+        let output = run(bash).succeeds();
+        assert_eq!(output.stdout().trim(), expected, "{why}: {output}");
+    }
+}
 
 #[test]
 fn zsh_completes() {

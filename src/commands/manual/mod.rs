@@ -87,6 +87,14 @@ pub(super) fn completion(shell: Shell) -> Vec<u8> {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut command, "git-bitbucket", &mut text);
     if shell == Shell::Bash {
+        // The words of the line are counted from "git-bitbucket", while clap names the code for each
+        // command by what is typed, "git bitbucket key".
+        let script = String::from_utf8_lossy(&text);
+        let script = script.replace(
+            "git__subcmd__bitbucket__subcmd__",
+            "git__bitbucket__subcmd__",
+        );
+        text = script.into_bytes();
         text.extend_from_slice(GIT_COMPLETION.as_bytes());
     }
     text
