@@ -31,7 +31,16 @@ pub(super) fn pre_push(
         return Ok(Verdict::Pass);
     }
     let refused = target.check == AuthorCheck::Refuse;
+    let repair = repair(call.context, target, &updates, &foreign);
     tell(call, target, &commits, &foreign, refused);
+    for line in repair? {
+        call.warn(format!("hint: {line}"));
+    }
+    call.warn(if refused {
+        "hint: git config bitbucket.hooks.author warn"
+    } else {
+        "hint: git config bitbucket.hooks.author off"
+    });
     Ok(if refused {
         Verdict::Refuse
     } else {
@@ -71,18 +80,100 @@ fn tell(
             listed.join(" ")
         ));
     }
-    if let Some(address) = addresses(&target.account).next() {
-        call.warn(format!(
-            "hint: git config user.email {}",
-            Pasted::new(address)
-        ));
-        call.warn("hint: git commit --amend --reset-author --no-edit");
+}
+
+/// The lines that give the user's own commits an address of the account: for the last commit of the
+/// branch that is checked out, or for several of its commits. None for commits of other people, and
+/// none for a branch that is not checked out, since the lines rewrite HEAD.
+fn repair(
+    context: &Context,
+    target: &PushTarget,
+    updates: &[Update],
+    foreign: &[&Authored],
+) -> Result<Vec<String>, Error> {
+    let Some(address) = addresses(&target.account).next() else {
+        return Ok(Vec::new());
+    };
+    let value = |key: &str| git::line(context, &["config", "--get", key]);
+    let (email, name) = (value("user.email")?, value("user.name")?);
+    let mut lines = Vec::new();
+    let is_set = |email: &String| has_address(&target.account, email);
+    if !email.as_ref().is_some_and(is_set) {
+        lines.push(format!("git config user.email {}", Pasted::new(address)));
     }
-    call.warn(if refused {
-        "hint: git config bitbucket.hooks.author warn"
-    } else {
-        "hint: git config bitbucket.hooks.author off"
-    });
+    let same = |own: &Option<String>, found: &str| {
+        own.as_ref()
+            .is_some_and(|own| own.eq_ignore_ascii_case(found))
+    };
+    let own = |authored: &&&Authored| {
+        same(&email, &authored.address) || authored.names.iter().all(|found| same(&name, found))
+    };
+    let own: Vec<_> = foreign.iter().filter(own).collect();
+    let head = git::line(context, &["rev-parse", "--verify", "--quiet", "HEAD"])?;
+    let is_head = |update: &Update| update.local.is_some() && update.local == head;
+    let ([update], false) = (updates, own.is_empty()) else {
+        return Ok(if own.is_empty() { Vec::new() } else { lines });
+    };
+    if !is_head(update) {
+        return Ok(lines);
+    }
+    let commits = own.iter().flat_map(|authored| &authored.commits);
+    let commits: Vec<&String> = commits.collect();
+    let amend = "git commit --amend --reset-author --no-edit";
+    let last = git::line(
+        context,
+        &["rev-parse", "--verify", "--quiet", "--short", "HEAD"],
+    )?;
+    if let ([only], Some(last)) = (commits.as_slice(), last)
+        && **only == last
+    {
+        lines.push(amend.to_owned());
+        return Ok(lines);
+    }
+    let Some(base) = base(context, &commits)? else {
+        return Ok(lines);
+    };
+    let addresses = own
+        .iter()
+        .map(|authored| Pasted::new(&authored.address).to_string());
+    let addresses = addresses.collect::<Vec<_>>().join("|");
+    let each = format!(
+        "case \"$(git log -1 --format=%ae)\" in {addresses}) {amend} --allow-empty --quiet;; esac"
+    );
+    lines.push(format!(
+        "git rebase --rebase-merges --autostash {base} --exec {}",
+        Pasted::new(&each)
+    ));
+    Ok(lines)
+}
+
+/// What `git rebase` is given so that it goes through all of these commits.
+fn base(context: &Context, commits: &[&String]) -> Result<Option<String>, Error> {
+    let mut arguments = vec!["rev-list", "--no-walk=sorted"];
+    arguments.extend(commits.iter().map(|commit| commit.as_str()));
+    let listed = git::run(context, &arguments)?;
+    let listed = String::from_utf8_lossy(&listed).into_owned();
+    // The oldest is the one that is an ancestor of all others.
+    let mut oldest: Option<&str> = None;
+    for commit in listed.lines() {
+        let older = match oldest {
+            None => true,
+            Some(known) => {
+                let arguments = ["merge-base", "--is-ancestor", commit, known];
+                git::ask(context, &arguments)?.is_some()
+            }
+        };
+        if older {
+            oldest = Some(commit);
+        }
+    }
+    let Some(oldest) = oldest else {
+        return Ok(None);
+    };
+    let parent = format!("{oldest}^");
+    let arguments = ["rev-parse", "--verify", "--quiet", "--short", &parent];
+    let parent = git::line(context, &arguments)?;
+    Ok(Some(parent.unwrap_or_else(|| "--root".to_owned())))
 }
 
 /// One line of a pre-push hook's standard input (githooks(5)).
@@ -148,7 +239,7 @@ fn new_commits(
     let mut arguments = vec![
         "log",
         "--no-show-signature",
-        "--format=%h %ae",
+        "--format=%h%x09%ae%x09%an",
         "--ignore-missing",
     ];
     arguments.extend(local);
@@ -167,21 +258,27 @@ struct Authored {
     address: String,
     /// Abbreviated, newest first.
     commits: Vec<String>,
+    /// The authors' names, one for each commit.
+    names: Vec<String>,
 }
 
 fn by_address(listed: &str) -> Vec<Authored> {
     let mut found: Vec<Authored> = Vec::new();
     let mut places = BTreeMap::new();
     for line in listed.lines() {
-        let (commit, address) = line.split_once(' ').unwrap_or((line, ""));
+        let mut parts = line.splitn(3, '\t');
+        let mut part = || parts.next().unwrap_or_default();
+        let (commit, address, name) = (part(), part(), part());
         let place = *places.entry(address.to_lowercase()).or_insert_with(|| {
             found.push(Authored {
                 address: address.to_owned(),
                 commits: Vec::new(),
+                names: Vec::new(),
             });
             found.len() - 1
         });
         found[place].commits.push(commit.to_owned());
+        found[place].names.push(name.to_owned());
     }
     found
 }

@@ -166,6 +166,75 @@ fn only_new_commits_of_others_are_named() {
     }
 }
 
+/// Pasting the line makes the next push pass; where no line is right, there is none.
+#[test]
+fn the_repair_line_is_right_for_the_commits() {
+    let wrong = "me@private.example";
+    for (addresses, lines, why) in [
+        (&[wrong][..], 2, "the last commit"),
+        (&[wrong, "alice@example.com"], 2, "HEAD~1"),
+        (&[wrong, wrong, wrong], 2, "three commits"),
+        (
+            &[wrong, "colleague@example.net", wrong],
+            2,
+            "a colleague's between",
+        ),
+        (&["colleague@example.net"], 0, "only a colleague's"),
+    ] {
+        let machine = machine();
+        let alice = account("alice@example.com", &[]);
+        let first = machine.git(&["rev-parse", "origin/main"]);
+        machine.git(&["config", "user.email", wrong]);
+        for address in addresses {
+            let name = match *address {
+                "colleague@example.net" => "Colleague",
+                _ => "A",
+            };
+            machine.git(&["config", "user.name", name]);
+            let file = machine.git(&["rev-parse", "HEAD"]);
+            machine.write(&format!("work/{file}"), "");
+            machine.git(&["add", &file]);
+            commit(&machine, address);
+        }
+        machine.git(&["config", "user.name", "A"]);
+        let pushed = |machine: &Machine| {
+            let head = machine.git(&["rev-parse", "HEAD"]);
+            let line = format!("refs/heads/main {head} refs/heads/main {first}\n");
+            push(machine, &line, Some("origin"), &alice, "warn").errors
+        };
+        let told = pushed(&machine);
+        let hints = told.lines().filter_map(|line| line.strip_prefix("hint: "));
+        let repair: Vec<&str> = hints
+            .filter(|hint| !hint.contains("hooks.author"))
+            .collect();
+        assert_eq!(repair.len(), lines, "{why}: {told}");
+        let before = machine.git(&["log", "--format=%an"]);
+        for line in repair {
+            let mut shell = machine.context.command("sh");
+            shell
+                .args(["-c", line])
+                .current_dir(&machine.context.directory);
+            shell
+                .stdout(std::process::Stdio::null())
+                .stderr(std::process::Stdio::null());
+            assert!(shell.status().unwrap().success(), "{why}: {line}");
+        }
+        assert_eq!(
+            machine.git(&["log", "--format=%an"]),
+            before,
+            "{why}: authors"
+        );
+        let left = pushed(&machine);
+        assert!(!left.contains(wrong), "{why}: {left}");
+        let colleague = addresses.contains(&"colleague@example.net");
+        assert_eq!(
+            left.contains("colleague@example.net"),
+            colleague,
+            "{why}: {left}"
+        );
+    }
+}
+
 #[test]
 fn a_fresh_clone_is_told_once() {
     let mut machine = machine();
