@@ -9,6 +9,7 @@ mod data_center;
 mod http;
 mod reach;
 mod registered_key;
+pub mod scopes;
 #[cfg(test)]
 mod testing;
 
@@ -114,6 +115,11 @@ pub trait KeyRegistry {
         })
     }
 
+    /// The scopes of the token, as the site's answers so far tell them. `None`: they do not.
+    fn granted_scopes(&self) -> Option<Vec<String>> {
+        None
+    }
+
     /// Address and host key of the site's SSH server, read over the API's connection. `None`: the site
     /// does not tell (Cloud, for which they are built in).
     fn ssh_settings(&self) -> Result<Option<SshSettings>, Error> {
@@ -211,7 +217,7 @@ pub enum Error {
         message: String,
     },
     /// 403 with the scopes that are required.
-    #[error("the API token lacks scopes: {}", required.join(" "))]
+    #[error("the API token lacks scopes: {}", scopes::missing(required, granted).join(" "))]
     ScopeMissing {
         /// As the site names them.
         required: Vec<String>,

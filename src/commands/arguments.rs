@@ -123,17 +123,20 @@ pub(super) struct KeyNew {
     /// ed25519, ecdsa, rsa or rsa-BITS
     #[arg(long = "type", value_name = "TYPE", value_parser = crate::settings::key_type)]
     pub(super) key_type: Option<KeyType>,
-    /// Days until it expires
-    #[arg(long, value_name = "DAYS")]
+    /// How long it is valid: 90d, 12w, 1y, or a number of days
+    #[arg(long, value_name = "TIME", value_parser = crate::settings::lifetime)]
     pub(super) expires: Option<u32>,
 }
 
 /// `key add`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub(super) struct KeyAdd {
-    /// A public key file
+    /// A key file, its private or its public half
     #[arg(value_name = "FILE")]
     pub(super) file: PathBuf,
+    /// The key's label on the site (default: the comment of the key file)
+    #[arg(long, value_name = "TITLE")]
+    pub(super) title: Option<String>,
     #[command(flatten)]
     pub(super) which: KeyOf,
 }
@@ -143,8 +146,11 @@ pub(super) struct KeyAdd {
 pub(super) struct KeyRotate {
     #[command(flatten)]
     pub(super) which: KeyOf,
-    /// Only keys at least this old
-    #[arg(long, value_name = "DAYS")]
+    /// Leave the old keys registered, for a token that cannot remove keys
+    #[arg(long)]
+    pub(super) keep_old: bool,
+    /// Only keys at least this old: 90d, 12w, 1y, or a number of days
+    #[arg(long, value_name = "AGE", value_parser = crate::settings::age)]
     pub(super) older_than: Option<u32>,
     /// Show what would be replaced, without changing anything
     #[arg(long)]
@@ -173,8 +179,8 @@ pub(super) struct KeyRevoke {
 pub(super) struct KeyPrune {
     #[command(flatten)]
     pub(super) which: KeyOf,
-    /// Keys of any machine that were last used longer ago than this
-    #[arg(long, value_name = "DAYS")]
+    /// Keys of any machine that were last used longer ago than this: 90d, 12w, 1y, or days
+    #[arg(long, value_name = "AGE", value_parser = crate::settings::age)]
     pub(super) unused: Option<u32>,
     /// Show what would be removed, without changing anything
     #[arg(long)]
@@ -501,6 +507,13 @@ mod tests {
             ("login --store attic", "Wrong", "three places"),
             ("key new --repository u --read-only", "Do", ""),
             ("key new --read-only", "Wrong", "of which repository?"),
+            ("key new --expires 12w", "Do", "as keyLifetime"),
+            ("key new --expires 30", "Do", "days"),
+            ("key new --expires 0", "Wrong", "at once"),
+            ("key rotate --older-than 1y", "Do", ""),
+            ("key rotate --older-than 0", "Do", "every key"),
+            ("key prune --unused 90d", "Do", ""),
+            ("key prune --unused soon", "Wrong", "no time"),
             ("hook pre-push origin -x", "Do", "what git gives is passed"),
             ("--version", "Print", ""),
             ("-h", "Print", ""),

@@ -1,12 +1,13 @@
 //! The streams and the environment of one call of `git bitbucket`.
 
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{Read, Write};
 use std::path::Path;
 
 use crate::context::Context;
 use crate::prompt::Prompt;
-use crate::text::Pasted;
+use crate::text::{Pasted, fence, without_os_numbers};
 
 /// What every command works with.
 pub(super) struct CommandContext<'a> {
@@ -14,6 +15,8 @@ pub(super) struct CommandContext<'a> {
     pub(super) context: &'a Context,
     /// Asks the user, where that is possible.
     pub(super) prompt: &'a dyn Prompt,
+    /// The arguments, for a hint that repeats the command.
+    pub(super) typed: &'a [OsString],
     /// Standard input.
     pub(super) input: &'a mut dyn Read,
     /// Whether `output` is a terminal that wants colour.
@@ -29,12 +32,21 @@ pub(super) struct CommandContext<'a> {
 impl CommandContext<'_> {
     /// Prints a line of the result. A closed pipe is not an error.
     pub(super) fn say(&mut self, line: impl Display) {
-        let _ = writeln!(self.output, "{line}");
+        let _ = writeln!(self.output, "{}", without_os_numbers(&line.to_string()));
     }
 
     /// Prints a line on standard error, which a person sees even where a program reads the output.
     pub(super) fn warn(&mut self, line: impl Display) {
-        let _ = writeln!(self.errors, "{line}");
+        let _ = writeln!(self.errors, "{}", fence(&line.to_string()));
+    }
+
+    /// This command with one more argument, to be pasted.
+    pub(super) fn again_with(&self, argument: &str) -> String {
+        let typed = self
+            .typed
+            .iter()
+            .map(|word| format!(" {}", Pasted::new(word)));
+        format!("git bitbucket{} {argument}", typed.collect::<String>())
     }
 
     /// A path for display: the home directory as `~`.

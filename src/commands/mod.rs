@@ -50,7 +50,7 @@ pub fn run(
     errors: &mut dyn Write,
 ) -> u8 {
     let mode = mode(&arguments);
-    let verb = match arguments::read(arguments) {
+    let verb = match arguments::read(arguments.clone()) {
         Reading::Do(verb) => verb,
         Reading::Print(text) => {
             let _ = output.write_all(text.as_bytes());
@@ -67,6 +67,7 @@ pub fn run(
     let mut call = CommandContext {
         context,
         prompt: &*prompt,
+        typed: &arguments,
         input,
         colour: status::wants_colour(context, std::io::stdout().is_terminal()),
         columns: columns(),

@@ -184,6 +184,7 @@ impl Machine {
             colour: false,
             columns: None,
             prompt,
+            typed: &[],
             input: &mut input.as_bytes(),
             output: &mut output,
             errors: &mut errors,

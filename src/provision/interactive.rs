@@ -5,7 +5,7 @@ use super::Error;
 use super::new_key;
 use super::records::Records;
 use super::request::{KeyRequest, ProvisionedKey, Registry, UnknownAccount};
-use crate::bitbucket::{self, RegisteredKey, User, credential, keyring};
+use crate::bitbucket::{self, RegisteredKey, User, credential, keyring, scopes};
 use crate::diagnostics;
 use crate::identity::{AccountId, State, key_file};
 use crate::repository::{Site, SiteKind, key_page, token_page};
@@ -199,11 +199,7 @@ pub(super) fn register_manually(
 }
 
 /// The scopes that every API token needs. None of them implies another.
-pub const SCOPES: [&str; 3] = [
-    "read:user:bitbucket",
-    "read:ssh-key:bitbucket",
-    "write:ssh-key:bitbucket",
-];
+pub const SCOPES: [&str; 3] = [scopes::READ_USER, scopes::READ_KEYS, scopes::WRITE_KEYS];
 
 /// How to create a token, printed before it is asked for.
 ///

@@ -26,6 +26,7 @@ pub use provisioner::{
     ensure, ensure_for_unknown_account, ensure_interactively, finish, sweep, verified,
 };
 pub use records::{Records, SshPlace, machine_tag};
+pub use registration::record_existing;
 pub use request::{
     AccessKey, AdditionalKey, DeniedRepository, KeyRequest, ProvisionContext, ProvisionedKey,
     Registry, UnknownAccount, Wanted,

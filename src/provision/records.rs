@@ -261,6 +261,16 @@ impl Records {
         }
     }
 
+    /// Adds a key as if it had been created before all others. `false`: it is recorded already.
+    pub fn add_oldest(&mut self, identity: ManagedKey) -> bool {
+        let mut known = self.identities.iter();
+        if known.any(|known| known.fingerprint == identity.fingerprint) {
+            return false;
+        }
+        self.identities.insert(0, identity);
+        true
+    }
+
     /// A server accepted the key. A registered key is verified by that; one that the user added on the
     /// web page is unverified, since only a login tells which account has it. One that another
     /// process has revoked meanwhile stays forgotten.

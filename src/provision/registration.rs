@@ -1,10 +1,42 @@
 //! Registering one public key with an account, or as an access key of a repository. Whatever a call
 //! answers, the site's list decides.
 
+use std::path::Path;
 use std::time::Duration;
 
+use super::new_key;
+use super::records::Records;
 use super::request::AccessKey;
 use crate::bitbucket::{Error, KeyRegistry, NewKey, RegisteredKey, User};
+use crate::context::Context;
+use crate::identity::{AccountId, ManagedKey, State};
+
+/// Records a key file that the user made and that the account lists. It comes before the keys of
+/// the account that are recorded already, so that it does not take the place of the newest. `false`:
+/// the key is recorded already.
+pub fn record_existing(
+    context: &Context,
+    account: &AccountId,
+    file: &Path,
+    listed: &RegisteredKey,
+) -> Result<bool, super::Error> {
+    let record = ManagedKey {
+        account: account.clone(),
+        file: file.to_owned(),
+        public_key: listed.public_key.clone(),
+        fingerprint: listed.fingerprint.clone(),
+        key_id: Some(listed.id.as_str().to_owned()),
+        label: listed.label.clone(),
+        created: context.clock.now(),
+        expires: listed.expires,
+        state: State::Registered,
+        passphrase: new_key::passphrase_place(context, file, &listed.fingerprint)?,
+        repository: None,
+        read_only: false,
+        replaces: Vec::new(),
+    };
+    Records::update(context, |records| records.add_oldest(record))
+}
 
 /// The list that a key is to be on.
 pub(super) enum KeyList<'a> {

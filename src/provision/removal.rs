@@ -4,6 +4,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use super::key_status::is_own_label;
 use super::records::Records;
 use super::{Error, ssh_config_file};
 use crate::bitbucket::{self, KeyId, KeyRegistry, RegisteredKey};
@@ -126,6 +127,18 @@ pub fn finish_rotation(
     Ok(outcomes)
 }
 
+/// Records that a rotation is finished whose old keys stay on the site and here. Returns them.
+pub fn finish_keeping(context: &Context, new: &ManagedKey) -> Result<Vec<ManagedKey>, Error> {
+    let records = Records::open(context)?;
+    let mut old = records.identities().to_vec();
+    old.retain(|one| new.replaces.contains(&one.fingerprint));
+    for record in &old {
+        ssh_config_file::follow(context, &record.file, &new.file);
+    }
+    Records::update(context, |records| records.rotation_done(&new.fingerprint))?;
+    Ok(old)
+}
+
 /// Whether this token cannot delete keys, rather than that it failed this time.
 fn cannot_delete(error: &bitbucket::Error) -> bool {
     matches!(
@@ -135,8 +148,13 @@ fn cannot_delete(error: &bitbucket::Error) -> bool {
 }
 
 /// Removes the key from the agent, renames `FILE` and `FILE.pub` where they still have this key, and
-/// forgets the record. Returns the new name of the private key file. `None`: there was no file.
+/// forgets the record. Returns the new name of the private key file. `None`: there was no file, or
+/// the user made it; then it stays, in the agent too.
 pub fn remove_here(context: &Context, record: &ManagedKey) -> Result<Option<PathBuf>, Error> {
+    if !is_created(record) {
+        Records::forget(context, &record.fingerprint)?;
+        return Ok(None);
+    }
     let key = ssh_key::PublicKey::from_openssh(&record.public_key).ok();
     if let (Some(socket), Some(key)) = (agent::socket(&SshConfig::default(), context), &key) {
         // Where the agent cannot be asked, the key stays there until the agent ends.
@@ -157,6 +175,14 @@ pub fn remove_here(context: &Context, record: &ManagedKey) -> Result<Option<Path
     }
     Records::forget(context, &record.fingerprint)?;
     Ok(moved)
+}
+
+/// Whether the key was created by this program, and not only registered by `key add`: by its label,
+/// or by the name of its file.
+pub fn is_created(record: &ManagedKey) -> bool {
+    let name = record.file.file_name();
+    let name = name.is_some_and(|name| name.to_string_lossy().starts_with("bitbucket_"));
+    name || record.repository.is_some() || is_own_label(&record.label)
 }
 
 /// Renames to `FILE.revoked`, `FILE.revoked-2`, …

@@ -104,6 +104,14 @@ impl Error {
         storage::Error::file(file, why).into()
     }
 
+    /// What one command alone can meet, with lines to paste.
+    pub(crate) fn other(what: impl Into<String>, hints: impl IntoIterator<Item = String>) -> Self {
+        Self::Other {
+            what: what.into(),
+            hints: hints.into_iter().collect(),
+        }
+    }
+
     /// The message, its hints and the exit status (1, 2 or 4).
     pub fn explanation(&self) -> Explanation {
         if let Self::Connection(failure) = self {

@@ -23,8 +23,8 @@ pub(super) fn explain(error: &Error, account: &AccountId) -> Explanation {
             .hint("the token may have expired, or have no scopes; create a new one with scopes for the app Bitbucket:")
             .hint(token_page(&account.site))
             .hint(login),
-        Error::ScopeMissing { required, .. } => explanation
-            .hint(format!("scopes cannot be added to a token; create a new one with {}:", required.join(" ")))
+        Error::ScopeMissing { required, granted } => explanation
+            .hint(format!("scopes cannot be added to a token; create a new one with {}:", all_scopes(required, granted)))
             .hint(token_page(&account.site))
             .hint(login),
         Error::Forbidden { .. } => explanation
@@ -45,4 +45,11 @@ pub(super) fn explain(error: &Error, account: &AccountId) -> Explanation {
             explanation.hint("check the address: git config --show-origin --get-regexp 'bitbucket\\..*\\.apiurl'")
         }
     }
+}
+
+/// Those of the token, followed by those that it lacks.
+fn all_scopes(required: &[String], granted: &[String]) -> String {
+    let lacking = required.iter().filter(|scope| !granted.contains(scope));
+    let all: Vec<&str> = granted.iter().chain(lacking).map(String::as_str).collect();
+    all.join(" ")
 }

@@ -12,7 +12,7 @@ mod url;
 #[cfg(all(test, unix))]
 mod hostile;
 
-pub use site::{cloud, key_page, token_page};
+pub use site::{access_key_page, cloud, key_page, token_page};
 pub use url::{SshUrl, Url, host_and_port, of_url};
 
 use crate::text::sanitise;

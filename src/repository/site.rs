@@ -1,6 +1,6 @@
 //! Which site a host or a web address belongs to.
 
-use super::{Site, SiteKind, SshHost};
+use super::{Repository, Site, SiteKind, SshHost};
 
 /// Bitbucket Cloud's web address.
 pub(super) const CLOUD_URL: &str = "https://bitbucket.org";
@@ -45,6 +45,21 @@ pub fn key_page(site_url: &str) -> String {
         format!("{CLOUD_URL}/account/settings/ssh-keys/")
     } else {
         format!("{site_url}/plugins/servlet/ssh/account/keys")
+    }
+}
+
+/// The page of a site on which a repository's access keys are added and removed.
+pub fn access_key_page(kind: SiteKind, repository: &Repository) -> String {
+    let Repository {
+        site,
+        workspace,
+        slug,
+    } = repository;
+    match kind {
+        SiteKind::Cloud => format!("{site}/{workspace}/{slug}/admin/access-keys/"),
+        SiteKind::DataCenter => {
+            format!("{site}/plugins/servlet/ssh/projects/{workspace}/repos/{slug}/keys")
+        }
     }
 }
 

@@ -13,7 +13,7 @@ pub mod ssh_config;
 mod url_match;
 mod values;
 
-pub use values::{check_account, key_type};
+pub use values::{age, check_account, key_type, lifetime};
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;

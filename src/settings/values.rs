@@ -125,19 +125,29 @@ pub fn key_type(text: &str) -> Result<KeyType, String> {
     }
 }
 
-/// `90d`, `12w`, `1y` (of 365 days), in days.
+/// As [`age`], at least a day.
 pub fn lifetime(text: &str) -> Result<u32, String> {
+    match age(text) {
+        Ok(0) => Err("must be at least one day".to_owned()),
+        days => days,
+    }
+}
+
+/// `90d`, `12w`, `1y` (of 365 days), `90` (days), in days.
+pub fn age(text: &str) -> Result<u32, String> {
     let wrong = || "not a number of days, weeks or years like 90d, 12w, 1y".to_owned();
-    let unit = text.chars().last().ok_or_else(wrong)?;
-    let days_of_one = match unit.to_ascii_lowercase() {
-        'd' => 1,
-        'w' => 7,
-        'y' => 365,
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let days_of_one = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "d" => 1,
+        "w" => 7,
+        "y" => 365,
         _ => return Err(wrong()),
     };
-    let number: u32 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
-    match number.checked_mul(days_of_one) {
-        Some(0) => Err("must be at least one day".to_owned()),
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(wrong());
+    }
+    let number = digits.parse::<u32>().ok();
+    match number.and_then(|number| number.checked_mul(days_of_one)) {
         Some(days) if days <= LONGEST_LIFE => Ok(days),
         _ => Err("longer than a hundred years".to_owned()),
     }
@@ -179,7 +189,10 @@ mod tests {
             ("1y", Some(365), "years"),
             ("1Y", Some(365), "no case"),
             ("0d", None, "at once"),
-            ("90", None, "no unit"),
+            ("90", Some(90), "a bare number is days"),
+            ("90x", None, "no such unit"),
+            ("0", None, "at once"),
+            ("99999999999", None, "too long to count"),
             ("", None, "nothing"),
             ("d", None, "no number"),
             ("-1d", None, "the past"),
@@ -187,6 +200,7 @@ mod tests {
             ("9é", None, "not ASCII"),
         ] {
             assert_eq!(lifetime(text).ok(), days, "{why}");
+            assert!(days.is_none() || age(text).ok() == days, "{why}: an age");
         }
         assert_eq!(
             provision("nver").unwrap_err(),

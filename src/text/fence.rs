@@ -102,6 +102,13 @@ pub fn sanitise_lines(text: &str) -> String {
 /// The last look at a message before it is written. Line feeds stay, since a message may have
 /// several lines; no other control character passes.
 pub fn fence(message: &str) -> Cow<'_, str> {
+    match without_os_numbers(message) {
+        Cow::Borrowed(message) => without_controls(message),
+        Cow::Owned(message) => Cow::Owned(without_controls(&message).into_owned()),
+    }
+}
+
+fn without_controls(message: &str) -> Cow<'_, str> {
     let stopped = |c: char| c != '\n' && is_harmful(c);
     if !message.contains(stopped) {
         return Cow::Borrowed(message);
@@ -115,6 +122,26 @@ pub fn fence(message: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(clean)
+}
+
+/// Without what Rust appends to the system's message: ` (os error 2)`, and behind it the temporary
+/// file that the failing call was about.
+pub fn without_os_numbers(message: &str) -> Cow<'_, str> {
+    const NUMBER: &str = " (os error ";
+    const FILE: &str = " at path \"";
+    let Some((before, rest)) = message.split_once(NUMBER) else {
+        return Cow::Borrowed(message);
+    };
+    let behind = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+    let Some(behind) = behind.strip_prefix(')') else {
+        let rest = without_os_numbers(rest);
+        return Cow::Owned(format!("{before}{NUMBER}{rest}"));
+    };
+    let file = behind
+        .strip_prefix(FILE)
+        .and_then(|file| file.split_once('"'));
+    let behind = file.map_or(behind, |(_, behind)| behind);
+    Cow::Owned(format!("{before}{}", without_os_numbers(behind)))
 }
 
 /// As [`fence`], for a JSON text: the characters become `\uXXXX`, which means the same to every
@@ -158,6 +185,27 @@ fn push_octal(text: &mut String, character: char) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_numbers_of_the_system_are_left_out() {
+        for (message, shown, why) in [
+            (
+                "Permission denied (os error 13)",
+                "Permission denied",
+                "at the end",
+            ),
+            ("a: denied (os error 13)\nb", "a: denied\nb", "within"),
+            (
+                "No such file or directory (os error 2) at path \"/tmp/.tmpAb\": x",
+                "No such file or directory: x",
+                "a temporary file",
+            ),
+            ("a (os error 1) b (os error 2)", "a b", "twice"),
+            ("a (os error x)", "a (os error x)", "no number"),
+        ] {
+            assert_eq!(fence(message), shown, "{why}");
+        }
+    }
 
     #[test]
     fn lines_stay_lines() {

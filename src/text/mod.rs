@@ -10,7 +10,9 @@ mod pattern;
 mod quote;
 mod words;
 
-pub use fence::{Shown, fence, fence_json, is_harmful, sanitise, sanitise_lines};
+pub use fence::{
+    Shown, fence, fence_json, is_harmful, sanitise, sanitise_lines, without_os_numbers,
+};
 pub use pattern::matches_pattern;
 pub use quote::{Pasted, ssh_config_word};
 pub use words::{counted, days_ago, nearest, span, ssh_seconds};

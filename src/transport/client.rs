@@ -310,7 +310,14 @@ impl Handler for Client {
             ),
             DisconnectReason::Error(error) => (ending(&error), Err(error)),
         };
-        tracing::debug!("disconnected: {ending:?}");
+        match &ending {
+            Ending::Disconnected(_, why) | Ending::Lost(why) => {
+                tracing::debug!("disconnected: {why}");
+            }
+            Ending::Damaged(_) => tracing::debug!("disconnected: a packet was damaged"),
+            Ending::Silent => tracing::debug!("disconnected: the server no longer answers"),
+            Ending::NoMethods => tracing::debug!("disconnected: no method of authentication left"),
+        }
         self.state.set_ending(ending);
         result
     }

@@ -1,6 +1,6 @@
 //! `git bitbucket key …`: each verb, and what undoes it.
 
-use sandbox::SCOPES_MINIMUM;
+use sandbox::{RestFault, SCOPES_MINIMUM};
 
 use crate::support::{ALICE, Agent, World};
 
@@ -131,12 +131,51 @@ fn an_existing_public_key_is_registered_once() {
     assert_eq!(world.sandbox.keys(ALICE).len(), 2);
     assert_eq!(world.sandbox.keys(ALICE)[1].label, "laptop");
     let added = fingerprint(&world, 1);
+    let list = world
+        .git_bitbucket(&["key", "list", "--json"])
+        .succeeds()
+        .stdout();
+    let list: serde_json::Value = serde_json::from_str(&list).unwrap();
+    let entry = list.as_array().unwrap().iter();
+    let mut entry = entry.filter(|key| key["fingerprint"] == added.as_str());
+    let entry = entry.next().unwrap();
+    assert_eq!(entry["this_machine"], true, "{list}");
+    assert_ne!(entry["state"], "elsewhere", "{list}");
+    let first = fingerprint(&world, 0);
+    world.git(&["ls-remote", "-q", URL]).succeeds();
+    assert_eq!(last_login(&world), first, "the newest key stays in use");
     world.git_bitbucket(&["key", "revoke", &added]).succeeds();
     assert_eq!(world.sandbox.keys(ALICE).len(), 1);
     assert!(
         world.path("home/.ssh/laptop").exists(),
         "a key we did not make stays where it is"
     );
+}
+
+/// By either half, with a title, and where the private half is on another machine.
+#[test]
+fn an_added_key_is_used_and_has_the_asked_title() {
+    let world = World::new();
+    world.make_key("laptop", "");
+    world.make_key("elsewhere", "");
+    std::fs::remove_file(world.path("home/.ssh/elsewhere")).unwrap();
+    let file = |name: &str| {
+        world
+            .path(&format!("home/.ssh/{name}"))
+            .display()
+            .to_string()
+    };
+    let add = ["key", "add", "--title", "my laptop", &file("laptop")];
+    world.git_bitbucket(&add).succeeds();
+    world
+        .git_bitbucket(&["key", "add", &file("elsewhere.pub")])
+        .succeeds();
+    let keys = world.sandbox.keys(ALICE);
+    let labels: Vec<_> = keys.iter().map(|key| key.label.as_str()).collect();
+    assert_eq!(labels, ["my laptop", "elsewhere"]);
+    world.git(&["ls-remote", "-q", URL]).succeeds();
+    assert_eq!(last_login(&world), fingerprint(&world, 0));
+    assert_eq!(world.sandbox.keys(ALICE).len(), 2, "no key was created");
 }
 
 #[test]
@@ -194,9 +233,20 @@ fn rotation_verifies_the_new_key_before_it_removes_the_old_one() {
 
     let token = world.sandbox.add_token(ALICE, SCOPES_MINIMUM);
     world.set("BITBUCKET_API_TOKEN", &token);
-    let output = world.git_bitbucket(&["key", "rotate", "--yes"]).succeeds();
+    for _ in 0..2 {
+        world
+            .git_bitbucket(&["key", "rotate", "--yes"])
+            .fails_with(1)
+            .says("delete:ssh-key:bitbucket")
+            .says("https://bitbucket.org/account/settings/ssh-keys/")
+            .says("hint: git bitbucket key rotate --keep-old --account alice@example.com");
+        assert_eq!(world.sandbox.keys(ALICE).len(), 1, "no key was created");
+    }
+    let output = world
+        .git_bitbucket(&["key", "rotate", "--yes", "--keep-old"])
+        .succeeds();
     assert!(
-        output.stderr().contains(&second),
+        output.stdout().contains(&second),
         "the old one is named and left: {output}"
     );
     assert_eq!(world.sandbox.keys(ALICE).len(), 2);
@@ -217,6 +267,50 @@ fn a_pending_key_is_never_taken_for_an_old_one() {
     let only = fingerprint(&world, 0);
     world.git(&["ls-remote", "-q", URL]).succeeds();
     assert_eq!(last_login(&world), only, "and goes");
+}
+
+/// Without the scope nothing is created or removed, and a key that others may know is called valid.
+#[test]
+fn a_key_that_cannot_be_removed_is_still_valid() {
+    let mut world = World::with_a_key();
+    let first = fingerprint(&world, 0);
+    let files = world.ssh_files();
+    let token = world.sandbox.add_token(ALICE, SCOPES_MINIMUM);
+    world.set("BITBUCKET_API_TOKEN", &token);
+    for verb in [&["key", "revoke", "--compromised"][..], &["key", "revoke"]] {
+        let output = world.git_bitbucket(&[verb, &[&first]].concat());
+        output
+            .fails_with(1)
+            .says(&format!("{first} is STILL valid"))
+            .says("lacks the scope delete:ssh-key:bitbucket")
+            .says("https://bitbucket.org/account/settings/ssh-keys/");
+        assert_eq!(world.sandbox.keys(ALICE).len(), 1, "{verb:?}");
+        assert_eq!(world.ssh_files(), files, "{verb:?}: nothing was created");
+    }
+    world.git(&["ls-remote", "-q", URL]).succeeds();
+    assert_eq!(last_login(&world), first);
+}
+
+/// The site refuses only the removal itself.
+#[test]
+fn a_removal_that_the_site_refuses_is_an_error() {
+    let world = World::with_a_key();
+    let first = fingerprint(&world, 0);
+    let refuse = || {
+        let faults = world.sandbox.faults();
+        faults.rest("DELETE", "ssh-keys", RestFault::Forbidden, 1);
+    };
+    refuse();
+    world
+        .git_bitbucket(&["key", "revoke", &first])
+        .fails_with(1)
+        .says(&format!("{first} is STILL valid"));
+    refuse();
+    world
+        .git_bitbucket(&["key", "rotate", "--yes"])
+        .fails_with(1)
+        .says(&format!("{first} is STILL valid"))
+        .says("https://bitbucket.org/account/settings/ssh-keys/");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use sandbox::{SCOPES_MINIMUM, Sandbox};
+use sandbox::{SCOPES_ALL, SCOPES_MINIMUM, Sandbox};
 
 use crate::openssh::keyring;
 use crate::support::{ALICE, Output, Running, World};
@@ -138,6 +138,47 @@ fn a_login_that_fails_stores_nothing() {
         );
         assert_eq!(stored(&world, "tokens.json"), "", "{why}");
         assert_eq!(stored(&world, "records.json"), "", "{why}");
+    }
+}
+
+/// The site tells the scopes of a token with every answer.
+#[test]
+fn a_login_says_what_the_token_can_do() {
+    let (world, token) = machine();
+    let reader = ["read:user:bitbucket", "read:ssh-key:bitbucket"];
+    let reader = world.sandbox.add_token(ALICE, &reader);
+    let all = world.sandbox.add_token(ALICE, SCOPES_ALL);
+    for (token, lines, warning, why) in [
+        (
+            &token,
+            "the token can: log in, list keys, add keys\n\
+             the token cannot: remove keys (delete:ssh-key:bitbucket), \
+             see repositories (read:repository:bitbucket), \
+             create repositories (admin:repository:bitbucket)\n",
+            false,
+            "the scopes that are needed",
+        ),
+        (
+            &all,
+            "the token can: log in, list keys, add keys, remove keys, see repositories, \
+             create repositories\n",
+            false,
+            "every scope",
+        ),
+        (
+            &reader,
+            "the token cannot: add keys (write:ssh-key:bitbucket), ",
+            true,
+            "it only reads",
+        ),
+    ] {
+        let login = ["login", ALICE, "--with-token", "--store", "file"];
+        let output = bitbucket(&world, &login, token).succeeds();
+        assert!(output.stdout().contains(lines), "{why}: {output}");
+        let warned = output
+            .stderr()
+            .contains("cannot create keys with this token: it lacks write:ssh-key:bitbucket");
+        assert_eq!(warned, warning, "{why}: {output}");
     }
 }
 

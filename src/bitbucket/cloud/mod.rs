@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::cell::OnceCell;
 use std::collections::HashSet;
 
 use serde_json::{Value, json};
@@ -14,7 +15,7 @@ use super::http::{Answer, Client, segment};
 use super::registered_key::{self, Fields};
 use super::{
     Access, Error, KeyId, KeyRegistry, MOST_PAGES, NewKey, NewRepository, RegisteredKey, User,
-    removed, ssh_link, visible,
+    removed, scopes, ssh_link, visible,
 };
 use crate::repository::Repository;
 use crate::text::sanitise;
@@ -22,25 +23,42 @@ use crate::text::sanitise;
 /// One account's view of Cloud.
 pub(super) struct Cloud {
     client: Client,
+    /// As the first answer that tells them does.
+    granted_scopes: OnceCell<Vec<String>>,
 }
 
 impl Cloud {
     /// Sends nothing yet.
     pub(super) fn new(client: Client) -> Self {
-        Self { client }
+        Self {
+            client,
+            granted_scopes: OnceCell::new(),
+        }
     }
 
     fn get(&self, path: &str) -> Result<Answer, Error> {
-        check(self.client.get(path)?)
+        self.check(self.client.get(path)?)
     }
 
     fn post(&self, path: &str, body: &Value) -> Result<Answer, Error> {
-        check(self.client.post(path, body)?)
+        self.check(self.client.post(path, body)?)
     }
 
     fn delete(&self, collection: &str, id: &KeyId) -> Result<(), Error> {
         let path = format!("{collection}/{}", segment(id.as_str()));
-        removed(self.client.delete(&path).and_then(check))
+        removed(
+            self.client
+                .delete(&path)
+                .and_then(|answer| self.check(answer)),
+        )
+    }
+
+    /// As [`check`]; notes the scopes that the answer tells.
+    fn check(&self, answer: Answer) -> Result<Answer, Error> {
+        if let Some(granted) = granted(&answer) {
+            self.granted_scopes.get_or_init(|| granted);
+        }
+        check(answer)
     }
 
     /// Every value of a paged list. `next` is followed as it is given, within the API's origin.
@@ -60,7 +78,7 @@ impl Cloud {
             if seen.len() == MOST_PAGES || !seen.insert(next.to_owned()) {
                 return Err(answer.unexpected("too many pages"));
             }
-            answer = check(self.client.follow(&answer, next)?)?;
+            answer = self.check(self.client.follow(&answer, next)?)?;
         }
     }
 }
@@ -136,6 +154,10 @@ impl KeyRegistry for Cloud {
         }
         let created = self.post(&repository_path(&new.repository), &body)?;
         Ok(ssh_link(&created.json()?))
+    }
+
+    fn granted_scopes(&self) -> Option<Vec<String>> {
+        self.granted_scopes.get().cloned()
     }
 
     /// Scope `read:repository:bitbucket`. The repository itself says whether it may be read (403: it
@@ -222,9 +244,10 @@ fn check(answer: Answer) -> Result<Answer, Error> {
     let detail = error.get("detail").unwrap_or(&Value::Null);
     let message = message(error).unwrap_or_else(|| answer.reason());
     if matches!(status, 401 | 403)
-        && let Some(required) = scopes(detail, "required")
+        && let Some(required) = scope_list(detail, "required")
     {
-        let granted = scopes(detail, "granted").unwrap_or_default();
+        let granted = granted(&answer).or_else(|| scope_list(detail, "granted"));
+        let granted = granted.unwrap_or_default();
         return Err(Error::ScopeMissing { required, granted });
     }
     if status == 401 {
@@ -233,7 +256,13 @@ fn check(answer: Answer) -> Result<Answer, Error> {
     Err(answer.refusal(message))
 }
 
-fn scopes(detail: &Value, name: &str) -> Option<Vec<String>> {
+/// Every answer to an API token tells its scopes, a refusal too.
+fn granted(answer: &Answer) -> Option<Vec<String>> {
+    let names = scopes::of_header(answer.header("x-oauth-scopes")?)?;
+    Some(names.iter().map(|name| sanitise(name)).collect())
+}
+
+fn scope_list(detail: &Value, name: &str) -> Option<Vec<String>> {
     let list = detail.get(name)?.as_array()?;
     let names = list.iter().filter_map(Value::as_str).map(sanitise);
     Some(names.collect())

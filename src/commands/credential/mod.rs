@@ -183,6 +183,7 @@ impl Question<'_> {
         let mut nested = CommandContext {
             context: call.context,
             prompt: call.prompt,
+            typed: call.typed,
             input: &mut std::io::empty(),
             colour: false,
             columns: call.columns,

@@ -5,8 +5,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::checkup::{Checkup, word};
 use super::finding::Finding;
 use crate::bitbucket::credential::{self, Token};
-use crate::bitbucket::{self, Error, RegisteredKey};
-use crate::commands::login::{Refusal, check as ask, where_it_lies};
+use crate::bitbucket::scopes::DELETE_KEYS;
+use crate::bitbucket::{self, Error};
+use crate::commands::login::{Refusal, Seen, check as ask, where_it_lies};
 use crate::commands::resolve::Resolved;
 use crate::identity::ManagedKey;
 use crate::repository::Site;
@@ -98,11 +99,10 @@ impl Account<'_> {
             _ => self.login(),
         };
         let valid = Finding::ok("token", format!("valid ({place})"));
-        match self.listed(token) {
-            Ok(listed) => {
-                let text = "the user and the key list can be read";
-                let mut findings = vec![valid, Finding::ok("token-scopes", text), self.expiry()];
-                findings.extend(self.keys(Some(&listed)));
+        match self.see(token) {
+            Ok(seen) => {
+                let mut findings = vec![valid, self.scopes(&seen, login), self.expiry()];
+                findings.extend(self.keys(Some(&seen)));
                 findings
             }
             Err(Refusal::Scopes(missing)) => {
@@ -132,12 +132,29 @@ impl Account<'_> {
         format!("git bitbucket login {name} --site {site}")
     }
 
-    /// The keys that the site lists for the account.
-    fn listed(&self, token: Token) -> Result<Vec<RegisteredKey>, Refusal> {
+    /// What the site reports for the token.
+    fn see(&self, token: Token) -> Result<Seen, Refusal> {
         let http = self.checkup.http(self.site);
         let registry = bitbucket::connect(self.checkup.context, self.site, token, http);
         let registry = registry.map_err(Refusal::Site)?;
-        Ok(ask(registry.as_ref())?.keys)
+        ask(registry.as_ref())
+    }
+
+    /// What the token can do. Where the site does not tell, at least what was read just now.
+    fn scopes(&self, seen: &Seen, login: String) -> Finding {
+        let check = "token-scopes";
+        let missing = seen.missing_scopes().join(" ");
+        if !missing.is_empty() {
+            let page = crate::repository::token_page(&self.site.url);
+            let text = format!("missing: {missing}; create a token with them at {page}");
+            return Finding::fail(check, text).next(login);
+        }
+        let text = match seen.abilities() {
+            None => "the user and the key list can be read".to_owned(),
+            Some((can, None)) => format!("the token can {can}"),
+            Some((can, Some(cannot))) => format!("the token can {can}; it cannot {cannot}"),
+        };
+        Finding::ok(check, text)
     }
 
     /// Neither Cloud nor Data Center reports when an API token expires.
@@ -154,11 +171,16 @@ impl Account<'_> {
     }
 
     /// The account's managed keys: on the site's list (where that could be read), expiry and age.
-    fn keys(&self, listed: Option<&[RegisteredKey]>) -> Vec<Finding> {
+    fn keys(&self, seen: Option<&Seen>) -> Vec<Finding> {
         let check = "account-keys";
         let now = self.checkup.context.clock.now();
         let account = word(self.name);
-        let rotate = format!("git bitbucket key rotate --account {account}");
+        let listed = seen.map(|seen| seen.keys.as_slice());
+        let keep_old = match seen {
+            Some(seen) if seen.lacks(DELETE_KEYS) => " --keep-old",
+            _ => "",
+        };
+        let rotate = format!("git bitbucket key rotate{keep_old} --account {account}");
         let mut findings = Vec::new();
         for record in self.keys.iter().filter(|record| self.checkup.uses(record)) {
             let file = self.checkup.shown(&record.file);

@@ -11,11 +11,12 @@ use super::accounts::Accounts;
 use super::arguments::{Key, KeyOf};
 use super::context::CommandContext;
 use super::{Error, registry};
-use crate::bitbucket::{self, KeyRegistry};
+use crate::bitbucket::{self, KeyRegistry, scopes};
 use crate::identity::AccountId;
 use crate::provision::key_status::{self, KeyEntry};
 use crate::provision::{Records, machine_tag};
-use crate::repository::Site;
+use crate::repository::{Repository, Site, access_key_page, key_page, token_page};
+use crate::text::Pasted;
 
 /// Runs a verb.
 pub(super) fn key(call: &mut CommandContext<'_>, verb: &Key) -> Result<(), Error> {
@@ -50,6 +51,53 @@ impl SelectedAccount {
 
     fn refused(&self, why: bitbucket::Error) -> Error {
         registry::refused(why, &self.site)
+    }
+
+    /// Whether the token cannot remove keys, as far as the site told in the answers so far.
+    fn lacks_delete_scope(&self, registry: &dyn KeyRegistry) -> bool {
+        let granted = registry.granted_scopes();
+        granted.is_some_and(|all| !all.iter().any(|scope| scope == scopes::DELETE_KEYS))
+    }
+
+    /// The command that logs in to the account.
+    fn login(&self) -> String {
+        let (name, site) = (Pasted::new(&self.account.name), Pasted::new(&self.site.url));
+        format!("git bitbucket login {name} --site {site}")
+    }
+
+    /// That a key could not be removed, and what to do about it. `why`: the token's fault or the
+    /// site's answer.
+    fn still_valid(&self, key: &KeyEntry, why: &str, lacks_scope: bool) -> Error {
+        let record = key.record.as_ref();
+        let repository = record.and_then(|record| access::repository_of(record, &self.site));
+        let page = self.page(repository.as_ref());
+        let mut hints = vec![format!("remove it yourself at {page}")];
+        if lacks_scope {
+            hints.push(format!(
+                "or create a token that has the scope {} as well, and log in with it: {}",
+                scopes::DELETE_KEYS,
+                token_page(&self.site.url)
+            ));
+            hints.push(self.login());
+        }
+        Error::other(format!("{} is STILL valid: {why}", key.fingerprint), hints)
+    }
+
+    /// That the token lacks the scope that removing keys needs.
+    fn no_delete_scope(&self) -> String {
+        let account = &self.account;
+        format!(
+            "the API token of {account} lacks the scope {}",
+            scopes::DELETE_KEYS
+        )
+    }
+
+    /// The page on which a person removes a key: of the account, or of a repository.
+    fn page(&self, repository: Option<&Repository>) -> String {
+        match repository {
+            Some(repository) => access_key_page(self.site.kind, repository),
+            None => key_page(&self.site.url),
+        }
     }
 
     /// The account's keys on the site and on this machine, followed by the access keys that it
@@ -174,7 +222,7 @@ fn confirmed(call: &mut CommandContext<'_>, yes: bool, question: &str) -> Result
     if !call.prompt.available() {
         return Err(Error::Other {
             what: "no terminal to ask on, so nothing was changed".to_owned(),
-            hints: vec!["repeat the command with --yes".to_owned()],
+            hints: vec![call.again_with("--yes")],
         });
     }
     call.prompt

@@ -1,6 +1,6 @@
 //! `key new` and `key add`: a further key of an account.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{SelectedAccount, select_one};
 use crate::bitbucket;
@@ -10,9 +10,10 @@ use crate::commands::{Error, resolve};
 use crate::connection::failure::Failure;
 use crate::connection::managed_keys::ManagedKeys;
 use crate::connection::verify_key::KeyVerifier;
-use crate::identity::{ManagedKey, key_file};
+use crate::identity::{AccountId, ManagedKey, key_file};
 use crate::provision::{self, AccessKey, AdditionalKey, Records};
 use crate::settings::{KeyType, Origin, Provision, Sourced};
+use crate::text::sanitise;
 
 /// Creates a key pair of an account and registers it. In the plan it takes the place of the account's managed key;
 /// the old file and its registration stay and are named.
@@ -36,7 +37,8 @@ pub(super) fn new(call: &mut CommandContext<'_>, options: &KeyNew) -> Result<(),
     Ok(())
 }
 
-/// Registers an existing public key. Its file is not recorded, only that the account has the key.
+/// Registers an existing public key. Where its private half is here, it is recorded as a key of this
+/// machine, in the plan behind keys that were created for the account.
 pub(super) fn add(call: &mut CommandContext<'_>, options: &KeyAdd) -> Result<(), Error> {
     let selected = select_one(call, &options.which)?;
     let account = &selected.account;
@@ -57,34 +59,77 @@ pub(super) fn add(call: &mut CommandContext<'_>, options: &KeyAdd) -> Result<(),
     let registry = selected.registry(call)?;
     let user = registry.user().map_err(refused)?;
     let listed = registry.keys(&user).map_err(refused)?;
-    if listed.iter().any(|known| known.fingerprint == fingerprint) {
+    let file = private_half(&file, &fingerprint);
+    if let Some(known) = listed.iter().find(|known| known.fingerprint == fingerprint) {
         call.say(format!("{fingerprint} is already registered for {account}"));
-        return Ok(());
+        return record(call, account, file.as_deref(), known);
     }
     let bare = ssh_key::PublicKey::new(key.key_data().clone(), "");
-    let mut label: String = key.comment().to_string().chars().take(99).collect();
-    if label.is_empty() {
-        label = call
-            .context
-            .clock
-            .now()
-            .strftime("added %Y-%m-%d")
-            .to_string();
-    }
     let new = bitbucket::NewKey {
         public_key: bare.to_openssh().unwrap_or_default().trim_end().to_owned(),
-        label,
+        label: label(call, options, key),
         expires: None,
     };
-    registry.register(&user, &new).map_err(refused)?;
+    let registered = registry.register(&user, &new).map_err(refused)?;
     Records::update(call.context, |records| {
         if let Some(mut account) = records.account(account).cloned() {
             account.key_fingerprints.push(fingerprint.clone());
             records.set_account(account);
         }
     })?;
-    call.say(format!("registered {fingerprint} for {account}"));
+    call.say(format!(
+        "registered {fingerprint} for {account} as \"{}\"",
+        sanitise(&new.label)
+    ));
+    record(call, account, file.as_deref(), &registered)?;
     call.say(format!("to undo: git bitbucket key revoke {fingerprint}"));
+    Ok(())
+}
+
+/// As asked for, else the comment of the key file, which the `.pub` beside an encrypted key shows,
+/// else the date. Below 100 bytes.
+fn label(call: &CommandContext<'_>, options: &KeyAdd, key: &ssh_key::PublicKey) -> String {
+    let file = call.context.directory.join(&options.file);
+    let beside = || key_file::public_beside(&file);
+    let beside = || beside().filter(|public| public.key_data() == key.key_data());
+    let comment = Some(key.comment().to_string()).filter(|comment| !comment.is_empty());
+    let comment = comment.or_else(|| beside().map(|public| public.comment().to_string()));
+    let label = options.title.clone().or(comment).unwrap_or_default();
+    let label: String = sanitise(label.trim()).chars().take(99).collect();
+    if label.is_empty() {
+        let now = call.context.clock.now();
+        return now.strftime("added %Y-%m-%d").to_string();
+    }
+    let end = (0..=label.len().min(99))
+        .rev()
+        .find(|&end| label.is_char_boundary(end));
+    label[..end.unwrap_or_default()].to_owned()
+}
+
+/// The file with the private half: the one that is named, or `FILE` for `FILE.pub`.
+fn private_half(file: &Path, fingerprint: &str) -> Option<PathBuf> {
+    let beside = file.extension().is_some_and(|extension| extension == "pub");
+    let beside = beside.then(|| file.with_extension(""));
+    let files = [Some(file.to_owned()), beside].into_iter().flatten();
+    files
+        .into_iter()
+        .find(|file| matches!(key_file::holds(file, fingerprint), Ok(true)))
+}
+
+/// Records the file as this machine's. `None`: the private half is not here.
+fn record(
+    call: &mut CommandContext<'_>,
+    account: &AccountId,
+    file: Option<&Path>,
+    listed: &bitbucket::RegisteredKey,
+) -> Result<(), Error> {
+    let Some(file) = file else { return Ok(()) };
+    if provision::record_existing(call.context, account, file, listed)? {
+        call.say(format!(
+            "recorded {} as a key of this machine",
+            call.shown(file)
+        ));
+    }
     Ok(())
 }
 

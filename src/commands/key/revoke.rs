@@ -5,13 +5,13 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 
 use super::{SelectedAccount, access, confirmed, each, list, new, select};
-use crate::bitbucket::KeyRegistry;
+use crate::bitbucket::{self, KeyRegistry};
 use crate::commands::Error;
 use crate::commands::arguments::{KeyOf, KeyPrune, KeyRevoke};
 use crate::commands::context::CommandContext;
 use crate::identity::State;
 use crate::provision::key_status::{self, KeyEntry, is_own_label};
-use crate::provision::removal;
+use crate::provision::{self, removal};
 use crate::text::{counted, sanitise};
 
 /// `--unused` removes no key that is younger than this many days.
@@ -50,6 +50,9 @@ pub(super) fn revoke(call: &mut CommandContext<'_>, options: &KeyRevoke) -> Resu
         });
     }
     for (selected, registry, keys) in &found {
+        check_delete_scope(selected, registry.as_ref(), keys)?;
+    }
+    for (selected, registry, keys) in &found {
         for key in keys {
             // A pending key is not in use anywhere, and creating a key would complete it.
             let record = key.record.as_ref();
@@ -64,6 +67,20 @@ pub(super) fn revoke(call: &mut CommandContext<'_>, options: &KeyRevoke) -> Resu
         }
     }
     Ok(())
+}
+
+/// Fails where the token cannot remove one of the keys, before anything is changed.
+fn check_delete_scope(
+    selected: &SelectedAccount,
+    registry: &dyn KeyRegistry,
+    keys: &[KeyEntry],
+) -> Result<(), Error> {
+    match keys.iter().find(|key| key.listed.is_some()) {
+        Some(key) if selected.lacks_delete_scope(registry) => {
+            Err(selected.still_valid(key, &selected.no_delete_scope(), true))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// With or without `SHA256:`.
@@ -93,10 +110,11 @@ fn remove(
             None => (removal::Place::Account, key.account.to_string()),
         };
         let remove = || removal::remove_from_site(&key.account, registry, place, &listed.id);
-        match record {
-            Some(record) => removal::remove_recorded(call.context, record, remove)?,
-            None => remove()?,
-        }
+        let removed = match record {
+            Some(record) => removal::remove_recorded(call.context, record, remove),
+            None => remove(),
+        };
+        removed.map_err(|error| not_removed(selected, key, error))?;
         call.say(format!("removed {} from {from}", key.fingerprint));
     }
     let Some(record) = record else { return Ok(()) };
@@ -106,6 +124,22 @@ fn remove(
         call.say(format!("its files were renamed to {renamed}"));
     }
     Ok(())
+}
+
+/// A refusal of the site leaves the key valid; after any other error that is not known.
+fn not_removed(selected: &SelectedAccount, key: &KeyEntry, error: provision::Error) -> Error {
+    use bitbucket::Error::{Forbidden, ScopeMissing, TokenRefused};
+    match &error {
+        provision::Error::Site {
+            error: ScopeMissing { .. },
+            ..
+        } => selected.still_valid(key, &selected.no_delete_scope(), true),
+        provision::Error::Site {
+            error: site @ (Forbidden { .. } | TokenRefused { .. }),
+            ..
+        } => selected.still_valid(key, &site.to_string(), false),
+        _ => error.into(),
+    }
 }
 
 /// Offers to remove keys of this machine whose private key is gone; with `--unused DAYS` keys of any
@@ -145,6 +179,7 @@ fn prune_account(
     if options.dry_run {
         return Ok(());
     }
+    check_delete_scope(selected, registry.as_ref(), &keys)?;
     let question = format!("Remove {} from {account}?", counted(keys.len(), "key"));
     if confirmed(call, options.yes, &question)? {
         for key in &keys {

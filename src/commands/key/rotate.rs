@@ -8,11 +8,11 @@ use crate::identity::{ManagedKey, State};
 use crate::provision::Records;
 use crate::provision::key_status::{KeyEntry, KeyListing};
 use crate::provision::removal::{self, RemovalOutcome};
-use crate::repository::key_page;
-use crate::text::{counted, sanitise};
+use crate::repository::{key_page, token_page};
+use crate::text::{Pasted, counted, sanitise};
 
-/// Replaces every managed key of the selected accounts (older than `--older-than` days). An old key
-/// that the token cannot delete stays and is named. An interrupted rotation is resumed with the key
+/// Replaces every managed key of the selected accounts (older than `--older-than` days). Where the
+/// token cannot remove the old keys nothing is created, unless they are to stay. An interrupted rotation is resumed with the key
 /// that it created.
 pub(super) fn rotate(call: &mut CommandContext<'_>, options: &KeyRotate) -> Result<(), Error> {
     let accounts = select(call, &options.which)?;
@@ -44,6 +44,9 @@ fn rotate_account(
     for key in &old {
         call.say(format!("{}  {}", key.fingerprint, sanitise(&key.label)));
     }
+    if !options.keep_old && selected.lacks_delete_scope(registry.as_ref()) {
+        return Err(cannot_remove(selected, options));
+    }
     let question = format!("Replace {} of {account}?", counted(old.len(), "key"));
     if options.dry_run || !confirmed(call, options.yes, &question)? {
         return Ok(());
@@ -53,34 +56,70 @@ fn rotate_account(
         None => old.into_iter().map(|key| key.fingerprint).collect(),
     };
     let created = new::replace(call, selected, &replaces)?;
-    for (old, outcome) in removal::finish_rotation(call.context, registry.as_ref(), &created)? {
-        report(call, selected, &old.fingerprint, outcome);
+    if options.keep_old {
+        for old in removal::finish_keeping(call.context, &created)? {
+            let (file, fingerprint) = (call.shown(&old.file), old.fingerprint);
+            call.say(format!(
+                "{file} stays registered; to remove it: git bitbucket key revoke {fingerprint}"
+            ));
+        }
+        return Ok(());
     }
-    Ok(())
+    let mut left = Vec::new();
+    for (old, outcome) in removal::finish_rotation(call.context, registry.as_ref(), &created)? {
+        match outcome {
+            RemovalOutcome::Renamed(renamed) => {
+                let account = &selected.account;
+                call.say(format!("removed {} from {account}", old.fingerprint));
+                if let Some(renamed) = renamed {
+                    let renamed = call.shown(&renamed);
+                    call.say(format!("its files were renamed to {renamed}"));
+                }
+            }
+            RemovalOutcome::Left(why) => left.push((old.fingerprint, why)),
+        }
+    }
+    let Some((_, why)) = left.first() else {
+        return Ok(());
+    };
+    let why = why.to_string();
+    let left: Vec<String> = left
+        .into_iter()
+        .map(|(fingerprint, _)| fingerprint)
+        .collect();
+    let are = if left.len() == 1 { "is" } else { "are" };
+    let page = key_page(&selected.site.url);
+    Err(Error::other(
+        format!("{} {are} STILL valid: {why}", left.join(", ")),
+        [format!("remove the old key yourself at {page}")],
+    ))
 }
 
-fn report(
-    call: &mut CommandContext<'_>,
-    selected: &SelectedAccount,
-    fingerprint: &str,
-    outcome: RemovalOutcome,
-) {
-    match outcome {
-        RemovalOutcome::Renamed(renamed) => {
-            call.say(format!("removed {fingerprint} from {}", selected.account));
-            if let Some(renamed) = renamed {
-                let renamed = call.shown(&renamed);
-                call.say(format!("its files were renamed to {renamed}"));
-            }
-        }
-        RemovalOutcome::Left(why) => {
-            call.warn(format!(
-                "{fingerprint} stays registered: the token cannot delete keys ({why})"
-            ));
-            let page = key_page(&selected.site.url);
-            call.warn(format!("hint: remove it at {page}"));
-        }
+/// The token cannot remove keys, so rotating would only add one.
+fn cannot_remove(selected: &SelectedAccount, options: &KeyRotate) -> Error {
+    let account = Pasted::new(&selected.account.name);
+    let mut keep = format!("git bitbucket key rotate --keep-old --account {account}");
+    if let Some(days) = options.older_than {
+        keep += &format!(" --older-than {days}");
     }
+    Error::other(
+        format!(
+            "{}, which removes the old key; no key was created",
+            selected.no_delete_scope()
+        ),
+        [
+            format!(
+                "create a token that has it as well, and log in with it: {}",
+                token_page(&selected.site.url)
+            ),
+            selected.login(),
+            format!(
+                "or keep the old key, and remove it yourself at {}:",
+                key_page(&selected.site.url)
+            ),
+            keep,
+        ],
+    )
 }
 
 /// The new key of an interrupted rotation.
@@ -95,11 +134,12 @@ fn interrupted(
 }
 
 /// A managed key of the account. A pending one is completed, not replaced; an access key is replaced
-/// by `key new` and `key revoke` for its repository.
+/// by `key new` and `key revoke` for its repository; a key that the user made is the user's to replace.
 fn is_in_use(key: &KeyEntry) -> bool {
     let complete = matches!(key.listing, KeyListing::Managed(state) if state != State::Pending);
     let record = key.record.as_ref();
-    complete && record.is_some_and(|record| record.repository.is_none())
+    complete
+        && record.is_some_and(|record| record.repository.is_none() && removal::is_created(record))
 }
 
 fn is_older(key: &KeyEntry, days: Option<u32>, now: jiff::Timestamp) -> bool {

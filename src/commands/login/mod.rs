@@ -9,7 +9,9 @@ use super::arguments::Login;
 use super::context::CommandContext;
 use super::credential::memory;
 use super::{Error, git, registry};
-use crate::bitbucket::{self, KeyRegistry, RegisteredKey, SshSettings, User, credential, keyring};
+use crate::bitbucket::{
+    self, KeyRegistry, RegisteredKey, SshSettings, User, credential, keyring, scopes,
+};
 use crate::context::API_TOKEN;
 use crate::identity::{Account, AccountId};
 use crate::provision::{Records, SCOPES, SshPlace};
@@ -176,6 +178,24 @@ fn report(
     call.say(format!("token: {}", where_it_lies(store, &records)));
     call.say(format!("account: {records}"));
     call.say(format!("keys on the account: {}", seen.keys.len()));
+    if let Some((can, cannot)) = seen.abilities() {
+        call.say(format!("the token can: {can}"));
+        if let Some(cannot) = cannot {
+            call.say(format!("the token cannot: {cannot}"));
+        }
+    }
+    let missing = seen.missing_scopes();
+    if !missing.is_empty() {
+        call.warn(format!(
+            "warning: git cannot create keys with this token: it lacks {}",
+            missing.join(" ")
+        ));
+        call.warn(format!(
+            "hint: scopes cannot be added to a token; create a new one with {}: {}",
+            SCOPES.join(" "),
+            token_page(&attempt.site.url)
+        ));
+    }
     if store == TokenPlace::File && !requested {
         call.warn(
             "warning: no keyring is available, so the token is stored unencrypted in a file that only you can read",
@@ -210,6 +230,33 @@ pub(super) struct Seen {
     pub(super) user: User,
     /// The account's keys.
     pub(super) keys: Vec<RegisteredKey>,
+    /// The token's scopes. `None`: the site does not tell.
+    pub(super) scopes: Option<Vec<String>>,
+}
+
+impl Seen {
+    /// The scopes that creating keys needs and the token lacks, as far as the site tells.
+    pub(super) fn missing_scopes(&self) -> Vec<&'static str> {
+        let missing = SCOPES.into_iter().filter(|scope| self.lacks(scope));
+        missing.collect()
+    }
+
+    /// Whether the token lacks the scope, as far as the site tells.
+    pub(super) fn lacks(&self, scope: &str) -> bool {
+        let granted = self.scopes.as_ref();
+        granted.is_some_and(|all| !all.iter().any(|one| one == scope))
+    }
+
+    /// What the token can do, and what it cannot, with the scope that it lacks.
+    pub(super) fn abilities(&self) -> Option<(String, Option<String>)> {
+        let (can, cannot) = scopes::abilities(self.scopes.as_ref()?);
+        let cannot = cannot
+            .iter()
+            .map(|(ability, scope)| format!("{ability} ({scope})"));
+        let cannot: Vec<String> = cannot.collect();
+        let cannot = Some(cannot.join(", ")).filter(|cannot| !cannot.is_empty());
+        Some((can.join(", "), cannot))
+    }
 }
 
 /// Why a token cannot be used.
@@ -226,25 +273,25 @@ pub(super) enum Refusal {
 pub(super) fn check(registry: &dyn KeyRegistry) -> Result<Seen, Refusal> {
     let user = registry.user().map_err(refusal)?;
     let keys = registry.keys(&user).map_err(refusal)?;
-    Ok(Seen { user, keys })
+    let scopes = registry.granted_scopes();
+    Ok(Seen { user, keys, scopes })
 }
 
 fn refusal(error: bitbucket::Error) -> Refusal {
     let bitbucket::Error::ScopeMissing { required, granted } = error else {
         return Refusal::Site(error);
     };
-    let mut missing: Vec<String> = if granted.is_empty() {
+    let mut needed: Vec<String> = if granted.is_empty() {
         Vec::new()
     } else {
         SCOPES.map(str::to_owned).to_vec()
     };
     for scope in required {
-        if !missing.contains(&scope) {
-            missing.push(scope);
+        if !needed.contains(&scope) {
+            needed.push(scope);
         }
     }
-    missing.retain(|scope| !granted.contains(scope));
-    Refusal::Scopes(missing)
+    Refusal::Scopes(scopes::missing(&needed, &granted))
 }
 
 /// Records where a Data Center accepts SSH: host, port and host key. A host other than the web host

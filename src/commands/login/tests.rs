@@ -80,6 +80,7 @@ fn the_record_holds_what_was_read() {
     let seen = Seen {
         user: alice(),
         keys: vec![key()],
+        scopes: None,
     };
     let mut earlier = account(&attempt, &seen, TokenPlace::File, None);
     assert_eq!(earlier.emails, ["alice@example.com"]);
@@ -256,6 +257,7 @@ mod asking {
         let seen = Seen {
             user: alice(),
             keys: vec![key()],
+            scopes: None,
         };
         let said = machine.call("", |call| {
             report(call, &attempt, &seen, TokenPlace::File, false)
@@ -272,4 +274,29 @@ mod asking {
             assert!(said.errors.contains(words), "{words}: {said:?}");
         }
     }
+}
+
+#[test]
+fn what_the_token_can_do_is_reported_as_far_as_the_site_tells() {
+    let seen = |granted: Option<&[&str]>| Seen {
+        user: alice(),
+        keys: vec![],
+        scopes: granted.map(|names| names.iter().map(|&name| name.to_owned()).collect()),
+    };
+    let read = ["read:user:bitbucket", "read:ssh-key:bitbucket"];
+    assert_eq!(seen(None).abilities(), None);
+    assert_eq!(
+        seen(None).missing_scopes(),
+        [""; 0],
+        "the site does not tell"
+    );
+    let reader = seen(Some(&read));
+    assert_eq!(reader.missing_scopes(), ["write:ssh-key:bitbucket"]);
+    let (can, cannot) = reader.abilities().unwrap();
+    assert_eq!(can, "log in, list keys");
+    let cannot = cannot.unwrap();
+    assert!(
+        cannot.starts_with("add keys (write:ssh-key:bitbucket), "),
+        "{cannot}"
+    );
 }

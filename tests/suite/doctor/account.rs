@@ -80,6 +80,23 @@ fn scopes_that_are_missing_are_named() {
     assert_eq!(next, format!("unset BITBUCKET_API_TOKEN; {LOGIN}"));
 }
 
+/// The site tells it, without a key being added.
+#[test]
+fn a_token_that_cannot_add_keys_fails() {
+    let mut world = served();
+    let reader = ["read:user:bitbucket", "read:ssh-key:bitbucket"];
+    let reader = world.sandbox.add_token(ALICE, &reader);
+    let token = typed(&world);
+    world.set("BITBUCKET_API_TOKEN", &reader);
+    let found = (
+        "token-scopes",
+        "FAIL",
+        "missing: write:ssh-key:bitbucket; create a token",
+    );
+    let answers = [("API token for alice@example.com: ", token.as_str())];
+    is_fixed_by_answers(&world, &[], found, &answers);
+}
+
 #[test]
 fn the_place_of_a_token_s_expiry_is_named() {
     let world = served();
@@ -106,7 +123,10 @@ fn a_key_that_is_gone_from_the_site_is_replaced() {
 fn a_key_that_ends_or_is_old_is_rotated() {
     let world = served();
     world.configure("bitbucket.passphrase", "none");
-    let rotate = "git bitbucket key rotate --account alice@example.com";
+    let (_, list) = doctor(&world, &[]);
+    finds(&list, "token-scopes", "OK", "it cannot remove keys");
+    // The token cannot remove the old key.
+    let rotate = "git bitbucket key rotate --keep-old --account alice@example.com";
     let now = jiff::Timestamp::now();
     let day = jiff::SignedDuration::from_hours(24);
     for (expires, verdict, text) in [

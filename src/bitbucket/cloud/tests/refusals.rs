@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{KEY, alice, cloud, error};
-use crate::bitbucket::testing::{json as answer, with};
+use super::{Cloud, KEY, alice, cloud, error};
+use crate::bitbucket::testing::{Server, json as answer, with};
 use crate::bitbucket::{Error, KeyRegistry as _, NewKey};
 
 /// Registers a key and is told no.
@@ -83,6 +83,24 @@ fn missing_scopes_are_named_in_any_language() {
         matches!(refusal(400, &body), Error::Refused { .. }),
         "only where permission is meant"
     );
+}
+
+/// The header has the scopes of the token, whatever the body says.
+#[test]
+fn granted_scopes_are_read_from_every_answer() {
+    let header = "X-OAuth-Scopes: read:user:bitbucket, read:ssh-key:bitbucket\r\n";
+    let body = json!({"type": "error", "error": {"message": "no",
+        "detail": {"granted": [], "required": ["read:user:bitbucket", "write:ssh-key:bitbucket"]}}});
+    let server = Server::start([with(403, header, &body.to_string())]);
+    let cloud = Cloud::new(server.client(""));
+    assert_eq!(cloud.granted_scopes(), None, "nothing was asked yet");
+    let error = cloud.user().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the API token lacks scopes: write:ssh-key:bitbucket"
+    );
+    let granted = ["read:user:bitbucket", "read:ssh-key:bitbucket"].map(str::to_owned);
+    assert_eq!(cloud.granted_scopes(), Some(granted.to_vec()));
 }
 
 #[test]

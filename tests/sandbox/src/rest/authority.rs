@@ -55,6 +55,16 @@ pub(super) fn not_by_this_mechanism() -> Answer {
     )
 }
 
+/// Every answer to an API token of Cloud tells the token's scopes.
+pub(super) fn with_scopes(model: &Model, request: &Request, answer: Answer) -> Answer {
+    match identify(model, request) {
+        Some((_, token)) => answer
+            .with_header("x-credential-type", "api_token")
+            .with_header("x-oauth-scopes", &token.scopes.join(", ")),
+        None => answer,
+    }
+}
+
 fn identify<'a>(model: &'a Model, request: &Request) -> Option<(&'a Account, &'a Token)> {
     let (email, secret) = basic(request)?;
     let member = model.member(&email)?;

@@ -2,7 +2,7 @@
 
 use super::answer::Answer;
 use super::request::Request;
-use super::{data_center, deploy_keys, lfs, repositories, ssh_keys, user};
+use super::{authority, data_center, deploy_keys, lfs, repositories, ssh_keys, user};
 use crate::sandbox::Shared;
 
 pub(super) fn answer(shared: &Shared, request: &Request) -> Answer {
@@ -19,7 +19,8 @@ pub(super) fn answer(shared: &Shared, request: &Request) -> Answer {
         if is_removed(request, path) {
             return Answer::removed();
         }
-        return call(shared, request, path).unwrap_or_else(|refusal| refusal);
+        let answer = call(shared, request, path).unwrap_or_else(|refusal| refusal);
+        return authority::with_scopes(&shared.model(), request, answer);
     }
     lfs::answer(shared, request)
 }
