@@ -62,7 +62,8 @@ fn a_repository_is_created_and_pushed_to() {
     world.set("BITBUCKET_API_TOKEN", &token);
     world
         .git_bitbucket(&["repo", "create", "acme/new"])
-        .fails_with(1);
+        .fails_with(1)
+        .says("alice@example.com has no permission to create repositories in workspace acme");
     world.sandbox.add_administrator(ALICE, "acme");
     let made = world
         .git_bitbucket(&["repo", "create", "acme/new"])
@@ -83,7 +84,8 @@ fn a_repository_is_created_and_pushed_to() {
     world
         .git_bitbucket(&["repo", "create", "acme/further"])
         .fails_with(2)
-        .says("remote origin already exists");
+        .says("remote origin already exists")
+        .says("hint: git bitbucket repo create acme/further --remote bitbucket");
     world
         .git_bitbucket(&[
             "repo",
@@ -95,6 +97,21 @@ fn a_repository_is_created_and_pushed_to() {
         ])
         .succeeds();
     world.git(&["push", "-q", "further", "HEAD"]).succeeds();
+    let again = ["repo", "create", "acme/new", "--remote", "again"];
+    let refused = world
+        .git_bitbucket(&again)
+        .fails_with(1)
+        .says("https://bitbucket.org/acme/new already exists")
+        .says("hint: git remote add again ");
+    assert!(
+        !refused.stderr().contains("key"),
+        "not about keys: {refused}"
+    );
+    world
+        .git_bitbucket(&["repo", "create", "new"])
+        .fails_with(2)
+        .says("new is not WORKSPACE/SLUG")
+        .says("hint: git bitbucket repo create ");
     world.unset("BITBUCKET_API_TOKEN");
     world
         .git_bitbucket(&["repo", "create", "acme/last", "--remote", "last"])
