@@ -64,6 +64,18 @@ pub fn collect<'a>(
         .collect::<BTreeMap<_, _>>();
     let ssh_config_files = files.existing(&config.identities.identity_files, Rank::SshConfigOnly);
     let default_files = files.default_files();
+    // Read only for an account that may stand for one of them.
+    let needs_others = records.accounts().iter().any(|account| {
+        let has_key = |key: &Identity| key.account() == Some(&account.account);
+        account.account.site == target.site.url
+            && !account.key_fingerprints.is_empty()
+            && !managed.iter().any(has_key)
+    });
+    let other_files = if needs_others {
+        files.in_ssh_directory()
+    } else {
+        Vec::new()
+    };
     let agent = std::mem::take(&mut files.agent);
     let unusable = files.unusable.take();
     let missing = files.missing.take();
@@ -115,6 +127,7 @@ pub fn collect<'a>(
             lost,
             agent,
             default_files,
+            other_files,
             unusable,
         },
     }
@@ -176,6 +189,18 @@ pub(super) fn identity_of(record: &ManagedKey) -> Identity {
     }
 }
 
+/// Every key pair on this machine that an account's key list may show, in the order of rank 8: the
+/// files of ssh_config, the agent's keys, the default files, and the others in `~/.ssh`.
+pub(super) fn keys_here(context: &Context, config: &SshConfig) -> Vec<Identity> {
+    let mut files = KeyFiles::new(context, config, &[]);
+    let mut keys = files.existing(&config.identities.identity_files, Rank::SshConfigOnly);
+    let others = files.in_ssh_directory();
+    let default_files = files.default_files();
+    keys.append(&mut files.agent);
+    keys.extend(default_files.into_iter().chain(others));
+    keys
+}
+
 fn agent_keys(config: &SshConfig, context: &Context) -> Vec<Identity> {
     let Some(socket) = agent::socket(config, context) else {
         return Vec::new();
@@ -229,6 +254,34 @@ impl<'a> KeyFiles<'a> {
         };
         let paths = key_file::DEFAULT_FILES.map(|name| directory.join(name));
         self.existing(&paths, Rank::Fallback)
+    }
+
+    /// The key pairs of the files in `~/.ssh`, whatever their names; not those set aside
+    /// (`….revoked`).
+    fn in_ssh_directory(&self) -> Vec<Identity> {
+        let directory = self.context.ssh_directory();
+        let entries = directory.and_then(|directory| std::fs::read_dir(directory).ok());
+        let mut paths: Vec<PathBuf> = entries
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                !name.contains(".revoked") && !name.starts_with("known_hosts")
+            })
+            .map(|path| match path.extension() {
+                Some(extension) if extension == "pub" => path.with_extension(""),
+                _ => path,
+            })
+            .collect();
+        paths.sort();
+        paths.dedup();
+        let keys = paths.iter().filter_map(|path| match self.named(path) {
+            NamedFile::Usable(identity) => Some(*identity),
+            NamedFile::Missing | NamedFile::Unusable(_) => None,
+        });
+        keys.collect()
     }
 
     /// The files that can be used. The others are kept with the rank that names them; for files of

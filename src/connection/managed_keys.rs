@@ -3,13 +3,13 @@
 //!
 //! Brings `provision`, `bitbucket` and the history together for `attempts`.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::path::{Path, PathBuf};
 
 use crate::bitbucket::{
     self, Access, KeyRegistry, RegisteredKey, credential, credential::Token, keyring,
 };
-use crate::connection::collect::identity_of;
+use crate::connection::collect::{self, identity_of};
 use crate::connection::failure::Failure;
 use crate::context::Context;
 use crate::identity::history::{self, HistoryEvent};
@@ -17,12 +17,12 @@ use crate::identity::{AccountId, Identity, ManagedKey, PassphrasePlace, State};
 use crate::prompt::{Prompt, Silent};
 use crate::provision::key_status::{self, KeyStatus};
 use crate::provision::{
-    self, AdditionalKey, DeniedRepository, KeyRequest, LoginPrompt, ProvisionContext,
+    self, AdditionalKey, DeniedRepository, Ensured, KeyRequest, LoginPrompt, ProvisionContext,
     ProvisionedKey, UnknownAccount, Wanted, removal,
 };
 use crate::repository::{Direction, Located, Repository, Site};
 use crate::secret::{Secret, TokenPlace};
-use crate::settings::{GitConfig, HttpSettings, Settings};
+use crate::settings::{GitConfig, HttpSettings, Settings, SshConfig};
 use crate::storage::Lock;
 use crate::transport::Endpoint;
 
@@ -46,6 +46,10 @@ pub struct ManagedKeys<'a> {
     pub git_config: &'a GitConfig,
     /// The file of a new key, and the passphrase that a person has just chosen for it.
     chosen: RefCell<Option<(PathBuf, Secret)>>,
+    /// With it, a key that is here and on the account's key list is used in the place of a new one.
+    ssh_config: Option<&'a SshConfig>,
+    /// What it finds.
+    keys_here: OnceCell<Vec<Identity>>,
     /// Why the keyring did not return a passphrase that it has.
     keyring: RefCell<Option<keyring::Error>>,
 }
@@ -64,7 +68,18 @@ impl<'a> ManagedKeys<'a> {
             settings,
             git_config,
             chosen: RefCell::new(None),
+            ssh_config: None,
+            keys_here: OnceCell::new(),
             keyring: RefCell::new(None),
+        }
+    }
+
+    /// The same, for a connection with this ssh_config.
+    #[must_use]
+    pub fn with_ssh_config(self, config: &'a SshConfig) -> Self {
+        Self {
+            ssh_config: Some(config),
+            ..self
         }
     }
 
@@ -107,7 +122,7 @@ impl<'a> ManagedKeys<'a> {
         };
         let made =
             self.with_login(|login| provision::ensure_for_unknown_account(&unknown, login))?;
-        Ok(made.map(|made| self.new_key(made)))
+        Ok(made.map(|made| self.ensured(made)))
     }
 
     /// Creates a key in the place of one that has expired, was removed or expires soon.
@@ -136,7 +151,7 @@ impl<'a> ManagedKeys<'a> {
             registry: &|| self.registry(account),
         };
         let made = self.with_login(|login| provision::ensure_interactively(&request, login));
-        Ok(self.new_key(made.map_err(|error| self.with_token_source(error))?))
+        Ok(self.ensured(made.map_err(|error| self.with_token_source(error))?))
     }
 
     /// A token of the environment is its own kind of error: no login replaces it.
@@ -179,6 +194,10 @@ impl<'a> ManagedKeys<'a> {
             site: self.site,
             settings: self.settings,
             prompt,
+            keys_here: self.keys_here.get_or_init(|| match self.ssh_config {
+                Some(config) => collect::keys_here(self.context, config),
+                None => Vec::new(),
+            }),
         }
     }
 
@@ -197,6 +216,16 @@ impl<'a> ManagedKeys<'a> {
             },
             user_email: self.git_config.user_email(),
         })
+    }
+
+    fn ensured(&self, made: Ensured) -> NewKey {
+        match made {
+            Ensured::Managed(made) => self.new_key(made),
+            Ensured::Listed(identity) => NewKey {
+                identity,
+                manual_registration: None,
+            },
+        }
     }
 
     fn new_key(&self, made: ProvisionedKey) -> NewKey {

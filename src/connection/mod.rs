@@ -116,7 +116,8 @@ fn pipeline(arguments: Vec<OsString>, context: &Context) -> Result<ExitStatus, F
         request: &request,
         config,
         target,
-        keys: ManagedKeys::new(context, &target.located.site, &target.settings, git_config),
+        keys: ManagedKeys::new(context, &target.located.site, &target.settings, git_config)
+            .with_ssh_config(config),
         prompt: prompt.as_ref(),
     };
     if let Some(reason) = reason {

@@ -130,6 +130,8 @@ pub struct KeysHere {
     pub agent: Vec<Identity>,
     /// `~/.ssh/id_ed25519`, `id_ecdsa`, `id_rsa`, those that exist.
     pub default_files: Vec<Identity>,
+    /// The other key pairs in `~/.ssh`, where an account may stand for one that its key list shows.
+    pub other_files: Vec<Identity>,
     /// Key files of the command line, of ssh_config (as rank 4) and default ones that exist and
     /// cannot be used.
     pub unusable: Vec<(Rank, KeyFileError)>,

@@ -28,8 +28,8 @@ pub use provisioner::{
 pub use records::{Records, SshPlace, machine_tag};
 pub use registration::record_existing;
 pub use request::{
-    AccessKey, AdditionalKey, DeniedRepository, KeyRequest, ProvisionContext, ProvisionedKey,
-    Registry, UnknownAccount, Wanted,
+    AccessKey, AdditionalKey, DeniedRepository, Ensured, KeyRequest, ProvisionContext,
+    ProvisionedKey, Registry, UnknownAccount, Wanted,
 };
 
 /// Why a key could not be created, found or recorded. An unfinished key stays recorded, and the

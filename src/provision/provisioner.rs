@@ -14,13 +14,13 @@ use super::new_key;
 use super::records::Records;
 use super::registration::{KeyList, Registration, register};
 use super::request::{
-    KeyRequest, ProvisionContext, ProvisionedKey, Registry, UnknownAccount, Wanted,
+    Ensured, KeyRequest, ProvisionContext, ProvisionedKey, Registry, UnknownAccount, Wanted,
 };
 use super::{Error, removal, ssh_config_file};
 use crate::bitbucket::{self, KeyRegistry, NewKey, RegisteredKey};
 use crate::context::Context;
 use crate::diagnostics;
-use crate::identity::{Holder, ManagedKey, State, key_file};
+use crate::identity::{Holder, Identity, ManagedKey, State, key_file};
 use crate::prompt;
 use crate::repository::{Site, SiteKind};
 use crate::settings::Provision;
@@ -31,15 +31,20 @@ use crate::storage::{self, Attempt, Directory, Lock};
 /// `~/.ssh` only. After an error, an unfinished key stays recorded.
 pub fn ensure(request: &KeyRequest<'_>) -> Result<ProvisionedKey, Error> {
     check_allowed(request)?;
-    locked(request, None, lock(&request.at)?)
+    let mut request = *request;
+    request.at.keys_here = &[];
+    match locked(&request, None, lock(&request.at)?)? {
+        Ensured::Managed(key) => Ok(key),
+        Ensured::Listed(_) => unreachable!("no key of this machine was given"),
+    }
 }
 
-/// As [`ensure`]. Without a token, a user on a terminal is asked for one, or adds the key on the web
-/// page.
+/// As [`ensure`]; or the key of this machine that the account lists already. Without a token, a user
+/// on a terminal is asked for one, or adds the key on the web page.
 pub fn ensure_interactively(
     request: &KeyRequest<'_>,
     login: &LoginPrompt<'_>,
-) -> Result<ProvisionedKey, Error> {
+) -> Result<Ensured, Error> {
     check_allowed(request)?;
     locked(request, Some(login), lock(&request.at)?)
 }
@@ -49,12 +54,12 @@ pub fn ensure_interactively(
 pub fn ensure_for_unknown_account(
     unknown: &UnknownAccount<'_>,
     login: &LoginPrompt<'_>,
-) -> Result<Option<ProvisionedKey>, Error> {
+) -> Result<Option<Ensured>, Error> {
     let at = unknown.at;
     let lock = lock(&at)?;
     let records = Records::open(at.context)?;
     if let Some(record) = records.newest(&at.site.url) {
-        return Ok(Some(record.clone().into()));
+        return Ok(Some(ProvisionedKey::from(record.clone()).into()));
     }
     let Some(account) = interactive::ask_account(unknown, login)? else {
         return Ok(None);
@@ -69,7 +74,8 @@ pub fn ensure_for_unknown_account(
     if let Some(denied) = unknown.denied {
         if (request.registry)()?.is_none() && interactive::log_in(&request, login)?.is_none() {
             // Whether the key helps cannot be asked without a token.
-            return interactive::register_manually(&request, lock).map(Some);
+            let key = interactive::register_manually(&request, lock)?;
+            return Ok(Some(key.into()));
         }
         if !(denied.may_help)(&account)? {
             return Ok(None);
@@ -165,7 +171,7 @@ fn locked(
     request: &KeyRequest<'_>,
     login: Option<&LoginPrompt<'_>>,
     lock: Lock,
-) -> Result<ProvisionedKey, Error> {
+) -> Result<Ensured, Error> {
     let account = request.account;
     let _region = diagnostics::trace2::region("provision", || account.to_string());
     // An update, not only a look: it also removes what a killed process left of the records.
@@ -176,7 +182,7 @@ fn locked(
     })?;
     if let Some(record) = meanwhile {
         tracing::info!("{}: created meanwhile", record.file.display());
-        return Ok(record.into());
+        return Ok(ProvisionedKey::from(record).into());
     }
     if request.at.settings.provision.value == Provision::Ask {
         let question = format!("Create a key for {account} and register it with the site? [Y/n] ");
@@ -188,7 +194,7 @@ fn locked(
     }
     let login = login.filter(|_| request.at.prompt.terminal());
     let Some(registry) = registry(request, login)? else {
-        return interactive::register_manually(request, lock);
+        return interactive::register_manually(request, lock).map(Into::into);
     };
     match Provisioner::new(request, registry.as_ref())?.run() {
         // A kind of token that cannot add keys; the user can.
@@ -200,7 +206,7 @@ fn locked(
             | Error::TokenMayNotAdd { message, .. },
         ) if login.is_some() => {
             diagnostics::notice(&format!("the token cannot register keys: {message}"));
-            interactive::register_manually(request, lock)
+            interactive::register_manually(request, lock).map(Into::into)
         }
         result => result,
     }
@@ -267,16 +273,32 @@ impl<'a> Provisioner<'a> {
         })
     }
 
-    fn run(&self) -> Result<ProvisionedKey, Error> {
+    fn run(&self) -> Result<Ensured, Error> {
         if let Some(resumed) = self.resume_pending()? {
-            return Ok(resumed);
+            return Ok(resumed.into());
         }
         if !matches!(self.request.wanted, Wanted::Additional(_))
             && let Some(adopted) = self.adopt()?
         {
-            return Ok(adopted.into());
+            return Ok(ProvisionedKey::from(adopted).into());
         }
-        self.create()
+        if let (Wanted::Any, Some(identity)) = (self.request.wanted, self.listed_here()) {
+            diagnostics::notice(&format!(
+                "using the key {identity}, which is registered with {}",
+                self.request.account
+            ));
+            return Ok(Ensured::Listed(identity.clone()));
+        }
+        self.create().map(Into::into)
+    }
+
+    /// The first key of this machine that the account lists and that has not expired.
+    fn listed_here(&self) -> Option<&'a Identity> {
+        let mut keys = self.request.at.keys_here.iter();
+        keys.find(|identity| {
+            let listed = identity.fingerprint().and_then(|one| self.listed(&one));
+            listed.is_some_and(|listed| listed.expires.is_none_or(|end| end > self.now()))
+        })
     }
 
     fn now(&self) -> Timestamp {

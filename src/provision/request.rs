@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::Error;
 use crate::bitbucket::KeyRegistry;
 use crate::context::Context;
-use crate::identity::{AccountId, ManagedKey};
+use crate::identity::{AccountId, Identity, ManagedKey};
 use crate::prompt::{self, Prompt};
 use crate::repository::{Repository, Site};
 use crate::secret::Secret;
@@ -26,6 +26,9 @@ pub struct ProvisionContext<'a> {
     pub settings: &'a Settings,
     /// Asks the user.
     pub prompt: &'a dyn Prompt,
+    /// Key pairs on this machine that no record names: one that the account's key list shows is used
+    /// in the place of a new one.
+    pub keys_here: &'a [Identity],
 }
 
 /// A key for an account.
@@ -129,6 +132,21 @@ pub struct DeniedRepository<'a> {
     pub summary: &'a str,
     /// Whether a key for this account, which has a token here, would help.
     pub may_help: &'a dyn Fn(&AccountId) -> Result<bool, prompt::Error>,
+}
+
+/// What an account's first key comes to.
+#[derive(Debug)]
+pub enum Ensured {
+    /// A managed key.
+    Managed(ProvisionedKey),
+    /// A key pair of [`ProvisionContext::keys_here`], which stays as it is and is not recorded.
+    Listed(Identity),
+}
+
+impl From<ProvisionedKey> for Ensured {
+    fn from(key: ProvisionedKey) -> Self {
+        Self::Managed(key)
+    }
 }
 
 /// A key that is registered, or that the user is about to add on the web page.

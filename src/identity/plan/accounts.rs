@@ -174,6 +174,7 @@ fn listed_key<'s>(inputs: &'s PlanInputs<'_>, account: &AccountId) -> Option<&'s
         .iter()
         .chain(&inputs.keys.default_files)
         .chain(&inputs.keys.agent)
+        .chain(&inputs.keys.other_files)
         .find(|identity| {
             identity
                 .fingerprint()

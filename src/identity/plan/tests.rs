@@ -174,6 +174,7 @@ fn planned(arrange: impl FnOnce(&mut Scene)) -> Plan {
             lost: Vec::new(),
             agent: scene.agent,
             default_files: scene.default_files,
+            other_files: Vec::new(),
             unusable: scene.unusable,
         },
     };

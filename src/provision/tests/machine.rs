@@ -124,6 +124,7 @@ impl Machine {
                 site: &site(),
                 settings,
                 prompt,
+                keys_here: &[],
             },
             account: &account(),
             wanted: replaces.map_or(Wanted::Any, Wanted::NewerThan),

@@ -280,6 +280,7 @@ fn on_data_center_a_token_of_somebody_else_makes_nothing() {
                 site: &site,
                 settings: &settings(),
                 prompt: &Silent,
+                keys_here: &[],
             },
             account: &AccountId {
                 site: site.url.clone(),

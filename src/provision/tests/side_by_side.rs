@@ -30,6 +30,7 @@ fn held(machine: &Machine) -> Lock {
         site: &site(),
         settings: &settings(),
         prompt: &Silent,
+        keys_here: &[],
     };
     lock(&at).expect("nobody else")
 }

@@ -327,6 +327,30 @@ fn without_its_private_half_a_file_names_the_agent_s_key() {
 }
 
 #[test]
+fn a_key_that_is_here_and_on_the_account_is_used_in_the_place_of_a_new_one() {
+    for (name, in_agent) in [("id_ed25519", false), ("work", false), ("work", true)] {
+        let mut world = World::new();
+        let line = world.make_key(name, "");
+        world.sandbox.add_key(ALICE, &line, "laptop");
+        let agent = Agent::start(&mut world);
+        if in_agent {
+            agent.add(&world, name);
+            fs::remove_file(world.path("home/.ssh/work")).unwrap();
+            fs::remove_file(world.path("home/.ssh/work.pub")).unwrap();
+        }
+        for _ in 0..2 {
+            let before = count(&world);
+            world.git(&["ls-remote", SITE]).succeeds();
+            assert_eq!(logins(&world, before), [ALICE], "{name} {in_agent}");
+        }
+        assert_eq!(world.sandbox.keys(ALICE).len(), 1, "{name} {in_agent}");
+        let records = world.path("home/.ssh/bitbucket-ssh/records.json");
+        let records = fs::read_to_string(records).unwrap();
+        assert!(!records.contains("bitbucket_alice"), "{records}");
+    }
+}
+
+#[test]
 fn an_identity_file_precedes_accounts() {
     let mut world = open_world();
     let work = world.make_key("work", "");
