@@ -219,6 +219,10 @@ impl<'a> KeyFile<'a> {
                     .next(format!("ssh-keygen -p -f {shown}"));
             }
             Err(KeyFileError::Encrypted { .. }) => {}
+            Err(error @ KeyFileError::ForeignFormat { .. }) => {
+                let text = format!("{error}: left to the system's ssh");
+                return Finding::warn(check, text).next(format!("ssh-keygen -p -f {shown}"));
+            }
             Err(error) => {
                 return Finding::fail(check, error.to_string())
                     .next(format!("mv {shown} {shown}.unreadable"));

@@ -347,7 +347,8 @@ mod tests {
                 std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
             }
             let error = open(&path, Some(&Secret::new("x".to_owned()))).unwrap_err();
-            assert!(error.to_string().contains(expected), "{why}: {error}");
+            let text = format!("{error} {}", error.remedy().unwrap_or_default());
+            assert!(text.contains(expected), "{why}: {text}");
         }
     }
 

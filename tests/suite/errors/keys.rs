@@ -2,7 +2,8 @@
 
 use std::cell::RefCell;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use jiff::{Timestamp, ToSpan as _};
@@ -10,7 +11,7 @@ use sandbox::{SCOPES_MINIMUM, SshFault};
 
 use super::{BOB, SITE, Scene, holds, served, without_login};
 use crate::openssh::{keyring, lock, unlocked};
-use crate::support::{ALICE, Agent, World};
+use crate::support::{ALICE, Agent, World, run};
 
 #[test]
 fn a_loose_key_that_no_account_has() {
@@ -82,6 +83,60 @@ fn an_identity_file_that_is_missing() {
             Scene::new(world, SITE)
         },
     );
+}
+
+#[test]
+fn a_file_of_ssh_config_that_is_missing() {
+    holds("ssh_config names a key file that does not exist", || {
+        let world = World::new();
+        world.configure("bitbucket.passphrase", "none");
+        fs::write(
+            world.path("home/.ssh/config"),
+            "Host bitbucket.org\n    IdentitiesOnly yes\n    IdentityFile ~/.ssh/work\n",
+        )
+        .unwrap();
+        Scene::new(world, SITE)
+    });
+}
+
+/// A folder with every program of this machine but ssh.
+fn programs_without_ssh(world: &World) -> PathBuf {
+    let folder = world.path("programs");
+    fs::create_dir(&folder).unwrap();
+    for from in ["/bin", "/usr/bin", "/usr/local/bin"] {
+        for entry in fs::read_dir(from).into_iter().flatten().flatten() {
+            if entry.file_name() != "ssh" {
+                let _ = symlink(entry.path(), folder.join(entry.file_name()));
+            }
+        }
+    }
+    let ours = Path::new(env!("CARGO_BIN_EXE_bitbucket-ssh"));
+    for name in ["bitbucket-ssh", "git-bitbucket"] {
+        let _ = symlink(ours.with_file_name(name), folder.join(name));
+    }
+    folder
+}
+
+#[test]
+fn a_key_file_that_only_openssh_reads() {
+    holds("The key file can be read by OpenSSH only", || {
+        let mut world = without_login();
+        let file = world.path("home/.ssh/work");
+        let mut keygen = world.command("ssh-keygen");
+        keygen
+            .args(["-q", "-t", "ecdsa", "-m", "PEM", "-N", "secret", "-f"])
+            .arg(&file);
+        run(keygen).succeeds();
+        let line = fs::read_to_string(file.with_extension("pub")).unwrap();
+        world.sandbox.add_key(ALICE, &line, "work");
+        world.configure("bitbucket.identityFile", "~/.ssh/work");
+        let programs = programs_without_ssh(&world);
+        world.set("PATH", &programs);
+        Scene::new(world, SITE)
+            .answer("Enter old passphrase: ", "secret")
+            .answer("Enter new passphrase (empty for no passphrase): ", "")
+            .answer("Enter same passphrase again: ", "")
+    });
 }
 
 #[test]
