@@ -25,8 +25,14 @@ pub use credential::keyring;
 pub use reach::{Reached, published_host_keys, reach};
 pub use registered_key::{KeyId, RegisteredKey};
 
-/// More pages than any account has keys; a server that never ends is given up.
-const MOST_PAGES: usize = 1000;
+/// Who waits for a site's answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    /// A git command, in the middle of which nobody expects to wait for lists.
+    Git,
+    /// A command of `git bitbucket`.
+    Command,
+}
 
 /// The user behind a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,6 +161,7 @@ pub fn connect(
     site: &Site,
     token: credential::Token,
     http: HttpSettings,
+    caller: Caller,
 ) -> Result<Box<dyn KeyRegistry>, Error> {
     let authorization = match site.kind {
         SiteKind::Cloud => http::Authorization::basic(&token.account, &token.secret),
@@ -165,7 +172,7 @@ pub fn connect(
         &site.api_url,
         authorization,
         &http,
-        http::Limits::default(),
+        http::Limits::of(caller),
     )?;
     Ok(match site.kind {
         SiteKind::Cloud => Box::new(cloud::Cloud::new(client)),

@@ -2,7 +2,7 @@
 
 use super::Error;
 use crate::bitbucket::credential::{self, Token};
-use crate::bitbucket::{self, KeyRegistry};
+use crate::bitbucket::{self, Caller, KeyRegistry};
 use crate::connection::managed_keys::http_settings;
 use crate::context::Context;
 use crate::repository::{Site, token_page};
@@ -22,7 +22,13 @@ pub(super) fn connect(
         secret: secret.clone(),
         place: TokenPlace::Environment,
     };
-    bitbucket::connect(context, site, token, http.unwrap_or_default())
+    bitbucket::connect(
+        context,
+        site,
+        token,
+        http.unwrap_or_default(),
+        Caller::Command,
+    )
 }
 
 /// The site as seen with the account's stored token. `None`: no token is stored for the account.

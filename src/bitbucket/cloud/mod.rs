@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use super::http::{Answer, Client, segment};
 use super::registered_key::{self, Fields};
 use super::{
-    Access, Error, KeyId, KeyRegistry, MOST_PAGES, NewKey, NewRepository, RegisteredKey, User,
-    removed, scopes, ssh_link, visible,
+    Access, Error, KeyId, KeyRegistry, NewKey, NewRepository, RegisteredKey, User, removed, scopes,
+    ssh_link, visible,
 };
 use crate::repository::Repository;
 use crate::text::sanitise;
@@ -65,9 +65,10 @@ impl Cloud {
     fn pages(&self, path: &str) -> Result<Vec<Value>, Error> {
         let mut values = Vec::new();
         let mut seen = HashSet::new();
+        let mut budget = self.client.budget();
         let mut answer = self.get(path)?;
         loop {
-            let mut page = answer.json()?;
+            let mut page = answer.page(&mut budget)?;
             let Some(Value::Array(more)) = page.get_mut("values").map(Value::take) else {
                 return Err(answer.unexpected("a list without values"));
             };
@@ -75,7 +76,7 @@ impl Cloud {
             let Some(next) = page.get("next").and_then(Value::as_str) else {
                 return Ok(values);
             };
-            if seen.len() == MOST_PAGES || !seen.insert(next.to_owned()) {
+            if !seen.insert(next.to_owned()) {
                 return Err(answer.unexpected("too many pages"));
             }
             answer = self.check(self.client.follow(&answer, next)?)?;

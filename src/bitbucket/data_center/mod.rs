@@ -16,8 +16,8 @@ use super::credential::Token;
 use super::http::{Answer, Authorization, Client, segment};
 use super::registered_key::{self, Fields};
 use super::{
-    Access, Error, KeyId, KeyRegistry, MOST_PAGES, NewKey, NewRepository, RegisteredKey,
-    SshSettings, User, removed, ssh_link, visible,
+    Access, Error, KeyId, KeyRegistry, NewKey, NewRepository, RegisteredKey, SshSettings, User,
+    removed, ssh_link, visible,
 };
 use crate::repository::Repository;
 use crate::text::sanitise;
@@ -57,9 +57,10 @@ impl DataCenter {
         let mut values = Vec::new();
         let mut start = 0;
         let join = if path.contains('?') { '&' } else { '?' };
-        for _ in 0..MOST_PAGES {
+        let mut budget = self.client.budget();
+        loop {
             let answer = self.get(&format!("{path}{join}limit=100&start={start}"))?;
-            let mut page = answer.json()?;
+            let mut page = answer.page(&mut budget)?;
             let Some(Value::Array(more)) = page.get_mut("values").map(Value::take) else {
                 return Err(answer.unexpected("a list without values"));
             };
@@ -72,10 +73,6 @@ impl DataCenter {
                 _ => return Err(answer.unexpected("too many pages")),
             }
         }
-        Err(Error::Unexpected {
-            host: self.client.host(),
-            why: "too many pages".to_owned(),
-        })
     }
 
     /// A key as the site takes it. The expiry is given in whole days from now, rounded up.

@@ -1,11 +1,14 @@
-//! How long a call may take, how long an answer may be, and how often a call is repeated. Pure.
+//! How long a call and a list may take, how long their answers may be, and how often a call is repeated.
+//! Pure.
 //!
 //! Header: RFC 9110, section 10.2.3 (`Retry-After`: seconds, or an HTTP date).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
+
+use crate::bitbucket::Caller;
 
 /// The limits of one call.
 #[derive(Debug, Clone)]
@@ -22,6 +25,49 @@ pub(in crate::bitbucket) struct Limits {
     pub first_pause: Duration,
     /// What all pauses of one call may take together.
     pub pauses: Duration,
+    /// What all pages of one list may take together.
+    pub list: ListLimits,
+}
+
+/// The limits of one list, over all its pages.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::bitbucket) struct ListLimits {
+    /// A server that never ends is given up.
+    pub pages: usize,
+    /// Parsed, an answer takes ten times the memory.
+    pub bytes: usize,
+    /// No page is asked for later than this.
+    pub time: Duration,
+}
+
+/// What one list has left of its [`ListLimits`].
+#[derive(Debug)]
+pub(in crate::bitbucket) struct Budget {
+    left: ListLimits,
+    started: Instant,
+}
+
+impl Budget {
+    pub(super) fn new(limits: ListLimits) -> Self {
+        Self {
+            left: limits,
+            started: Instant::now(),
+        }
+    }
+
+    /// Takes a page of this many bytes. The error is what there is too much of.
+    pub(super) fn take(&mut self, bytes: usize) -> Result<(), &'static str> {
+        self.left.pages = self.left.pages.checked_sub(1).ok_or("too many pages")?;
+        self.left.bytes = self
+            .left
+            .bytes
+            .checked_sub(bytes)
+            .ok_or("a list that is too long")?;
+        if self.started.elapsed() > self.left.time {
+            return Err("a list that takes too long");
+        }
+        Ok(())
+    }
 }
 
 impl Default for Limits {
@@ -33,11 +79,32 @@ impl Default for Limits {
             tries: 3,
             first_pause: Duration::from_millis(700),
             pauses: Duration::from_secs(30),
+            list: ListLimits {
+                pages: 200,
+                bytes: 16 * 1024 * 1024,
+                time: Duration::from_secs(120),
+            },
         }
     }
 }
 
 impl Limits {
+    /// Less where git waits for the answer: a hundred keys are about 100 KB.
+    pub(in crate::bitbucket) fn of(caller: Caller) -> Self {
+        match caller {
+            Caller::Command => Self::default(),
+            Caller::Git => Self {
+                body: 4 * 1024 * 1024,
+                list: ListLimits {
+                    pages: 20,
+                    bytes: 4 * 1024 * 1024,
+                    time: Duration::from_secs(30),
+                },
+                ..Self::default()
+            },
+        }
+    }
+
     /// The pause after try number `tried` (from 1), when `waited` has passed already. `None`: give up.
     pub(super) fn pause(
         &self,
@@ -71,7 +138,7 @@ pub(super) fn retry_after(header: &str, now: Timestamp) -> Option<Duration> {
 mod tests {
     use std::time::Duration;
 
-    use super::{Limits, retry_after};
+    use super::{Budget, Caller, Limits, ListLimits, retry_after};
 
     #[test]
     fn seconds_and_dates_are_understood() {
@@ -92,6 +159,30 @@ mod tests {
             let wait = retry_after(header, now);
             assert_eq!(wait, seconds.map(Duration::from_secs), "{why}");
         }
+    }
+
+    #[test]
+    fn a_list_has_an_end() {
+        let limits = |pages, bytes, time| ListLimits { pages, bytes, time };
+        let hour = Duration::from_secs(3600);
+        for (limits, outcome, why) in [
+            (limits(2, 10, hour), Ok(()), "just enough"),
+            (limits(1, 10, hour), Err("too many pages"), "pages"),
+            (limits(2, 9, hour), Err("a list that is too long"), "bytes"),
+            (
+                limits(2, 10, Duration::ZERO),
+                Err("a list that takes too long"),
+                "time",
+            ),
+        ] {
+            let mut budget = Budget::new(limits);
+            let taken = budget.take(5).and_then(|()| budget.take(5));
+            assert_eq!(taken, outcome, "{why}");
+        }
+        let (git, command) = (Limits::of(Caller::Git), Limits::of(Caller::Command));
+        assert!(git.list.pages < command.list.pages);
+        assert!(git.list.bytes < command.list.bytes);
+        assert!(git.list.time < command.list.time);
     }
 
     #[test]

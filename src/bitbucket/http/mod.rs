@@ -30,7 +30,7 @@ use crate::settings::HttpSettings;
 use crate::text::{Shown, sanitise};
 
 pub(super) use address::{Address, segment};
-pub(super) use limits::Limits;
+pub(super) use limits::{Budget, Limits};
 
 const MOST_REDIRECTS: usize = 5;
 const USER_AGENT: &str = concat!("bitbucket-ssh/", env!("CARGO_PKG_VERSION"));
@@ -62,10 +62,8 @@ impl Client {
         settings: &HttpSettings,
         limits: Limits,
     ) -> Result<Self, Error> {
-        // The part before an `@` may be a password.
-        let shown = api_url.rsplit('@').next().unwrap_or_default();
         let unusable = |why: String| Error::Unreachable {
-            host: sanitise(shown),
+            host: sanitise(api_url),
             why,
         };
         let base =
@@ -114,6 +112,11 @@ impl Client {
     /// The API's host for messages, with its port where that is not the scheme's.
     pub(super) fn host(&self) -> String {
         self.base.host_port()
+    }
+
+    /// For a list that begins now.
+    pub(super) fn budget(&self) -> Budget {
+        Budget::new(self.limits.list)
     }
 
     /// The present moment, by the context's clock.
@@ -337,6 +340,15 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    /// The body of a page of a list. [`Error::Unexpected`] where it is not JSON, or the list is beyond
+    /// its limits.
+    pub(super) fn page(&self, budget: &mut Budget) -> Result<Value, Error> {
+        budget
+            .take(self.body.len())
+            .map_err(|why| self.unexpected(why))?;
+        self.json()
+    }
+
     /// The body. [`Error::Unexpected`] where it is not JSON.
     pub(super) fn json(&self) -> Result<Value, Error> {
         serde_json::from_slice(&self.body).map_err(|_| self.unexpected("not JSON"))

@@ -135,7 +135,13 @@ impl Account<'_> {
     /// What the site reports for the token.
     fn see(&self, token: Token) -> Result<Seen, Refusal> {
         let http = self.checkup.http(self.site);
-        let registry = bitbucket::connect(self.checkup.context, self.site, token, http);
+        let registry = bitbucket::connect(
+            self.checkup.context,
+            self.site,
+            token,
+            http,
+            bitbucket::Caller::Command,
+        );
         let registry = registry.map_err(Refusal::Site)?;
         ask(registry.as_ref())
     }
