@@ -11,10 +11,14 @@ use zeroize::Zeroizing;
 use super::{Error, Prompt};
 use crate::context::Context;
 use crate::secret::Secret;
-use crate::text::{Shown, fence};
+use crate::text::{Shown, fence, fence_line};
 
 /// ssh(1), SSH_ASKPASS_PROMPT: which kind of question it is.
 const KIND: &str = "SSH_ASKPASS_PROMPT";
+
+/// Set for an askpass program: a call of this program below it asks nothing by askpass. One that led
+/// back here would start itself again and again.
+pub(super) const GUARD: &str = "BITBUCKET_SSH_ASKING";
 
 /// Longer than any passphrase or token.
 const LONGEST: usize = 8 * 1024;
@@ -53,7 +57,10 @@ impl Askpass {
     /// The answer without its newline; `None` where the program failed, which means no.
     fn ask(&self, text: &str, kind: Option<&str>) -> Result<Option<Zeroizing<String>>, Error> {
         let mut command = self.context.command(&self.program);
-        command.arg(&*fence(text)).stdout(Stdio::piped());
+        command
+            .arg(&*fence(text))
+            .env(GUARD, "1")
+            .stdout(Stdio::piped());
         match kind {
             Some(kind) => command.env(KIND, kind),
             None => command.env_remove(KIND),
@@ -112,7 +119,8 @@ impl Prompt for Askpass {
     }
 
     fn secret(&self, text: &str) -> Result<Secret, Error> {
-        let answer = self.ask(text, None)?.ok_or(Error::Cancelled)?;
+        let text = fence_line(text, false);
+        let answer = self.ask(&text, None)?.ok_or(Error::Cancelled)?;
         Ok(Secret::new(answer.as_str().to_owned()))
     }
 

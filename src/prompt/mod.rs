@@ -49,6 +49,12 @@ pub trait Prompt {
     fn confirm(&self, text: &str) -> Result<bool, Error>;
 }
 
+/// Below an askpass program that this program started: no askpass program may be asked, neither by it
+/// nor by an ssh that it hands over to.
+pub fn is_nested(context: &Context) -> bool {
+    context.environment.is_set(askpass::GUARD)
+}
+
 /// The first channel that is there, in OpenSSH's order. `batch_mode`: none.
 pub fn of(context: &Context, batch_mode: bool) -> Box<dyn Prompt> {
     let terminal = !batch_mode && terminal_is_there();
@@ -89,7 +95,7 @@ fn choose(
         .to_ascii_lowercase();
     let display =
         environment.text("DISPLAY").is_some() || environment.text("WAYLAND_DISPLAY").is_some();
-    let allowed = require == "force" || (display && require != "never");
+    let allowed = !is_nested(context) && (require == "force" || (display && require != "never"));
     let wanted = allowed && matches!(require.as_str(), "force" | "prefer");
     if terminal && !wanted && !git_forbids(context) {
         return Channel::Terminal;
@@ -226,6 +232,17 @@ mod tests {
                 true,
                 ask(),
                 "force needs no display",
+            ),
+            (
+                vec![
+                    ("SSH_ASKPASS", "/bin/ask"),
+                    ("SSH_ASKPASS_REQUIRE", "force"),
+                    ("BITBUCKET_SSH_ASKING", "1"),
+                ],
+                false,
+                false,
+                Channel::None,
+                "below an askpass program",
             ),
             (
                 vec![

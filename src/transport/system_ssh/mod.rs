@@ -13,6 +13,7 @@ use std::process::Command;
 
 use crate::context::Context;
 use crate::diagnostics::trace2;
+use crate::prompt;
 use crate::transport::ExitStatus;
 
 /// Counts hand-overs from parent to child, of which a ProxyCommand may legitimately cause some.
@@ -125,6 +126,9 @@ pub fn hand_over(context: &Context, ssh: &Path, argv: &[OsString]) -> io::Result
         .stdin(std::process::Stdio::inherit())
         .stdout(std::process::Stdio::inherit())
         .stderr(std::process::Stdio::inherit());
+    if prompt::is_nested(context) {
+        command.env("SSH_ASKPASS_REQUIRE", "never");
+    }
     trace2::exec(context, ssh, argv);
     let result = replace_process(command);
     if let Err(error) = &result {
