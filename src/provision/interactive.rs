@@ -10,6 +10,7 @@ use crate::diagnostics;
 use crate::identity::{AccountId, State, key_file};
 use crate::repository::{Site, SiteKind, key_page, token_page};
 use crate::secret::{Secret, TokenPlace};
+use crate::settings::check_account;
 use crate::storage::Lock;
 
 /// What a login in the middle of a git command needs.
@@ -18,7 +19,7 @@ pub struct LoginPrompt<'a> {
     pub registry: &'a dyn Fn(&AccountId) -> Result<Option<Registry>, Error>,
     /// The site as seen with this token.
     pub connect: &'a dyn Fn(&AccountId, &Secret) -> Result<Registry, bitbucket::Error>,
-    /// git's `user.email`, suggested as the account on Cloud.
+    /// `user.email` of the user's own configuration, suggested as the account on Cloud.
     pub user_email: Option<String>,
 }
 
@@ -58,7 +59,7 @@ pub(super) fn ask_account(
         if name.is_empty() {
             return Ok(None);
         }
-        if !name.contains(char::is_control) {
+        if check_account(name).is_ok() {
             return Ok(Some(AccountId {
                 site: site.url.clone(),
                 name: name.to_owned(),

@@ -185,7 +185,7 @@ fn locked(
         return Ok(ProvisionedKey::from(record).into());
     }
     if request.at.settings.provision.value == Provision::Ask {
-        let question = format!("Create a key for {account} and register it with the site? [Y/n] ");
+        let question = format!("Create a key for {account} and register it with the site? [y/N] ");
         if !request.at.prompt.confirm(&question)? {
             return Err(Error::Declined {
                 account: account.clone(),

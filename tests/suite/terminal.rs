@@ -321,9 +321,9 @@ fn ask_asks_before_a_key_is_made() {
     world.configure("bitbucket.passphrase", "none");
     world.configure("bitbucket.provision", "ask");
     world.git(&["ls-remote", URL]).fails_with(128);
-    for (answer, keys) in [("n", 0), ("", 1)] {
+    for (answer, keys) in [("n", 0), ("", 0), ("y", 1)] {
         let mut git = Terminal::start(&world, "git", &["ls-remote", URL]);
-        git.sees("[Y/n] ");
+        git.sees("[y/N] ");
         git.types(answer);
         let (text, status) = git.ends();
         assert_eq!(status == 0, keys == 1, "{text}");

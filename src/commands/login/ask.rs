@@ -14,7 +14,7 @@ use crate::settings::check_account;
 /// More of standard input is not read.
 const LIMIT: u64 = 64 * 1024;
 
-/// Site, account and token. `user_email`: git's, the default account on Cloud. Asks only where a
+/// Site, account and token. `user_email`: the user's own, never a repository's; the default account on Cloud. Asks only where a
 /// user can answer.
 pub(super) fn ask(
     call: &mut CommandContext<'_>,
@@ -59,7 +59,7 @@ pub(super) fn ask(
     })
 }
 
-/// The account where the command line names none: git's address on Cloud, the login name on Data
+/// The account where the command line names none: the user's address on Cloud, the login name on Data
 /// Center; the user can enter another.
 fn ask_account(
     call: &mut CommandContext<'_>,

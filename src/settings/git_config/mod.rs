@@ -248,12 +248,15 @@ impl GitConfig {
         resolve::other_hosts(&self.entries)
     }
 
-    /// `user.email`, as git would take it here.
+    /// `user.email` from system and global configuration: what a repository names is no default for an
+    /// account, to which a token would be given.
     pub fn user_email(&self) -> Option<String> {
-        let last = self
-            .entries
-            .iter()
-            .rfind(|entry| entry.is("user", "email") && entry.subsection.is_none());
+        let last = self.entries.iter().rfind(|entry| {
+            !entry.is_own()
+                && !entry.by_remote
+                && entry.is("user", "email")
+                && entry.subsection.is_none()
+        });
         last.map(|entry| entry.value.clone())
             .filter(|email| !email.is_empty())
     }

@@ -96,7 +96,7 @@ fn at_the_question_whether_a_key_is_made() {
     let world = World::new();
     world.configure("bitbucket.passphrase", "none");
     world.configure("bitbucket.provision", "ask");
-    interrupted(&world, &FETCH, &[], "[Y/n] ");
+    interrupted(&world, &FETCH, &[], "[y/N] ");
     world.configure("bitbucket.provision", "auto");
     world.git(&FETCH[1..]).succeeds();
 }
