@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::identity::Account;
 use crate::provision::Records;
 use crate::repository::{Site, Url};
+use crate::text::Pasted;
 
 /// What is configured and recorded here.
 #[derive(Debug, Clone)]
@@ -65,7 +66,10 @@ impl Accounts {
                 .find(|site| site.url == url)
                 .ok_or_else(|| Error::Usage {
                     what: format!("{url} is not configured as a site"),
-                    hint: format!("git config --global bitbucket.{url}.type datacenter"),
+                    hint: format!(
+                        "git config --global {} datacenter",
+                        Pasted::new(format!("bitbucket.{url}.type"))
+                    ),
                 });
         }
         let knowing = account.map(|name| self.sites_of(name)).unwrap_or_default();
@@ -85,7 +89,10 @@ fn ambiguous(what: &str, sites: &[&Site]) -> Error {
     let urls: Vec<_> = sites.iter().map(|site| site.url.as_str()).collect();
     Error::Usage {
         what: format!("{what}: {}", urls.join(", ")),
-        hint: format!("--site {}", urls.first().copied().unwrap_or_default()),
+        hint: format!(
+            "--site {}",
+            Pasted::new(urls.first().copied().unwrap_or_default())
+        ),
     }
 }
 

@@ -5,9 +5,11 @@ use std::fmt::Display;
 use std::io::{Read, Write};
 use std::path::Path;
 
+use serde_json::Value;
+
 use crate::context::Context;
 use crate::prompt::Prompt;
-use crate::text::{Pasted, fence, without_os_numbers};
+use crate::text::{Pasted, fence_json, fence_line};
 
 /// What every command works with.
 pub(super) struct CommandContext<'a> {
@@ -30,14 +32,28 @@ pub(super) struct CommandContext<'a> {
 }
 
 impl CommandContext<'_> {
-    /// Prints a line of the result. A closed pipe is not an error.
+    /// Prints a line of the result; what it quotes cannot begin another. A closed pipe is not an error.
     pub(super) fn say(&mut self, line: impl Display) {
-        let _ = writeln!(self.output, "{}", without_os_numbers(&line.to_string()));
+        let line = fence_line(&line.to_string(), self.colour);
+        let _ = writeln!(self.output, "{line}");
+    }
+
+    /// Prints several lines of the result, each as [`CommandContext::say`] does.
+    pub(super) fn say_lines(&mut self, text: &str) {
+        for line in text.lines() {
+            self.say(line);
+        }
+    }
+
+    /// Prints a JSON value.
+    pub(super) fn say_json(&mut self, value: &Value) {
+        let _ = writeln!(self.output, "{}", fence_json(&format!("{value:#}")));
     }
 
     /// Prints a line on standard error, which a person sees even where a program reads the output.
     pub(super) fn warn(&mut self, line: impl Display) {
-        let _ = writeln!(self.errors, "{}", fence(&line.to_string()));
+        let line = fence_line(&line.to_string(), false);
+        let _ = writeln!(self.errors, "{line}");
     }
 
     /// This command with one more argument, to be pasted.

@@ -12,6 +12,7 @@ use crate::identity::{Account, AccountId, history};
 use crate::provision::Records;
 use crate::secret::TokenPlace;
 use crate::storage;
+use crate::text::Pasted;
 
 /// Removes the token wherever it is stored, and the record of the account.
 pub(super) fn logout(call: &mut CommandContext<'_>, options: &Logout) -> Result<(), Error> {
@@ -69,7 +70,10 @@ fn which(options: &Logout, known: &Accounts) -> Result<AccountId, Error> {
                 .collect();
             Err(Error::Usage {
                 what: format!("several accounts are logged in: {}", names.join(", ")),
-                hint: format!("git bitbucket logout {}", several[0].account),
+                hint: format!(
+                    "git bitbucket logout {}",
+                    Pasted::new(&several[0].account.name)
+                ),
             })
         }
     }

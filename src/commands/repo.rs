@@ -54,7 +54,8 @@ pub(super) fn create(call: &mut CommandContext<'_>, options: &RepoCreate) -> Res
     call.say(format!("created {}", repository.web_url()));
     if !inside {
         call.say(format!("SSH: {url}"));
-        call.warn(format!("hint: git bitbucket repo clone {repository}"));
+        let name = Pasted::new(repository.to_string());
+        call.warn(format!("hint: git bitbucket repo clone {name}"));
         return Ok(());
     }
     git::run(

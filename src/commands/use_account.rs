@@ -10,7 +10,7 @@ use super::context::CommandContext;
 use super::credential::memory;
 use super::{Error, git, undo};
 use crate::identity::AccountId;
-use crate::text::sanitise;
+use crate::text::{Pasted, sanitise};
 
 /// One key of one scope.
 struct Place {
@@ -58,7 +58,10 @@ pub(super) fn use_account(call: &mut CommandContext<'_>, options: &Use) -> Resul
         call.warn(format!(
             "warning: {account} is not logged in on this machine"
         ));
-        call.warn(format!("hint: git bitbucket login {account}"));
+        call.warn(format!(
+            "hint: git bitbucket login {}",
+            Pasted::new(account)
+        ));
     }
     Ok(())
 }

@@ -24,6 +24,7 @@ use crate::repository::{Direction, Located, Repository, Site};
 use crate::secret::{Secret, TokenPlace};
 use crate::settings::{GitConfig, HttpSettings, Settings, SshConfig};
 use crate::storage::Lock;
+use crate::text::Shown;
 use crate::transport::Endpoint;
 
 /// A key that was created, completed or found just now.
@@ -212,7 +213,7 @@ impl<'a> ManagedKeys<'a> {
                     place: TokenPlace::File,
                 };
                 let http = http_settings(self.git_config, self.site);
-                bitbucket::connect(self.context, self.site, token, http)
+                bitbucket::connect(self.context, self.site, token, http, bitbucket::Caller::Git)
             },
             user_email: self.git_config.user_email(),
         })
@@ -271,8 +272,8 @@ impl<'a> ManagedKeys<'a> {
             KeyStatus::Gone => {
                 let question = format!(
                     "The key {} was removed from {}'s account. Create a new one? [y/N] ",
-                    key.file.display(),
-                    key.account
+                    Shown::path(&key.file, None),
+                    Shown::new(&key.account.name)
                 );
                 if !prompt.terminal() || !prompt.confirm(&question).unwrap_or(false) {
                     return Err(Failure::Removed(boxed()));
@@ -399,7 +400,8 @@ impl<'a> ManagedKeys<'a> {
             return Ok(None);
         };
         let http = http_settings(self.git_config, self.site);
-        let registry = bitbucket::connect(self.context, self.site, token, http);
+        let registry =
+            bitbucket::connect(self.context, self.site, token, http, bitbucket::Caller::Git);
         registry.map(Some).map_err(provision::Error::site(account))
     }
 }

@@ -24,7 +24,7 @@ pub use terminal::{ReservedLine, Waiting, reserve_line, trace_only, waiting, wai
 pub use timeline::{mark, timeline};
 
 use crate::context::Context;
-use crate::text::{Shown, fence, sanitise_lines};
+use crate::text::{Shown, fence, fence_line, sanitise_lines};
 use destination::Destination;
 
 /// The file of `-E`.
@@ -99,7 +99,7 @@ pub fn log_level(text: &str) {
 
 /// What the program is doing, in one line for the user. Silenced by `-q`.
 pub fn notice(text: &str) {
-    let line = format!("bitbucket-ssh: {text}");
+    let line = fence_line(&format!("bitbucket-ssh: {text}"), false);
     trace::write(&line);
     trace2::line(&line);
     if level::is_shown(Level::Info) {

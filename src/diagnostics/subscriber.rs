@@ -9,6 +9,7 @@ use tracing::{Event, Metadata, Subscriber};
 
 use super::level::{self, Level};
 use super::trace;
+use crate::text::fence_line;
 
 /// The subscriber. It has no spans: nothing here opens one.
 pub(super) struct Lines;
@@ -45,7 +46,7 @@ impl Subscriber for Lines {
             Level::Debug3 => "debug3: ",
             _ => "",
         };
-        let line = format!("{prefix}{}", message.0);
+        let line = fence_line(&format!("{prefix}{}", message.0), false);
         trace::write(&line);
         if level::is_shown(level) {
             super::write_line(&line);

@@ -7,6 +7,7 @@ use std::path::Path;
 use ssh_key::{Algorithm, HashAlg, PublicKey};
 
 use super::{Line, Offending};
+use crate::text::{Shown, sanitise};
 
 /// A key's type as OpenSSH names it to people: `ED25519`, `ECDSA`, `RSA`.
 pub fn key_type(key: &PublicKey) -> &'static str {
@@ -99,14 +100,14 @@ pub fn changed(name: &str, key: &PublicKey, offending: &[Offending], user_file: 
          Add correct host key in {} to get rid of this message.",
         key_type(key),
         fingerprint(key),
-        user_file.display()
+        Shown::path(user_file, None)
     );
     for (number, Offending { line, key_type }) in offending.iter().enumerate() {
         let next = offending.get(number + 1);
         if next.is_some_and(|next| next.line.file == line.file) {
             continue;
         }
-        let file = line.file.display();
+        let (file, name) = (in_quotes(&line.file.to_string_lossy()), in_quotes(name));
         let _ = write!(
             text,
             "\nOffending {key_type} key in {file}:{}\n  remove with:\n  ssh-keygen -f \"{file}\" -R \"{name}\"",
@@ -145,9 +146,18 @@ pub fn revoked_by(key: &PublicKey, by: &str) -> String {
     format!("{what} {} {} {by}", key_type(key), fingerprint(key))
 }
 
-fn shortened(file: &Path, home: Option<&Path>) -> String {
-    match home.and_then(|home| file.strip_prefix(home).ok()) {
-        Some(rest) => format!("~/{}", rest.display()),
-        None => file.display().to_string(),
+/// Text between the double quotes of a command to paste.
+fn in_quotes(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len());
+    for character in sanitise(text).chars() {
+        if matches!(character, '"' | '\\' | '$' | '`') {
+            quoted.push('\\');
+        }
+        quoted.push(character);
     }
+    quoted
+}
+
+fn shortened(file: &Path, home: Option<&Path>) -> String {
+    Shown::path(file, home).into_string()
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{Explanation, connection};
 use crate::bitbucket::{self, credential};
 use crate::connection::failure::Failure;
+use crate::text::{Pasted, in_hint};
 use crate::{prompt, provision, settings, storage};
 
 /// A command's failure.
@@ -123,13 +124,12 @@ impl Error {
             return explanation;
         }
         let explanation = Explanation {
-            what: self.to_string(),
-            hints: Vec::new(),
             status: match self {
                 Self::Usage { .. } => 2,
                 Self::NotLoggedIn(_) => 4,
                 _ => 1,
             },
+            ..Explanation::new(self.to_string())
         };
         match self {
             Self::Storage(error) => explanation.hints(storage_hint(error)),
@@ -199,7 +199,7 @@ fn storage_hint(error: &storage::Error) -> Option<String> {
         storage::Error::NoHome => Some("export HOME=/home/YOU".to_owned()),
         storage::Error::ForeignOwner(path) => Some(format!(
             "nothing was written; run the command as the owner of {}",
-            path.display()
+            in_hint(path)
         )),
         storage::Error::Changed(_) => Some("nothing was written; run the command again".to_owned()),
         // Another git is writing the file, or was killed while it did.
@@ -210,7 +210,7 @@ fn storage_hint(error: &storage::Error) -> Option<String> {
             (lock && *kind == io::ErrorKind::AlreadyExists).then(|| {
                 format!(
                     "another git is writing this file; if none is running: rm {}",
-                    path.display()
+                    Pasted::path(path, None)
                 )
             })
         }

@@ -9,7 +9,7 @@ use crate::identity::key_file::KeyFileError;
 use crate::identity::{AccountId, ManagedKey, Rank, Skipped, UnresolvedAccount};
 use crate::repository::key_page;
 use crate::settings::{self, FileLine, Ignored, Origin};
-use crate::text::{Pasted, sanitise};
+use crate::text::{Pasted, in_hint, mask_user, sanitise};
 use crate::transport::{self, Refusal};
 
 /// Reports a failure on stderr and returns the exit status. The server's message about a
@@ -38,7 +38,7 @@ pub fn report(failure: &Failure) -> u8 {
 /// What happened, hints and the exit status.
 pub fn explain(failure: &Failure) -> Explanation {
     match failure {
-        Failure::Command(error) => Explanation::new(error.to_string()),
+        Failure::Command(error) => Explanation::lines(error.to_string()),
         Failure::Repository(error) => Explanation::new(format!("bitbucket-ssh: {error}")),
         Failure::Settings(error) => settings(error),
         Failure::InvalidSetting(invalid) => invalid_setting(invalid),
@@ -69,13 +69,13 @@ pub fn explain(failure: &Failure) -> Explanation {
             .hint(new_key(&key.account)),
         Failure::KeyListUnreadable { key, why } => refused(key)
             .hint(match why {
-                Some(error) => format!("cannot check whether the key is still on the account: {error}"),
+                Some(error) => format!("cannot check whether the key is still on the account: {}", in_hint(error.to_string())),
                 None => "cannot check whether the key is still on the account: there is no API token".to_owned(),
             })
             .hint(login(&key.account)),
         Failure::Unusable(key, why) => Explanation::new("Permission denied (publickey).")
             .hint(format!("not used: {}", described(key)))
-            .hints(why.iter().cloned()),
+            .hints(why.iter().map(in_hint)),
         Failure::PlanExhausted(log) => plan_exhausted(log),
         // ssh(1)'s words alone: the hints are about Bitbucket.
         Failure::OtherHost(failure) => Explanation {
@@ -87,12 +87,10 @@ pub fn explain(failure: &Failure) -> Explanation {
 
 /// ssh's own text comes first if its configuration has an error.
 fn settings(error: &settings::Error) -> Explanation {
-    let explanation = Explanation::new(error.to_string());
     match error {
-        settings::Error::SshConfig(_) => {
-            explanation.hint("to see which option was meant: git bitbucket doctor --offline")
-        }
-        _ => explanation,
+        settings::Error::SshConfig(_) => Explanation::lines(error.to_string())
+            .hint("to see which option was meant: git bitbucket doctor --offline"),
+        _ => Explanation::new(error.to_string()),
     }
 }
 
@@ -112,12 +110,12 @@ fn missing_file(file: &Path, origin: &Origin) -> Explanation {
             ..
         } => explanation.hint(format!(
             "or remove {}, which names it: {}",
-            sanitise(key),
+            in_hint(key),
             unset(Some(config), key)
         )),
         Origin::SshConfig(Some(FileLine { file: config, line })) => explanation.hint(format!(
             "or correct the line that names it: {}:{line}",
-            config.display()
+            in_hint(config)
         )),
         _ => explanation,
     }
@@ -193,7 +191,7 @@ fn invalid_setting(invalid: &Ignored) -> Explanation {
     let explanation = Explanation::new(invalid.to_string());
     match &invalid.origin {
         Origin::GitConfig { file, key, .. } => explanation
-            .hint(invalid.why.clone())
+            .hint(in_hint(&invalid.why))
             .hint(unset(file.as_deref(), key)),
         _ => explanation,
     }
@@ -219,9 +217,9 @@ fn refused(key: &ManagedKey) -> Explanation {
 fn described(key: &ManagedKey) -> String {
     format!(
         "{} of {} ({})",
-        key.file.display(),
-        key.account,
-        key.fingerprint
+        in_hint(&key.file),
+        in_hint(&key.account.name),
+        in_hint(&key.fingerprint)
     )
 }
 
@@ -241,19 +239,20 @@ fn plan_exhausted(log: &AttemptLog) -> Explanation {
 fn repository_denied(log: &AttemptLog) -> Vec<String> {
     let mut hints = Vec::new();
     let repository = log.repository.as_ref().map(ToString::to_string);
-    let repository = sanitise(&repository.unwrap_or_default());
+    let repository = in_hint(repository.unwrap_or_default());
     for denied in &log.denied {
         let name = named(denied.account.as_ref(), &denied.identity);
         hints.push(format!(
             "signed in as {}, which has no access to {repository} ({})",
-            with_fingerprint(name, denied.identity.fingerprint()),
-            sanitise(&denied.message())
+            with_fingerprint(in_hint(name), denied.identity.fingerprint()),
+            in_hint(denied.message())
         ));
     }
     hints.extend(refused_logins(log));
     hints.extend(unusable_files(log));
     for (account, why) in &log.not_created {
-        hints.push(format!("no key was created for {account}: {why}"));
+        let (name, why) = (in_hint(&account.name), in_hint(why));
+        hints.push(format!("no key was created for {name}: {why}"));
         hints.push(new_key(account));
     }
     if !log.not_created.is_empty() {
@@ -281,7 +280,7 @@ fn repository_denied(log: &AttemptLog) -> Vec<String> {
 /// ` (FILE:LINE)`, ` (--account)`, ` (BITBUCKET_ACCOUNT)`; nothing where that is not known.
 fn place(origin: &Origin) -> String {
     match origin {
-        Origin::CommandLine(option) => format!(" ({})", sanitise(option)),
+        Origin::CommandLine(option) => format!(" ({})", in_hint(option)),
         Origin::Environment(variable) => format!(" ({variable})"),
         Origin::GitConfig {
             file: Some(file),
@@ -289,12 +288,14 @@ fn place(origin: &Origin) -> String {
             ..
         } => {
             let line = line.map_or_else(String::new, |line| format!(":{line}"));
-            format!(" ({}{line})", file.display())
+            format!(" ({}{line})", in_hint(file))
         }
         Origin::GitConfig {
             file: None, key, ..
-        } => format!(" ({})", sanitise(key)),
-        Origin::SshConfig(Some(FileLine { file, line })) => format!(" ({}:{line})", file.display()),
+        } => format!(" ({})", in_hint(key)),
+        Origin::SshConfig(Some(FileLine { file, line })) => {
+            format!(" ({}:{line})", in_hint(file))
+        }
         Origin::SshConfig(None) => " (ssh_config)".to_owned(),
         Origin::Default => String::new(),
     }
@@ -308,7 +309,8 @@ fn login_refused(log: &AttemptLog, refusal: &Refusal) -> Explanation {
     };
     let explanation = Explanation::new(format!(
         "{}@{}: Permission denied ({methods}).",
-        refusal.user, refusal.endpoint.address.host
+        mask_user(&refusal.user).unwrap_or_else(|| refusal.user.clone()),
+        refusal.endpoint.address.host
     ))
     .hints(refused_logins(log));
     let refusals = log.refused_logins.iter();
@@ -316,7 +318,7 @@ fn login_refused(log: &AttemptLog, refusal: &Refusal) -> Explanation {
         .flat_map(|(_, refusal)| refusal.unusable.clone())
         .collect();
     if !unusable.is_empty() {
-        return explanation.hints(unusable);
+        return explanation.hints(unusable.iter().map(in_hint));
     }
     explanation
         .hints(unusable_files(log))
@@ -329,7 +331,7 @@ fn no_identity(log: &AttemptLog) -> Explanation {
     let unusable = unusable_files(log);
     let explanation = match (log.decided_by, &log.provision_blocker) {
         (None, Some(invalid)) => return invalid_setting(invalid),
-        (None, None) => Explanation::new(no_key(log)).hints(unusable),
+        (None, None) => Explanation::lines(no_key(log)).hints(unusable),
         (Some(_), blocker) => {
             let what = if by_command_line {
                 "Permission denied (publickey): none of the key files of the command line can be used."
@@ -339,7 +341,7 @@ fn no_identity(log: &AttemptLog) -> Explanation {
             };
             // What was configured explains why nothing can be offered.
             let mut explanation =
-                Explanation::new(what).hints(log.skipped.iter().flat_map(skipped_lines));
+                Explanation::lines(what).hints(log.skipped.iter().flat_map(skipped_lines));
             if let Some(invalid) = blocker {
                 let invalid = invalid_setting(invalid);
                 explanation = explanation.hint(invalid.what).hints(invalid.hints);
@@ -352,7 +354,7 @@ fn no_identity(log: &AttemptLog) -> Explanation {
     };
     if let Some(forbidden) = log.skipped.iter().find(|one| one.key_forbidden) {
         return explanation
-            .hint(format!("{} {}", forbidden.what, forbidden.why))
+            .hint(in_hint(format!("{} {}", forbidden.what, forbidden.why)))
             .hint("git config --global bitbucket.provision auto")
             .hint(format!(
                 "or create one key: git bitbucket key new --account {}",
@@ -386,7 +388,7 @@ fn unusable_files(log: &AttemptLog) -> Vec<String> {
 fn skipped_lines(skipped: &Skipped) -> Vec<String> {
     let why = format!("{} {}", skipped.what, skipped.why);
     let remedy = skipped.file.as_ref().and_then(KeyFileError::remedy);
-    std::iter::once(sanitise(&why)).chain(remedy).collect()
+    std::iter::once(in_hint(&why)).chain(remedy).collect()
 }
 
 /// The keys that were refused, one line for each login.
@@ -401,14 +403,14 @@ fn refused_logins(log: &AttemptLog) -> Vec<String> {
         let offered = refusal.offered.iter().filter(|(_, file)| is_refused(file));
         let keys: Vec<_> = offered
             .map(|(fingerprint, file)| {
-                let name = file.as_ref().map(|file| file.display().to_string());
+                let name = file.as_ref().map(in_hint);
                 let name = name.unwrap_or_else(|| "a key in the agent".to_owned());
                 with_fingerprint(name, fingerprint.clone())
             })
             .collect();
-        let of = account
-            .as_ref()
-            .map_or_else(String::new, |account| format!(" of {account}"));
+        let of = account.as_ref().map_or_else(String::new, |account| {
+            format!(" of {}", in_hint(&account.name))
+        });
         if !keys.is_empty() {
             lines.push(format!("refused{of}: {}", keys.join(", ")));
         }

@@ -9,7 +9,7 @@ mod session;
 
 use crate::identity::AccountId;
 use crate::repository;
-use crate::text::Pasted;
+use crate::text::{Pasted, fence_line};
 
 /// The message about a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,8 +23,13 @@ pub struct Explanation {
 }
 
 impl Explanation {
-    /// For a failure of `bitbucket-ssh`: status 255.
-    fn new(what: impl Into<String>) -> Self {
+    /// For a failure of `bitbucket-ssh`: status 255. One line, whatever it quotes.
+    fn new(what: impl AsRef<str>) -> Self {
+        Self::lines(fence_line(what.as_ref(), false))
+    }
+
+    /// As [`Explanation::new`], for OpenSSH's texts of several lines. What they quote is sanitised.
+    fn lines(what: impl Into<String>) -> Self {
         Self {
             what: what.into(),
             hints: Vec::new(),
@@ -32,12 +37,15 @@ impl Explanation {
         }
     }
 
+    /// Adds a hint: one line, whatever it quotes. Text from outside is a [`Pasted`] word of a command, or
+    /// [`in_hint`](crate::text::in_hint).
     fn hint(self, hint: impl Into<String>) -> Self {
         self.hints([hint.into()])
     }
 
     fn hints(mut self, hints: impl IntoIterator<Item = String>) -> Self {
-        self.hints.extend(hints);
+        let lines = hints.into_iter().map(|hint| fence_line(&hint, false));
+        self.hints.extend(lines);
         self
     }
 }

@@ -4,7 +4,7 @@ use super::{Explanation, login, login_or_environment, new_key, rest};
 use crate::provision::Error;
 use crate::repository::{self, key_page};
 use crate::storage;
-use crate::text::sanitise;
+use crate::text::{Pasted, in_hint};
 
 pub(super) fn explain(error: &Error) -> Explanation {
     let explanation = Explanation::new(format!("bitbucket-ssh: {error}"));
@@ -12,14 +12,15 @@ pub(super) fn explain(error: &Error) -> Explanation {
         Error::Storage(storage::Error::NoHome) => explanation.hint("export HOME=/home/YOU"),
         Error::Storage(storage::Error::ForeignOwner(path)) => explanation.hint(format!(
             "no key was created: run git as the owner of {}, or set HOME",
-            sanitise(&path.to_string_lossy())
+            in_hint(path)
         )),
         Error::Storage(storage::Error::Locked { holder }) => explanation.hints(
             holder.map(|pid| format!("to see what the other process is doing: ps -fp {pid}")),
         ),
         Error::Records { path, .. } => explanation.hint(format!(
-            "nothing was changed; correct the file, or rename it: mv '{0}' '{0}.broken'",
-            path.display()
+            "nothing was changed; correct the file, or rename it: mv {} {}",
+            Pasted::quoted(path),
+            Pasted::quoted(format!("{}.broken", path.display()))
         )),
         Error::Storage(_) | Error::KeyFile(_) => {
             explanation.hint("nothing was lost: repeat the command, and it continues from here")
@@ -49,7 +50,7 @@ pub(super) fn explain(error: &Error) -> Explanation {
                 "add this public key at {} and repeat the command:",
                 key_page(&account.site)
             ))
-            .hint(public_key.clone())
+            .hint(in_hint(public_key))
             .hint(format!("or log in with the password: {}", login(account))),
         Error::Keyring(_) => explanation.hint("unlock the keyring and repeat the command"),
         Error::Credential(_) => explanation

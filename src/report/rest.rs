@@ -4,6 +4,7 @@ use super::{Explanation, login};
 use crate::bitbucket::Error;
 use crate::identity::AccountId;
 use crate::repository::{self, key_page, token_page};
+use crate::text::in_hint;
 
 /// `account`: the one whose token was used.
 pub(super) fn explain(error: &Error, account: &AccountId) -> Explanation {
@@ -24,7 +25,7 @@ pub(super) fn explain(error: &Error, account: &AccountId) -> Explanation {
             .hint(token_page(&account.site))
             .hint(login),
         Error::ScopeMissing { required, granted } => explanation
-            .hint(format!("scopes cannot be added to a token; create a new one with {}:", all_scopes(required, granted)))
+            .hint(format!("scopes cannot be added to a token; create a new one with {}:", in_hint(all_scopes(required, granted))))
             .hint(token_page(&account.site))
             .hint(login),
         Error::Forbidden { .. } => explanation

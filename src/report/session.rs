@@ -2,6 +2,7 @@
 
 use super::Explanation;
 use crate::host_key::{Verdict, messages};
+use crate::text::{Pasted, in_hint, sanitise};
 use crate::transport::Error;
 
 pub(super) fn explain(error: &Error) -> Explanation {
@@ -44,7 +45,8 @@ fn host_key(error: &Error, explanation: Explanation) -> Explanation {
     else {
         return explanation;
     };
-    let in_front = |text: String| Explanation::new(format!("{text}\n{error}"));
+    let error = sanitise(&error.to_string());
+    let in_front = |text: String| Explanation::lines(format!("{text}\n{error}"));
     match &**verdict {
         Verdict::Changed { offending } => {
             let file = user_file.clone().unwrap_or_default();
@@ -56,8 +58,9 @@ fn host_key(error: &Error, explanation: Explanation) -> Explanation {
             offending.iter().fold(explanation, |explanation, offending| {
                 explanation.hint("if the change was announced, remove the old key:")
                     .hint(format!(
-                        "ssh-keygen -f '{}' -R '{name}'",
-                        offending.line.file.display()
+                        "ssh-keygen -f {} -R {}",
+                        Pasted::quoted(&offending.line.file),
+                        Pasted::quoted(name)
                     ))
             })
         }
@@ -82,9 +85,12 @@ fn host_key(error: &Error, explanation: Explanation) -> Explanation {
                         key.fingerprint(ssh_key::HashAlg::Sha256)
                     ))
                     .hint(format!(
-                        "echo '{name} {}' >> '{}'",
-                        key.to_openssh().unwrap_or_default().trim_end(),
-                        file.display()
+                        "echo {} >> {}",
+                        Pasted::quoted(format!(
+                            "{name} {}",
+                            key.to_openssh().unwrap_or_default().trim_end()
+                        )),
+                        Pasted::quoted(file)
                     )),
                 None => explanation.hint(
                     "there is no UserKnownHostsFile: only the hosts in GlobalKnownHostsFile are known",
@@ -96,7 +102,7 @@ fn host_key(error: &Error, explanation: Explanation) -> Explanation {
         } => in_front(messages::revoked(name, key)).hint(format!(
             "do not connect: the key is revoked by line {} of {}; ask the server's administrator for the new key",
             line.number,
-            line.file.display()
+            in_hint(&line.file)
         )),
         Verdict::Revoked { line: None, by } => in_front(messages::revoked_by(key, by)),
         Verdict::BadCertificate(why) if *strict => in_front(format!(

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::fmt::{Display, Formatter, Write as _};
 use std::path::Path;
 
+use super::mask::mask_urls;
+
 /// The longest text that [`sanitise`] leaves whole.
 const LONGEST: usize = 1000;
 
@@ -62,8 +64,9 @@ pub(super) fn below<'p>(path: &'p Path, home: Option<&Path>) -> Option<&'p Path>
 }
 
 /// Text from outside as one line: line feeds and tabs become spaces, other control characters
-/// `\ooo`, as OpenSSH writes them; long text is cut.
+/// `\ooo`, as OpenSSH writes them; passwords of URLs are masked; long text is cut.
 pub fn sanitise(text: &str) -> String {
+    let text = &*mask_urls(text);
     let mut clean = String::with_capacity(text.len().min(LONGEST));
     for (count, character) in text.chars().enumerate() {
         if count == LONGEST {
@@ -100,11 +103,19 @@ pub fn sanitise_lines(text: &str) -> String {
 }
 
 /// The last look at a message before it is written. Line feeds stay, since a message may have
-/// several lines; no other control character passes.
+/// several lines; no other control character passes, and no password of a URL.
 pub fn fence(message: &str) -> Cow<'_, str> {
-    match without_os_numbers(message) {
+    match shown(message) {
         Cow::Borrowed(message) => without_controls(message),
         Cow::Owned(message) => Cow::Owned(without_controls(&message).into_owned()),
+    }
+}
+
+/// Without the passwords of URLs, and without the numbers of the system's errors.
+fn shown(message: &str) -> Cow<'_, str> {
+    match mask_urls(message) {
+        Cow::Borrowed(message) => without_os_numbers(message),
+        Cow::Owned(message) => Cow::Owned(without_os_numbers(&message).into_owned()),
     }
 }
 
@@ -126,7 +137,7 @@ fn without_controls(message: &str) -> Cow<'_, str> {
 
 /// Without what Rust appends to the system's message: ` (os error 2)`, and behind it the temporary
 /// file that the failing call was about.
-pub fn without_os_numbers(message: &str) -> Cow<'_, str> {
+fn without_os_numbers(message: &str) -> Cow<'_, str> {
     const NUMBER: &str = " (os error ";
     const FILE: &str = " at path \"";
     let Some((before, rest)) = message.split_once(NUMBER) else {
@@ -144,12 +155,40 @@ pub fn without_os_numbers(message: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{before}{}", without_os_numbers(behind)))
 }
 
+/// The sequences by which this program colours its own text (ECMA-48, SGR): none of them hides text.
+const OWN_COLOURS: [&str; 7] = [
+    "\x1b[0m", "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[36m",
+];
+
+/// As [`fence`], for a single line: a line feed becomes a space, so that no text from outside can
+/// begin a line of its own. `colours`: this program's own SGR sequences pass.
+pub fn fence_line(line: &str, colours: bool) -> String {
+    let line = shown(line);
+    let mut clean = String::with_capacity(line.len());
+    let mut rest = &*line;
+    while let Some(character) = rest.chars().next() {
+        let own = OWN_COLOURS
+            .iter()
+            .find(|own| colours && rest.starts_with(**own));
+        let taken = own.map_or(character.len_utf8(), |own| own.len());
+        match character {
+            _ if own.is_some() => clean.push_str(&rest[..taken]),
+            '\n' => clean.push(' '),
+            c if is_harmful(c) => push_octal(&mut clean, c),
+            c => clean.push(c),
+        }
+        rest = &rest[taken..];
+    }
+    clean
+}
+
 /// As [`fence`], for a JSON text: the characters become `\uXXXX`, which means the same to every
 /// parser.
 pub fn fence_json(json: &str) -> Cow<'_, str> {
+    let json = mask_urls(json);
     let stopped = |c: char| c != '\n' && is_harmful(c);
     if !json.contains(stopped) {
-        return Cow::Borrowed(json);
+        return json;
     }
     let mut clean = String::with_capacity(json.len() + 16);
     for character in json.chars() {
@@ -279,6 +318,34 @@ mod tests {
         }
         for text in ["", "two\nlines", "größe 日本 👍🏽 e\u{301}"] {
             assert!(matches!(fence(text), Cow::Borrowed(_)), "{text}");
+        }
+    }
+
+    #[test]
+    fn one_line_stays_one_and_only_own_colours_pass() {
+        for (text, colours, shown, why) in [
+            ("a\nhint: rm x", false, "a hint: rm x", "no line of its own"),
+            (
+                "\u{1b}[31mFAIL\u{1b}[0m",
+                true,
+                "\u{1b}[31mFAIL\u{1b}[0m",
+                "coloured",
+            ),
+            ("\u{1b}[31mFAIL", false, "\\033[31mFAIL", "no colours here"),
+            (
+                "\u{1b}[8mhidden",
+                true,
+                "\\033[8mhidden",
+                "hidden text is not ours",
+            ),
+            (
+                "\u{1b}[2Jx\u{9b}2m",
+                true,
+                "\\033[2Jx\\302\\2332m",
+                "no other sequence",
+            ),
+        ] {
+            assert_eq!(fence_line(text, colours), shown, "{why}");
         }
     }
 

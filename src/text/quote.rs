@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::fmt::{Display, Formatter, Write as _};
 use std::path::Path;
 
-use super::fence::{below, is_harmful};
+use super::fence::{below, is_harmful, sanitise};
 
 /// One word of a command that can be pasted: a POSIX shell reads exactly the text that it was made of, and
 /// the terminal that shows it is given no control character.
@@ -31,6 +31,16 @@ impl Pasted {
         })
     }
 
+    /// As [`Pasted::new`], in quotes also where none are needed, as OpenSSH prints file names.
+    pub fn quoted(text: impl AsRef<OsStr>) -> Self {
+        let word = word(text.as_ref());
+        Self(if word.starts_with(['\'', '$']) {
+            word
+        } else {
+            format!("'{word}'")
+        })
+    }
+
     /// The word.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -40,6 +50,17 @@ impl Pasted {
 impl Display for Pasted {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
         f.pad(&self.0)
+    }
+}
+
+/// Text from outside in the prose of a `hint:` line, which may be pasted by mistake: where a shell would
+/// do more with it than read words, it is quoted.
+pub fn in_hint(text: impl AsRef<OsStr>) -> String {
+    let text = sanitise(&text.as_ref().to_string_lossy());
+    if text.contains(|c| "$`;&|<>()'\"\\".contains(c)) {
+        Pasted::new(text).0
+    } else {
+        text
     }
 }
 
@@ -60,10 +81,9 @@ fn escaped(text: &OsStr) -> String {
     for chunk in text.as_encoded_bytes().utf8_chunks() {
         for character in chunk.valid().chars() {
             match character {
-                '\'' | '\\' => {
-                    word.push('\\');
-                    word.push(character);
-                }
+                // A shell without `$'…'` ends the quotes at any apostrophe, also behind a backslash.
+                '\'' => octal(&mut word, b"'"),
+                '\\' => word.push_str("\\\\"),
                 c if is_harmful(c) => octal(&mut word, c.encode_utf8(&mut [0; 4]).as_bytes()),
                 c => word.push(c),
             }
@@ -105,7 +125,7 @@ mod tests {
             ("~/.ssh/id", "'~/.ssh/id'", "no home is meant"),
             ("it's $HOME", r"'it'\''s $HOME'", "an apostrophe"),
             ("", "''", "nothing is a word, too"),
-            ("a\u{1b}[2J'", "$'a\\033[2J\\''", "no escape sequence"),
+            ("a\u{1b}[2J'", "$'a\\033[2J\\047'", "no escape sequence"),
             ("\u{202e}x", "$'\\342\\200\\256x'", "no reordering"),
         ] {
             assert_eq!(Pasted::new(text).as_str(), expected, "{why}");

@@ -297,7 +297,7 @@ fn a_refused_token_is_passed_over_and_kept() {
     assert_ne!(refused.status, Some(0));
     let said = refused.stderr();
     assert!(
-        said.contains(&format!("hint: run 'git bitbucket login {ALICE}")),
+        said.contains(&format!("hint: git bitbucket login {ALICE}")),
         "{said}"
     );
     assert!(!said.contains(&token), "{said}");

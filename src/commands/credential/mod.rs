@@ -18,7 +18,7 @@ use crate::identity::{Account, AccountId};
 use crate::provision::Records;
 use crate::repository::{Repository, Site};
 use crate::settings::GitConfig;
-use crate::text::{Pasted, Shown};
+use crate::text::{Pasted, Shown, in_hint};
 use memory::Memory;
 use protocol::{Answer, Attributes, TOKEN_USER, Target};
 
@@ -167,8 +167,8 @@ impl Question<'_> {
         }
         if !may_ask(call)? {
             call.warn(format!(
-                "hint: no account is logged in on {}; run 'git bitbucket login --site {}'",
-                Shown::new(&self.site.url),
+                "hint: no account is logged in on {}; git bitbucket login --site {}",
+                in_hint(&self.site.url),
                 Pasted::new(&self.site.url)
             ));
             return Ok(false);
@@ -302,7 +302,8 @@ impl Question<'_> {
     ) -> Result<Access, bitbucket::Error> {
         let http = self.git_config.http(&self.site.api_url);
         let token = credential.token.clone();
-        bitbucket::connect(call.context, self.site, token, http)?.access(repository)
+        bitbucket::connect(call.context, self.site, token, http, bitbucket::Caller::Git)?
+            .access(repository)
     }
 
     /// The account whose token this is. `None`: it is not a token that `login` stored.
@@ -349,7 +350,7 @@ impl Question<'_> {
             self.shown(),
         ));
         call.warn(format!(
-            "hint: run 'git bitbucket login {}'",
+            "hint: git bitbucket login {}",
             Pasted::new(&account.name)
         ));
     }

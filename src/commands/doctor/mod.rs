@@ -33,8 +33,7 @@ use super::context::CommandContext;
 pub(super) fn doctor(call: &mut CommandContext<'_>, options: &Doctor) -> Result<bool, Error> {
     let groups = examine(call, options)?;
     if options.json {
-        let list = finding::json(&groups);
-        call.say(serde_json::to_string_pretty(&list).unwrap_or_default());
+        call.say_json(&finding::json(&groups));
     } else {
         finding::text(call, &groups);
     }

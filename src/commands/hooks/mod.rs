@@ -11,6 +11,7 @@ use super::arguments::Hooks;
 use super::context::CommandContext;
 use super::{Error, config_file, git, undo};
 use crate::storage;
+use crate::text::Pasted;
 
 #[cfg(test)]
 #[cfg(unix)]
@@ -217,7 +218,8 @@ fn directory(call: &CommandContext<'_>) -> Result<PathBuf, Error> {
                 "core.hooksPath is set for all repositories, so git runs only the hooks in {path}"
             ),
             hints: vec![format!(
-                "add this line to {path}/pre-push: git bitbucket hook pre-push \"$@\" || exit"
+                "add this line to {}: git bitbucket hook pre-push \"$@\" || exit",
+                Pasted::path(&Path::new(&path).join("pre-push"), None)
             )],
         });
     }

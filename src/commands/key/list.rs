@@ -9,7 +9,7 @@ use crate::commands::arguments::KeyList;
 use crate::commands::context::CommandContext;
 use crate::identity::{ManagedKey, State};
 use crate::provision::key_status::{KeyEntry, KeyListing};
-use crate::text::{days_ago, fence_json, sanitise};
+use crate::text::{days_ago, sanitise};
 
 /// Lists the keys of every selected account. Where the list of one account cannot be read, the
 /// others are shown.
@@ -36,7 +36,7 @@ pub(super) fn list(call: &mut CommandContext<'_>, options: &KeyList) -> Result<(
         Ok(())
     });
     if options.json && (read.is_ok() || accounts.len() > 1) {
-        call.say(fence_json(&format!("{:#}", Value::Array(values))));
+        call.say_json(&Value::Array(values));
     }
     read
 }

@@ -171,7 +171,10 @@ fn select_one(call: &CommandContext<'_>, which: &KeyOf) -> Result<SelectedAccoun
         let names: Vec<_> = all.iter().map(|one| one.account.to_string()).collect();
         return Err(Error::Usage {
             what: format!("several accounts are logged in: {}", names.join(", ")),
-            hint: format!("select one, for example --account {}", first.account.name),
+            hint: format!(
+                "select one, for example --account {}",
+                Pasted::new(&first.account.name)
+            ),
         });
     }
     all.pop().ok_or_else(none_logged_in)

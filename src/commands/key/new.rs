@@ -13,7 +13,7 @@ use crate::connection::verify_key::KeyVerifier;
 use crate::identity::{AccountId, ManagedKey, key_file};
 use crate::provision::{self, AccessKey, AdditionalKey, Records};
 use crate::settings::{KeyType, Origin, Provision, Sourced};
-use crate::text::sanitise;
+use crate::text::{Pasted, sanitise};
 
 /// Creates a key pair of an account and registers it. In the plan it takes the place of the account's managed key;
 /// the old file and its registration stay and are named.
@@ -45,7 +45,7 @@ pub(super) fn add(call: &mut CommandContext<'_>, options: &KeyAdd) -> Result<(),
     let file = call.context.directory.join(&options.file);
     let unusable = |what: String| Error::Other {
         what,
-        hints: vec![format!("ssh-keygen -l -f '{}'", file.display())],
+        hints: vec![format!("ssh-keygen -l -f {}", Pasted::quoted(&file))],
     };
     let identity = key_file::identity(&file).map_err(|error| unusable(error.to_string()))?;
     let Some(key) = &identity.public_key else {

@@ -17,8 +17,9 @@ use crate::identity::{Account, AccountId};
 use crate::provision::{Records, SCOPES, SshPlace};
 use crate::repository::{Site, SiteKind, SshHost, Url, token_page};
 use crate::secret::{Secret, TokenPlace};
+use crate::settings::{GitConfig, check_account};
 use crate::storage;
-use crate::text::sanitise;
+use crate::text::{Pasted, sanitise};
 use ask::ask;
 
 /// Checks the token, stores it and records the account. Asks the user only where the token does not
@@ -33,7 +34,9 @@ pub(super) fn login(call: &mut CommandContext<'_>, options: &Login) -> Result<()
     }
     let email = match options.account {
         Some(_) => None,
-        None => git::line(call.context, &["config", "--get", "user.email"])?,
+        None => GitConfig::open(call.context)
+            .ok()
+            .and_then(|config| config.user_email()),
     };
     let attempt = ask(call, options, &known, email.as_deref())?;
     let (seen, ssh_settings) = see(call, &attempt)?;
@@ -80,11 +83,15 @@ fn see(
                 sanitise(&seen.user.display_name),
                 attempt.account
             ),
-            hints: vec![format!(
-                "git bitbucket login {} --site {}",
-                sanitise(&seen.user.display_name),
-                attempt.site.url
-            )],
+            // The site names the user: an answer that is no user name is in no command.
+            hints: match check_account(&seen.user.display_name) {
+                Ok(()) => vec![format!(
+                    "git bitbucket login {} --site {}",
+                    Pasted::new(&seen.user.display_name),
+                    Pasted::new(&attempt.site.url)
+                )],
+                Err(_) => Vec::new(),
+            },
         }),
         Ok(seen) => Ok(seen),
         Err(Refusal::Scopes(missing)) => Err(Error::Scopes { missing, page }),
@@ -345,8 +352,9 @@ fn record_ssh_place(
             site.url
         ));
         call.warn(format!(
-            "hint: git config --global bitbucket.{}.sshHost {place}",
-            site.url
+            "hint: git config --global {} {}",
+            Pasted::new(format!("bitbucket.{}.sshHost", site.url)),
+            Pasted::new(place.to_string())
         ));
     }
     let place = SshPlace {

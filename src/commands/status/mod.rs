@@ -179,7 +179,7 @@ pub(super) fn status(call: &mut CommandContext<'_>, options: &Status) -> Result<
     } else {
         render(&report, call.colour)
     };
-    call.say(text.trim_end());
+    call.say_lines(text.trim_end());
     Ok(())
 }
 

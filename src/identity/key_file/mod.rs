@@ -11,7 +11,7 @@ pub use open::{
     public_beside, public_file,
 };
 
-use crate::text::{Pasted, sanitise};
+use crate::text::{Pasted, Shown, sanitise};
 
 /// The key files in `~/.ssh` that ssh(1) offers by default (ssh_config(5), IdentityFile), without
 /// `sk` ones, which the agent has.
@@ -170,7 +170,7 @@ impl KeyFileError {
     pub fn complaint(&self) -> String {
         let (path, why) = match self {
             Self::Unprotected { path, mode } => {
-                let file = path.display();
+                let file = Shown::path(path, None);
                 return format!(
                     "@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@\n\
                      @         WARNING: UNPROTECTED PRIVATE KEY FILE!          @\n\
@@ -199,6 +199,6 @@ impl KeyFileError {
             | Self::Exists { path }
             | Self::Unwritable { path, .. } => (path, self.to_string()),
         };
-        format!("Load key \"{}\": {why}", path.display())
+        format!("Load key \"{}\": {why}", Shown::path(path, None))
     }
 }

@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 use super::{Error, Prompt};
 use crate::secret::Secret;
-use crate::text::fence;
+use crate::text::{fence, fence_line};
 use signals::Signals;
 
 /// Longer than any passphrase or token; the rest of a longer line is ignored.
@@ -170,7 +170,7 @@ impl Prompt for Terminal {
     }
 
     fn secret(&self, text: &str) -> Result<Secret, Error> {
-        let answer = ask(text, false)?;
+        let answer = ask(&fence_line(text, false), false)?;
         Ok(Secret::new(answer.as_str().to_owned()))
     }
 

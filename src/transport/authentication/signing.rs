@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use crate::identity::key_file::{self, KeyFileError};
 use crate::identity::{Holder, Identity, agent, signer};
 use crate::prompt;
-use crate::text::{sanitise, ssh_seconds};
+use crate::text::{Shown, sanitise, ssh_seconds};
 use crate::transport::session::SessionParams;
 
 /// Why there is no signature.
@@ -304,7 +304,8 @@ async fn add_to_agent(params: &SessionParams, identity: &Identity, key: &Private
     let comment = key_file::comment(&file, key);
     if lifetime.ask {
         let named = sanitise(&String::from_utf8_lossy(&comment));
-        let text = format!("Add key {} ({named}) to agent?", file.display());
+        let file_name = Shown::path(&file, None);
+        let text = format!("Add key {file_name} ({named}) to agent?");
         if !matches!(params.prompt.confirm(text).await, Ok(true)) {
             return;
         }
