@@ -12,8 +12,47 @@ const TOKEN_LENGTH: usize = 40;
 const TOKENS: [&str; 4] = ["ATATT", "ATCTT", "ATBB", "BBDC-"];
 
 /// The text with the passwords of all URLs in it masked: `https://ada:TOKEN@host/` becomes
-/// `https://ada:***@host/`. A user that can only be a token is masked, too.
+/// `https://ada:***@host/`, and `git:TOKEN@host` `git:***@host`. A user that can only be a token is
+/// masked, too.
 pub(super) fn mask_urls(text: &str) -> Cow<'_, str> {
+    match with_scheme(text) {
+        Cow::Borrowed(text) => without_scheme(text),
+        Cow::Owned(text) => Cow::Owned(without_scheme(&text).into_owned()),
+    }
+}
+
+/// `user:password@host`, as git and ssh take it without a scheme.
+fn without_scheme(text: &str) -> Cow<'_, str> {
+    let mut masked = String::new();
+    let mut copied = 0;
+    for (at, _) in text.match_indices('@') {
+        let ends = |c: char| c.is_whitespace() || "/\\\"'`<>()=,@".contains(c);
+        let start = text[..at].rfind(ends).map_or(0, |end| end + 1);
+        // All that end a word are ASCII except white space, of which the first byte may not be the last.
+        let Some(user) = text.get(start..at) else {
+            continue;
+        };
+        let Some((name, secret)) = user.split_once(':') else {
+            continue;
+        };
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._-%".contains(c);
+        let is_name = !name.is_empty() && name.chars().all(plain);
+        if is_name && !secret.is_empty() && start >= copied {
+            masked.push_str(&text[copied..start]);
+            masked.push_str(name);
+            masked.push(':');
+            masked.push_str(MASK);
+            copied = at;
+        }
+    }
+    if copied == 0 {
+        return Cow::Borrowed(text);
+    }
+    masked.push_str(&text[copied..]);
+    Cow::Owned(masked)
+}
+
+fn with_scheme(text: &str) -> Cow<'_, str> {
     let mut masked = String::new();
     let mut copied = 0;
     let mut from = 0;
@@ -116,6 +155,21 @@ mod tests {
                 "https://h.example: a:b@c",
                 "https://h.example: a:b@c",
                 "the next word",
+            ),
+            (
+                "ssh git:TOKEN@h.example:x",
+                "ssh git:***@h.example:x",
+                "no scheme",
+            ),
+            (
+                "refused: a@b.example (SHA256:x)",
+                "refused: a@b.example (SHA256:x)",
+                "an account",
+            ),
+            (
+                "/home/a:b@c git@[::1]:x",
+                "/home/a:b@c git@[::1]:x",
+                "a path, an address",
             ),
             ("://", "://", "nothing"),
         ] {

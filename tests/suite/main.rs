@@ -23,6 +23,7 @@ mod errors;
 mod faults;
 mod first_clone;
 mod hostile;
+mod hostile_names;
 mod hosts;
 mod https;
 mod keys;
