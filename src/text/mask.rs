@@ -27,17 +27,18 @@ fn without_scheme(text: &str) -> Cow<'_, str> {
     let mut copied = 0;
     for (at, _) in text.match_indices('@') {
         let ends = |c: char| c.is_whitespace() || "/\\\"'`<>()=,@".contains(c);
-        let start = text[..at].rfind(ends).map_or(0, |end| end + 1);
-        // All that end a word are ASCII except white space, of which the first byte may not be the last.
-        let Some(user) = text.get(start..at) else {
-            continue;
-        };
+        let mut before = text[..at].char_indices().rev();
+        let end = before.find(|(_, character)| ends(*character));
+        let (start, path) = end.map_or((0, false), |(end, character)| {
+            (end + character.len_utf8(), matches!(character, '/' | '\\'))
+        });
+        let user = &text[start..at];
         let Some((name, secret)) = user.split_once(':') else {
             continue;
         };
         let plain = |c: char| c.is_ascii_alphanumeric() || "._-%".contains(c);
         let is_name = !name.is_empty() && name.chars().all(plain);
-        if is_name && !secret.is_empty() && start >= copied {
+        if is_name && !path && !secret.is_empty() {
             masked.push_str(&text[copied..start]);
             masked.push_str(name);
             masked.push(':');
@@ -153,7 +154,7 @@ mod tests {
             ),
             (
                 "https://h.example: a:b@c",
-                "https://h.example: a:b@c",
+                "https://h.example: a:***@c",
                 "the next word",
             ),
             (

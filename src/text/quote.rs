@@ -172,7 +172,7 @@ mod tests {
                 clock: std::sync::Arc::new(crate::clock::SystemClock),
             };
             let output = context
-                .command("bash")
+                .command("/bin/bash")
                 .args(["-c", &format!("printf %s {word}")])
                 .stdout(std::process::Stdio::piped())
                 .output()
