@@ -5,7 +5,7 @@ use super::accounts::Accounts;
 use super::arguments::Logout;
 use super::context::CommandContext;
 use super::credential::memory;
-use super::login::where_it_lies;
+use super::login::stored_in;
 use crate::bitbucket::credential;
 use crate::context::API_TOKEN;
 use crate::identity::{Account, AccountId, history};
@@ -92,10 +92,7 @@ fn report(
     let records = call.shown(&records);
     call.say(format!("logged out of {} as {account}", account.site));
     for place in forgotten {
-        call.say(format!(
-            "token removed: {}",
-            where_it_lies(*place, &records)
-        ));
+        call.say(format!("token removed: {}", stored_in(*place, &records)));
     }
     call.say("the account's keys are kept, here and on the site");
     if call.context.environment.is_set(API_TOKEN) {

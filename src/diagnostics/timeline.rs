@@ -37,7 +37,7 @@ pub fn timeline() {
 }
 
 fn summary(marks: &[(&'static str, Duration)]) -> String {
-    let mut line = "timeline in all:".to_owned();
+    let mut line = "timeline summary:".to_owned();
     for (number, (phase, reached)) in marks.iter().enumerate() {
         let comma = if number == 0 { "" } else { "," };
         let _ = write!(line, "{comma} {phase} {} ms", reached.as_millis());
@@ -59,7 +59,7 @@ mod tests {
         ];
         assert_eq!(
             summary(&marks),
-            "timeline in all: lookup 1 ms, first byte 250 ms"
+            "timeline summary: lookup 1 ms, first byte 250 ms"
         );
     }
 }

@@ -46,6 +46,17 @@ pub enum KeyListing {
     Missing,
 }
 
+/// The state of a managed key, in words for people. The words for programs are those of the records.
+pub fn described(state: State) -> &'static str {
+    match state {
+        State::Pending => "not registered yet",
+        State::Registered => "not verified yet",
+        State::Verified => "works",
+        State::Unconfirmed => "account not confirmed",
+        State::Removing => "being removed",
+    }
+}
+
 impl KeyListing {
     /// As one word: `proved`, `registered`, `unverified`, `leaving`, `pending`, `elsewhere`, `missing`.
     pub fn word(self) -> &'static str {

@@ -61,9 +61,9 @@ pub enum Error {
         /// Lines to paste.
         hints: Vec<String>,
     },
-    /// No `--with-token`, and there is no terminal to ask on.
+    /// No `--with-token`, and there is no terminal to ask on. The account, if it is named.
     #[error("cannot ask for the API token without a terminal")]
-    NoToken,
+    NoToken(Option<String>),
     /// The answer, or the first line of standard input, is empty.
     #[error("no API token was given; nothing was changed")]
     EmptyToken,
@@ -147,7 +147,11 @@ impl Error {
             Self::ShimTaken(_) => {
                 explanation.hint("choose another directory: git bitbucket setup --shim DIR")
             }
-            Self::NoToken => explanation.hint("git bitbucket login ACCOUNT --with-token <FILE"),
+            Self::NoToken(account) => {
+                let account = account.as_deref().map(Pasted::new);
+                let account = account.as_ref().map_or("ACCOUNT", Pasted::as_str);
+                explanation.hint(format!("git bitbucket login {account} --with-token <FILE"))
+            }
             Self::NoKeyring | Self::Credential(_) => {
                 explanation.hint("git bitbucket login --store file")
             }

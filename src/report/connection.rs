@@ -242,10 +242,14 @@ fn repository_denied(log: &AttemptLog) -> Vec<String> {
     let repository = in_hint(repository.unwrap_or_default());
     for denied in &log.denied {
         let name = named(denied.account.as_ref(), &denied.identity);
+        // A single message was passed through already.
+        let shown = match log.denied.len() {
+            1 => String::new(),
+            _ => format!(" ({})", in_hint(denied.message())),
+        };
         hints.push(format!(
-            "signed in as {}, which has no access to {repository} ({})",
+            "signed in as {}, which has no access to {repository}{shown}",
             with_fingerprint(in_hint(name), denied.identity.fingerprint()),
-            in_hint(denied.message())
         ));
     }
     hints.extend(refused_logins(log));

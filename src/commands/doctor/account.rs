@@ -7,7 +7,7 @@ use super::finding::Finding;
 use crate::bitbucket::credential::{self, Token};
 use crate::bitbucket::scopes::DELETE_KEYS;
 use crate::bitbucket::{self, Error};
-use crate::commands::login::{Refusal, Seen, check as ask, where_it_lies};
+use crate::commands::login::{Refusal, Seen, check as ask, stored_in};
 use crate::commands::resolve::Resolved;
 use crate::identity::ManagedKey;
 use crate::repository::Site;
@@ -88,7 +88,7 @@ impl Account<'_> {
         };
         let records = self.checkup.context.records_directory();
         let records = records.map_or_else(String::new, |folder| self.checkup.shown(&folder));
-        let place = where_it_lies(token.place, &records);
+        let place = stored_in(token.place, &records);
         if self.checkup.offline {
             let text = format!("found ({place}), not checked (--offline)");
             return self.without_list(Finding::ok("token", text), "--offline");

@@ -278,7 +278,7 @@ pub(super) fn agent(checkup: &Checkup<'_>, resolved: &Resolved) -> Vec<Finding> 
     let check = "agent";
     let start = "eval \"$(ssh-agent)\"";
     let Some(socket) = agent::socket(&resolved.config, checkup.context) else {
-        return vec![Finding::skip(check, "no agent, and none is needed").next(start)];
+        return vec![Finding::skip(check, "no agent is running (optional)").next(start)];
     };
     let held = match agent::identities(&socket) {
         Ok(held) => held,

@@ -7,8 +7,8 @@ use super::{each, select};
 use crate::commands::Error;
 use crate::commands::arguments::KeyList;
 use crate::commands::context::CommandContext;
-use crate::identity::{ManagedKey, State};
-use crate::provision::key_status::{KeyEntry, KeyListing};
+use crate::identity::ManagedKey;
+use crate::provision::key_status::{self, KeyEntry, KeyListing};
 use crate::text::{days_ago, sanitise};
 
 /// Lists the keys of every selected account. Where the list of one account cannot be read, the
@@ -85,11 +85,7 @@ fn row(entry: &KeyEntry, now: Timestamp) -> [String; 6] {
 /// What is known of the key, in words. JSON has [`KeyListing::word`].
 fn state(entry: &KeyEntry) -> &'static str {
     match entry.listing {
-        KeyListing::Managed(State::Pending) => "not registered yet",
-        KeyListing::Managed(State::Registered) => "not verified yet",
-        KeyListing::Managed(State::Verified) => "works",
-        KeyListing::Managed(State::Unconfirmed) => "account not confirmed",
-        KeyListing::Managed(State::Removing) => "being removed",
+        KeyListing::Managed(state) => key_status::described(state),
         KeyListing::Missing => "not on the site",
         KeyListing::Elsewhere if entry.this_machine => "not recorded here",
         KeyListing::Elsewhere => "",

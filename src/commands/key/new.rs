@@ -227,6 +227,10 @@ pub(super) fn replace(
     };
     let created = create_key(call, selected, new_key)?;
     verify_key(call, selected, &created)?;
-    call.say(format!("{} replaces it", call.shown(&created.file)));
+    call.say(format!(
+        "{} is now the key of {}",
+        call.shown(&created.file),
+        selected.account
+    ));
     Ok(created)
 }

@@ -177,6 +177,10 @@ fn prune_account(
         call.say(format!("{}  {label}{used}", key.fingerprint));
     }
     if options.dry_run {
+        call.say(format!(
+            "{account}: would remove {}",
+            counted(keys.len(), "key")
+        ));
         return Ok(());
     }
     check_delete_scope(selected, registry.as_ref(), &keys)?;

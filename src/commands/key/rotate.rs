@@ -48,7 +48,14 @@ fn rotate_account(
         return Err(cannot_remove(selected, options));
     }
     let question = format!("Replace {} of {account}?", counted(old.len(), "key"));
-    if options.dry_run || !confirmed(call, options.yes, &question)? {
+    if options.dry_run {
+        call.say(format!(
+            "{account}: would replace {}",
+            counted(old.len(), "key")
+        ));
+        return Ok(());
+    }
+    if !confirmed(call, options.yes, &question)? {
         return Ok(());
     }
     let replaces = match interrupted {

@@ -26,7 +26,7 @@ pub(super) fn ask(
         .site(options.site.as_deref(), options.account.as_deref())?
         .clone();
     if !options.with_token && !call.prompt.available() {
-        return Err(Error::NoToken);
+        return Err(Error::NoToken(options.account.clone()));
     }
     let account = match &options.account {
         Some(account) => account.trim().to_owned(),
@@ -104,7 +104,7 @@ fn read_token(call: &mut CommandContext<'_>) -> Result<Secret, Error> {
 
 fn unanswered(why: prompt::Error) -> Error {
     match why {
-        prompt::Error::Unavailable => Error::NoToken,
+        prompt::Error::Unavailable => Error::NoToken(None),
         other => Error::Unanswered(other),
     }
 }

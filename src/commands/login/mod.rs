@@ -182,7 +182,7 @@ fn report(
         attempt.account,
         sanitise(&seen.user.display_name)
     ));
-    call.say(format!("token: {}", where_it_lies(store, &records)));
+    call.say(format!("token: {}", stored_in(store, &records)));
     call.say(format!("account: {records}"));
     call.say(format!("keys on the account: {}", seen.keys.len()));
     if let Some((can, cannot)) = seen.abilities() {
@@ -220,12 +220,12 @@ fn report(
     Ok(())
 }
 
-/// A place where a token is stored, for display.
-pub(super) fn where_it_lies(store: TokenPlace, records: &str) -> String {
+/// Where a token is stored, for display.
+pub(super) fn stored_in(store: TokenPlace, records: &str) -> String {
     match store {
         TokenPlace::Environment => API_TOKEN.to_owned(),
         TokenPlace::Keyring => "the system's keyring".to_owned(),
-        TokenPlace::File => format!("{records}/tokens.json (only you can read it)"),
+        TokenPlace::File => format!("{records}/tokens.json"),
         TokenPlace::GitCredential => "git's credential helper".to_owned(),
     }
 }

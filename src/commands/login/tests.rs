@@ -264,7 +264,7 @@ mod asking {
         });
         assert_eq!(
             said.output,
-            "logged in to https://bitbucket.org as a@b.example (Alice \\033[2J)\ntoken: ~/.ssh/bitbucket-ssh/tokens.json (only you can read it)\naccount: ~/.ssh/bitbucket-ssh\nkeys on the account: 1\n"
+            "logged in to https://bitbucket.org as a@b.example (Alice \\033[2J)\ntoken: ~/.ssh/bitbucket-ssh/tokens.json\naccount: ~/.ssh/bitbucket-ssh\nkeys on the account: 1\n"
         );
         for words in [
             "no keyring",

@@ -229,6 +229,13 @@ fn report(call: &mut CommandContext<'_>, file: &Path, written: &[KeyChange]) {
         call.say(format!("  {}: {before} -> {now}", change.key));
         match change.previous.as_slice() {
             [] => {}
+            // The same program by another path.
+            [program]
+                if change.key == "core.sshCommand"
+                    && !program.contains(' ')
+                    && Path::new(program)
+                        .file_name()
+                        .is_some_and(|name| name == "bitbucket-ssh") => {}
             [empty] if empty.is_empty() && change.key == "core.sshCommand" => call.warn(format!(
                 "warning: {} was empty, so git could not run SSH",
                 change.key

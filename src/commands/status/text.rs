@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::{StatusReport, json, key_type, provision, transport_name};
+use super::{StatusReport, key_type, provision, transport_name};
 use crate::host_key::KnownFrom;
 use crate::identity::{Account, Candidate, Identity, Offer};
+use crate::provision::key_status;
 use crate::settings::Origin;
 use crate::text::sanitise;
 
@@ -100,11 +101,8 @@ impl Page {
         if lines.is_empty() {
             lines.push("nothing".to_owned());
         }
-        if let Some(rank) = report.plan.decided_by {
-            lines.push(self.faint(&format!(
-                "nothing else is offered (rank {} decides)",
-                rank as u8
-            )));
+        if report.plan.decided_by.is_some() {
+            lines.push(self.faint("nothing else is offered, because this is configured"));
         }
         self.block("plan", lines);
     }
@@ -198,7 +196,7 @@ fn described(report: &StatusReport, identity: &Identity) -> String {
         parts.extend(identity.fingerprint());
     }
     if let Some(managed) = &identity.managed {
-        parts.push(json::state(managed.state).to_owned());
+        parts.push(key_status::described(managed.state).to_owned());
         parts.extend(managed.expires.map(|time| format!("expires {time}")));
     }
     if !identity.certificates.is_empty() {
