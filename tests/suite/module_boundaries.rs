@@ -98,7 +98,7 @@ const IMPORTS: [(&str, &[&str]); 9] = [
     ("secret_service", &["bitbucket/credential/keyring"]),
     ("zbus", &["bitbucket/credential/keyring"]),
     ("indicatif", &["diagnostics"]),
-    ("which", &["transport/system_ssh", "settings/git_config"]),
+    ("which", &["context.rs", "settings/git_config"]),
 ];
 
 struct Source {
