@@ -62,7 +62,7 @@ pub fn run(
         }
     };
     diagnostics::trace2::mode(&mode);
-    let prompt = prompt::of(context, false);
+    let prompt = prompt::beyond_ssh(context, false);
     let input: &mut dyn Read = &mut std::io::stdin();
     let mut call = CommandContext {
         context,

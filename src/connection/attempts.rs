@@ -168,7 +168,7 @@ impl Connection<'_> {
                 if log.is_repository_denied() && !self.may_create_after_denial(account, log)? {
                     return Ok(None);
                 }
-                Some(NextOffer::new_key(self.keys.create(account, self.prompt)?))
+                Some(NextOffer::new_key(self.keys.create(account, self.beyond_ssh)?))
             }
             (Offer::NewKey, None) => self.create_for_unknown_account(log)?,
         };
@@ -184,7 +184,7 @@ impl Connection<'_> {
 
     /// Whether a person may be asked for an account when nothing else is left to try.
     fn ask_for_account(&self) -> bool {
-        self.prompt.terminal()
+        self.beyond_ssh.terminal()
             && self.target.no_account_known()
             && self.target.settings.provision.value != Provision::Never
     }
@@ -202,7 +202,7 @@ impl Connection<'_> {
             summary,
             may_help: &may_help,
         });
-        let new = self.keys.create_for_unknown_account(self.prompt, denied)?;
+        let new = self.keys.create_for_unknown_account(self.beyond_ssh, denied)?;
         Ok(new.map(NextOffer::new_key))
     }
 
@@ -220,12 +220,12 @@ impl Connection<'_> {
         match self.keys.sees(account, repository, direction) {
             Ok(true) => return Ok(true),
             Ok(false) => log.not_created(account, "its token has no access to the repository"),
-            Err(error) if self.prompt.available() => {
+            Err(error) if self.beyond_ssh.available() => {
                 tracing::info!("{account}: {error}");
                 let question = format!(
                     "Cannot check whether {account} has access to {repository}. Create a key for it? [y/N] "
                 );
-                if self.prompt.confirm(&question)? {
+                if self.beyond_ssh.confirm(&question)? {
                     return Ok(true);
                 }
                 log.not_created(account, "declined");
@@ -253,7 +253,7 @@ impl Connection<'_> {
             return Err(Failure::Unusable(Box::new(key.clone()), refusal.unusable));
         }
         match offer.freshness {
-            Freshness::Known => match self.keys.replace_refused(key, self.prompt)? {
+            Freshness::Known => match self.keys.replace_refused(key, self.beyond_ssh)? {
                 Some(new) => Ok(Some(NextOffer::new_key(new))),
                 None => Ok(Some(NextOffer {
                     freshness: Freshness::Listed,

@@ -110,7 +110,9 @@ fn pipeline(arguments: Vec<OsString>, context: &Context) -> Result<ExitStatus, F
     if let Some(invalid) = target.settings.invalid_for_call() {
         return Err(Failure::InvalidSetting(invalid.clone()));
     }
-    let prompt = prompt::of(context, config.authentication.batch_mode == Some(true));
+    let batch_mode = config.authentication.batch_mode == Some(true);
+    let prompt = prompt::of(context, batch_mode);
+    let beyond_ssh = prompt::beyond_ssh(context, batch_mode);
     let connection = Connection {
         context,
         request: &request,
@@ -119,6 +121,7 @@ fn pipeline(arguments: Vec<OsString>, context: &Context) -> Result<ExitStatus, F
         keys: ManagedKeys::new(context, &target.located.site, &target.settings, git_config)
             .with_ssh_config(config),
         prompt: prompt.as_ref(),
+        beyond_ssh: beyond_ssh.as_ref(),
     };
     if let Some(reason) = reason {
         let ssh = system_ssh::find(context).ok_or_else(|| no_system_ssh(reason))?;
@@ -136,7 +139,10 @@ struct Connection<'a> {
     config: &'a SshConfig,
     target: &'a BitbucketTarget,
     keys: ManagedKeys<'a>,
+    /// For ssh(1)'s questions.
     prompt: &'a dyn Prompt,
+    /// For all others.
+    beyond_ssh: &'a dyn Prompt,
 }
 
 /// Replaces this process with the system's ssh, which gets the arguments as they came.

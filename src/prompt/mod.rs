@@ -1,6 +1,6 @@
 //! Questions to the user: on the terminal, by SSH_ASKPASS, or not at all.
 //!
-//! The channels in OpenSSH's order (readpass.c; `GIT_TERMINAL_PROMPT=0` counts as "no terminal"), and
+//! The channels in OpenSSH's order (readpass.c), and
 //! OpenSSH's wordings, since askpass programs parse them. Never stdout, never GIT_ASKPASS. Uses
 //! `context`, `secret`, `diagnostics` and `text`.
 
@@ -8,7 +8,7 @@ mod askpass;
 #[cfg(unix)]
 mod terminal;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use crate::context::Context;
 use crate::secret::Secret;
@@ -55,7 +55,17 @@ pub fn is_nested(context: &Context) -> bool {
     context.environment.is_set(askpass::GUARD)
 }
 
-/// The first channel that is there, in OpenSSH's order. `batch_mode`: none.
+/// For questions that ssh(1) does not have: about accounts, tokens and the creation of keys. As [`of`],
+/// but GIT_TERMINAL_PROMPT can forbid them.
+pub fn beyond_ssh(context: &Context, batch_mode: bool) -> Box<dyn Prompt> {
+    if git_forbids(context) {
+        return Box::new(Silent);
+    }
+    of(context, batch_mode)
+}
+
+/// For ssh(1)'s questions (passphrases, unknown host keys): the first channel that is there, in
+/// OpenSSH's order. `batch_mode`: none.
 pub fn of(context: &Context, batch_mode: bool) -> Box<dyn Prompt> {
     let terminal = !batch_mode && terminal_is_there();
     match choose(context, batch_mode, terminal, &askpass::installed) {
@@ -77,7 +87,7 @@ enum Channel {
     None,
 }
 
-/// `terminal`: whether there is one that may be read; GIT_TERMINAL_PROMPT can take it away.
+/// `terminal`: whether there is one that may be read.
 /// `installed`: the system's own askpass program, asked for where SSH_ASKPASS is not set.
 fn choose(
     context: &Context,
@@ -97,7 +107,7 @@ fn choose(
         environment.text("DISPLAY").is_some() || environment.text("WAYLAND_DISPLAY").is_some();
     let allowed = !is_nested(context) && (require == "force" || (display && require != "never"));
     let wanted = allowed && matches!(require.as_str(), "force" | "prefer");
-    if terminal && !wanted && !git_forbids(context) {
+    if terminal && !wanted {
         return Channel::Terminal;
     }
     if !allowed {
@@ -115,9 +125,10 @@ fn choose(
 
 /// GIT_TERMINAL_PROMPT is false, as git reads a boolean.
 fn git_forbids(context: &Context) -> bool {
-    let value = context.environment.text("GIT_TERMINAL_PROMPT");
+    let value = context.environment.raw("GIT_TERMINAL_PROMPT");
+    let value = value.and_then(OsStr::to_str);
     value.is_some_and(|value| {
-        ["0", "false", "no", "off"]
+        ["", "0", "false", "no", "off"]
             .iter()
             .any(|word| value.eq_ignore_ascii_case(word))
     })
@@ -270,19 +281,8 @@ mod tests {
                 vec![("GIT_TERMINAL_PROMPT", "0")],
                 false,
                 true,
-                Channel::None,
-                "no question on the terminal",
-            ),
-            (
-                vec![
-                    ("GIT_TERMINAL_PROMPT", "0"),
-                    ("SSH_ASKPASS", "/bin/ask"),
-                    ("DISPLAY", ":0"),
-                ],
-                false,
-                true,
-                ask(),
-                "askpass is still allowed",
+                Channel::Terminal,
+                "ssh(1) does not know it",
             ),
             (
                 vec![
@@ -303,20 +303,6 @@ mod tests {
                 true,
                 Channel::Terminal,
                 "prefer without a display",
-            ),
-            (
-                vec![("GIT_TERMINAL_PROMPT", "no")],
-                false,
-                true,
-                Channel::None,
-                "git's other words for no",
-            ),
-            (
-                vec![("GIT_TERMINAL_PROMPT", "1")],
-                false,
-                true,
-                Channel::Terminal,
-                "and its yes",
             ),
             (
                 vec![("SSH_ASKPASS", ""), ("DISPLAY", ":0")],
@@ -344,6 +330,34 @@ mod tests {
             };
             let chosen = choose(&context, batch, terminal, &|| None);
             assert_eq!(chosen, expected, "{why}");
+        }
+    }
+
+    #[test]
+    fn git_forbids_what_ssh_does_not_ask() {
+        for (value, expected) in [
+            (Some("0"), false),
+            (Some("no"), false),
+            (Some("False"), false),
+            (Some(""), false),
+            (Some("1"), true),
+            (Some("true"), true),
+            (None, true),
+        ] {
+            let mut variables = vec![
+                ("SSH_ASKPASS".into(), "/bin/ask".into()),
+                ("SSH_ASKPASS_REQUIRE".into(), "force".into()),
+            ];
+            variables.extend(value.map(|value| ("GIT_TERMINAL_PROMPT".into(), value.into())));
+            let context = Context {
+                environment: Environment::new(variables),
+                directory: "/".into(),
+                program: "/".into(),
+                clock: Arc::new(SystemClock),
+            };
+            let own = super::beyond_ssh(&context, false).available();
+            assert_eq!(own, expected, "{value:?}");
+            assert!(super::of(&context, false).available(), "{value:?}");
         }
     }
 

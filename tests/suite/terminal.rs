@@ -377,3 +377,24 @@ fn a_second_process_says_what_it_waits_for_and_uses_the_same_key() {
     second.wait().succeeds();
     assert_eq!(world.sandbox.keys(ALICE).len(), 1);
 }
+
+#[test]
+fn git_terminal_prompt_forbids_only_what_ssh_does_not_ask() {
+    let mut world = without_login();
+    world.set("GIT_TERMINAL_PROMPT", "0");
+    let git = Terminal::start(&world, "git", &["ls-remote", URL]);
+    let (text, status) = git.ends();
+    assert_eq!(status, 128, "{text}");
+    assert!(text.contains("git bitbucket login"), "{text}");
+
+    let line = world.make_key("id_ed25519", "open sesame");
+    world.sandbox.add_key(ALICE, &line, "laptop");
+    std::fs::remove_file(world.path("home/.ssh/known_hosts")).unwrap();
+    let mut git = Terminal::start(&world, "git", &["ls-remote", URL]);
+    git.sees("Are you sure you want to continue connecting (yes/no/[fingerprint])? ");
+    git.types("yes");
+    git.sees("Enter passphrase for key '");
+    git.types("open sesame");
+    let (text, status) = git.ends();
+    assert_eq!(status, 0, "{text}");
+}

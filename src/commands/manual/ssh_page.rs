@@ -175,7 +175,11 @@ const ENVIRONMENT: &[(&str, &str)] = &[
         "If set, no key is created, unless bitbucket.provision is auto; such a key expires after one day.",
     ),
     (
-        "SSH_ASKPASS, SSH_ASKPASS_REQUIRE, SSH_AUTH_SOCK, GIT_TERMINAL_PROMPT, NO_COLOR, XDG_STATE_HOME",
+        "GIT_TERMINAL_PROMPT",
+        "0: no question about accounts, tokens and new keys. Passphrases and unknown host keys are asked about as by ssh(1).",
+    ),
+    (
+        "SSH_ASKPASS, SSH_ASKPASS_REQUIRE, SSH_AUTH_SOCK, NO_COLOR, XDG_STATE_HOME",
         "Standard meaning; see ssh(1) and git(1).",
     ),
 ];

@@ -52,10 +52,10 @@ impl Connection<'_> {
             }
             (None, None) => {
                 let allowed = self.target.settings.provision.value != Provision::Never;
-                if !allowed || !self.prompt.terminal() {
+                if !allowed || !self.beyond_ssh.terminal() {
                     return Ok(ChosenIdentity::SSH_DECIDES);
                 }
-                self.keys.create_for_unknown_account(self.prompt, None)?
+                self.keys.create_for_unknown_account(self.beyond_ssh, None)?
             }
             (Some(first), _) => match (&first.offer, &first.account) {
                 _ if matches!(first.reason.rank, Rank::SshConfigOnly | Rank::Fallback) => None,
@@ -63,7 +63,7 @@ impl Connection<'_> {
                     Some(identity) => return self.check(identity.clone()),
                     None => None,
                 },
-                (Offer::NewKey, Some(account)) => Some(self.keys.create(account, self.prompt)?),
+                (Offer::NewKey, Some(account)) => Some(self.keys.create(account, self.beyond_ssh)?),
                 (Offer::NewKey, None) => None,
             },
         };
@@ -85,7 +85,7 @@ impl Connection<'_> {
         if doubtful && key.repository.is_none() && self.target.route.user == "git" {
             accepted_by = self.try_key(key, None)?;
             if accepted_by.is_none() {
-                match self.keys.replace_refused(key, self.prompt)? {
+                match self.keys.replace_refused(key, self.beyond_ssh)? {
                     Some(new) => return self.verify_new(new),
                     None => accepted_by = self.try_key(key, Some(Wait::PROPAGATION))?,
                 }
