@@ -110,3 +110,27 @@ fn fifty_accounts_are_listed_and_the_right_one_is_used() {
         "nobody else was tried"
     );
 }
+
+#[test]
+fn forty_thousand_remotes_are_read_in_one_pass() {
+    let world = World::new();
+    world.git(&["init", "-q", "many"]).succeeds();
+    let file = world.path("work/many/.git/config");
+    let mut text = std::fs::read_to_string(&file).unwrap();
+    for number in 0..40_000 {
+        let remote =
+            format!("[remote \"r{number}\"]\n\turl = git@bitbucket.org:acme/app{number}.git\n");
+        text.push_str(&remote);
+    }
+    text.push_str(&format!(
+        "[remote \"origin\"]\n\turl = {URL}\n[bitbucket]\n\taccount = {ALICE}\n"
+    ));
+    std::fs::write(&file, text).unwrap();
+    // Quadratic, it took minutes, which is longer than any program may run here.
+    let status = world.git(&["-C", "many", "bitbucket", "status", "origin"]);
+    let status = status.succeeds().stdout();
+    assert!(
+        status.contains(".git/config:"),
+        "the repository's own setting counts: {status}"
+    );
+}

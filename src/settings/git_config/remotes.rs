@@ -1,79 +1,103 @@
 //! The remotes of the current repository, with the URLs that git would use. Pure.
 
+use std::collections::{HashMap, HashSet};
+
 use super::Entry;
 use crate::repository::{Repository, SSH_PORT, Site, SshUrl, of_url};
 
 /// Name and URL of every remote, after `insteadOf`; further URLs for pushing behind those for
-/// fetching (git-config(1), `url.<base>.insteadOf`, `pushInsteadOf`).
+/// fetching (git-config(1), `url.<base>.insteadOf`, `pushInsteadOf`). One pass over the entries: a
+/// repository may have many thousands of remotes.
 pub fn remotes(entries: &[Entry]) -> Vec<(String, String)> {
-    let mut names: Vec<&str> = Vec::new();
-    for entry in entries {
-        if let (true, Some(name)) = (entry.section == "remote", &entry.subsection)
-            && !names.contains(&name.as_str())
-        {
-            names.push(name);
-        }
-    }
+    let instead_of = rewrites(entries, "insteadOf");
+    let push_instead_of = rewrites(entries, "pushInsteadOf");
+    let rewritten = |url: &str| substituted(&instead_of, url).unwrap_or_else(|| url.to_owned());
     let mut remotes = Vec::new();
-    for name in names {
-        let urls = values(entries, name, "url");
-        let push_urls = values(entries, name, "pushurl");
-        let mut all: Vec<String> = urls.iter().map(|url| rewritten(entries, url)).collect();
-        if push_urls.is_empty() {
-            let for_push = urls
-                .iter()
-                .filter_map(|url| substituted(entries, url, "pushInsteadOf"));
-            all.extend(for_push);
+    for (name, remote) in in_order(entries) {
+        let mut all: Vec<String> = remote.urls.iter().map(|url| rewritten(url)).collect();
+        if remote.push_urls.is_empty() {
+            let urls = remote.urls.iter();
+            all.extend(urls.filter_map(|url| substituted(&push_instead_of, url)));
         } else {
-            all.extend(push_urls.iter().map(|url| rewritten(entries, url)));
+            all.extend(remote.push_urls.iter().map(|url| rewritten(url)));
         }
-        let mut seen: Vec<String> = Vec::new();
-        for url in all {
-            if !seen.contains(&url) {
-                seen.push(url);
-            }
-        }
-        remotes.extend(seen.into_iter().map(|url| (name.to_owned(), url)));
+        let mut seen = HashSet::new();
+        all.retain(|url| seen.insert(url.clone()));
+        remotes.extend(all.into_iter().map(|url| (name.to_owned(), url)));
     }
     remotes
 }
 
-/// An empty value forgets those before it (git 2.46). Files that are included for a remote's URL
-/// may not add remotes (git-config(1), `hasconfig`).
-fn values<'e>(entries: &'e [Entry], remote: &str, variable: &str) -> Vec<&'e str> {
-    let mut values = Vec::new();
-    for entry in entries {
-        if entry.is("remote", variable)
-            && entry.subsection.as_deref() == Some(remote)
-            && !entry.by_remote
-        {
-            if entry.value.is_empty() {
-                values.clear();
-            } else {
-                values.push(entry.value.as_str());
-            }
+/// What is configured for one remote.
+#[derive(Default)]
+struct Remote<'e> {
+    urls: Vec<&'e str>,
+    push_urls: Vec<&'e str>,
+}
+
+/// The remotes in the order in which they are first named. An empty value forgets those before it
+/// (git 2.46). Files that are included for a remote's URL may not add remotes (git-config(1),
+/// `hasconfig`).
+fn in_order(entries: &[Entry]) -> Vec<(&str, Remote<'_>)> {
+    let mut remotes: Vec<(&str, Remote<'_>)> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    for entry in entries.iter().filter(|entry| entry.section == "remote") {
+        let Some(name) = entry.subsection.as_deref() else {
+            continue;
+        };
+        let place = *places.entry(name).or_insert_with(|| {
+            remotes.push((name, Remote::default()));
+            remotes.len() - 1
+        });
+        if entry.by_remote {
+            continue;
+        }
+        let remote = &mut remotes[place].1;
+        let values = if entry.is("remote", "url") {
+            &mut remote.urls
+        } else if entry.is("remote", "pushurl") {
+            &mut remote.push_urls
+        } else {
+            continue;
+        };
+        if entry.value.is_empty() {
+            values.clear();
+        } else {
+            values.push(&entry.value);
         }
     }
-    values
+    remotes
 }
 
-fn rewritten(entries: &[Entry], url: &str) -> String {
-    substituted(entries, url, "insteadOf").unwrap_or_else(|| url.to_owned())
+/// The longest length of a prefix, and each prefix with its base.
+struct Rewrites<'e> {
+    bases: HashMap<&'e str, &'e str>,
+    longest: usize,
 }
 
-/// The longest prefix that matches, the first of equal ones. `None`: none does.
-fn substituted(entries: &[Entry], url: &str, variable: &str) -> Option<String> {
-    let mut best: Option<(&str, &str)> = None;
+/// The first of equal prefixes counts.
+fn rewrites<'e>(entries: &'e [Entry], variable: &str) -> Rewrites<'e> {
+    let mut bases = HashMap::new();
     for entry in entries.iter().filter(|entry| entry.is("url", variable)) {
-        if let Some(base) = &entry.subsection
-            && url.starts_with(&entry.value)
-            && best.is_none_or(|(_, prefix)| prefix.len() < entry.value.len())
-        {
-            best = Some((base, &entry.value));
+        if let Some(base) = &entry.subsection {
+            bases.entry(entry.value.as_str()).or_insert(base.as_str());
         }
     }
-    let (base, prefix) = best?;
-    Some(format!("{base}{}", &url[prefix.len()..]))
+    let longest = bases.keys().map(|prefix| prefix.len()).max();
+    Rewrites {
+        longest: longest.unwrap_or_default(),
+        bases,
+    }
+}
+
+/// By the longest prefix that matches. `None`: none does.
+fn substituted(rewrites: &Rewrites<'_>, url: &str) -> Option<String> {
+    if rewrites.bases.is_empty() {
+        return None;
+    }
+    let ends = (0..=url.len().min(rewrites.longest)).rev();
+    ends.filter_map(|end| url.split_at_checked(end))
+        .find_map(|(prefix, rest)| Some(format!("{}{rest}", rewrites.bases.get(prefix)?)))
 }
 
 /// A host name that ssh_config gives another name or port.
