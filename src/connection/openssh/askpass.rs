@@ -1,11 +1,12 @@
 //! This program as the SSH_ASKPASS of the ssh that it has handed over to. It answers the question
-//! for the passphrase of one key from the keyring, and passes every other question on to the
+//! for the passphrase of one key from the keyring, once, and passes every other question on to the
 //! prompt or askpass program that ssh would have used.
 
 use std::ffi::{OsStr, OsString};
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::Path;
 
+use super::config_file;
 use crate::bitbucket::keyring;
 use crate::context::Context;
 use crate::diagnostics;
@@ -19,6 +20,10 @@ use crate::transport::ExitStatus;
 /// a space in it (which no host has) is a question.
 const KEY: &str = "BITBUCKET_SSH_ASKPASS_KEY";
 
+/// A file that the first answer removes, so that there is no second one: a question that comes again
+/// is not ssh's own, or the passphrase is wrong.
+const TICKET: &str = "BITBUCKET_SSH_ASKPASS_TICKET";
+
 /// The previous values of SSH_ASKPASS and SSH_ASKPASS_REQUIRE.
 const SAVED: [(&str, &str); 2] = [
     ("SSH_ASKPASS", "BITBUCKET_SSH_ASKPASS_NEXT"),
@@ -31,22 +36,30 @@ fn copy(context: &mut Context, from: &str, to: &'static str) {
 }
 
 /// The context for an ssh that uses this key. Unchanged if the passphrase is not in the keyring.
-pub(super) fn environment(context: &Context, key: Option<&ManagedKey>) -> Context {
+///
+/// # Errors
+///
+/// The file that makes the answer the only one cannot be written.
+pub(super) fn environment(context: &Context, key: Option<&ManagedKey>) -> io::Result<Context> {
     let mut context = context.clone();
     let Some(key) = key.filter(|key| key.passphrase == PassphrasePlace::Keyring) else {
-        return context;
+        return Ok(context);
     };
+    // The process stays the same when ssh takes over.
+    let ticket = format!("{}.ticket", std::process::id());
+    let ticket = config_file::keep_as(&context, &ticket, "")?;
     for (name, saved) in SAVED {
         copy(&mut context, name, saved);
     }
     for (name, value) in [
         (KEY, key.file.clone().into_os_string()),
+        (TICKET, ticket.into_os_string()),
         ("SSH_ASKPASS", context.program.clone().into_os_string()),
         ("SSH_ASKPASS_REQUIRE", "force".into()),
     ] {
         context.environment.set(name, Some(value));
     }
-    context
+    Ok(context)
 }
 
 /// The question that ssh asks by this call. `None`: the call is not a question.
@@ -108,7 +121,8 @@ fn passphrase(question: &str, key: &Path, context: &Context) -> Option<Secret> {
         .strip_prefix("Enter passphrase for key '")?
         .strip_suffix("': ")?;
     let truncated: String = key.to_str()?.chars().take(100).collect();
-    if named != truncated {
+    let ticket = context.environment.raw(TICKET)?;
+    if named != truncated || std::fs::remove_file(ticket).is_err() {
         return None;
     }
     let records = Records::open(context).ok()?;

@@ -137,7 +137,7 @@ fn keep(context: &Context, kind: &str, text: &str) -> io::Result<PathBuf> {
 }
 
 /// Keeps a text under a name by which [`kept`] finds it.
-fn keep_as(context: &Context, name: &str, text: &str) -> io::Result<PathBuf> {
+pub(super) fn keep_as(context: &Context, name: &str, text: &str) -> io::Result<PathBuf> {
     let directory = directory(context)?;
     // Written again even if it exists, since its time says when it was last used.
     directory

@@ -55,7 +55,8 @@ impl Connection<'_> {
                 if !allowed || !self.beyond_ssh.terminal() {
                     return Ok(ChosenIdentity::SSH_DECIDES);
                 }
-                self.keys.create_for_unknown_account(self.beyond_ssh, None)?
+                self.keys
+                    .create_for_unknown_account(self.beyond_ssh, None)?
             }
             (Some(first), _) => match (&first.offer, &first.account) {
                 _ if matches!(first.reason.rank, Rank::SshConfigOnly | Rank::Fallback) => None,

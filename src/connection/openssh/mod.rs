@@ -65,7 +65,7 @@ fn run_with(
     };
     let file = connection.config_file(ssh, &endpoint, identity.as_ref())?;
     let managed = identity.as_ref().and_then(|one| one.managed.as_ref());
-    let context = askpass::environment(context, managed);
+    let context = askpass::environment(context, managed).map_err(failed)?;
     let (host, port) = (&endpoint.address.host, endpoint.address.port);
     let name = identity.as_ref().map(Identity::to_string);
     let name = name.unwrap_or_else(|| "its own identities".to_owned());

@@ -72,6 +72,8 @@ impl ConfigFile<'_> {
             }
             line(text, "identityfile", &word(&file.replace('%', "%%"))?);
             line(text, "identitiesonly", "yes");
+            // Other methods ask by the server's words, which may be those for a passphrase.
+            line(text, "preferredauthentications", "publickey");
         }
         Ok(())
     }
@@ -94,7 +96,9 @@ impl ConfigFile<'_> {
             "host" | "hostname" | "port" | "controlmaster" | "controlpath" | "controlpersist"
             | "escapechar" => true,
             "hostkeyalias" => self.host_key_alias.is_some(),
-            "identityfile" | "identitiesonly" | "certificatefile" => self.identity.is_some(),
+            "identityfile" | "identitiesonly" | "certificatefile" | "preferredauthentications" => {
+                self.identity.is_some()
+            }
             GLOBAL_FILES => self.known_hosts.is_some(),
             key => key.starts_with("canonical"),
         }

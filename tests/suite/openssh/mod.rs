@@ -284,6 +284,23 @@ fn the_keyring_s_passphrase_is_answered_and_other_questions_are_passed_on() {
     let asked = fs::read_to_string(asked).unwrap();
     assert!(asked.contains("continue connecting"), "{asked}");
     assert!(!asked.contains("passphrase"), "{asked}");
+    // One question for the key of the call is answered, and no second one.
+    let ticket = world.path("tmp/ticket");
+    fs::write(&ticket, "").unwrap();
+    let question = format!("Enter passphrase for key '{}': ", path.display());
+    let answer = || {
+        let mut askpass = world.command(env!("CARGO_BIN_EXE_bitbucket-ssh"));
+        askpass
+            .arg(&question)
+            .env("BITBUCKET_SSH_ASKPASS_KEY", &path)
+            .env("BITBUCKET_SSH_ASKPASS_TICKET", &ticket)
+            .env("BITBUCKET_SSH_ASKPASS_NEXT", &program)
+            .env("BITBUCKET_SSH_ASKPASS_NEXT_REQUIRE", "force");
+        crate::support::run(askpass).succeeds().stdout()
+    };
+    assert_ne!(answer(), "yes\n", "the passphrase");
+    assert!(!ticket.exists());
+    assert_eq!(answer(), "yes\n", "the next program answers");
     // Locked, it is an error of its own, and ssh does not go.
     let mut lock = world.command("dbus-send");
     lock.args(["--print-reply", "--dest=org.freedesktop.secrets"])

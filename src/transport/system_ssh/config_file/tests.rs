@@ -166,6 +166,7 @@ fn a_chosen_identity_stands_alone() {
             ("identityfile", &[shown][..]),
             ("identitiesonly", &["yes"]),
             ("certificatefile", &[]),
+            ("preferredauthentications", &["publickey"]),
             ("identityagent", &["/run/agent"]),
             ("hostkeyalias", &["bitbucket.org"]),
             ("controlpath", &[]),
