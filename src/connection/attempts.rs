@@ -168,7 +168,9 @@ impl Connection<'_> {
                 if log.is_repository_denied() && !self.may_create_after_denial(account, log)? {
                     return Ok(None);
                 }
-                Some(NextOffer::new_key(self.keys.create(account, self.beyond_ssh)?))
+                Some(NextOffer::new_key(
+                    self.keys.create(account, self.beyond_ssh)?,
+                ))
             }
             (Offer::NewKey, None) => self.create_for_unknown_account(log)?,
         };
@@ -202,7 +204,9 @@ impl Connection<'_> {
             summary,
             may_help: &may_help,
         });
-        let new = self.keys.create_for_unknown_account(self.beyond_ssh, denied)?;
+        let new = self
+            .keys
+            .create_for_unknown_account(self.beyond_ssh, denied)?;
         Ok(new.map(NextOffer::new_key))
     }
 

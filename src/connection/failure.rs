@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::identity::{AccountId, Identity, ManagedKey, Plan, Rank, Skipped, UnresolvedAccount};
-use crate::repository::{Direction, Repository};
+use crate::repository::{Direction, Repository, Site, SiteKind};
 use crate::settings::{Origin, Sourced};
 use crate::text::sanitise;
 use crate::transport::{Endpoint, ExitStatus, ForSsh, Refusal};
@@ -27,6 +27,14 @@ pub enum Failure {
     /// The SSH session failed.
     #[error(transparent)]
     Transport(#[from] transport::Error),
+    /// No SSH server of a Data Center could be reached.
+    #[error("{error}")]
+    DataCenterUnreachable {
+        /// What happened.
+        error: transport::Error,
+        /// The site's URL.
+        site: String,
+    },
     /// A key could not be created.
     #[error(transparent)]
     Provision(#[from] provision::Error),
@@ -118,6 +126,21 @@ impl Failure {
                 refusals.find_map(|(_, refusal)| refusal.for_ssh.as_deref())
             }
             _ => None,
+        }
+    }
+
+    /// The same, knowing which site the command was for.
+    pub(super) fn at(self, site: &Site) -> Self {
+        match self {
+            Self::Transport(
+                error @ (transport::Error::Resolve { .. }
+                | transport::Error::Connect { .. }
+                | transport::Error::Timeout { .. }),
+            ) if site.kind == SiteKind::DataCenter => Self::DataCenterUnreachable {
+                error,
+                site: site.url.clone(),
+            },
+            other => other,
         }
     }
 

@@ -123,13 +123,14 @@ fn pipeline(arguments: Vec<OsString>, context: &Context) -> Result<ExitStatus, F
         prompt: prompt.as_ref(),
         beyond_ssh: beyond_ssh.as_ref(),
     };
+    let site = &target.located.site;
     if let Some(reason) = reason {
         let ssh = system_ssh::find(context).ok_or_else(|| no_system_ssh(reason))?;
-        return openssh::run(&connection, &ssh, reason);
+        return openssh::run(&connection, &ssh, reason).map_err(|failure| failure.at(site));
     }
     let status = attempts::run(&connection);
     diagnostics::timeline();
-    status
+    status.map_err(|failure| failure.at(site))
 }
 
 /// A git command for a Bitbucket host: everything that is decided before connecting.

@@ -43,6 +43,9 @@ pub fn explain(failure: &Failure) -> Explanation {
         Failure::Settings(error) => settings(error),
         Failure::InvalidSetting(invalid) => invalid_setting(invalid),
         Failure::Transport(error) => session::explain(error),
+        Failure::DataCenterUnreachable { error, site } => {
+            session::unreachable_data_center(error, site)
+        }
         Failure::Provision(error) => provision::explain(error),
         Failure::Prompt(error) => Explanation::new(format!("bitbucket-ssh: {error}")),
         Failure::Diagnostics(error) => Explanation::new(error.to_string()),
@@ -324,6 +327,14 @@ fn login_refused(log: &AttemptLog, refusal: &Refusal) -> Explanation {
     if !unusable.is_empty() {
         return explanation.hints(unusable.iter().map(in_hint));
     }
+    let explanation = if refusal.user == "git" {
+        explanation
+    } else {
+        explanation.hint(format!(
+            "the user name was '{}', set in the URL, by -l or by User in ssh_config; Bitbucket's is usually 'git'",
+            sanitise(&refusal.user)
+        ))
+    };
     explanation
         .hints(unusable_files(log))
         .hints(how_to_log_in(log))

@@ -12,6 +12,9 @@ pub(super) fn explain(error: &Error) -> Explanation {
         Error::Connect { .. } | Error::Timeout { .. } => explanation.hint(
             "if the network blocks port 22, try port 443: ssh://git@altssh.bitbucket.org:443/WORKSPACE/REPOSITORY.git",
         ),
+        Error::Proxy { option, .. } => explanation.hint(format!(
+            "{option} is set in ssh_config or by -o; with -v the whole command is shown"
+        )),
         Error::Identification { why, .. } if why.contains("timed out") => explanation
             .hint("the server accepted the connection but sent no SSH banner; to check all servers: git bitbucket doctor"),
         Error::Identification { .. } => {
@@ -30,6 +33,19 @@ pub(super) fn explain(error: &Error) -> Explanation {
         | Error::Local(_)
         | Error::CallerGone => explanation,
     }
+}
+
+/// As [`explain`], for an SSH server of a Data Center that cannot be reached.
+pub(super) fn unreachable_data_center(error: &Error, site: &str) -> Explanation {
+    let explanation = Explanation::new(error.to_string());
+    if matches!(error, Error::Timeout { .. }) {
+        return explanation.hint("check the network connection and repeat the command");
+    }
+    explanation
+        .hint(
+            "check the network connection; if the site has another SSH address, log in to read it:",
+        )
+        .hint(format!("git bitbucket login --site {}", Pasted::new(site)))
 }
 
 /// OpenSSH's text about a host key that is not accepted.

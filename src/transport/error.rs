@@ -18,7 +18,7 @@ pub enum Error {
         /// The resolver's message.
         why: String,
     },
-    /// No endpoint could be reached; the error of the last attempt.
+    /// No endpoint could be reached; the error of the one that was typed, else of the last attempt.
     #[error("ssh: connect to host {host} port {port}: {why}")]
     Connect {
         /// The last host.
@@ -27,6 +27,19 @@ pub enum Error {
         port: u16,
         /// The system's message (`Connection refused`, `Connection timed out`).
         why: String,
+    },
+    /// ProxyCommand or ProxyJump ended with a failure before the server sent anything.
+    #[error(
+        "{option} failed: '{program}' ended with {status}\nConnection closed by {}",
+        Peer(None)
+    )]
+    Proxy {
+        /// `ProxyCommand` or `ProxyJump`.
+        option: &'static str,
+        /// The program or the jump host, without arguments, which may hold a password.
+        program: String,
+        /// `exit status 1`.
+        status: String,
     },
     /// The connection ended before or during the key exchange.
     #[error("{}", identification(why, peer))]
@@ -104,6 +117,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// The host that could not be reached.
+    pub(super) fn unreachable(&self) -> Option<&str> {
+        match self {
+            Self::Resolve { host, .. } | Self::Connect { host, .. } => Some(host),
+            _ => None,
+        }
+    }
+
     /// Something on this machine failed: what, and the system's error message.
     pub(super) fn local(what: &str, error: &std::io::Error) -> Self {
         Self::Local(format!("{what}: {}", diagnostics::os_error_message(error)))

@@ -482,3 +482,23 @@ pub fn executable(file: &Path) {
     use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(file, fs::Permissions::from_mode(0o700)).unwrap();
 }
+
+#[test]
+fn a_refused_connection_gets_no_advice_for_cloud() {
+    let company = Company::new();
+    company.login(PASSWORD).succeeds();
+    company.set("sshHost", "127.0.0.1:9");
+    company.set("provision", "auto");
+    let output = company
+        .world
+        .git(&["ls-remote", "ssh://git@127.0.0.1:9/PROJ/tool.git"])
+        .fails_with(128);
+    let text = output.stderr();
+    assert!(text.contains("port 9: Connection refused"), "{output}");
+    assert!(!text.contains("altssh"), "{output}");
+    let advice = format!(
+        "hint: git bitbucket login --site {}",
+        company.center.web_url()
+    );
+    assert!(text.contains(&advice), "{output}");
+}

@@ -173,3 +173,57 @@ fn clones_side_by_side_make_one_key_whatever_the_site_does() {
         }
     }
 }
+
+#[test]
+fn a_proxy_command_that_fails_runs_once_and_is_named() {
+    let world = World::new();
+    let ran = world.path("tmp/ran");
+    world.git(&["ls-remote", "-q", URL]).succeeds();
+    for (script, expected) in [
+        ("exit 3", "exit status 3"),
+        ("exec /no/such/proxy --auth secret", "exit status 127"),
+    ] {
+        let _ = std::fs::remove_file(&ran);
+        let config = format!(
+            "Host bitbucket.org\n  ProxyCommand sh -c 'echo x >>{}; {script}'\n",
+            ran.display()
+        );
+        std::fs::write(world.path("home/.ssh/config"), config).unwrap();
+        let output = world
+            .bitbucket_ssh(&["git@bitbucket.org", "git-upload-pack 'acme/site.git'"])
+            .fails_with(255);
+        let text = output.stderr();
+        let named = format!("ProxyCommand failed: 'sh' ended with {expected}");
+        assert!(text.contains(&named), "{output}");
+        assert!(
+            text.contains("Connection closed by UNKNOWN port 65535"),
+            "{output}"
+        );
+        assert!(!text.contains("secret"), "{output}");
+        assert!(!text.contains("server closed"), "{output}");
+        assert_eq!(std::fs::read_to_string(&ran).unwrap(), "x\n", "{output}");
+    }
+}
+
+#[test]
+fn a_user_name_that_is_refused_is_named() {
+    let mut world = World::new();
+    world.unset("BITBUCKET_EMAIL");
+    world.unset("BITBUCKET_API_TOKEN");
+    let line = world.make_key("id_ed25519", "");
+    world.sandbox.add_key(ALICE, &line, "laptop");
+    let command = "git-upload-pack 'acme/site.git'";
+    world
+        .bitbucket_ssh(&["-l", "deploy", "bitbucket.org", command])
+        .fails_with(255)
+        .says("hint: the user name was 'deploy'");
+    std::fs::write(
+        world.path("home/.ssh/config"),
+        "Host bitbucket.org\n  User deploy\n",
+    )
+    .unwrap();
+    world
+        .bitbucket_ssh(&["bitbucket.org", command])
+        .fails_with(255)
+        .says("hint: the user name was 'deploy'");
+}

@@ -52,7 +52,7 @@ pub(super) async fn connect(params: &Arc<SessionParams>) -> Result<Connected, At
     }
     let mut attempts = JoinSet::new();
     let mut remaining = params.route.endpoints.iter().cloned();
-    let mut failures = Failures::default();
+    let mut failures = Failures::new(params);
     loop {
         if attempts.is_empty() && start_next(params, &mut remaining, &mut attempts).is_none() {
             return Err(failures.into());
@@ -90,7 +90,7 @@ fn start_next(
 
 /// One after the other; a command that does not name the host runs once.
 async fn through_proxy(params: &SessionParams) -> Result<Connected, AttemptError> {
-    let mut failures = Failures::default();
+    let mut failures = Failures::new(params);
     let command = proxy::Command::of(&params.config);
     for endpoint in &params.route.endpoints {
         match proxy::connect(params, &command, endpoint).await {
@@ -105,28 +105,57 @@ async fn through_proxy(params: &SessionParams) -> Result<Connected, AttemptError
 }
 
 /// The endpoints that could not be reached.
-#[derive(Default)]
-struct Failures {
+struct Failures<'a> {
+    /// The host as typed, and as ssh_config names it.
+    typed: [Option<&'a str>; 2],
+    /// That host could not be reached.
+    of_typed: Option<Error>,
     last: Option<Error>,
     /// Some endpoint accepted the connection and ended it: too many connections at once, or a
     /// server that is starting.
     ended_early: bool,
 }
 
-impl Failures {
+impl<'a> Failures<'a> {
+    fn new(params: &'a SessionParams) -> Self {
+        let named = params.config.endpoint.host_name.as_deref();
+        Self {
+            typed: [Some(&params.route.typed_host), named],
+            of_typed: None,
+            last: None,
+            ended_early: false,
+        }
+    }
+
     fn add(&mut self, error: Error) {
         tracing::info!("{error}");
         self.ended_early |= matches!(error, Error::Identification { .. });
-        self.last = Some(error);
+        let is_typed = error.unreachable().is_some_and(|host| {
+            let mut typed = self.typed.iter().flatten();
+            typed.any(|typed| typed.eq_ignore_ascii_case(host))
+        });
+        if is_typed {
+            self.of_typed = Some(error);
+        } else {
+            self.last = Some(error);
+        }
+    }
+
+    /// Where no server answered, a host that was never typed is not to blame.
+    fn error(self) -> Error {
+        match (self.last, self.of_typed) {
+            (Some(last), Some(of_typed)) if last.unreachable().is_some() => of_typed,
+            (Some(error), _) | (None, Some(error)) => error,
+            (None, None) => Error::Local("no endpoint to connect to".to_owned()),
+        }
     }
 }
 
-impl From<Failures> for AttemptError {
-    fn from(failures: Failures) -> Self {
-        let error = failures
-            .last
-            .unwrap_or_else(|| Error::Local("no endpoint to connect to".to_owned()));
-        if failures.ended_early {
+impl From<Failures<'_>> for AttemptError {
+    fn from(failures: Failures<'_>) -> Self {
+        let ended_early = failures.ended_early;
+        let error = failures.error();
+        if ended_early {
             Self::BeforeAuthentication(error)
         } else {
             Self::Final(error)
@@ -167,7 +196,7 @@ enum Carrier {
     Tcp(TcpStream),
     /// The child ends with the session.
     Proxy {
-        _child: Box<Child>,
+        child: Box<Child>,
         input: ChildStdin,
         output: ChildStdout,
     },
@@ -280,6 +309,65 @@ mod tests {
             ),
         ] {
             assert_eq!(io_message(&error), expected);
+        }
+    }
+
+    #[test]
+    fn a_host_that_was_never_typed_is_not_blamed() {
+        let resolve = |host: &str| Error::Resolve {
+            host: host.to_owned(),
+            why: "Name or service not known".to_owned(),
+        };
+        let refused = |host: &str| Error::Connect {
+            host: host.to_owned(),
+            port: 22,
+            why: "Connection refused".to_owned(),
+        };
+        let closed = || Error::Identification {
+            why: "Connection closed by remote host".to_owned(),
+            peer: crate::transport::Peer(None),
+        };
+        for (typed, errors, blamed, why) in [
+            (
+                [Some("Bitbucket.org"), None],
+                vec![
+                    resolve("ssh.bitbucket.org"),
+                    resolve("bitbucket.org"),
+                    resolve("altssh.bitbucket.org"),
+                ],
+                "ssh: Could not resolve hostname bitbucket.org: Name or service not known",
+                "offline",
+            ),
+            (
+                [Some("work"), Some("bitbucket.org")],
+                vec![refused("bitbucket.org"), refused("altssh.bitbucket.org")],
+                "ssh: connect to host bitbucket.org port 22: Connection refused",
+                "an alias",
+            ),
+            (
+                [Some("bitbucket.org"), None],
+                vec![refused("127.0.0.1"), refused("127.0.0.2")],
+                "ssh: connect to host 127.0.0.2 port 22: Connection refused",
+                "a list without it",
+            ),
+            (
+                [Some("bitbucket.org"), None],
+                vec![refused("bitbucket.org"), closed()],
+                "kex_exchange_identification: Connection closed by remote host\n\
+                 Connection closed by UNKNOWN port 65535",
+                "another one answered",
+            ),
+        ] {
+            let mut failures = Failures {
+                typed,
+                of_typed: None,
+                last: None,
+                ended_early: false,
+            };
+            for error in errors {
+                failures.add(error);
+            }
+            assert_eq!(failures.error().to_string(), blamed, "{why}");
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Endpoints behind ProxyCommand or ProxyJump: a child with pipes of its own transports the bytes.
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use crate::settings::SshConfig;
 use crate::ssh_command::AddressFamily;
+use crate::text::sanitise;
 use crate::transport::endpoint::{Carrier, Connected, Stream, version, version_timeout};
 use crate::transport::session::SessionParams;
 use crate::transport::{Endpoint, Error, Peer};
@@ -24,6 +26,20 @@ impl Command {
         match (&config.endpoint.proxy_jump, &config.endpoint.proxy_command) {
             (Some(jump), _) => Self::Jump(jump_arguments(jump, config)),
             (None, command) => Self::Shell(command.clone().unwrap_or_default()),
+        }
+    }
+
+    /// The option, and its program or host without arguments.
+    fn name(&self) -> (&'static str, String) {
+        match self {
+            Self::Shell(command) => {
+                let program = command.split_whitespace().next().unwrap_or_default();
+                ("ProxyCommand", sanitise(program))
+            }
+            Self::Jump(arguments) => {
+                let jump = arguments.last().map_or("", String::as_str);
+                ("ProxyJump", sanitise(jump.trim_start_matches("ssh://")))
+            }
         }
     }
 
@@ -97,7 +113,7 @@ pub(super) async fn connect(
         return Err(Error::Local("the proxy has no pipes".to_owned()));
     };
     let mut stream = Stream::new(Carrier::Proxy {
-        _child: Box::new(child),
+        child: Box::new(child),
         input,
         output,
     });
@@ -108,10 +124,47 @@ pub(super) async fn connect(
             version,
             address: None,
         }),
-        Err(why) => Err(Error::Identification {
-            why,
-            peer: Peer(None),
-        }),
+        Err(why) => {
+            let failed = match failure(stream).await {
+                Some(status) if !params.as_ssh => {
+                    let (option, program) = command.name();
+                    Some(Error::Proxy {
+                        option,
+                        program,
+                        status,
+                    })
+                }
+                _ => None,
+            };
+            Err(failed.unwrap_or(Error::Identification {
+                why,
+                peer: Peer(None),
+            }))
+        }
+    }
+}
+
+/// How long a proxy that has closed its pipes may take to end.
+const TO_END: Duration = Duration::from_secs(1);
+
+/// How the proxy ended. `None`: without a failure, or not at all.
+async fn failure(stream: Stream) -> Option<String> {
+    let Carrier::Proxy {
+        mut child,
+        input,
+        output,
+    } = stream.carrier
+    else {
+        return None;
+    };
+    drop((input, output));
+    let ended = tokio::time::timeout(TO_END, child.wait()).await;
+    let status = ended.ok()?.ok()?;
+    // A signal is ours, or of closed pipes.
+    match status.code()? {
+        0 => None,
+        127 => Some("exit status 127 (command not found)".to_owned()),
+        code => Some(format!("exit status {code}")),
     }
 }
 

@@ -33,6 +33,16 @@ fn a_port_without_a_server() {
 }
 
 #[test]
+fn a_proxy_command_that_fails() {
+    holds("The proxy command fails", || {
+        let world = served();
+        let config = world.path("home/.ssh/config");
+        fs::write(&config, "Host bitbucket.org\n  ProxyCommand false\n").unwrap();
+        Scene::new(world, SITE).afterwards(move |_| fs::remove_file(&config).unwrap())
+    });
+}
+
+#[test]
 fn a_server_without_a_banner() {
     holds("The server does not answer", || {
         let door = TcpListener::bind(("127.0.0.1", 0)).unwrap();
