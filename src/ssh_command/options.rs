@@ -385,6 +385,10 @@ pub fn find(name: &str) -> Option<&'static ConfigOption> {
 
 /// The keyword that was probably meant by one that OpenSSH does not know.
 pub fn meant(written: &str) -> Option<&'static str> {
+    // The key file's option in the singular is three letters away.
+    if written.eq_ignore_ascii_case("IdentityOnly") {
+        return Some("IdentitiesOnly");
+    }
     let blocks = ["Host", "Include", "Match"];
     nearest(
         written,

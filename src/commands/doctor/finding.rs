@@ -134,6 +134,12 @@ pub(super) fn text(call: &mut CommandContext<'_>, groups: &[Group]) {
             }
         }
     }
+    tally(call, groups);
+}
+
+/// How many findings there are of each verdict.
+pub(super) fn tally(call: &mut CommandContext<'_>, groups: &[Group]) {
+    let all = || groups.iter().flat_map(|group| &group.findings);
     let count = |verdict| all().filter(|finding| finding.verdict == verdict).count();
     call.say(format!(
         "{} OK, {} WARN, {} FAIL, {} SKIP",

@@ -9,7 +9,7 @@ use super::ssh_config;
 use crate::commands::{Error, config_file, git, other_tools};
 use crate::context::Context;
 use crate::repository::{self, SiteKind, SshUrl};
-use crate::settings::{Ignored, Origin};
+use crate::settings::{Ignored, Origin, keys};
 use crate::text::counted;
 use crate::text::sanitise;
 
@@ -341,7 +341,10 @@ pub(super) fn settings(checkup: &Checkup<'_>) -> Vec<Finding> {
         };
         let (key, next) = match &ignored.origin {
             Origin::GitConfig { file, key, .. } => {
-                let next = file.as_deref().and_then(|file| removal(checkup, file, key));
+                let next = file.as_deref().and_then(|file| {
+                    let renamed = renaming(checkup, file, key, &ignored.value);
+                    renamed.or_else(|| removal(checkup, file, key))
+                });
                 (sanitise(key), next)
             }
             Origin::Environment(name) => ((*name).to_owned(), Some(format!("unset {name}"))),
@@ -359,6 +362,24 @@ pub(super) fn settings(checkup: &Checkup<'_>) -> Vec<Finding> {
     findings
 }
 
+/// The line that gives a misspelt setting the name that was probably meant. `None`: its name is
+/// right, nothing is like it, or the setting that was meant is set as well.
+fn renaming(checkup: &Checkup<'_>, file: &Path, key: &str, value: &str) -> Option<String> {
+    let (section, name) = key.rsplit_once('.')?;
+    let is_known = |known: &keys::Key| known.name.eq_ignore_ascii_case(name);
+    if key.ends_with('*') || keys::KEYS.iter().any(is_known) {
+        return None;
+    }
+    let meant = format!("{section}.{}", keys::meant(name)?.name);
+    if !values(checkup.context, &meant).is_empty() {
+        return None;
+    }
+    let shown = word(&checkup.shown(file));
+    let (meant, value) = (word(&meant), word(value));
+    let set = format!("git config --file {shown} {meant} {value}");
+    Some(format!("{set}; {}", unset(checkup, file, key)))
+}
+
 /// The line that removes a setting; for the settings of a repository that git does not trust, the
 /// line that trusts it.
 fn removal(checkup: &Checkup<'_>, file: &Path, key: &str) -> Option<String> {
@@ -369,7 +390,8 @@ fn removal(checkup: &Checkup<'_>, file: &Path, key: &str) -> Option<String> {
     Some(format!("git config --global --add safe.directory {folder}"))
 }
 
-/// A WARN for each SSH remote on `bitbucket.org`: Cloud's SSH host is `ssh.bitbucket.org`.
+/// The SSH remotes on `bitbucket.org`. They work here, where Cloud's other host names are tried as
+/// well; other programs need `ssh.bitbucket.org`.
 pub(super) fn remotes(checkup: &Checkup<'_>) -> Vec<Finding> {
     let check = "remotes";
     let Ok(git_config) = &checkup.git_config else {
@@ -394,9 +416,9 @@ pub(super) fn remotes(checkup: &Checkup<'_>) -> Vec<Finding> {
         if cloud && names_the_old_host(url) {
             let next = moved(checkup, name, url, &repository.to_string());
             findings.push(
-                Finding::warn(
+                Finding::ok(
                     check,
-                    format!("{url} uses bitbucket.org instead of ssh.bitbucket.org"),
+                    format!("{url} works here; other programs may need ssh.bitbucket.org"),
                 )
                 .about(name)
                 .next(next),

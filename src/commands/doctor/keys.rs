@@ -110,6 +110,19 @@ fn folders(checkup: &Checkup<'_>) -> Vec<Finding> {
     findings
 }
 
+/// Whether this user owns the file.
+#[cfg(unix)]
+fn is_own(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let metadata = fs::metadata(path);
+    metadata.is_ok_and(|metadata| metadata.uid() == rustix::process::getuid().as_raw())
+}
+
+#[cfg(not(unix))]
+fn is_own(_path: &Path) -> bool {
+    true
+}
+
 #[cfg(unix)]
 fn mode(path: &Path) -> Option<u32> {
     use std::os::unix::fs::PermissionsExt as _;
@@ -177,6 +190,10 @@ impl<'a> KeyFile<'a> {
         let check = "key-permissions";
         match mode(self.file) {
             None => Finding::skip(check, "this system has no Unix permissions"),
+            // As ssh(1): the rule is for files of this user only.
+            Some(mode) if mode & 0o077 != 0 && !is_own(self.file) => {
+                Finding::ok(check, format!("0{mode:03o}, owned by another user"))
+            }
             Some(mode) if mode & 0o077 != 0 => {
                 let text = format!("0{mode:03o}: others can read the private key");
                 Finding::fail(check, text)

@@ -45,10 +45,16 @@ pub(super) fn doctor(call: &mut CommandContext<'_>, options: &Doctor) -> Result<
         return Ok(healthy(&groups));
     }
     let findings = groups.into_iter().flat_map(|group| group.findings);
-    let steps = findings.filter_map(|finding| finding.fix).collect();
+    let steps: Vec<_> = findings.filter_map(|finding| finding.fix).collect();
+    let repairs = steps.len();
     let done = fix::all(call, steps, options.yes)?;
     // What was repaired FAILs no more.
-    Ok(done && healthy(&examine(call, options)?))
+    let after = examine(call, options)?;
+    if done && repairs > 0 && !options.json {
+        call.say("after --fix:");
+        finding::tally(call, &after);
+    }
+    Ok(done && healthy(&after))
 }
 
 fn examine(call: &CommandContext<'_>, options: &Doctor) -> Result<Vec<Group>, Error> {

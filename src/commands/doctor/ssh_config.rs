@@ -259,6 +259,7 @@ mod tests {
                 "two letters changed places",
             ),
             ("hostnam", Some("HostName"), "one is missing"),
+            ("IdentityOnly", Some("IdentitiesOnly"), "the singular"),
             ("Hots", Some("Host"), "a short one"),
             ("Colour", None, "nothing is near"),
         ] {

@@ -395,7 +395,7 @@ fn remotes_on_the_old_host_are_named() {
     finds(
         &machine,
         "remotes",
-        "WARN git@bitbucket.org:acme/site.git uses bitbucket.org instead of ssh.bitbucket.org | git remote set-url origin git@ssh.bitbucket.org:acme/site.git",
+        "OK git@bitbucket.org:acme/site.git works here; other programs may need ssh.bitbucket.org | git remote set-url origin git@ssh.bitbucket.org:acme/site.git",
     );
     machine.git(&[
         "remote",

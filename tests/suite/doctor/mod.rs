@@ -211,7 +211,7 @@ fn a_machine_that_is_served_has_no_fail_and_keeps_its_token_for_itself() {
     ] {
         finds(&list, check, "OK", text);
     }
-    finds(&list, "remotes", "WARN", "bitbucket.org");
+    finds(&list, "remotes", "OK", "may need ssh.bitbucket.org");
     assert!(
         world
             .sandbox

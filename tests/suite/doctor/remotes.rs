@@ -1,4 +1,4 @@
-//! Remotes that still name `bitbucket.org`.
+//! Remotes that name `bitbucket.org`: no warning, but an offer.
 
 use super::{is_fixed, served};
 
@@ -8,7 +8,7 @@ fn a_remote_on_the_old_name_is_moved() {
     let next = is_fixed(
         &world,
         &["--offline"],
-        ("remotes", "WARN", "instead of ssh.bitbucket.org"),
+        ("remotes", "OK", "may need ssh.bitbucket.org"),
     );
     assert_eq!(
         next,
@@ -42,7 +42,7 @@ fn an_url_for_pushing_is_moved_alone() {
     let next = is_fixed(
         &world,
         &["--offline"],
-        ("remotes", "WARN", "instead of ssh.bitbucket.org"),
+        ("remotes", "OK", "may need ssh.bitbucket.org"),
     );
     assert_eq!(
         next,

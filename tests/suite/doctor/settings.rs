@@ -1,16 +1,11 @@
 //! Settings that are ignored or misspelt.
 
 use super::{append, is_fixed, served};
+use crate::support::ALICE;
 
 #[test]
 fn settings_that_do_not_count_are_taken_away() {
     for (line, verdict, text, why) in [
-        (
-            "[bitbucket]\n\tacount = a@b.example\n",
-            "WARN",
-            "a@b.example",
-            "misspelt",
-        ),
         (
             "[bitbucket]\n\tkeyType = des\n",
             "FAIL",
@@ -32,6 +27,21 @@ fn settings_that_do_not_count_are_taken_away() {
             "{why}: {next}"
         );
     }
+}
+
+#[test]
+fn a_misspelt_setting_is_renamed() {
+    let world = served();
+    let line = format!("[bitbucket]\n\tacount = {ALICE}\n");
+    append(&world, "home/.gitconfig", &line);
+    let next = is_fixed(&world, &["--offline"], ("settings", "WARN", ALICE));
+    assert_eq!(
+        next,
+        format!(
+            "git config --file ~/.gitconfig bitbucket.account {ALICE}; \
+             git config --file ~/.gitconfig --unset-all bitbucket.acount"
+        )
+    );
 }
 
 #[test]
