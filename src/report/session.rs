@@ -6,7 +6,15 @@ use crate::text::{Pasted, in_hint, sanitise};
 use crate::transport::Error;
 
 pub(super) fn explain(error: &Error) -> Explanation {
-    let explanation = Explanation::new(error.to_string());
+    let text = error.to_string();
+    let explanation = match error {
+        // ssh(1)'s words in two lines.
+        Error::Identification { .. }
+        | Error::Closed { .. }
+        | Error::Damaged { .. }
+        | Error::Proxy { .. } => Explanation::lines(text),
+        _ => Explanation::new(text),
+    };
     match error {
         Error::Resolve { .. } => explanation.hint("check the network connection and the spelling of the host"),
         Error::Connect { .. } | Error::Timeout { .. } => explanation.hint(
