@@ -13,7 +13,7 @@ fn main() -> ExitCode {
     diagnostics::begin(&context, "bitbucket", &arguments);
     let mut output = std::io::stdout().lock();
     let mut errors = std::io::stderr();
-    let status = commands::run(arguments, &context, &mut output, &mut errors);
+    let status = commands::run(&arguments, &context, &mut output, &mut errors);
     diagnostics::trace2::end(&context, status);
     ExitCode::from(status)
 }

@@ -44,13 +44,13 @@ use hook::Verdict;
 /// `output`, warnings and failures to `errors`; some commands read standard input. Returns the exit
 /// status: 0 done, 1 failed, 2 wrong usage, 4 not logged in.
 pub fn run(
-    arguments: Vec<OsString>,
+    arguments: &[OsString],
     context: &Context,
     output: &mut dyn Write,
     errors: &mut dyn Write,
 ) -> u8 {
-    let mode = mode(&arguments);
-    let verb = match arguments::read(arguments.clone()) {
+    let mode = mode(arguments);
+    let verb = match arguments::read(arguments.to_vec()) {
         Reading::Do(verb) => verb,
         Reading::Print(text) => {
             let _ = output.write_all(text.as_bytes());
@@ -67,7 +67,7 @@ pub fn run(
     let mut call = CommandContext {
         context,
         prompt: &*prompt,
-        typed: &arguments,
+        typed: arguments,
         input,
         colour: status::wants_colour(context, std::io::stdout().is_terminal()),
         columns: columns(),

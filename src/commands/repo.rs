@@ -107,7 +107,9 @@ fn with_remote(
     }
     for (option, value) in [("--project", &options.project), ("--site", &options.site)] {
         if let Some(value) = value {
-            command += &format!(" {option} {}", Pasted::new(value));
+            for word in [" ", option, " ", Pasted::new(value).as_str()] {
+                command += word;
+            }
         }
     }
     Ok(command)
@@ -234,8 +236,7 @@ impl Refusal<'_> {
             Refused { status, message } if self.exists(registry, status, &message) => {
                 self.already_exists()
             }
-            Forbidden { message } => self.no_permission(&message),
-            NotFound { message } => self.no_permission(&message),
+            Forbidden { message } | NotFound { message } => self.no_permission(&message),
             Refused { message, .. } if message.contains("administer") => {
                 self.no_permission(&message)
             }

@@ -172,9 +172,10 @@ pub fn resolve(
     };
     if let Some(unread) = &config.unsupported.unread_file {
         let file = Shown::path(&unread.file, context.home());
-        match &unread.why {
-            Some(why) => tracing::info!("{file} was not read: {}", sanitise(why)),
-            None => tracing::warn!("{file} was not read: no ssh is installed"),
+        if let Some(why) = &unread.why {
+            tracing::info!("{file} was not read: {}", sanitise(why));
+        } else {
+            tracing::warn!("{file} was not read: no ssh is installed");
         }
     }
     let address = SshHost {

@@ -53,12 +53,6 @@ impl SelectedAccount {
         registry::refused(why, &self.site)
     }
 
-    /// Whether the token cannot remove keys, as far as the site told in the answers so far.
-    fn lacks_delete_scope(&self, registry: &dyn KeyRegistry) -> bool {
-        let granted = registry.granted_scopes();
-        granted.is_some_and(|all| !all.iter().any(|scope| scope == scopes::DELETE_KEYS))
-    }
-
     /// The command that logs in to the account.
     fn login(&self) -> String {
         let (name, site) = (Pasted::new(&self.account.name), Pasted::new(&self.site.url));
@@ -231,4 +225,10 @@ fn confirmed(call: &mut CommandContext<'_>, yes: bool, question: &str) -> Result
     call.prompt
         .confirm(&format!("{question} [y/N] "))
         .map_err(Error::Unanswered)
+}
+
+/// Whether the token cannot remove keys, as far as the site told in the answers so far.
+fn lacks_delete_scope(registry: &dyn KeyRegistry) -> bool {
+    let granted = registry.granted_scopes();
+    granted.is_some_and(|all| !all.iter().any(|scope| scope == scopes::DELETE_KEYS))
 }

@@ -76,7 +76,7 @@ fn check_delete_scope(
     keys: &[KeyEntry],
 ) -> Result<(), Error> {
     match keys.iter().find(|key| key.listed.is_some()) {
-        Some(key) if selected.lacks_delete_scope(registry) => {
+        Some(key) if super::lacks_delete_scope(registry) => {
             Err(selected.still_valid(key, &selected.no_delete_scope(), true))
         }
         _ => Ok(()),

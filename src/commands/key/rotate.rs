@@ -44,7 +44,7 @@ fn rotate_account(
     for key in &old {
         call.say(format!("{}  {}", key.fingerprint, sanitise(&key.label)));
     }
-    if !options.keep_old && selected.lacks_delete_scope(registry.as_ref()) {
+    if !options.keep_old && super::lacks_delete_scope(registry.as_ref()) {
         return Err(cannot_remove(selected, options));
     }
     let question = format!("Replace {} of {account}?", counted(old.len(), "key"));
@@ -105,10 +105,9 @@ fn rotate_account(
 /// The token cannot remove keys, so rotating would only add one.
 fn cannot_remove(selected: &SelectedAccount, options: &KeyRotate) -> Error {
     let account = Pasted::new(&selected.account.name);
-    let mut keep = format!("git bitbucket key rotate --keep-old --account {account}");
-    if let Some(days) = options.older_than {
-        keep += &format!(" --older-than {days}");
-    }
+    let older_than = options.older_than;
+    let older_than = older_than.map_or_else(String::new, |days| format!(" --older-than {days}"));
+    let keep = format!("git bitbucket key rotate --keep-old --account {account}{older_than}");
     Error::other(
         format!(
             "{}, which removes the old key; no key was created",
