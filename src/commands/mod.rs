@@ -35,6 +35,7 @@ use crate::context::Context;
 use crate::diagnostics;
 use crate::prompt;
 pub(crate) use crate::report::commands::Error;
+use crate::storage;
 use accounts::Accounts;
 use arguments::{Reading, Repo, Verb};
 use context::CommandContext;
@@ -62,6 +63,7 @@ pub fn run(
         }
     };
     diagnostics::trace2::mode(&mode);
+    storage::sweep_calls(context);
     let prompt = prompt::beyond_ssh(context, false);
     let input: &mut dyn Read = &mut std::io::stdin();
     let mut call = CommandContext {

@@ -47,7 +47,7 @@ pub(super) fn set_in(context: &Context, variable: &str) -> Option<String> {
         .iter()
         .map(|name| home.join(name))
         .find_map(|file| {
-            let text = std::fs::read_to_string(&file).ok()?;
+            let text = crate::storage::read_text(&file).ok()?;
             let line = text.lines().position(|line| sets(line, variable))?;
             Some(format!("{}:{}", shown(context, &file), line + 1))
         })
@@ -118,7 +118,7 @@ fn configuration_folders(context: &Context) -> Vec<PathBuf> {
 
 /// `terminal.integrated.env.*` sets variables in the terminals of VS Code.
 fn in_code(context: &Context, file: &Path) -> Vec<ToolSetting> {
-    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let text = crate::storage::read_text(file).unwrap_or_default();
     let mut found = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();
@@ -141,7 +141,7 @@ fn in_code(context: &Context, file: &Path) -> Vec<ToolSetting> {
 
 /// Until 2020 the IDEs used an SSH client of their own; `NATIVE_SSH` selects git's.
 fn in_jetbrains(context: &Context, file: &Path) -> Option<ToolSetting> {
-    let text = std::fs::read_to_string(file).ok()?;
+    let text = crate::storage::read_text(file).ok()?;
     let own = |line: &str| line.contains("\"SSH_EXECUTABLE\"") && line.contains("\"IDEA_SSH\"");
     let line = text.lines().position(own)? + 1;
     Some(ToolSetting {

@@ -23,6 +23,7 @@ use crate::prompt::{self, Prompt};
 use crate::provision::Records;
 use crate::settings::{GitConfig, SshConfig};
 use crate::ssh_command::{self, Invocation, Request};
+use crate::storage;
 use crate::text::Shown;
 use crate::transport::ExitStatus;
 use crate::transport::system_ssh::{self, LedBack};
@@ -88,6 +89,7 @@ fn pipeline(arguments: Vec<OsString>, context: &Context) -> Result<ExitStatus, F
         Invocation::System { request, reason } => (request, Some(reason)),
     };
     diagnostics::start(&log_options(&request), context)?;
+    storage::sweep_calls(context);
     if let Some(reason) = system_only.as_deref().filter(|_| request.host.is_empty()) {
         return hand_over(context, &request, reason);
     }

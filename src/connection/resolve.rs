@@ -160,10 +160,12 @@ pub fn resolve(
     git_config: GitConfig,
     records: Result<Records, provision::Error>,
 ) -> Result<Option<ResolvedCall>, Failure> {
-    let git_config = match &records {
-        Ok(records) => with_recorded_ssh_hosts(git_config, records),
-        Err(_) => git_config,
+    // Records that cannot be read are no error where the connection is configured without them.
+    let (records, unreadable) = match records {
+        Ok(records) => (records, None),
+        Err(error) => (Records::default(), Some(error)),
     };
+    let git_config = with_recorded_ssh_hosts(git_config, &records);
     let sites = git_config.sites();
     let config = match ssh_config::load(request, context, system_ssh::find(context).as_deref()) {
         Ok(config) => config,
@@ -195,7 +197,6 @@ pub fn resolve(
             let history = History::open(context);
             let site = &located.site;
             let remembered = history.endpoint(&site.url, context.clock.now());
-            let records = records?;
             let user = config.endpoint.user.clone();
             let mut target = BitbucketTarget {
                 settings: git_config.settings_of(&sites, &located),
@@ -213,6 +214,12 @@ pub fn resolve(
             let inputs = target.for_connection(&config);
             let inputs = collect::collect(context, inputs, &target.records, &history);
             target.plan = plan::plan(&inputs);
+            match unreadable {
+                // Ranks 4 and below need them; a choice stands without.
+                Some(error) if target.plan.decided_by.is_none() => return Err(error.into()),
+                Some(error) => tracing::info!("{error}"),
+                None => {}
+            }
             Some(target)
         }
         None => None,

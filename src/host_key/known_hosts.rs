@@ -39,7 +39,7 @@ type Position = (usize, usize, std::ops::Range<usize>);
 pub fn load(paths: &[PathBuf]) -> KnownHosts {
     let mut files = Vec::new();
     for path in paths {
-        match std::fs::read(path) {
+        match storage::read_file(path) {
             Ok(bytes) => files.push((path.clone(), text_of(bytes))),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => tracing::debug!("{}: {error}", path.display()),
@@ -363,6 +363,8 @@ pub fn append(file: &Path, name: &str, key: &PublicKey, hash: bool) -> io::Resul
     {
         use std::os::unix::fs::OpenOptionsExt as _;
         options.mode(0o600);
+        // A pipe is not waited for.
+        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
     }
     let mut known = options.open(file)?;
     let key = EncodedKey::of(key).ok_or_else(|| io::Error::other("the key cannot be encoded"))?;

@@ -41,7 +41,7 @@ pub fn load(file: &Path) -> RevokedKeys {
         file: file.to_owned(),
         why,
     };
-    let bytes = match std::fs::read(file) {
+    let bytes = match crate::storage::read_file(file) {
         Ok(bytes) => bytes,
         Err(error) => return unreadable(crate::diagnostics::os_error_message(&error)),
     };

@@ -88,7 +88,7 @@ pub fn change(
 /// changes, nothing is written.
 pub fn rewrite(file: &Path, name: &str, keys: &[PublicKey], hash: bool) -> io::Result<()> {
     let file = fs::canonicalize(file)?;
-    let before = fs::read(&file)?;
+    let before = storage::read_file(&file)?;
     let after = rewritten(&before, name, keys, hash)?;
     if after == before {
         return Ok(());

@@ -28,12 +28,16 @@ use crate::storage::{self, Attempt, Directory, Lock};
 
 /// Creates a key pair for the account and registers it; or completes an unfinished one, adopts one
 /// that the account lists already, or takes one that another process has just created. Writes below
-/// `~/.ssh` only. After an error, an unfinished key stays recorded.
+/// `~/.ssh` only; where that is read-only, adopts. After an error, an unfinished key stays recorded.
 pub fn ensure(request: &KeyRequest<'_>) -> Result<ProvisionedKey, Error> {
     check_allowed(request)?;
     let mut request = *request;
     request.at.keys_here = &[];
-    match locked(&request, None, lock(&request.at)?)? {
+    let made = match lock(&request.at) {
+        Ok(lock) => locked(&request, None, lock),
+        Err(error) => adopt_unrecorded(&request, error),
+    };
+    match made? {
         Ensured::Managed(key) => Ok(key),
         Ensured::Listed(_) => unreachable!("no key of this machine was given"),
     }
@@ -46,7 +50,52 @@ pub fn ensure_interactively(
     login: &LoginPrompt<'_>,
 ) -> Result<Ensured, Error> {
     check_allowed(request)?;
-    locked(request, Some(login), lock(&request.at)?)
+    match lock(&request.at) {
+        Ok(lock) => locked(request, Some(login), lock),
+        Err(error) => adopt_unrecorded(request, error),
+    }
+}
+
+/// Where the lock cannot be taken because `~/.ssh` is read-only: a key there that the account lists.
+/// It is looked for again by the next call, since it cannot be recorded.
+fn adopt_unrecorded(request: &KeyRequest<'_>, error: Error) -> Result<Ensured, Error> {
+    let directory = request.at.context.ssh_directory();
+    let (Error::Storage(storage), Some(directory)) = (&error, directory) else {
+        return Err(error);
+    };
+    if !storage.is_read_only() {
+        return Err(error);
+    }
+    tracing::info!("{error}");
+    let read_only = Error::Storage(storage::Error::ReadOnly(directory));
+    let is_adopted = !matches!(request.wanted, Wanted::Additional(_));
+    let Some(registry) = (request.registry)()?.filter(|_| is_adopted) else {
+        return Err(read_only);
+    };
+    let site_error = Error::site(request.account);
+    let user = registry.user().map_err(site_error)?;
+    interactive::check_user(request, &user).map_err(site_error)?;
+    let list = KeyList::Account(user);
+    let provisioner = Provisioner {
+        request,
+        keys: list.keys(registry.as_ref()).map_err(site_error)?,
+        registry: registry.as_ref(),
+        list,
+        records: Records::default(),
+    };
+    let Some((record, _)) = provisioner.find_listed()? else {
+        let listed = provisioner.listed_here().cloned();
+        let listed = listed.filter(|_| matches!(request.wanted, Wanted::Any));
+        return listed.map(Ensured::Listed).ok_or(read_only);
+    };
+    let file = request.at.context.shown(&record.file);
+    tracing::info!("using {file}, which the account lists");
+    // Nothing can be recorded of it later, either.
+    let record = ManagedKey {
+        state: State::Verified,
+        ..record
+    };
+    Ok(ProvisionedKey::from(record).into())
 }
 
 /// As [`ensure_interactively`], where no account of the site is known: a user on a terminal names
@@ -105,13 +154,14 @@ pub fn verified(context: &Context, record: &ManagedKey) -> Result<(), Error> {
 /// Removes what killed processes left unfinished in `~/.ssh`, in the records' directory and in the
 /// state directory. Never fails.
 pub fn sweep(context: &Context) {
-    let directories = [
-        context.ssh_directory(),
-        context.records_directory(),
-        context.state_directory(),
-    ];
+    if let Some(ssh) = context.ssh_directory()
+        && storage::is_own(&ssh).is_ok_and(|own| own)
+    {
+        storage::sweep_drafts(&ssh);
+    }
+    let directories = [Directory::records(context), Directory::state(context)];
     for directory in directories.into_iter().flatten() {
-        storage::sweep_drafts(&directory);
+        directory.sweep();
     }
 }
 
@@ -375,6 +425,24 @@ impl<'a> Provisioner<'a> {
     /// Takes a key file with one of the usual names that the account lists and that is not recorded.
     fn adopt(&self) -> Result<Option<ManagedKey>, Error> {
         let context = self.request.at.context;
+        let Some((record, public)) = self.find_listed()? else {
+            return Ok(None);
+        };
+        if let Err(error) = key_file::create_public(&record.file, &public, &record.label) {
+            tracing::info!("{error}");
+        }
+        Records::update(context, |records| records.set_identity(record.clone()))?;
+        diagnostics::notice(&format!(
+            "using the key {}, which is registered with {}",
+            context.shown(&record.file),
+            self.request.account
+        ));
+        Ok(Some(record))
+    }
+
+    /// The key file that [`Self::adopt`] takes, as it is recorded, with its public key.
+    fn find_listed(&self) -> Result<Option<(ManagedKey, PublicKey)>, Error> {
+        let context = self.request.at.context;
         let Some(directory) = context.ssh_directory() else {
             return Ok(None);
         };
@@ -407,9 +475,6 @@ impl<'a> Provisioner<'a> {
                 }
                 place => place?,
             };
-            if let Err(error) = key_file::create_public(&file, public, &listed.label) {
-                tracing::info!("{error}");
-            }
             let record = ManagedKey {
                 account: self.request.account.clone(),
                 file: file.clone(),
@@ -425,13 +490,7 @@ impl<'a> Provisioner<'a> {
                 read_only: false,
                 replaces: Vec::new(),
             };
-            Records::update(context, |records| records.set_identity(record.clone()))?;
-            diagnostics::notice(&format!(
-                "using the key {}, which is registered with {}",
-                context.shown(&file),
-                self.request.account
-            ));
-            return Ok(Some(record));
+            return Ok(Some((record, public.clone())));
         }
         Ok(None)
     }

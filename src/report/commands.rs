@@ -200,7 +200,12 @@ fn site_hints(why: &bitbucket::Error, page: &str) -> Vec<String> {
 
 fn storage_hint(error: &storage::Error) -> Option<String> {
     match error {
-        storage::Error::NoHome => Some("export HOME=/home/YOU".to_owned()),
+        storage::Error::NoHome | storage::Error::NoSuchHome(_) => {
+            Some("export HOME=/home/YOU".to_owned())
+        }
+        storage::Error::WritableByOthers(path) => {
+            Some(format!("chmod go-w {}", Pasted::path(path, None)))
+        }
         storage::Error::ForeignOwner(path) => Some(format!(
             "nothing was written; run the command as the owner of {}",
             in_hint(path)
@@ -218,7 +223,7 @@ fn storage_hint(error: &storage::Error) -> Option<String> {
                 )
             })
         }
-        storage::Error::Locked { .. } => None,
+        storage::Error::ReadOnly(_) | storage::Error::Locked { .. } => None,
     }
 }
 

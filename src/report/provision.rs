@@ -9,7 +9,17 @@ use crate::text::{Pasted, in_hint};
 pub(super) fn explain(error: &Error) -> Explanation {
     let explanation = Explanation::new(format!("bitbucket-ssh: {error}"));
     match error {
-        Error::Storage(storage::Error::NoHome) => explanation.hint("export HOME=/home/YOU"),
+        Error::Storage(storage::Error::NoHome) => {
+            let what = "bitbucket-ssh: HOME is not set, so there is no place for keys";
+            Explanation::new(what).hint("export HOME=/home/YOU")
+        }
+        Error::Storage(storage::Error::NoSuchHome(_)) => explanation.hint("export HOME=/home/YOU"),
+        Error::Storage(storage::Error::ReadOnly(_)) => explanation
+            .hint("put a key there that the account has, or make the directory writable")
+            .hint("to see which keys the account has: git bitbucket key list"),
+        Error::Storage(storage::Error::WritableByOthers(path)) => {
+            explanation.hint(format!("chmod go-w {}", Pasted::path(path, None)))
+        }
         Error::Storage(storage::Error::ForeignOwner(path)) => explanation.hint(format!(
             "no key was created: run git as the owner of {}, or set HOME",
             in_hint(path)

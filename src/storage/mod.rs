@@ -5,6 +5,8 @@
 //! `~/.ssh`, git's configuration. Every new file is written as a draft in the directory where it
 //! belongs and renamed once it is complete, so that readers see either the old or the new file.
 
+mod call_files;
+mod file;
 mod lock;
 mod owner;
 
@@ -12,6 +14,7 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,8 +24,11 @@ use tempfile::NamedTempFile;
 use crate::context::Context;
 use crate::diagnostics::os_error_message;
 
+pub use call_files::{sweep_calls, write_for_call};
+pub use file::{nameless_file, read_file, read_text};
 pub use lock::{Attempt, Lock};
-pub use owner::{check_home, is_own};
+pub use owner::{check_changeable, check_home, is_own};
+use owner::{check_directory, check_owner};
 
 /// What the name of an unfinished file begins with.
 pub const DRAFT: &str = ".bitbucket-ssh-";
@@ -37,6 +43,15 @@ pub enum Error {
     /// created there.
     #[error("{} belongs to another user", .0.display())]
     ForeignOwner(PathBuf),
+    /// The home directory does not exist.
+    #[error("the home directory {} does not exist, so there is no place for keys", .0.display())]
+    NoSuchHome(PathBuf),
+    /// Other users can change what is in a directory of the program's own, or above one.
+    #[error("other users can write to {}", .0.display())]
+    WritableByOthers(PathBuf),
+    /// `~/.ssh` is on a read-only file system, or its permissions allow no new file.
+    #[error("{} is read-only, so no key can be created there", .0.display())]
+    ReadOnly(PathBuf),
     /// The system refused, or the content is not what it should be.
     #[error("{}: {why}", path.display())]
     File {
@@ -59,6 +74,19 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the place can be read but not be written.
+    pub fn is_read_only(&self) -> bool {
+        use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+        let Self::File { path, kind, .. } = self else {
+            return false;
+        };
+        let is_there = || {
+            let above = path.ancestors().skip(1).find(|above| above.exists());
+            above.is_some_and(|above| fs::read_dir(above).is_ok())
+        };
+        matches!(kind, ReadOnlyFilesystem | PermissionDenied) && is_there()
+    }
+
     /// What the system says of a file.
     #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
     pub fn file(path: &Path, why: io::Error) -> Self {
@@ -74,10 +102,16 @@ impl Error {
 ///
 /// Reading never creates anything. The first write creates the directory and those above it, each
 /// with mode 0700, unless the home directory belongs to another user.
+///
+/// The directory and those above it must be the user's, and nobody else may be able to write to
+/// them. Where that does not hold, reading finds nothing, which `-v` names once, and writing fails.
+/// Links are not followed.
 #[derive(Debug, Clone)]
 pub struct Directory<'a> {
     context: &'a Context,
     path: PathBuf,
+    /// The outermost directory that is the program's own.
+    own: PathBuf,
     kind: Kind,
 }
 
@@ -93,9 +127,11 @@ enum Kind {
 impl<'a> Directory<'a> {
     /// `~/.ssh/bitbucket-ssh`: records, tokens, and what undoes changes. Its writes are durable.
     pub fn records(context: &'a Context) -> Result<Self, Error> {
+        let path = context.records_directory().ok_or(Error::NoHome)?;
         Ok(Self {
             context,
-            path: context.records_directory().ok_or(Error::NoHome)?,
+            own: path.clone(),
+            path,
             kind: Kind::Records,
         })
     }
@@ -103,9 +139,11 @@ impl<'a> Directory<'a> {
     /// `$XDG_STATE_HOME/bitbucket-ssh`: history, caches and generated files, all of which may be
     /// lost.
     pub fn state(context: &'a Context) -> Result<Self, Error> {
+        let path = context.state_directory().ok_or(Error::NoHome)?;
         Ok(Self {
             context,
-            path: context.state_directory().ok_or(Error::NoHome)?,
+            own: path.clone(),
+            path,
             kind: Kind::State,
         })
     }
@@ -127,25 +165,67 @@ impl<'a> Directory<'a> {
         self.path.join(name)
     }
 
-    /// Creates the directory where it does not exist.
+    /// Creates the directory where it does not exist. Fails where another user could change it.
     pub fn create(&self) -> Result<(), Error> {
         check_owner(self.context.home())?;
+        if self
+            .path
+            .starts_with(self.context.home().unwrap_or(&self.path))
+        {
+            check_home(self.context)?;
+        }
         if self.kind == Kind::State {
-            return create_private(&self.path).map_err(|why| Error::file(&self.path, why));
+            if !self.check()? {
+                create_private(&self.path).map_err(|why| Error::file(&self.path, why))?;
+                self.check()?;
+            }
+            return Ok(());
         }
         let ssh = self.context.ssh_directory().ok_or(Error::NoHome)?;
         check_owner(Some(&ssh))?;
-        for path in [ssh.as_path(), &self.path] {
-            if !path.is_dir() {
-                create_durably(path).map_err(|why| Error::file(path, why))?;
+        if !self.check()? {
+            for path in self.path.ancestors().collect::<Vec<_>>().into_iter().rev() {
+                if path.starts_with(&ssh) && !path.is_dir() {
+                    create_durably(path).map_err(|why| Error::file(path, why))?;
+                }
             }
+            self.check()?;
         }
         Ok(())
     }
 
+    /// Whether it exists. Fails where another user could change it.
+    pub fn check(&self) -> Result<bool, Error> {
+        check_directory(&self.path, &self.own, self.context.home())
+    }
+
+    /// Whether it exists and nobody else can change it.
+    fn is_trusted(&self) -> bool {
+        static NAMED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+        match self.check() {
+            Ok(exists) => exists,
+            Err(error) => {
+                let mut named = NAMED.lock().unwrap_or_else(PoisonError::into_inner);
+                if !named.contains(&self.own) {
+                    tracing::info!("{} is not used: {error}", self.own.display());
+                    named.push(self.own.clone());
+                }
+                false
+            }
+        }
+    }
+
     /// The content of a file. `None`: it does not exist.
     pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
-        read(&self.file(name))
+        if !self.is_trusted() {
+            return Ok(None);
+        }
+        let path = self.file(name);
+        match file::read_own(&path) {
+            Ok(content) => Ok(Some(content)),
+            Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(why) => Err(Error::file(&path, why)),
+        }
     }
 
     /// The value in a JSON file. `None`: it does not exist.
@@ -182,6 +262,9 @@ impl<'a> Directory<'a> {
 
     /// Removes a file. One that does not exist is fine.
     pub fn remove(&self, name: &str) -> Result<(), Error> {
+        if !self.is_trusted() {
+            return Ok(());
+        }
         let path = self.file(name);
         match fs::remove_file(&path) {
             Err(why) if why.kind() != io::ErrorKind::NotFound => Err(Error::file(&path, why)),
@@ -205,7 +288,9 @@ impl<'a> Directory<'a> {
 
     /// Removes what killed processes left unfinished. Never fails.
     pub fn sweep(&self) {
-        sweep_drafts(&self.path);
+        if self.is_trusted() {
+            sweep_drafts(&self.path);
+        }
     }
 
     fn write<T>(
@@ -231,19 +316,9 @@ impl<'a> Directory<'a> {
     }
 }
 
-/// Fails where the path exists and belongs to another user.
-fn check_owner(path: Option<&Path>) -> Result<(), Error> {
-    let Some(path) = path else { return Ok(()) };
-    match is_own(path) {
-        Ok(false) => Err(Error::ForeignOwner(path.to_owned())),
-        Err(why) if why.kind() != io::ErrorKind::NotFound => Err(Error::file(path, why)),
-        _ => Ok(()),
-    }
-}
-
-/// The content of a file. `None`: it does not exist.
+/// The content of a regular file. `None`: it does not exist.
 pub fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
-    match fs::read(path) {
+    match read_file(path) {
         Ok(content) => Ok(Some(content)),
         Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(why) => Err(Error::file(path, why)),
@@ -423,7 +498,7 @@ pub fn sweep_drafts(directory: &Path) {
         let is_draft = entry.file_name().to_string_lossy().starts_with(DRAFT)
             && entry.file_type().is_ok_and(|kind| kind.is_file());
         if is_draft
-            && let Ok(file) = File::open(entry.path())
+            && let Ok(file) = file::open_with(File::options().read(true), &entry.path(), false)
             && file.try_lock().is_ok()
         {
             let _ = fs::remove_file(entry.path());

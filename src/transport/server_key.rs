@@ -16,6 +16,7 @@ use crate::host_key::verify::{
 use crate::host_key::{KnownFrom, Verdict, messages};
 use crate::prompt;
 use crate::settings::{SshConfig, StrictHostKeyChecking};
+use crate::storage;
 use crate::transport::endpoint::Connected;
 use crate::transport::session::SessionParams;
 use crate::transport::update_host_keys::{self, Updater};
@@ -219,7 +220,16 @@ impl ServerKey {
         let ssh_directory = self.params.context.ssh_directory();
         let default_file = ssh_directory.map(|ssh| ssh.join("known_hosts"));
         let enabled = update_host_keys::is_enabled(config, default_file.as_ref());
-        (enabled && !self.endpoint.published).then(|| Updater {
+        let may_change = |file: &PathBuf| {
+            let checked = storage::check_changeable(&self.params.context, file);
+            checked
+                .inspect_err(|error| tracing::info!("UpdateHostKeys: {error}"))
+                .is_ok()
+        };
+        if !enabled || self.endpoint.published || !self.user_files.iter().all(may_change) {
+            return None;
+        }
+        Some(Updater {
             name: self.name.clone(),
             files: self.user_files.clone(),
             known: (!asked).then(|| Arc::clone(&self.known_hosts)),
@@ -237,7 +247,16 @@ impl ServerKey {
         let Some(file) = &self.user_file else {
             return;
         };
-        if let Some(folder) = self.params.context.ssh_directory()
+        let context = &self.params.context;
+        if let Err(error) = storage::check_changeable(context, file) {
+            tracing::warn!(
+                "Failed to add the host to the list of known hosts ({}).",
+                file.display()
+            );
+            tracing::info!("{error}");
+            return;
+        }
+        if let Some(folder) = context.ssh_directory()
             && let Err(error) = known_hosts::create_directory(&folder, file)
         {
             let (folder, why) = (folder.display(), diagnostics::os_error_message(&error));

@@ -114,3 +114,99 @@ fn a_full_disk_at_any_step_is_reported_and_the_same_key_completed() {
     println!("full disk: {failed} told, {served} served at once");
     assert!(failed >= 2 && served >= 1, "{failed} and {served}");
 }
+
+/// `~/.ssh` as containers mount it.
+const READ_ONLY: &str = r#"
+mount --bind "$HOME/.ssh" "$HOME/.ssh" && mount -o remount,bind,ro "$HOME/.ssh" || exit 99
+git ls-remote -q git@bitbucket.org:acme/site.git
+echo "first $?"
+"#;
+
+#[test]
+fn in_a_read_only_ssh_directory_a_listed_key_is_used() {
+    let allowed = World::new();
+    let mut probe = allowed.command("unshare");
+    probe.args(["-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]);
+    if run(probe).status != Some(0) {
+        println!("no file system can be mounted here; nothing was looked at");
+        return;
+    }
+    let world = World::with_a_key();
+    std::fs::remove_dir_all(world.path("home/.ssh/bitbucket-ssh")).unwrap();
+    let read_only = || {
+        let mut shell = world.command("unshare");
+        shell.args(["-rm", "sh", "-c", READ_ONLY]);
+        run(shell).succeeds()
+    };
+    let output = read_only();
+    assert!(output.stdout().contains("first 0"), "{output}");
+    one_key_that_serves(&world, "the one that was there");
+
+    for file in world.ssh_files() {
+        if file.starts_with("bitbucket_") {
+            std::fs::remove_file(world.path("home/.ssh").join(file)).unwrap();
+        }
+    }
+    let output = read_only();
+    assert!(output.stdout().contains("first 128"), "{output}");
+    let errors = output.stderr();
+    assert!(
+        errors.contains("home/.ssh is read-only, so no key can be created there"),
+        "{errors}"
+    );
+    assert!(!errors.contains("repeat the command"), "{errors}");
+    assert_eq!(world.sandbox.keys(ALICE).len(), 1, "no second key");
+}
+
+#[test]
+fn no_temporary_directory_is_needed() {
+    for transport in ["native", "openssh"] {
+        let mut world = World::new();
+        std::fs::write(
+            world.path("home/.ssh/config"),
+            "Host *\n  ConnectTimeout 20\n",
+        )
+        .unwrap();
+        world.configure("bitbucket.transport", transport);
+        world.set("TMPDIR", "/nonexistent");
+        world.git(&["ls-remote", "-q", URL]).succeeds();
+        world.git(&["ls-remote", "-q", URL]).succeeds();
+        one_key_that_serves(&world, transport);
+    }
+}
+
+#[test]
+fn without_a_home_there_is_no_place_for_a_key() {
+    let mut world = World::new();
+    let config = world.path("home/.gitconfig");
+    let known = world.path("home/.ssh/known_hosts");
+    world.set("GIT_CONFIG_GLOBAL", &config);
+    let program = format!("bitbucket-ssh -o UserKnownHostsFile={}", known.display());
+    world.set("GIT_SSH_COMMAND", &program);
+    for home in [None, Some(""), Some("/nonexistent")] {
+        match home {
+            Some(home) => world.set("HOME", home),
+            None => world.unset("HOME"),
+        }
+        world
+            .git(&["ls-remote", URL])
+            .fails_with(128)
+            .says("so there is no place for keys")
+            .says("hint: export HOME=");
+    }
+    assert!(world.sandbox.keys(ALICE).is_empty());
+}
+
+#[test]
+fn a_chosen_key_needs_no_records() {
+    let world = World::with_a_key();
+    let records = world.path("home/.ssh/bitbucket-ssh/records.json");
+    std::fs::write(&records, "{ broken").unwrap();
+    world
+        .git(&["ls-remote", URL])
+        .fails_with(128)
+        .says("hint: ");
+    let key = "core.sshCommand=bitbucket-ssh -i ~/.ssh/bitbucket_alice@example.com_ed25519";
+    world.git(&["-c", key, "ls-remote", "-q", URL]).succeeds();
+    assert_eq!(std::fs::read_to_string(&records).unwrap(), "{ broken");
+}

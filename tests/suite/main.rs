@@ -32,6 +32,7 @@ mod long_lists;
 mod module_boundaries;
 mod network;
 mod openssh;
+mod other_users;
 mod properties;
 mod repo;
 mod rotation;

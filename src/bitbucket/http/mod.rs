@@ -440,7 +440,7 @@ fn roots(context: &Context, settings: &HttpSettings) -> Result<RootCerts, (PathB
         return Ok(RootCerts::PlatformVerifier);
     };
     let failed = |why: String| (file.to_owned(), why);
-    let pem = std::fs::read(file).map_err(|error| failed(error.to_string()))?;
+    let pem = crate::storage::read_file(file).map_err(|error| failed(error.to_string()))?;
     let certificates: Vec<Certificate<'static>> = parse_pem(&pem)
         .filter_map(|item| match item {
             Ok(PemItem::Certificate(certificate)) => Some(certificate),

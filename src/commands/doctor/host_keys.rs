@@ -1,7 +1,6 @@
 //! Host keys: known_hosts against the published keys, revoked ones, and what the site publishes
 //! today.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use ssh_key::PublicKey;
@@ -144,7 +143,7 @@ fn withdrawn(checkup: &Checkup<'_>, files: &[PathBuf]) -> Vec<Finding> {
     let check = "host-keys-revoked";
     let mut findings = Vec::new();
     for file in files {
-        let text = fs::read(file).unwrap_or_default();
+        let text = crate::storage::read_file(file).unwrap_or_default();
         for (index, line) in String::from_utf8_lossy(&text).lines().enumerate() {
             let Some((revoked, key)) = key_of(line) else {
                 continue;
@@ -195,7 +194,7 @@ fn revocation_list(checkup: &Checkup<'_>, config: &SshConfig) -> Finding {
     let finding = if let RevokedKeys::Unreadable { why, .. } = &list {
         let next = if !file.exists() {
             format!("touch {}", word(&about))
-        } else if fs::File::open(file).is_err() {
+        } else if crate::storage::read_file(file).is_err() {
             format!("chmod u+r {}", word(&about))
         } else {
             checkup.opened(file)
@@ -207,7 +206,7 @@ fn revocation_list(checkup: &Checkup<'_>, config: &SshConfig) -> Finding {
         .any(|key| list.refuses(key.key_data()).is_some())
     {
         // A list in ssh-keygen's own format (KRL) is no text.
-        let text = fs::read_to_string(file).unwrap_or_default();
+        let text = crate::storage::read_text(file).unwrap_or_default();
         let lines = text.lines().enumerate().filter(|(_, line)| {
             let key = PublicKey::from_openssh(line.trim());
             key.is_ok_and(|key| published::is_published(&key))

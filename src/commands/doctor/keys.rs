@@ -15,7 +15,7 @@ use crate::bitbucket::keyring;
 use crate::commands::resolve::Resolved;
 use crate::identity::key_file::{self, KeyFileError};
 use crate::identity::{Holder, Identity, ManagedKey, Offer, PassphrasePlace, State, agent};
-use crate::storage::DRAFT;
+use crate::storage::{self, DRAFT, Directory};
 use crate::text::counted;
 
 /// A server closes the connection after six tries (sshd_config(5), MaxAuthTries).
@@ -105,6 +105,30 @@ fn folders(checkup: &Checkup<'_>) -> Vec<Finding> {
         let finding = Finding::fail("key-permissions", format!("0{mode:03o} is too open"))
             .next(format!("chmod {wanted:o} {}", word(&shown)))
             .fix(Fix::Mode(path, wanted));
+        findings.push(finding.about(shown));
+    }
+    findings.extend(shared_directories(checkup));
+    findings
+}
+
+/// The directories of the program's own that are not used, because another user could change what
+/// is in them.
+fn shared_directories(checkup: &Checkup<'_>) -> Vec<Finding> {
+    let context = checkup.context;
+    let own = [Directory::records(context), Directory::state(context)];
+    let mut findings: Vec<Finding> = Vec::new();
+    for directory in own.into_iter().flatten() {
+        let Err(error) = directory.check() else {
+            continue;
+        };
+        let shown = checkup.shown(directory.path());
+        let finding = Finding::warn("key-permissions", format!("not used: {error}"));
+        let finding = match &error {
+            storage::Error::WritableByOthers(path) => {
+                finding.next(format!("chmod go-w {}", word(&checkup.shown(path))))
+            }
+            _ => finding,
+        };
         findings.push(finding.about(shown));
     }
     findings

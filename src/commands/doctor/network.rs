@@ -344,7 +344,7 @@ impl Login<'_> {
         let target = &self.resolved.target;
         let folder = context.temporary_directory();
         let local = |error: std::io::Error| Error::Local(error.to_string());
-        let file = || tempfile::tempfile_in(&folder).map_err(local);
+        let file = || crate::storage::nameless_file(&folder).map_err(local);
         let (mut input, output, mut errors) = (file()?, file()?, file()?);
         let (command, service) = match &target.located.repository {
             Some(repository) => {

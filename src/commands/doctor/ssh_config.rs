@@ -1,7 +1,6 @@
 //! ssh_config for the site's hosts: whether ssh can read it, aliases, and host names that a block
 //! leaves out.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::checkup::{Checkup, word};
@@ -55,7 +54,7 @@ pub(super) fn check(checkup: &Checkup<'_>) -> Vec<Finding> {
     }
     findings.extend(skipped(checkup, &read));
     let file = checkup.ssh_config_file();
-    let text = file.and_then(|file| fs::read_to_string(file).ok());
+    let text = file.and_then(|file| crate::storage::read_text(&file).ok());
     let blocks = blocks(&text.unwrap_or_default());
     findings.extend(aliases(checkup, &blocks, &read));
     findings.extend(left_out(checkup, &blocks, &read));
@@ -213,7 +212,7 @@ pub(super) fn remedy(checkup: &Checkup<'_>, message: &str) -> Option<String> {
         return Some(format!("chmod 600 {}", word(&checkup.shown(&file))));
     }
     let (file, number, option) = place(message)?;
-    let text = fs::read_to_string(&file).ok()?;
+    let text = crate::storage::read_text(&file).ok()?;
     let line = text.lines().nth(number.checked_sub(1)?)?;
     let script = option
         .and_then(|option| {

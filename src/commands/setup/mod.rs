@@ -55,11 +55,11 @@ pub(super) fn setup(call: &mut CommandContext<'_>, options: &Setup) -> Result<()
 
     let directory = Directory::records(call.context)?;
     let mut changes = Changes::load(&directory)?;
-    changes.make_directory(directory.path(), true)?;
+    changes.make_directory(directory.path())?;
     write_config(call, &mut changes, &directory, (scope, &file), &wanted)?;
     if let (Some(shim), Found::Nothing) = (shim, shim_found) {
         let parent = shim.path.parent().unwrap_or(Path::new("/"));
-        changes.make_directory(parent, false)?;
+        changes.make_directory(parent)?;
         changes.shims.retain(|other| other.path != shim.path);
         changes.shims.push(shim.clone());
         changes.save(&directory)?;

@@ -116,20 +116,16 @@ impl Changes {
         self.directories = left;
     }
 
-    /// Creates a directory with those above it, and records which are new. `private`: mode 0700.
-    pub(super) fn make_directory(&mut self, directory: &Path, private: bool) -> Result<(), Error> {
+    /// Creates a directory with those above it, and records which are new. Their mode is 0700,
+    /// whatever the umask: the state directory must not be below one that others can write to.
+    pub(super) fn make_directory(&mut self, directory: &Path) -> Result<(), Error> {
         let missing: Vec<_> = directory
             .ancestors()
             .take_while(|ancestor| !ancestor.as_os_str().is_empty() && !ancestor.exists())
             .map(Path::to_owned)
             .collect();
         for new in missing.into_iter().rev() {
-            if private {
-                storage::create_durably(&new)
-            } else {
-                fs::create_dir(&new)
-            }
-            .map_err(|why| Error::file(&new, why))?;
+            storage::create_durably(&new).map_err(|why| Error::file(&new, why))?;
             self.directories.push(new);
         }
         Ok(())
@@ -146,7 +142,7 @@ impl Changes {
             (None, _) => {}
         }
         if let Some(directory) = path.parent() {
-            self.make_directory(directory, false)?;
+            self.make_directory(directory)?;
         }
         fs::write(path, content).map_err(|why| Error::file(path, why))?;
         self.pages.retain(|page| page.path != path);

@@ -6,7 +6,6 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use super::config_file;
 use crate::bitbucket::keyring;
 use crate::context::Context;
 use crate::diagnostics;
@@ -14,6 +13,7 @@ use crate::identity::{ManagedKey, PassphrasePlace};
 use crate::prompt::{self, Error};
 use crate::provision::Records;
 use crate::secret::Secret;
+use crate::storage;
 use crate::transport::ExitStatus;
 
 /// The key file whose passphrase is answered for. A call with this variable and one argument with
@@ -45,9 +45,7 @@ pub(super) fn environment(context: &Context, key: Option<&ManagedKey>) -> io::Re
     let Some(key) = key.filter(|key| key.passphrase == PassphrasePlace::Keyring) else {
         return Ok(context);
     };
-    // The process stays the same when ssh takes over.
-    let ticket = format!("{}.ticket", std::process::id());
-    let ticket = config_file::keep_as(&context, &ticket, "")?;
+    let ticket = storage::write_for_call(&context, "ticket", "").map_err(io::Error::other)?;
     for (name, saved) in SAVED {
         copy(&mut context, name, saved);
     }

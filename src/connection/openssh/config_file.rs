@@ -1,12 +1,11 @@
 //! The configuration file for the system's ssh, and the files that it names: a known_hosts file
 //! with the host keys that are known beforehand, and the `.pub` of an agent's key.
 //!
-//! They are in the state directory and named after their contents. ssh takes over the process, so
-//! nothing can remove them afterwards; old ones are removed when a new one is written.
+//! They are in a private directory (`storage::write_for_call`). ssh takes over the process, so that
+//! nothing can remove them afterwards; the next call does.
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use ssh_key::{HashAlg, PublicKey};
 
@@ -17,28 +16,32 @@ use crate::context::Context;
 use crate::host_key::{known_hosts, published};
 use crate::identity::{Holder, Identity};
 use crate::settings::ssh_config::effective;
-use crate::storage::{Directory, short_name};
+use crate::storage::{self, Directory, short_name, write_for_call};
 use crate::transport::system_ssh::config_file::ConfigFile;
 use crate::transport::{Endpoint, known_hosts_files};
 
 impl Connection<'_> {
-    /// Writes the file that replaces ssh_config for this call. Without `identity`, ssh uses
-    /// ssh_config's identities and the agent.
+    /// Writes the file that replaces ssh_config for this call; with it the variables that ssh must
+    /// find in its environment. Without `identity`, ssh uses ssh_config's identities and the agent.
     pub(super) fn config_file(
         &self,
         ssh: &Path,
         endpoint: &Endpoint,
         identity: Option<&Identity>,
-    ) -> Result<PathBuf, Failure> {
+    ) -> Result<(PathBuf, Vec<(String, String)>), Failure> {
         let failed = |error: io::Error| Failure::hand_over(ssh, &error);
-        let known_hosts = match self.known_hosts(ssh, endpoint)? {
-            Some(lines) => Some(keep(self.context, "known_hosts", &lines).map_err(failed)?),
+        let write = |kind: &str, text: &str| {
+            let written = write_for_call(self.context, kind, text).map_err(io::Error::other);
+            written.map_err(failed)
+        };
+        let known_hosts = match self.known_hosts(endpoint)? {
+            Some(lines) => Some(write("known_hosts", &lines)?),
             None => None,
         };
         let identity = identity.map(|identity| self.identity_file(identity));
         let identity = identity.transpose().map_err(failed)?;
         let ssh_g = effective(self.request, self.context, ssh)?;
-        let mut printed = ssh_g.printed;
+        let (mut printed, variables) = with_variables_by_name(&ssh_g.printed);
         if endpoint.published {
             // A key that is neither known nor published is refused, whatever ssh_config says.
             let others = printed.lines().filter(|line| {
@@ -59,7 +62,7 @@ impl Connection<'_> {
         let text = file
             .text()
             .map_err(|error| failed(io::Error::other(error)))?;
-        keep(self.context, "config", &text).map_err(failed)
+        Ok((write("config", &text)?, variables))
     }
 
     /// A private key file, or a `.pub` file that names the agent's key.
@@ -72,14 +75,15 @@ impl Connection<'_> {
             (Some(file), _) => Ok(self.context.directory.join(file)),
             (None, Some(key)) => {
                 let line = key.to_openssh().map_err(io::Error::other)?;
-                keep(self.context, "pub", &format!("{}\n", line.trim_end()))
+                let text = format!("{}\n", line.trim_end());
+                write_for_call(self.context, "pub", &text).map_err(io::Error::other)
             }
             (None, None) => Err(io::Error::other("a key without a name")),
         }
     }
 
     /// Lines for a further known_hosts file. `None`: the user's own files are enough.
-    fn known_hosts(&self, ssh: &Path, endpoint: &Endpoint) -> Result<Option<String>, Failure> {
+    fn known_hosts(&self, endpoint: &Endpoint) -> Result<Option<String>, Failure> {
         let alias = self.config.host_keys.host_key_alias.as_deref();
         if endpoint.published {
             let mut lines = published::lines().to_owned();
@@ -114,7 +118,7 @@ impl Connection<'_> {
             return Ok(None);
         };
         let text = key.to_openssh().unwrap_or_default();
-        keep_as(self.context, &file, &text).map_err(|error| Failure::hand_over(ssh, &error))?;
+        keep(self.context, &file, &text);
         Ok(Some(line(&name, &key)))
     }
 }
@@ -127,41 +131,66 @@ fn line(name: &str, key: &PublicKey) -> String {
     )
 }
 
-/// A generated file that was not used for this long is removed.
-const OLD: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Keeps a text in a file that only the user can read. `kind`: the end of its name.
-fn keep(context: &Context, kind: &str, text: &str) -> io::Result<PathBuf> {
-    let name = format!("{}.{kind}", short_name(text.as_bytes()));
-    keep_as(context, &name, text)
+/// Takes the values of SetEnv out of what `ssh -G` printed: they are secrets in places where a file
+/// is not. ssh gets the variables in its environment, and sends them by SendEnv.
+fn with_variables_by_name(printed: &str) -> (String, Vec<(String, String)>) {
+    let mut text = String::with_capacity(printed.len());
+    let mut variables = Vec::new();
+    for line in printed.lines() {
+        let variable = line.strip_prefix("setenv ").map(|set| set.split_once('='));
+        match variable {
+            None => text.extend([line, "\n"]),
+            Some(Some((name, value))) if may_be_sent(name) => {
+                text.extend(["sendenv ", name, "\n"]);
+                variables.push((name.to_owned(), value.to_owned()));
+            }
+            Some(set) => {
+                let name = set.map_or("a variable", |(name, _)| name);
+                tracing::info!("SetEnv: {name} is not sent, because ssh itself would use it");
+            }
+        }
+    }
+    (text, variables)
 }
 
-/// Keeps a text under a name by which [`kept`] finds it.
-pub(super) fn keep_as(context: &Context, name: &str, text: &str) -> io::Result<PathBuf> {
-    let directory = directory(context)?;
-    // Written again even if it exists, since its time says when it was last used.
-    directory
-        .replace(name, text.as_bytes())
-        .map_err(io::Error::other)?;
-    remove_old(directory.path());
-    Ok(directory.file(name))
+/// Whether ssh, the dynamic linker and a ProxyCommand make nothing of the variable, and SendEnv takes
+/// it literally.
+fn may_be_sent(name: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let used = ["SSH_", "LD_", "DYLD_", "BITBUCKET_"];
+    name.chars().all(is_plain)
+        && !used.iter().any(|prefix| name.starts_with(prefix))
+        && !["HOME", "PATH", "SHELL", "DISPLAY", "IFS", "ENV", "BASH_ENV"].contains(&name)
+}
+
+/// A host key that is kept for the next call. Without a directory for it, nothing is.
+fn keep(context: &Context, name: &str, text: &str) {
+    if let Ok(directory) = directory(context)
+        && let Err(error) = directory.replace(name, text.as_bytes())
+    {
+        tracing::debug!("{error}");
+    }
 }
 
 fn kept(context: &Context, name: &str) -> Option<String> {
     String::from_utf8(directory(context).ok()?.read(name).ok()??).ok()
 }
 
-fn directory(context: &Context) -> io::Result<Directory<'_>> {
-    let state = Directory::state(context).map_err(io::Error::other)?;
-    Ok(state.below("openssh"))
+fn directory(context: &Context) -> Result<Directory<'_>, storage::Error> {
+    Ok(Directory::state(context)?.below("openssh"))
 }
 
-fn remove_old(folder: &Path) {
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let changed = entry.metadata().and_then(|metadata| metadata.modified());
-        let age = changed.ok().and_then(|changed| changed.elapsed().ok());
-        if age.is_some_and(|age| age > OLD) {
-            let _ = std::fs::remove_file(entry.path());
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_set_by_name_only() {
+        let printed = "user git\nsendenv LC_*\nsetenv A=s3cret\nsetenv PATH=/x\nsetenv B=1=2\n";
+        let (text, variables) = with_variables_by_name(printed);
+        assert_eq!(text, "user git\nsendenv LC_*\nsendenv A\nsendenv B\n");
+        let expected = [("A", "s3cret"), ("B", "1=2")];
+        let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(variables, expected);
     }
 }

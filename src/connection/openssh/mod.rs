@@ -63,9 +63,12 @@ fn run_with(
                 .endpoint
         }
     };
-    let file = connection.config_file(ssh, &endpoint, identity.as_ref())?;
+    let (file, variables) = connection.config_file(ssh, &endpoint, identity.as_ref())?;
     let managed = identity.as_ref().and_then(|one| one.managed.as_ref());
-    let context = askpass::environment(context, managed).map_err(failed)?;
+    let mut context = askpass::environment(context, managed).map_err(failed)?;
+    for (name, value) in variables {
+        context.environment.set(&name, Some(value.into()));
+    }
     let (host, port) = (&endpoint.address.host, endpoint.address.port);
     let name = identity.as_ref().map(Identity::to_string);
     let name = name.unwrap_or_else(|| "its own identities".to_owned());

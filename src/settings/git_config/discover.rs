@@ -14,7 +14,7 @@ use gix::discover::upwards::{Options, TrustPolicy};
 use super::Entry;
 use crate::context::Context;
 use crate::settings::Scope;
-use crate::storage::{Directory, short_name};
+use crate::storage::{Directory, read_text, short_name};
 
 /// Where git built with the usual prefix looks; used where no git is installed.
 const USUAL_SYSTEM_FILE: &str = "/etc/gitconfig";
@@ -160,10 +160,37 @@ pub struct Repository {
 impl Repository {
     /// Upwards from the working directory, held by GIT_CEILING_DIRECTORIES and by file systems as
     /// git is. `None`: no repository here.
+    ///
+    /// A directory in which git would have to wait for a pipe, or to read a device or a huge file,
+    /// ends the search: anybody may have made it, as in `/tmp`.
     pub fn discover(context: &Context) -> Option<Self> {
+        let mut ceilings = ceilings(context);
+        let mut above = context.directory.ancestors().peekable();
+        let last = loop {
+            let directory = above.next()?;
+            if !can_be_read(directory) {
+                log_unreadable(directory);
+                return None;
+            }
+            match above.peek() {
+                Some(next) if can_be_read(next) => {}
+                Some(next) => {
+                    log_unreadable(next);
+                    break Some(directory);
+                }
+                None => break None,
+            }
+        };
+        match last {
+            // gix has no limit for the search that is the working directory itself.
+            Some(last) if last == context.directory && !is_repository(last) => return None,
+            // gix looks into this one, too.
+            Some(last) => ceilings.push(last.to_owned()),
+            None => {}
+        }
         let options = Options {
             trust: TrustPolicy::Assume(gix::sec::Trust::Full),
-            ceiling_dirs: ceilings(context),
+            ceiling_dirs: ceilings,
             match_ceiling_dir_or_error: false,
             cross_fs: boolean(context, "GIT_DISCOVERY_ACROSS_FILESYSTEM"),
             dot_git_only: false,
@@ -182,7 +209,7 @@ impl Repository {
 
     /// The short name of the branch that is checked out, by the file `HEAD`.
     pub fn branch(&self) -> Option<String> {
-        let head = std::fs::read_to_string(self.git_directory.join("HEAD")).ok()?;
+        let head = read_text(&self.git_directory.join("HEAD")).ok()?;
         let name = head.strip_prefix("ref:")?.trim();
         Some(name.strip_prefix("refs/heads/")?.to_owned())
     }
@@ -264,6 +291,49 @@ impl Repository {
     }
 }
 
+/// What is read to recognise a repository is never as large as this.
+const LARGEST: u64 = 1 << 20;
+
+fn log_unreadable(directory: &Path) {
+    let directory = directory.display();
+    tracing::info!("{directory}: a repository there could not be read without waiting");
+}
+
+/// Whether the search for a repository ends in this directory. Call after [`can_be_read`].
+fn is_repository(directory: &Path) -> bool {
+    let is_git = |directory: &Path| gix::discover::is_git(directory).is_ok();
+    let dot_git = directory.join(".git");
+    is_git(directory) || is_git(&dot_git) || linked(&dot_git).is_some_and(|linked| is_git(&linked))
+}
+
+/// The git directory that a `.git` file names. `None`: it is no such file.
+fn linked(dot_git: &Path) -> Option<PathBuf> {
+    let text = read_text(dot_git).ok()?;
+    let target = text.strip_prefix("gitdir:")?.trim();
+    Some(dot_git.parent()?.join(target))
+}
+
+/// Whether the files by which a repository is recognised, in the directory or in its `.git`, can be
+/// read without waiting, where they exist.
+fn can_be_read(directory: &Path) -> bool {
+    let is_small_file = |path: &Path| match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => metadata.len() < LARGEST,
+        Ok(metadata) => metadata.is_dir(),
+        Err(_) => true,
+    };
+    let is_readable = |directory: &Path| {
+        let names = ["HEAD", "commondir"];
+        names
+            .iter()
+            .all(|name| is_small_file(&directory.join(name)))
+    };
+    let dot_git = directory.join(".git");
+    if !is_small_file(&dot_git) || !is_readable(directory) {
+        return false;
+    }
+    is_readable(&dot_git) && linked(&dot_git).is_none_or(|linked| is_readable(&linked))
+}
+
 /// Whether the file is the effective user's (for root also that of the user who called sudo, as
 /// git has it).
 pub fn is_the_users(path: &Path) -> bool {
@@ -284,7 +354,7 @@ fn within_dot_git(path: &Path) -> bool {
 }
 
 fn common_directory(git_directory: &Path) -> PathBuf {
-    match std::fs::read_to_string(git_directory.join("commondir")) {
+    match read_text(&git_directory.join("commondir")) {
         Ok(text) => real(&git_directory.join(text.trim_end_matches(['\n', '\r']))),
         Err(_) => git_directory.to_owned(),
     }

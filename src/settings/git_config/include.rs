@@ -12,6 +12,7 @@ use super::Entry;
 use super::discover::{Repository, interpolated, real};
 use crate::context::Context;
 use crate::settings::{Error, Scope};
+use crate::storage;
 
 /// git's MAX_INCLUDE_DEPTH (git, config.c).
 const DEEPEST: usize = 10;
@@ -185,10 +186,15 @@ impl<'a> Reader<'a> {
 /// `None`: not there, or a user's file that may not be read.
 fn contents(file: &Path, scope: Scope) -> Result<Option<Vec<u8>>, Error> {
     use std::io::ErrorKind;
-    match std::fs::read(file) {
+    match storage::read_file(file) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(why) => match why.kind() {
             ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory => Ok(None),
+            // git would wait for it, or read without end.
+            ErrorKind::InvalidInput | ErrorKind::FileTooLarge => {
+                tracing::warn!("warning: unable to access '{}': {why}", file.display());
+                Ok(None)
+            }
             ErrorKind::PermissionDenied if scope == Scope::Global => {
                 tracing::warn!("warning: unable to access '{}': {why}", file.display());
                 Ok(None)

@@ -394,7 +394,8 @@ impl std::fmt::Debug for GitConfig {
 
 /// Whether the file of an untrusted repository has settings that are ignored therefore.
 fn has_settings(file: &Path) -> bool {
-    let text = std::fs::read(file).unwrap_or_default().to_ascii_lowercase();
+    let text = crate::storage::read_file(file);
+    let text = text.unwrap_or_default().to_ascii_lowercase();
     text.windows(10).any(|bytes| bytes == b"[bitbucket")
 }
 

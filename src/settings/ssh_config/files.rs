@@ -15,6 +15,7 @@ use super::tokens::{self, Tokens};
 use crate::context::Context;
 use crate::settings::{Error, FileLine};
 use crate::ssh_command::{Request, options};
+use crate::storage;
 use crate::text::matches_pattern;
 
 /// The machine's file (OpenSSH's compiled-in path on every system that packages it).
@@ -161,7 +162,7 @@ fn mention(
     if depth > MAX_DEPTH || !file.is_file() {
         return None;
     }
-    let text = std::fs::read(file).ok()?;
+    let text = storage::read_file(file).ok()?;
     for line in String::from_utf8_lossy(&text).lines() {
         let (keyword, rest) = directive(line);
         if keyword.is_empty() || keyword.starts_with('#') {
@@ -191,20 +192,32 @@ fn mention(
 }
 
 /// Copies of the files for another home; removed when this is dropped.
-pub struct Relocated {
-    directory: tempfile::TempDir,
+pub struct Relocated<'a> {
+    context: &'a Context,
     home: PathBuf,
+    /// The file that includes the copies.
+    file: PathBuf,
     /// Copy and original.
     copies: Vec<(PathBuf, PathBuf)>,
 }
 
-impl Relocated {
-    /// `None`: both homes are the same, or there is no file to copy; ssh reads its files itself.
+impl Drop for Relocated<'_> {
+    fn drop(&mut self) {
+        let copies = self.copies.iter().map(|(copy, _)| copy);
+        for file in copies.chain([&self.file]) {
+            let _ = std::fs::remove_file(file);
+        }
+    }
+}
+
+impl<'a> Relocated<'a> {
+    /// `None`: both homes are the same, or there is no file to copy, or no private directory for
+    /// copies; ssh reads its files itself.
     ///
     /// # Errors
     ///
     /// A file that ssh would refuse, in its words, or one that cannot be copied.
-    pub fn new(context: &Context, files: &Files) -> Result<Option<Self>, Error> {
+    pub fn new(context: &'a Context, files: &Files) -> Result<Option<Self>, Error> {
         let Some(home) = context.home() else {
             return Ok(None);
         };
@@ -220,16 +233,18 @@ impl Relocated {
         if same || !is_copied {
             return Ok(None);
         }
-        let mut builder = tempfile::Builder::new();
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
-        let parent = context.temporary_directory();
-        let directory = builder
-            .tempdir_in(&parent)
-            .map_err(|why| Error::Unreadable { file: parent, why })?;
+        // Its place is tried first, and its content written last.
+        let file = match storage::write_for_call(context, "conf", "") {
+            Ok(file) => file,
+            Err(error) => {
+                tracing::info!("ssh reads ssh_config with its own idea of the home: {error}");
+                return Ok(None);
+            }
+        };
         let mut relocated = Self {
-            directory,
+            context,
             home: home.to_owned(),
+            file,
             copies: Vec::new(),
         };
         let mut includes = String::new();
@@ -241,13 +256,22 @@ impl Relocated {
             let copy = relocated.copy(file, kind, 0)?;
             let _ = writeln!(includes, "Include {}", quoted(&copy));
         }
-        write(&relocated.file(), &includes)?;
+        let _ = std::fs::remove_file(&relocated.file);
+        relocated.file = relocated.write(&includes)?;
         Ok(Some(relocated))
     }
 
     /// The file for `-F`.
-    pub fn file(&self) -> PathBuf {
-        self.directory.path().join("config")
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// Writes a file that ssh accepts whatever the umask is: it refuses those that others may write.
+    fn write(&self, text: &str) -> Result<PathBuf, Error> {
+        storage::write_for_call(self.context, "conf", text).map_err(|why| Error::Unreadable {
+            file: self.file.clone(),
+            why: std::io::Error::other(why),
+        })
     }
 
     /// A complaint of ssh with the names of the original files.
@@ -264,18 +288,16 @@ impl Relocated {
         if depth > MAX_DEPTH || !file.is_file() {
             return Ok(file.to_owned());
         }
-        let Ok(text) = std::fs::read_to_string(file) else {
+        let Ok(text) = storage::read_text(file) else {
             return Ok(file.to_owned());
         };
-        let name = format!("{}.conf", self.copies.len());
-        let copy = self.directory.path().join(name);
-        self.copies.push((copy.clone(), file.to_owned()));
         let mut lines = String::new();
         for line in text.lines() {
             lines.push_str(&self.relocated_line(line, kind, depth)?);
             lines.push('\n');
         }
-        write(&copy, &lines)?;
+        let copy = self.write(&lines)?;
+        self.copies.push((copy.clone(), file.to_owned()));
         Ok(copy)
     }
 
@@ -346,22 +368,6 @@ pub fn in_home(text: &str, home: &str) -> String {
 
 fn quoted(path: &Path) -> String {
     format!("\"{}\"", path.display())
-}
-
-/// Writes a copy that ssh accepts whatever the umask is: it refuses files that others may write.
-fn write(file: &Path, text: &str) -> Result<(), Error> {
-    use std::io::Write as _;
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-        .open(file)
-        .and_then(|mut opened| opened.write_all(text.as_bytes()))
-        .map_err(|why| Error::Unreadable {
-            file: file.to_owned(),
-            why,
-        })
 }
 
 /// A line's keyword in lower case (empty: a comment or nothing), and what follows it.
@@ -499,19 +505,23 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let home = crate::settings::git_config::fixture::Home::new();
         let file = home.write("config", "Host *\n  IdentityAgent ~/sock\n");
-        let relocated = Relocated::new(&home.context(), &Files::Named(file)).unwrap();
+        let context = home.context();
+        let relocated = Relocated::new(&context, &Files::Named(file)).unwrap();
         let relocated = relocated.expect("the test's home is in no password database");
-        let main = relocated.file();
+        let main = relocated.file().to_owned();
         let directory = main.parent().unwrap().to_owned();
-        let mode = std::fs::metadata(&directory).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o700);
-        let copy = std::fs::read_to_string(directory.join("0.conf")).unwrap();
+        assert!(directory.starts_with(home.path()), "no shared directory");
+        for (path, wanted) in [(&directory, 0o700), (&main, 0o600)] {
+            let mode = std::fs::metadata(path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, wanted);
+        }
+        let copy = std::fs::read_to_string(&relocated.copies[0].0).unwrap();
         let agent = home.path().join("sock");
         assert_eq!(
             copy,
             format!("Host *\nidentityagent \"{}\"\n", agent.display())
         );
         drop(relocated);
-        assert!(!directory.exists());
+        assert_eq!(std::fs::read_dir(directory).unwrap().count(), 0);
     }
 }

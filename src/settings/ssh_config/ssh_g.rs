@@ -183,7 +183,9 @@ fn ask(
     let mut arguments: Vec<OsString> = ["-G", "-T"].map(OsString::from).to_vec();
     arguments.extend(first.iter().map(OsString::from));
     match (&relocated, files) {
-        (Some(relocated), _) => arguments.extend(["-F".into(), relocated.file().into()]),
+        (Some(relocated), _) => {
+            arguments.extend(["-F".into(), relocated.file().as_os_str().to_owned()]);
+        }
         (None, Files::Named(file)) => arguments.extend(["-F".into(), file.into()]),
         (None, Files::None) => arguments.extend(["-F".into(), "none".into()]),
         (None, Files::Usual { .. }) => {}

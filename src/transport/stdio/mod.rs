@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use crate::context::Context;
+use crate::storage;
 use crate::transport::Error;
 
 pub(super) use input::Input;
@@ -65,15 +66,15 @@ impl Streams {
         }
     }
 
-    /// No input, and temporary files for output that is of no interest.
+    /// No input, and nameless files for output that is of no interest.
     ///
     /// # Errors
     ///
-    /// [`Error::Local`] if a temporary file cannot be created.
+    /// [`Error::Local`] if such a file cannot be created.
     pub fn discarding(context: &Context) -> Result<Self, Error> {
         let folder = context.temporary_directory();
         let file = || {
-            tempfile::tempfile_in(&folder)
+            storage::nameless_file(&folder)
                 .map_err(|error| Error::local("cannot use a temporary file", &error))
         };
         Ok(Self::of(None, file()?, file()?))

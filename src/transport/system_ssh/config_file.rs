@@ -92,9 +92,9 @@ impl ConfigFile<'_> {
 
     fn is_left_out(&self, key: &str) -> bool {
         match key {
-            // EscapeChar is printed in a form that ssh does not read.
+            // EscapeChar is printed in a form that ssh does not read; SetEnv's values may be secrets.
             "host" | "hostname" | "port" | "controlmaster" | "controlpath" | "controlpersist"
-            | "escapechar" => true,
+            | "escapechar" | "setenv" => true,
             "hostkeyalias" => self.host_key_alias.is_some(),
             "identityfile" | "identitiesonly" | "certificatefile" | "preferredauthentications" => {
                 self.identity.is_some()
@@ -128,12 +128,6 @@ fn values_of<'a>(printed: &'a str, key: &str) -> Vec<&'a str> {
 
 /// `ssh -G` prints values without quotes: one word gets them back, lists and commands stay.
 fn write_group(text: &mut String, key: &str, values: &[&str]) -> Result<(), Error> {
-    // Only the first SetEnv line counts.
-    if key == "setenv" {
-        let quoted = values.iter().map(|value| word(value));
-        line(text, key, &quoted.collect::<Result<Vec<_>, _>>()?.join(" "));
-        return Ok(());
-    }
     for value in values {
         let value = if ONE_WORD.contains(&key) {
             word(value)?

@@ -50,7 +50,6 @@ const SETTINGS: &[&str] = &[
     "RemoteForward 9 a:1",
     "SendEnv X Y*",
     "SendEnv Z",
-    "SetEnv A=1 \"B=2 3\"",
     "ControlMaster auto",
     "ControlPath ~/x-%C",
     "ControlPersist 10m",
