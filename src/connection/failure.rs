@@ -31,7 +31,7 @@ pub enum Failure {
     #[error("{error}")]
     DataCenterUnreachable {
         /// What happened.
-        error: transport::Error,
+        error: Box<transport::Error>,
         /// The site's URL.
         site: String,
     },
@@ -137,7 +137,7 @@ impl Failure {
                 | transport::Error::Connect { .. }
                 | transport::Error::Timeout { .. }),
             ) if site.kind == SiteKind::DataCenter => Self::DataCenterUnreachable {
-                error,
+                error: Box::new(error),
                 site: site.url.clone(),
             },
             other => other,

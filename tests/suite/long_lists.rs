@@ -122,9 +122,10 @@ fn forty_thousand_remotes_are_read_in_one_pass() {
             format!("[remote \"r{number}\"]\n\turl = git@bitbucket.org:acme/app{number}.git\n");
         text.push_str(&remote);
     }
-    text.push_str(&format!(
-        "[remote \"origin\"]\n\turl = {URL}\n[bitbucket]\n\taccount = {ALICE}\n"
-    ));
+    let origin = format!("[remote \"origin\"]\n\turl = {URL}\n");
+    text.push_str(&origin);
+    let account = format!("[bitbucket]\n\taccount = {ALICE}\n");
+    text.push_str(&account);
     std::fs::write(&file, text).unwrap();
     // Quadratic, it took minutes, which is longer than any program may run here.
     let status = world.git(&["-C", "many", "bitbucket", "status", "origin"]);
