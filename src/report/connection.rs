@@ -401,9 +401,10 @@ fn unusable_files(log: &AttemptLog) -> Vec<String> {
 }
 
 fn skipped_lines(skipped: &Skipped) -> Vec<String> {
-    let why = format!("{} {}", skipped.what, skipped.why);
+    // Only the name is from outside; quoting the whole line would quote our parentheses, too.
+    let why = format!("{} {}", in_hint(&skipped.what), skipped.why);
     let remedy = skipped.file.as_ref().and_then(KeyFileError::remedy);
-    std::iter::once(in_hint(&why)).chain(remedy).collect()
+    std::iter::once(why).chain(remedy).collect()
 }
 
 /// The keys that were refused, one line for each login.
