@@ -46,8 +46,33 @@ impl Accounts {
 
     /// The sites on which an account of this name is recorded.
     pub(super) fn sites_of(&self, name: &str) -> Vec<&Site> {
-        let on = |site: &&Site| self.accounts.iter().any(|account| is(account, site, name));
+        let on = |site: &&Site| {
+            let mut accounts = self.accounts.iter();
+            accounts.any(|account| is(account, site, name) || is_called(account, site, name))
+        };
         self.sites.iter().filter(on).collect()
+    }
+
+    /// The account's own name: as recorded, also for its user name or nickname; a name that is not
+    /// known as it is.
+    pub(super) fn name(&self, site: &Site, name: &str) -> Result<String, Error> {
+        if let Some(known) = self.account(site, name) {
+            return Ok(known.account.name.clone());
+        }
+        let called: Vec<&str> = self
+            .accounts
+            .iter()
+            .filter(|account| is_called(account, site, name))
+            .map(|account| account.account.name.as_str())
+            .collect();
+        match called.as_slice() {
+            [] => Ok(name.to_owned()),
+            [only] => Ok((*only).to_owned()),
+            [first, ..] => Err(Error::Usage {
+                what: format!("several accounts are called {name}: {}", called.join(", ")),
+                hint: format!("git bitbucket use {first}"),
+            }),
+        }
     }
 
     /// The record of an account.
@@ -98,6 +123,10 @@ fn ambiguous(what: &str, sites: &[&Site]) -> Error {
 
 fn is(account: &Account, site: &Site, name: &str) -> bool {
     account.account.site == site.url && account.account.name.eq_ignore_ascii_case(name)
+}
+
+fn is_called(account: &Account, site: &Site, name: &str) -> bool {
+    account.account.site == site.url && account.is_called(name)
 }
 
 /// A site's address as it is stored: scheme and host in lower case, no `/` at the end; `https` where

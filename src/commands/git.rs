@@ -4,10 +4,12 @@
 //! user, and starts no program that the repository's configuration names.
 
 use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
 use super::Error;
 use crate::context::Context;
+use crate::settings::git_config::WorkingCopy;
 
 /// What git prints on stdout. `None`: it exited with 1, by which `git config` reports a missing key.
 /// Every other status is an error with git's message.
@@ -31,6 +33,20 @@ pub(super) fn line<S: AsRef<OsStr>>(
     Ok(ask(context, arguments)?
         .map(|bytes| String::from_utf8_lossy(&bytes).trim_end().to_owned())
         .filter(|text| !text.is_empty()))
+}
+
+/// The git directory that GIT_DIR (or `git --git-dir`) names, where it is not the one of the working
+/// directory: git clears the variable for its ssh command, which then finds the latter or none.
+pub(super) fn unseen_directory(context: &Context) -> Option<PathBuf> {
+    context.environment.raw("GIT_DIR")?;
+    let named = line(context, &["rev-parse", "--git-common-dir"]).ok()??;
+    let real = |path: &Path| {
+        let path = context.directory.join(path);
+        std::fs::canonicalize(&path).unwrap_or(path)
+    };
+    let named = real(Path::new(&named));
+    let found = WorkingCopy::discover(context).map(|found| real(&found.common_directory));
+    (found.as_ref() != Some(&named)).then_some(named)
 }
 
 /// git's version, major and minor. `None`: its output has no version that can be read.

@@ -46,10 +46,23 @@ pub(super) fn url(
     url: &str,
     direction: Direction,
 ) -> Result<Option<Resolved>, Error> {
+    url_with(context, url, direction, &[])
+}
+
+/// The same with options before those that git adds, as `core.sshCommand` may have them.
+pub(super) fn url_with(
+    context: &Context,
+    url: &str,
+    direction: Direction,
+    options: &[OsString],
+) -> Result<Option<Resolved>, Error> {
     let records = Records::open(context);
     let git_config = git_config_with(context, records.as_ref().ok())?;
     match command_line(&git_config.sites(), url, direction) {
-        Some(arguments) => resolve(context, arguments, git_config, records),
+        Some(arguments) => {
+            let arguments = [options, &arguments].concat();
+            resolve(context, arguments, git_config, records)
+        }
         None => Ok(None),
     }
 }

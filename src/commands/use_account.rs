@@ -1,15 +1,18 @@
 //! `use`: selects the account for this repository, for a workspace, or for all, in a line of git
 //! config. git writes it, after the undo is recorded.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::accounts::Accounts;
 use super::arguments::Use;
 use super::config_file::{self, Scope};
 use super::context::CommandContext;
 use super::credential::memory;
-use super::{Error, git, undo};
+use super::{Error, git, resolve, status, undo};
 use crate::identity::AccountId;
+use crate::repository::{self, Direction, Site, SiteKind};
+use crate::settings::git_config::Entry;
+use crate::settings::{GitConfig, is_exactly};
 use crate::text::{Pasted, sanitise};
 
 /// One key of one scope.
@@ -17,27 +20,54 @@ struct Place {
     /// `--local` or `--global`.
     scope: &'static str,
     key: String,
+    /// The site, where the key or the account has one.
+    site: Option<Site>,
+    /// The workspace, where the key has one.
+    workspace: Option<String>,
     /// For display.
     words: String,
 }
 
-/// Writes or removes `bitbucket.account` and reports the earlier value.
+/// Writes or removes `bitbucket.account`, and reports the earlier value and what counts now.
 pub(super) fn use_account(call: &mut CommandContext<'_>, options: &Use) -> Result<(), Error> {
     let known = Accounts::load(call.context)?;
-    let place = place(call, options, &known)?;
-    let before = values(call, &place)?;
-    let Some(account) = &options.account else {
-        if before.is_empty() {
-            call.say(format!("{} is not set for {}", place.key, place.words));
-            return Ok(());
-        }
-        return take_back(call, &place, &before);
+    let mut place = place(call, options, &known)?;
+    let account = match (&options.account, &place.site) {
+        (Some(name), Some(site)) => Some(known.name(site, name)?),
+        _ => None,
     };
     let file = place.file(call)?;
+    let before = place.values(&resolve::git_config(call.context)?);
+    let Some(account) = account else {
+        if before.is_empty() {
+            call.say(format!("{} is not set for {}", place.key, place.words));
+        } else {
+            take_back(call, &place, &file, &before)?;
+        }
+        return report_effect(call, &place, None);
+    };
+    let recorded = known.sites_of(&account);
+    if recorded.is_empty() && !may_be_new(&account, place.site.as_ref()) {
+        return Err(Error::Usage {
+            what: format!("there is no account {} here", sanitise(&account)),
+            hint: "git bitbucket login".to_owned(),
+        });
+    }
+    let in_file: Vec<_> = before.iter().filter(|value| value.file == file).collect();
+    // An equal URL in another spelling is the same section.
+    if let Some(value) = in_file.first() {
+        place.key.clone_from(&value.key);
+    }
     undo::change(call.context, &place.change(), &file, |draft| {
-        draft.set(&place.key, std::slice::from_ref(account))
+        for value in &in_file {
+            if value.key != place.key && !draft.values(&value.key)?.is_empty() {
+                draft.set(&value.key, &[])?;
+            }
+        }
+        draft.set(&place.key, std::slice::from_ref(&account))
     })?;
-    let was = match before.as_slice() {
+    let was: Vec<&str> = in_file.iter().map(|value| value.value.as_str()).collect();
+    let was = match was.as_slice() {
         [] => String::new(),
         values if values == [account.as_str()] => " (as before)".to_owned(),
         values => format!(" (was {})", sanitise(&values.join(", "))),
@@ -46,7 +76,6 @@ pub(super) fn use_account(call: &mut CommandContext<'_>, options: &Use) -> Resul
         "{} = {account} for {}{was}",
         place.key, place.words
     ));
-    let recorded = known.sites_of(account);
     for site in &recorded {
         let account = AccountId {
             site: site.url.clone(),
@@ -60,10 +89,22 @@ pub(super) fn use_account(call: &mut CommandContext<'_>, options: &Use) -> Resul
         ));
         call.warn(format!(
             "hint: git bitbucket login {}",
-            Pasted::new(account)
+            Pasted::new(&account)
         ));
     }
-    Ok(())
+    report_effect(call, &place, Some(&account))
+}
+
+/// Whether a name that is not recorded can be that of an account: on Cloud it is an address.
+fn may_be_new(name: &str, site: Option<&Site>) -> bool {
+    name.contains('@') || site.is_some_and(|site| site.kind == SiteKind::DataCenter)
+}
+
+/// A value of the key, in whichever spelling.
+struct SetAccount {
+    file: PathBuf,
+    key: String,
+    value: String,
 }
 
 impl Place {
@@ -77,29 +118,144 @@ impl Place {
 
     /// The name of the change.
     fn change(&self) -> String {
-        format!("use {} {}", self.scope, self.key)
+        format!("use {} {}", self.scope, self.key.to_lowercase())
+    }
+
+    /// Whether an entry sets the key, in whichever spelling of its URL.
+    fn is_set_by(&self, entry: &Entry) -> bool {
+        if entry.is_own() != (self.scope == "--local") {
+            return false;
+        }
+        let of_url = self.key != "bitbucket.account";
+        match (&entry.subsection, &self.site) {
+            (None, _) => !of_url,
+            (Some(url), Some(site)) if of_url => {
+                let path: Vec<String> = self.workspace.iter().cloned().collect();
+                is_exactly(url, site, &path)
+            }
+            _ => false,
+        }
+    }
+
+    /// The present values of the scope, also those of included files.
+    fn values(&self, git_config: &GitConfig) -> Vec<SetAccount> {
+        let entries = git_config.accounts().filter(|entry| self.is_set_by(entry));
+        entries
+            .map(|entry| SetAccount {
+                file: std::fs::canonicalize(&entry.file).unwrap_or(entry.file.to_path_buf()),
+                key: entry.key(),
+                value: entry.value.clone(),
+            })
+            .collect()
+    }
+
+    /// What git is asked for to see what counts: the place itself, and the remotes of the current
+    /// repository that it is about.
+    fn targets(&self, git_config: &GitConfig) -> Vec<String> {
+        let mut targets = Vec::new();
+        if let (Some(site), "--global") = (&self.site, self.scope) {
+            let host = match (site.kind, site.ssh_hosts.first()) {
+                (SiteKind::DataCenter, Some(host)) => host.to_string(),
+                _ => "bitbucket.org".to_owned(),
+            };
+            let workspace = self.workspace.as_deref().unwrap_or_default();
+            targets.push(format!("ssh://git@{host}/{workspace}"));
+        }
+        let sites = git_config.sites();
+        let mut seen = Vec::new();
+        for (_, url) in git_config.remotes() {
+            let Some(repository) = repository::of_url(&sites, &url) else {
+                continue;
+            };
+            let of_site = self.site.iter().all(|site| site.url == repository.site);
+            let of_workspace = self
+                .workspace
+                .iter()
+                .all(|workspace| workspace.eq_ignore_ascii_case(&repository.workspace));
+            if of_site && of_workspace && !seen.contains(&repository) {
+                seen.push(repository);
+                targets.push(url);
+            }
+        }
+        targets
     }
 }
 
-/// Restores the file as it was before the first `use`; where it was changed since, only the value is
-/// removed.
-fn take_back(call: &mut CommandContext<'_>, place: &Place, before: &[String]) -> Result<(), Error> {
-    let file = place.file(call)?;
-    let whole = undo::take_back(call.context, &place.change(), &file)?;
-    if !whole {
-        let unset = ["config", place.scope, "--unset-all", &place.key];
-        git::run(call.context, &unset)?;
+/// Says which account git uses now, and where another one goes first.
+fn report_effect(
+    call: &mut CommandContext<'_>,
+    place: &Place,
+    account: Option<&str>,
+) -> Result<(), Error> {
+    let git_config = resolve::git_config(call.context)?;
+    for url in place.targets(&git_config) {
+        // What cannot be resolved is an error of the git command.
+        let Ok(Some(resolved)) = resolve::url(call.context, &url, Direction::Fetch) else {
+            continue;
+        };
+        let of_repository = resolved.target.located.repository.is_some();
+        let (line, first) = status::in_one_line(call.context, resolved);
+        let line = sanitise(&line);
+        let counts = first.is_some_and(|first| {
+            account.is_none_or(|account| account.eq_ignore_ascii_case(&first.name))
+        });
+        if account.is_some() && !counts {
+            call.warn(format!("warning: something else comes first: {line}"));
+        } else if of_repository {
+            call.say(line);
+        }
     }
-    let was = sanitise(&before.join(", "));
+    if place.scope == "--local"
+        && let Some(unseen) = git::unseen_directory(call.context)
+    {
+        call.warn(format!(
+            "warning: with GIT_DIR or --git-dir the configuration of {} does not count: git clears GIT_DIR for its ssh command",
+            call.shown(&unseen)
+        ));
+    }
+    Ok(())
+}
+
+/// Restores the file as it was before the first `use`; where it was changed since, only the value is
+/// removed, in every spelling.
+fn take_back(
+    call: &mut CommandContext<'_>,
+    place: &Place,
+    file: &Path,
+    before: &[SetAccount],
+) -> Result<(), Error> {
+    if !undo::take_back(call.context, &place.change(), file)? {
+        let mut keys: Vec<&str> = Vec::new();
+        for value in before {
+            if is_main_file(call, place, file, &value.file) && !keys.contains(&value.key.as_str()) {
+                keys.push(&value.key);
+                let of_file = value.file.display().to_string();
+                let unset = ["config", "--file", &of_file, "--unset-all", &value.key];
+                git::run(call.context, &unset)?;
+            }
+        }
+    }
+    let joined = |values: &[SetAccount]| {
+        let values: Vec<&str> = values.iter().map(|value| value.value.as_str()).collect();
+        sanitise(&values.join(", "))
+    };
+    let was = joined(before);
     let (key, words) = (&place.key, &place.words);
-    let now = values(call, place)?;
+    let now = place.values(&resolve::git_config(call.context)?);
     call.say(if now.is_empty() {
         format!("{key} is no longer set for {words} (was {was})")
     } else {
-        let now = sanitise(&now.join(", "));
+        let now = joined(&now);
         format!("{key} = {now} again for {words} (was {was})")
     });
     Ok(())
+}
+
+/// Whether a file is the scope's own and no included one.
+fn is_main_file(call: &CommandContext<'_>, place: &Place, file: &Path, other: &Path) -> bool {
+    let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    real(file) == real(other)
+        || place.scope == "--global" && config_file::is_global(call.context, other)
 }
 
 /// The key to write. The site is determined first: an account that several sites have must not be
@@ -125,6 +281,8 @@ fn place(call: &CommandContext<'_>, options: &Use, known: &Accounts) -> Result<P
             scope: "--global",
             key: format!("bitbucket.{}/{workspace}.account", site.url),
             words: format!("the workspace {workspace} on {}", site.url),
+            site: Some(site.clone()),
+            workspace: Some(workspace.clone()),
         });
     }
     let site = match account {
@@ -139,11 +297,15 @@ fn place(call: &CommandContext<'_>, options: &Use, known: &Accounts) -> Result<P
                 scope: "--global",
                 key: format!("bitbucket.{}.account", site.url),
                 words: format!("all repositories on {}", site.url),
+                site: Some(site.clone()),
+                workspace: None,
             },
             None => Place {
                 scope: "--global",
                 key: "bitbucket.account".to_owned(),
                 words: "all repositories".to_owned(),
+                site: site.cloned(),
+                workspace: None,
             },
         });
     }
@@ -153,20 +315,12 @@ fn place(call: &CommandContext<'_>, options: &Use, known: &Accounts) -> Result<P
             scope: "--local",
             key: "bitbucket.account".to_owned(),
             words: "this repository".to_owned(),
+            site: site.cloned(),
+            workspace: None,
         }),
         Ok(None) | Err(Error::Git { .. }) => Err(outside),
         Err(other) => Err(other),
     }
-}
-
-/// The present values.
-fn values(call: &CommandContext<'_>, place: &Place) -> Result<Vec<String>, Error> {
-    let listed = git::ask(
-        call.context,
-        &["config", place.scope, "--null", "--get-all", &place.key],
-    )?;
-    let listed = String::from_utf8_lossy(&listed.unwrap_or_default()).into_owned();
-    Ok(listed.split_terminator('\0').map(str::to_owned).collect())
 }
 
 #[cfg(test)]
@@ -275,6 +429,121 @@ mod tests {
                 .try_git(&["config", "--global", key])
                 .status
                 .success()
+        );
+    }
+
+    #[test]
+    fn equal_urls_are_one_section_whatever_their_case() {
+        let machine = machine();
+        machine.write(
+            "home/.gitconfig",
+            "[bitbucket \"https://bitbucket.org/ACME/\"]\n\taccount = both\n[bitbucket \"ssh://git@bitbucket.org/Acme\"]\n\taccount = both\n",
+        );
+        let request = Use {
+            workspace: Some("acme".to_owned()),
+            ..options("alice@example.com")
+        };
+        let said = call(&machine, &request);
+        assert!(said.result.is_ok(), "{said:?}");
+        let listed = machine.git(&["config", "--global", "--list"]);
+        assert_eq!(
+            listed,
+            "bitbucket.https://bitbucket.org/ACME/.account=alice@example.com"
+        );
+        machine.write(
+            "home/.gitconfig",
+            "# edited\n[bitbucket \"https://bitbucket.org/ACME/\"]\n\taccount = both\n",
+        );
+        let request = Use {
+            workspace: Some("acme".to_owned()),
+            site: Some(CLOUD.to_owned()),
+            ..unset()
+        };
+        assert!(call(&machine, &request).result.is_ok());
+        assert!(!machine.read("home/.gitconfig").contains("both"));
+    }
+
+    #[test]
+    fn what_comes_first_is_named_with_its_line() {
+        let machine = machine();
+        machine.git(&["init", "--quiet"]);
+        machine.git(&["remote", "add", "origin", "git@bitbucket.org:acme/site.git"]);
+        machine.write(
+            "home/.gitconfig",
+            "[bitbucket \"https://bitbucket.org/acme/site\"]\n\taccount = bob@example.com\n",
+        );
+        let global = |account: &str| Use {
+            global: true,
+            site: Some(CLOUD.to_owned()),
+            ..options(account)
+        };
+        let said = call(&machine, &global("alice@example.com"));
+        assert!(
+            said.errors.contains(
+                "something else comes first: acme/site → bob@example.com, chosen in ~/.gitconfig:2"
+            ),
+            "{said:?}"
+        );
+        let said = call(&machine, &options("alice@example.com"));
+        assert_eq!(said.errors, "", "the repository's own comes first");
+        assert!(
+            said.output
+                .contains("acme/site → alice@example.com, chosen in "),
+            "{said:?}"
+        );
+        let environment = machine.with(&[
+            ("GIT_CEILING_DIRECTORIES", "/"),
+            ("BITBUCKET_ACCOUNT", "bob@example.com"),
+        ]);
+        let said = call(&environment, &options("alice@example.com"));
+        assert!(
+            said.errors.contains("chosen in BITBUCKET_ACCOUNT"),
+            "{said:?}"
+        );
+    }
+
+    #[test]
+    fn a_user_name_stands_for_the_account() {
+        let machine = Machine::new().with(&[("GIT_CEILING_DIRECTORIES", "/")]);
+        let mut anna = account(CLOUD, "anna@example.com");
+        anna.nickname = Some("Anna".to_owned());
+        let mut other = account(CLOUD, "other@example.com");
+        machine.record(&[anna.clone(), other.clone()]);
+        let global = |account: &str| Use {
+            global: true,
+            ..options(account)
+        };
+        assert!(call(&machine, &global("anna")).result.is_ok());
+        assert_eq!(
+            machine.git(&["config", "--global", "bitbucket.account"]),
+            "anna@example.com"
+        );
+        let said = call(&machine, &global("nobody"));
+        assert_eq!(said.result.unwrap_err().explanation().status, 2);
+        other.user_name = Some("anna".to_owned());
+        machine.record(&[anna, other]);
+        let said = call(&machine, &global("anna"));
+        let what = said.result.unwrap_err().explanation().what;
+        assert!(
+            what.contains("anna@example.com, other@example.com"),
+            "{what}"
+        );
+    }
+
+    #[test]
+    fn a_repository_that_git_s_ssh_does_not_see_is_said() {
+        let machine = machine();
+        machine.git(&["init", "--quiet", "elsewhere"]);
+        let directory = machine.path("work/elsewhere/.git");
+        let machine = machine.with(&[
+            ("GIT_CEILING_DIRECTORIES", "/"),
+            ("GIT_DIR", directory.to_str().unwrap()),
+        ]);
+        let said = call(&machine, &options("alice@example.com"));
+        assert!(said.result.is_ok(), "{said:?}");
+        assert!(
+            said.errors.contains("git clears GIT_DIR for its ssh"),
+            "{said:?}"
         );
     }
 

@@ -13,6 +13,7 @@ pub mod ssh_config;
 mod url_match;
 mod values;
 
+pub use url_match::is_exactly;
 pub use values::{age, check_account, key_type, lifetime};
 
 use std::collections::BTreeMap;

@@ -133,6 +133,16 @@ impl Subject {
     }
 }
 
+/// Whether the `<url>` of a setting means exactly this path of the site, however it is spelled:
+/// case of the path, `ssh://`, a `/` at the end.
+pub fn is_exactly(url: &str, site: &Site, path: &[String]) -> bool {
+    let Some(subject) = Subject::new(site, path) else {
+        return false;
+    };
+    let own = subject.matched_by(&subject.web);
+    Url::parse(url).is_some_and(|pattern| own.is_some() && subject.matched_by(&pattern) == own)
+}
+
 impl Url {
     /// With the percent codes of its path decoded, component by component.
     fn decoded(&self) -> Self {

@@ -195,13 +195,13 @@ fn variant(checkup: &Checkup<'_>) -> Finding {
 }
 
 /// A value of git's configuration as git itself reads it, including `-c` and GIT_CONFIG_COUNT.
-pub(super) struct Configured {
+pub(in crate::commands) struct Configured {
     /// The value.
     pub(super) value: String,
     /// `local`, `global` …; `global` for git before 2.26, which does not report it.
-    scope: String,
+    pub(in crate::commands) scope: String,
     /// The file; meaningless for the scope `command`.
-    pub(super) file: PathBuf,
+    pub(in crate::commands) file: PathBuf,
 }
 
 /// Every value of a key, in git's order. Empty: none, or the files cannot be read.
@@ -251,21 +251,23 @@ pub(super) fn unset(checkup: &Checkup<'_>, file: &Path, key: &str) -> String {
 }
 
 /// What git calls for SSH.
-struct Called {
-    command: String,
-    source: Source,
+pub(in crate::commands) struct Called {
+    /// The command line, or for GIT_SSH the program.
+    pub(in crate::commands) command: String,
+    /// Where it is set.
+    pub(in crate::commands) source: Source,
 }
 
 /// Where that is set.
-enum Source {
+pub(in crate::commands) enum Source {
     /// A variable of this name.
     Variable(&'static str),
     /// core.sshCommand.
     Config(Configured),
 }
 
-/// What git calls, in git's order (connect.c, get_ssh_command).
-fn called(context: &Context) -> Option<Called> {
+/// What git calls, in git's order (connect.c, get_ssh_command). `None`: `ssh`.
+pub(in crate::commands) fn called(context: &Context) -> Option<Called> {
     let variable = |name: &'static str| {
         let value = context.environment.raw(name)?;
         Some(Called {

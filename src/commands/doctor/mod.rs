@@ -7,7 +7,7 @@ mod account;
 mod checkup;
 mod finding;
 mod fix;
-mod git;
+pub(in crate::commands) mod git;
 mod host_keys;
 mod keys;
 mod network;

@@ -74,6 +74,11 @@ pub(super) fn json(report: &StatusReport) -> String {
                 "line": line.map(|line| line.number),
             })
         }).collect::<Vec<_>>(),
+        "setup": {
+            "git_calls_us": report.other_program.is_none(),
+            "command": report.other_program.as_ref().map(|other| &other.command),
+            "origin": report.other_program.as_ref().and_then(|other| other.place.as_ref()),
+        },
         "next": report.next(),
     });
     crate::text::fence_json(&format!("{value:#}\n")).into_owned()

@@ -1,9 +1,10 @@
-//! `status`: account, plan with reasons and origins, host keys, and what the next fetch would do,
+//! `status`: what git will do here; account, plan with reasons and origins, host keys, and what the next fetch would do,
 //! as text and as JSON. Uses no network.
 
 mod json;
 mod text;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use json::json;
@@ -11,14 +12,16 @@ use text::render;
 
 use super::arguments::Status;
 use super::context::CommandContext;
+use super::doctor::git::{self as doctor, Called, Source};
 use super::resolve::Resolved;
 use super::{Error, git, resolve};
+use crate::bitbucket::credential;
 use crate::context::Context;
 use crate::host_key::{KnownFrom, known_hosts, published};
 use crate::identity::{Account, AccountId, Candidate, Offer, Plan, State};
 use crate::repository::{Direction, Repository, Site, SshHost};
 use crate::settings::{KeyType, Origin, Provision, Settings, SshConfig, TransportKind};
-use crate::text::{Shown, sanitise};
+use crate::text::{Pasted, Shown, sanitise};
 use crate::transport::{self, Endpoint};
 
 /// Everything `status` shows.
@@ -40,8 +43,25 @@ struct StatusReport {
     accounts: Vec<Account>,
     /// The host keys that would be accepted.
     host_keys: Vec<KnownHostKey>,
+    /// What git runs for SSH where that is not this program.
+    other_program: Option<OtherProgram>,
+    /// The first candidate needs a new key, and there is no token to register it.
+    no_token: bool,
+    /// The repository whose configuration git's ssh command does not see.
+    unseen: Option<PathBuf>,
     /// Shown as `~` in text.
     home: Option<PathBuf>,
+}
+
+/// Another program than bitbucket-ssh that git runs for SSH.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct OtherProgram {
+    /// The command line.
+    command: String,
+    /// Where it is set, for display. `None`: it is git's default.
+    place: Option<String>,
+    /// The line after which git runs bitbucket-ssh.
+    remedy: &'static str,
 }
 
 /// A host key that would be accepted.
@@ -68,11 +88,53 @@ impl StatusReport {
         self.accounts.iter().find(|record| record.account == *name)
     }
 
+    /// What git will do, and why, in one line.
+    fn headline(&self) -> String {
+        let what = match &self.repository {
+            Some(repository) => repository.to_string(),
+            None => self.site.url.clone(),
+        };
+        if let Some(other) = &self.other_program {
+            return format!("{what}: {other}, not bitbucket-ssh");
+        }
+        let first = self.plan.candidates.first();
+        let (Some(first), None) = (first, self.failure()) else {
+            return format!("{what}: the next fetch {}", self.next());
+        };
+        let account = match (&first.account, &first.offer) {
+            (Some(account), _) => account.to_string(),
+            (None, Offer::Identities(keys)) if keys.len() > 1 => format!("{} keys", keys.len()),
+            (None, _) => "a key of an account that is not known".to_owned(),
+        };
+        let why = match &first.reason.origin {
+            Origin::Default | Origin::SshConfig => first.reason.text.clone(),
+            origin => format!("chosen in {}", self.place_of(origin)),
+        };
+        let key = match (&first.offer, self.no_token) {
+            (_, true) => " (no key and no API token here)",
+            (Offer::NewKey, _) => " (with a new key)",
+            _ => "",
+        };
+        format!("{what} → {account}, {why}{key}")
+    }
+
     /// What the next fetch would do, in one sentence without a full stop.
     fn next(&self) -> String {
+        let next = self.failure().unwrap_or_else(|| self.connection());
+        match &self.other_program {
+            Some(other) => format!(
+                "{other}; bitbucket-ssh is used after: {}; it {next}",
+                other.remedy
+            ),
+            None => next,
+        }
+    }
+
+    /// Why the next fetch fails. `None`: nothing is known that prevents it.
+    fn failure(&self) -> Option<String> {
         if let Some(fault) = self.settings.invalid_for_call() {
             let place = self.place_of(&fault.origin);
-            return format!("fails, because the setting at {place} is invalid");
+            return Some(format!("fails, because the setting at {place} is invalid"));
         }
         if let Some(unresolved) = &self.plan.unresolved {
             let what = match unresolved.meant.len() {
@@ -80,17 +142,27 @@ impl StatusReport {
                 _ => "several accounts are called",
             };
             let (name, origin) = (&unresolved.account.value, &unresolved.account.origin);
-            return format!("fails, because {what} {name} ({})", self.place_of(origin));
+            return Some(format!(
+                "fails, because {what} {name} ({})",
+                self.place_of(origin)
+            ));
         }
         if let Some(missing) = self.plan.missing.first() {
             let file = missing.value.display();
-            return format!(
+            return Some(format!(
                 "fails, because {file} does not exist; to create it: git bitbucket key new --file {file}"
-            );
+            ));
         }
+        self.plan.candidates.is_empty().then(|| {
+            "fails, because there is no identity to offer; to log in: git bitbucket login"
+                .to_owned()
+        })
+    }
+
+    /// What the next fetch does, where it can do something.
+    fn connection(&self) -> String {
         let Some(first) = self.plan.candidates.first() else {
-            return "fails, because there is no identity to offer; to log in: git bitbucket login"
-                .to_owned();
+            return String::new();
         };
         let endpoint = self
             .endpoints
@@ -102,6 +174,14 @@ impl StatusReport {
         };
         let connects = format!("connects to {endpoint} as {}{carrier}", self.user);
         match &first.offer {
+            Offer::NewKey if self.no_token => {
+                let account = first.account.as_ref().map(|account| account.name.as_str());
+                let account = account.unwrap_or_default();
+                format!(
+                    "needs an API token of {account}, and there is none here; to log in: git bitbucket login {}",
+                    Pasted::new(account)
+                )
+            }
             Offer::NewKey => format!("{}, then {connects}", self.creation(first)),
             Offer::Identities(identities) => {
                 let names: Vec<_> = identities
@@ -185,14 +265,93 @@ pub(super) fn status(call: &mut CommandContext<'_>, options: &Status) -> Result<
 
 /// `None`: the URL is not on a configured Bitbucket site.
 fn report(context: &Context, url: &str) -> Result<Option<StatusReport>, Error> {
-    let Some(resolved) = resolve::url(context, url, Direction::Fetch)? else {
+    let called = doctor::called(context);
+    let ours = called
+        .as_ref()
+        .filter(|called| doctor::runs_bitbucket_ssh(context, &called.command));
+    // `core.sshCommand = bitbucket-ssh --account work`
+    let options: Vec<OsString> = ours
+        .map(|called| shlex::Shlex::new(&called.command).skip(1).map(Into::into))
+        .map_or_else(Vec::new, Iterator::collect);
+    let other_program = if ours.is_some() {
+        None
+    } else {
+        Some(other_program(context, called))
+    };
+    let Some(resolved) = resolve::url_with(context, url, Direction::Fetch, &options)? else {
         return Ok(None);
     };
+    Ok(Some(StatusReport {
+        other_program,
+        ..describe(context, resolved)
+    }))
+}
+
+fn other_program(context: &Context, called: Option<Called>) -> OtherProgram {
+    let Some(Called { command, source }) = called else {
+        return OtherProgram {
+            command: "ssh".to_owned(),
+            place: None,
+            remedy: "git bitbucket setup",
+        };
+    };
+    let (place, remedy) = match source {
+        Source::Variable(name @ "GIT_SSH_COMMAND") => (
+            name.to_owned(),
+            "unset GIT_SSH_COMMAND; git bitbucket setup",
+        ),
+        Source::Variable(name) => (name.to_owned(), "git bitbucket setup"),
+        Source::Config(configured) => {
+            let remedy = match configured.scope.as_str() {
+                "local" => "git bitbucket setup --local",
+                "worktree" => {
+                    "git config --worktree --unset-all core.sshCommand; git bitbucket setup"
+                }
+                _ => "git bitbucket setup",
+            };
+            let file = context.shown(&configured.file);
+            (format!("core.sshCommand in {file}"), remedy)
+        }
+    };
+    OtherProgram {
+        command,
+        place: Some(place),
+        remedy,
+    }
+}
+
+impl std::fmt::Display for OtherProgram {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "git runs {}", sanitise(&self.command))?;
+        match &self.place {
+            Some(place) => write!(f, " ({})", sanitise(place)),
+            None => write!(f, ", because core.sshCommand is not set"),
+        }
+    }
+}
+
+/// What git does for a resolved URL if it calls this program, in one line, and the account that
+/// goes first.
+pub(super) fn in_one_line(context: &Context, resolved: Resolved) -> (String, Option<AccountId>) {
+    let report = describe(context, resolved);
+    let first = report.account().filter(|_| report.failure().is_none());
+    (report.headline(), first.cloned())
+}
+
+fn describe(context: &Context, resolved: Resolved) -> StatusReport {
     let Resolved { config, target, .. } = resolved;
     let route = target.route;
     let site = target.located.site;
     let accounts = target.records.accounts().iter();
-    Ok(Some(StatusReport {
+    let no_token = match target.plan.candidates.first() {
+        Some(Candidate {
+            account: Some(account),
+            offer: Offer::NewKey,
+            ..
+        }) => matches!(credential::find(context, &site, &account.name), Ok(None)),
+        _ => false,
+    };
+    StatusReport {
         host_keys: host_keys(context, &config, &route.endpoints, &route.site_fingerprints),
         endpoints: route
             .endpoints
@@ -203,13 +362,16 @@ fn report(context: &Context, url: &str) -> Result<Option<StatusReport>, Error> {
             .filter(|account| account.account.site == site.url)
             .cloned()
             .collect(),
+        other_program: None,
+        no_token,
+        unseen: git::unseen_directory(context),
         home: context.home().map(Into::into),
         repository: target.located.repository,
         user: route.user,
         settings: target.settings,
         plan: target.plan,
         site,
-    }))
+    }
 }
 
 /// The accepted host keys of the endpoints: those in known_hosts, else the published keys, else

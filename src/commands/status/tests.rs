@@ -109,6 +109,9 @@ fn report(candidates: Vec<Candidate>) -> StatusReport {
             store: None,
             emails: Vec::new(),
         }],
+        other_program: None,
+        no_token: false,
+        unseen: None,
         home: Some(PathBuf::from("/home/a")),
     }
 }
@@ -161,6 +164,8 @@ fn text_is_aligned_and_harmless() {
         text,
         format!(
             "\
+acme/site → alice@example.com, chosen in ~/.gitconfig, global
+
 repository  acme/site on https://bitbucket.org
 account     alice@example.com (logged in)
 endpoints   ssh.bitbucket.org:22, altssh.bitbucket.org:443
@@ -254,6 +259,36 @@ fn what_the_next_fetch_does() {
     ] {
         assert_eq!(report.next(), expected);
     }
+}
+
+#[test]
+fn another_program_and_a_missing_token_are_said_first() {
+    let mut other = report(two());
+    other.other_program = Some(OtherProgram {
+        command: "ssh -i ~/.ssh/id_work".to_owned(),
+        place: Some("GIT_SSH_COMMAND".to_owned()),
+        remedy: "unset GIT_SSH_COMMAND",
+    });
+    assert_eq!(
+        other.headline(),
+        "acme/site: git runs ssh -i ~/.ssh/id_work (GIT_SSH_COMMAND), not bitbucket-ssh"
+    );
+    assert!(other.next().starts_with("git runs ssh"), "{}", other.next());
+    let mut without = report(two().split_off(1));
+    without.no_token = true;
+    assert_eq!(
+        without.headline(),
+        "acme/site → bob@example.com, logged in (no key and no API token here)"
+    );
+    assert_eq!(
+        without.next(),
+        "needs an API token of bob@example.com, and there is none here; to log in: git bitbucket login bob@example.com"
+    );
+    assert!(
+        report(Vec::new())
+            .headline()
+            .starts_with("acme/site: the next fetch fails, because")
+    );
 }
 
 #[cfg(unix)]

@@ -15,6 +15,15 @@ pub(super) fn render(report: &StatusReport, colour: bool) -> String {
         text: String::new(),
         colour,
     };
+    let headline = page.bold(&sanitise(&report.headline()));
+    let _ = writeln!(page.text, "{headline}\n");
+    if let Some(unseen) = &report.unseen {
+        let unseen = sanitise(&report.shown(unseen));
+        let _ = writeln!(
+            page.text,
+            "the configuration of {unseen} does not count: git clears GIT_DIR for its ssh command\n"
+        );
+    }
     page.head(report);
     page.plan(report);
     page.block(

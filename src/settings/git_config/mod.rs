@@ -355,6 +355,12 @@ impl GitConfig {
         remotes::remotes(&self.entries)
     }
 
+    /// Every `bitbucket.account` and `bitbucket.<url>.account`, in git's order.
+    pub fn accounts(&self) -> impl Iterator<Item = &Entry> {
+        let is_account = |entry: &&Entry| entry.is("bitbucket", "account");
+        self.entries.iter().filter(is_account)
+    }
+
     /// The current repository's own config file, where git does not trust it. `None`: no
     /// repository here, or a trusted one.
     pub fn untrusted(&self) -> Option<&Path> {

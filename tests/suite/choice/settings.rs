@@ -116,6 +116,68 @@ fn a_named_account_is_that_one_or_an_error() {
 }
 
 #[test]
+fn variables_are_trimmed_and_half_a_pair_is_named() {
+    let mut world = World::new();
+    world.configure("bitbucket.passphrase", "none");
+    let token = world.sandbox.add_token(ALICE, SCOPES_ALL);
+    world.set("BITBUCKET_API_TOKEN", &format!(" {token}\r\n"));
+    world.set("BITBUCKET_EMAIL", &format!("{ALICE}\n"));
+    world.set("BITBUCKET_ACCOUNT", " \n");
+    world.git(&["ls-remote", "-q", SITE]).succeeds();
+
+    let mut world = World::new();
+    world.unset("BITBUCKET_EMAIL");
+    world
+        .git(&["ls-remote", "-q", SITE])
+        .fails_with(128)
+        .says("BITBUCKET_API_TOKEN is set without BITBUCKET_EMAIL");
+    world
+        .git_bitbucket(&["key", "list"])
+        .fails_with(4)
+        .says("BITBUCKET_API_TOKEN is set without BITBUCKET_EMAIL");
+}
+
+#[test]
+fn status_says_first_what_git_really_runs() {
+    let mut world = open_world();
+    world.git(&["clone", "-q", OPEN, "open"]).succeeds();
+    let first = |world: &World| {
+        let status = world.git(&["-C", "open", "bitbucket", "status"]).succeeds();
+        status
+            .stdout()
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    assert!(
+        first(&world).starts_with("acme/open → alice@example.com, "),
+        "{}",
+        first(&world)
+    );
+    let ours = format!("bitbucket-ssh --account {BOB}");
+    let own = ["-C", "open", "config", "core.sshCommand"];
+    world.git(&[&own[..], &[&ours]].concat()).succeeds();
+    assert_eq!(
+        first(&world),
+        "acme/open → bob@example.com, chosen in --account"
+    );
+    world
+        .git(&[&own[..], &["ssh -i ~/.ssh/id_work"]].concat())
+        .succeeds();
+    assert!(
+        first(&world).starts_with("acme/open: git runs ssh -i ~/.ssh/id_work (core.sshCommand in "),
+        "{}",
+        first(&world)
+    );
+    world.set("GIT_SSH_COMMAND", "ssh -F none");
+    assert_eq!(
+        first(&world),
+        "acme/open: git runs ssh -F none (GIT_SSH_COMMAND), not bitbucket-ssh"
+    );
+}
+
+#[test]
 fn no_character_of_a_path_takes_it_out_of_its_workspace_s_settings() {
     let world = two_accounts();
     world.configure("bitbucket.https://bitbucket.org/acme.provision", "never");
