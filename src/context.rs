@@ -54,6 +54,13 @@ impl Environment {
         self.raw(name)?.to_str().filter(|value| !value.is_empty())
     }
 
+    /// As [`Environment::text`], without white space around it: for variables of this program, which
+    /// are often read from a file with its line feed.
+    pub fn trimmed(&self, name: &str) -> Option<&str> {
+        let value = self.text(name)?.trim();
+        Some(value).filter(|value| !value.is_empty())
+    }
+
     /// Sets a variable for children; `None` removes it.
     pub fn set(&mut self, name: &str, value: Option<OsString>) {
         match value {

@@ -31,6 +31,7 @@ mod use_account;
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Read, Write};
 
+use crate::bitbucket;
 use crate::context::Context;
 use crate::diagnostics;
 use crate::prompt;
@@ -148,6 +149,11 @@ fn perform(call: &mut CommandContext<'_>, verb: &Verb) -> u8 {
     let explanation = error.explanation();
     diagnostics::record_error(&explanation.what, &diagnostics::trace2::kind_of(&error));
     call.warn(format!("git-bitbucket: {}", explanation.what));
+    if matches!(error, Error::NotLoggedIn(_))
+        && let Some(fault) = bitbucket::credential::environment_fault(call.context)
+    {
+        call.warn(fault);
+    }
     for hint in &explanation.hints {
         call.warn(format!("hint: {hint}"));
     }

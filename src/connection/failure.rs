@@ -109,6 +109,15 @@ impl Failure {
             .or(missing.map(Self::IdentityFileMissing))
     }
 
+    /// Whether an account or a token that is missing or refused may be the reason.
+    pub(super) fn is_about_login(&self) -> bool {
+        match self {
+            Self::PlanExhausted(log) => log.denied.is_empty(),
+            Self::Provision(_) | Self::EnvironmentToken(_) | Self::KeyListUnreadable { .. } => true,
+            _ => false,
+        }
+    }
+
     /// The system's ssh could not be started.
     pub(super) fn hand_over(ssh: &Path, error: &std::io::Error) -> Self {
         Self::HandOver {

@@ -17,6 +17,7 @@ pub mod verify_key;
 
 use std::ffi::OsString;
 
+use crate::bitbucket::credential;
 use crate::context::Context;
 use crate::diagnostics::{self, trace2};
 use crate::prompt::{self, Prompt};
@@ -130,7 +131,16 @@ fn pipeline(arguments: Vec<OsString>, context: &Context) -> Result<ExitStatus, F
         let ssh = system_ssh::find(context).ok_or_else(|| no_system_ssh(reason))?;
         return openssh::run(&connection, &ssh, reason).map_err(|failure| failure.at(site));
     }
+    let fault = credential::environment_fault(context);
+    if let Some(fault) = &fault {
+        tracing::info!("{fault}");
+    }
     let status = attempts::run(&connection);
+    if let (Err(failure), Some(fault)) = (&status, &fault)
+        && failure.is_about_login()
+    {
+        diagnostics::notice(fault);
+    }
     diagnostics::timeline();
     status.map_err(|failure| failure.at(site))
 }

@@ -86,7 +86,12 @@ impl ResolvedCall {
             tracing::info!("repository {}", sanitise(&name));
         }
         for ignored in &target.settings.ignored {
-            tracing::info!("{} ignored: {}", ignored.value, ignored.why);
+            let value = sanitise(&ignored.value);
+            let key = match &ignored.origin {
+                Origin::GitConfig { key, .. } => format!("{} = ", sanitise(key)),
+                _ => String::new(),
+            };
+            tracing::info!("{key}{value} ignored: {}", ignored.why);
         }
         for (number, candidate) in target.plan.candidates.iter().enumerate() {
             tracing::info!("plan {}: {candidate}", number + 1);
@@ -323,9 +328,9 @@ fn account_of_call(
 }
 
 fn account_of_environment(context: &Context) -> Result<Option<Sourced<String>>, Failure> {
-    let account = context.environment.text("BITBUCKET_ACCOUNT");
+    let account = context.environment.trimmed("BITBUCKET_ACCOUNT");
     account
-        .map(|account| valid_account(account.trim(), Origin::Environment("BITBUCKET_ACCOUNT")))
+        .map(|account| valid_account(account, Origin::Environment("BITBUCKET_ACCOUNT")))
         .transpose()
 }
 

@@ -4,17 +4,16 @@ use super::Token;
 use crate::context::{API_TOKEN, Context};
 use crate::repository;
 use crate::secret::{Secret, TokenPlace};
+use crate::text::sanitise;
 
 /// The URL of the environment's site (`BITBUCKET_SITE`, else Cloud) and its token. `None`: account or
 /// token is missing or empty.
 pub fn environment(context: &Context) -> Option<(String, Token)> {
     let variables = &context.environment;
-    let account = variables
-        .text("BITBUCKET_EMAIL")
-        .or(variables.text("BITBUCKET_USERNAME"))?;
-    let secret = variables.text(API_TOKEN)?;
+    let (_, account) = account(context)?;
+    let secret = variables.trimmed(API_TOKEN)?;
     let site = variables
-        .text("BITBUCKET_SITE")
+        .trimmed("BITBUCKET_SITE")
         .map_or_else(|| repository::cloud().url, site_url);
     let token = Token {
         account: account.to_owned(),
@@ -22,6 +21,38 @@ pub fn environment(context: &Context) -> Option<(String, Token)> {
         place: TokenPlace::Environment,
     };
     Some((site, token))
+}
+
+/// Why the variables do not stand for an account that can log in, in one clause. `None`: they do, or
+/// none is set.
+pub fn environment_fault(context: &Context) -> Option<String> {
+    let token = context.environment.trimmed(API_TOKEN);
+    match (account(context), token) {
+        (None, Some(_)) => Some(format!(
+            "{API_TOKEN} is set without BITBUCKET_EMAIL, so it is not used"
+        )),
+        (Some((variable, _)), None) => Some(format!(
+            "{variable} is set without {API_TOKEN}, so it is not used"
+        )),
+        (Some((variable, account)), Some(_)) => {
+            let (site, _) = environment(context)?;
+            let user_name = site == repository::cloud().url && !account.contains('@');
+            user_name.then(|| {
+                format!(
+                    "{variable} is {}, but an API token of Bitbucket Cloud needs the e-mail address of its account",
+                    sanitise(account)
+                )
+            })
+        }
+        (None, None) => None,
+    }
+}
+
+/// The variable that names the account, and its value.
+fn account(context: &Context) -> Option<(&'static str, &str)> {
+    ["BITBUCKET_EMAIL", "BITBUCKET_USERNAME"]
+        .into_iter()
+        .find_map(|name| Some((name, context.environment.trimmed(name)?)))
 }
 
 /// The form of [`crate::repository::Site::url`].
@@ -40,7 +71,7 @@ mod tests {
     use std::path::PathBuf;
     use std::sync::Arc;
 
-    use super::environment;
+    use super::{environment, environment_fault};
     use crate::clock::SystemClock;
     use crate::context::{Context, Environment};
 
@@ -49,6 +80,54 @@ mod tests {
         Option<(&'static str, &'static str)>,
         &'static str,
     );
+
+    fn context(variables: &[(&str, &str)]) -> Context {
+        let variables = variables
+            .iter()
+            .map(|(name, value)| ((*name).into(), (*value).into()));
+        Context {
+            environment: Environment::new(variables),
+            directory: PathBuf::from("/"),
+            program: PathBuf::from("/p"),
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    #[test]
+    fn what_the_variables_lack_is_said() {
+        for (variables, expected) in [
+            (&[][..], None),
+            (
+                &[("BITBUCKET_API_TOKEN", "t")],
+                Some("BITBUCKET_API_TOKEN is set without BITBUCKET_EMAIL, so it is not used"),
+            ),
+            (
+                &[("BITBUCKET_USERNAME", "al")],
+                Some("BITBUCKET_USERNAME is set without BITBUCKET_API_TOKEN, so it is not used"),
+            ),
+            (
+                &[("BITBUCKET_USERNAME", "al"), ("BITBUCKET_API_TOKEN", "t")],
+                Some(
+                    "BITBUCKET_USERNAME is al, but an API token of Bitbucket Cloud needs the e-mail address of its account",
+                ),
+            ),
+            (
+                &[
+                    ("BITBUCKET_USERNAME", "al"),
+                    ("BITBUCKET_API_TOKEN", "t"),
+                    ("BITBUCKET_SITE", "git.x"),
+                ],
+                None,
+            ),
+            (
+                &[("BITBUCKET_EMAIL", "a@x"), ("BITBUCKET_API_TOKEN", "t")],
+                None,
+            ),
+        ] {
+            let found = environment_fault(&context(variables));
+            assert_eq!(found.as_deref(), expected);
+        }
+    }
 
     #[test]
     fn two_variables_stand_for_an_account() {
@@ -96,19 +175,27 @@ mod tests {
                 None,
                 "an empty token is none",
             ),
+            (
+                &[("BITBUCKET_EMAIL", "a@x"), ("BITBUCKET_API_TOKEN", " \n")],
+                None,
+                "a blank token is none",
+            ),
+            (
+                &[
+                    ("BITBUCKET_EMAIL", " a@x\r\n"),
+                    ("BITBUCKET_API_TOKEN", "t\n"),
+                    ("BITBUCKET_SITE", " git.x\n"),
+                ],
+                Some(("https://git.x", "a@x")),
+                "white space around values does not count",
+            ),
         ];
         for (variables, expected, why) in rows {
-            let context = Context {
-                environment: Environment::new(
-                    variables
-                        .iter()
-                        .map(|(name, value)| ((*name).into(), (*value).into())),
-                ),
-                directory: PathBuf::from("/"),
-                program: PathBuf::from("/p"),
-                clock: Arc::new(SystemClock),
-            };
+            let context = context(variables);
             let found = environment(&context);
+            if let Some((_, token)) = &found {
+                assert_eq!(token.secret.reveal(), "t", "{why}");
+            }
             let found = found
                 .as_ref()
                 .map(|(site, token)| (site.as_str(), token.account.as_str()));

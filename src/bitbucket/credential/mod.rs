@@ -18,7 +18,7 @@ use crate::secret::{Secret, TokenPlace};
 use crate::storage;
 use crate::text::Shown;
 
-pub use environment::environment;
+pub use environment::{environment, environment_fault};
 
 /// A token (on Data Center also a password), its account and its source.
 #[derive(Debug, Clone)]

@@ -47,7 +47,7 @@ impl Log {
         if targets.is_empty() {
             return None;
         }
-        let token = context.environment.text(API_TOKEN);
+        let token = context.environment.trimmed(API_TOKEN);
         Some(Self {
             session: match context.environment.text(PARENT_SESSION) {
                 Some(parent) => format!("{parent}/{own}"),
