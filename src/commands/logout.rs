@@ -1,18 +1,20 @@
 //! `logout`: forgets the token of an account and the history of its keys; the keys stay.
 
-use super::Error;
 use super::accounts::Accounts;
 use super::arguments::Logout;
+use super::config_file::literally;
 use super::context::CommandContext;
 use super::credential::memory;
 use super::login::stored_in;
+use super::{Error, resolve};
 use crate::bitbucket::credential;
 use crate::context::API_TOKEN;
 use crate::identity::{Account, AccountId, history};
 use crate::provision::Records;
+use crate::repository::Url;
 use crate::secret::TokenPlace;
 use crate::storage;
-use crate::text::Pasted;
+use crate::text::{Pasted, sanitise};
 
 /// Removes the token wherever it is stored, and the record of the account.
 pub(super) fn logout(call: &mut CommandContext<'_>, options: &Logout) -> Result<(), Error> {
@@ -32,7 +34,43 @@ pub(super) fn logout(call: &mut CommandContext<'_>, options: &Logout) -> Result<
     history::forget(call.context, &account.site, &account.name);
     memory::forget(call.context, &account);
     Records::update(call.context, |records| records.forget_account(&account))?;
-    report(call, &account, &forgotten)
+    report(call, &account, &forgotten)?;
+    name_settings(call, known.account(site, &account.name), &account)
+}
+
+/// Names the settings that still speak of the account, each with the line that removes it.
+fn name_settings(
+    call: &mut CommandContext<'_>,
+    record: Option<&Account>,
+    account: &AccountId,
+) -> Result<(), Error> {
+    let git_config = resolve::git_config(call.context)?;
+    for entry in git_config.accounts() {
+        let named = entry.value.eq_ignore_ascii_case(&account.name)
+            || record.is_some_and(|record| record.is_called(&entry.value));
+        let of_site = entry.subsection.as_deref().is_none_or(|url| {
+            let url = Url::parse(url);
+            let site = Url::parse(&account.site);
+            matches!((url, site), (Some(url), Some(site)) if url.host == site.host || url.scheme == "ssh")
+        });
+        if !named || !of_site {
+            continue;
+        }
+        let (key, file) = (entry.key(), call.shown(&entry.file));
+        call.warn(format!(
+            "warning: {} still names {} ({file}:{})",
+            sanitise(&key),
+            sanitise(&entry.value),
+            entry.line
+        ));
+        call.warn(format!(
+            "hint: git config --file {} --unset-all {} {}",
+            call.context.pasted(&entry.file),
+            Pasted::new(&key),
+            Pasted::new(literally(&entry.value))
+        ));
+    }
+    Ok(())
 }
 
 /// The selected account: the one named, else the only one that is logged in.

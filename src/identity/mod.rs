@@ -267,6 +267,9 @@ impl std::fmt::Display for Candidate {
     }
 }
 
+/// Why a push skips an access key.
+pub const CANNOT_PUSH: &str = "is a read-only access key, which cannot push";
+
 /// Something that was considered and skipped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skipped {

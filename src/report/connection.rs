@@ -6,7 +6,7 @@ use super::{Explanation, login, login_or_environment, new_key, provision, sessio
 use crate::connection::failure::{AttemptLog, Failure, named};
 use crate::diagnostics;
 use crate::identity::key_file::KeyFileError;
-use crate::identity::{AccountId, ManagedKey, Rank, Skipped, UnresolvedAccount};
+use crate::identity::{AccountId, CANNOT_PUSH, ManagedKey, Rank, Skipped, UnresolvedAccount};
 use crate::repository::key_page;
 use crate::settings::{self, FileLine, Ignored, Origin};
 use crate::text::{Pasted, in_hint, mask_user, sanitise};
@@ -256,6 +256,7 @@ fn repository_denied(log: &AttemptLog) -> Vec<String> {
         ));
     }
     hints.extend(refused_logins(log));
+    hints.extend(read_only_keys(log));
     hints.extend(unusable_files(log));
     for (account, why) in &log.not_created {
         let (name, why) = (in_hint(&account.name), in_hint(why));
@@ -319,7 +320,8 @@ fn login_refused(log: &AttemptLog, refusal: &Refusal) -> Explanation {
         mask_user(&refusal.user).unwrap_or_else(|| refusal.user.clone()),
         refusal.endpoint.address.host
     ))
-    .hints(refused_logins(log));
+    .hints(refused_logins(log))
+    .hints(read_only_keys(log));
     let refusals = log.refused_logins.iter();
     let unusable: Vec<_> = refusals
         .flat_map(|(_, refusal)| refusal.unusable.clone())
@@ -346,7 +348,9 @@ fn no_identity(log: &AttemptLog) -> Explanation {
     let unusable = unusable_files(log);
     let explanation = match (log.decided_by, &log.provision_blocker) {
         (None, Some(invalid)) => return invalid_setting(invalid),
-        (None, None) => Explanation::lines(no_key(log)).hints(unusable),
+        (None, None) => Explanation::lines(no_key(log))
+            .hints(read_only_keys(log))
+            .hints(unusable),
         (Some(_), blocker) => {
             let what = if by_command_line {
                 "Permission denied (publickey): none of the key files of the command line can be used."
@@ -392,6 +396,13 @@ fn no_key(log: &AttemptLog) -> String {
         "Permission denied (publickey): this machine has no key for this repository.".to_owned(),
     );
     lines.join("\n")
+}
+
+/// Access keys that a push leaves out.
+fn read_only_keys(log: &AttemptLog) -> Vec<String> {
+    let skipped = log.skipped.iter();
+    let read_only = skipped.filter(|one| one.why == CANNOT_PUSH);
+    read_only.flat_map(skipped_lines).collect()
 }
 
 /// Key files that exist and cannot be used, each with the command that fixes it.

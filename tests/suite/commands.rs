@@ -182,6 +182,50 @@ fn the_selected_account_is_used() {
 }
 
 #[test]
+fn logout_names_the_settings_that_still_speak_of_the_account() {
+    let world = two_accounts();
+    login(&world, BOB).succeeds();
+    world.git_bitbucket(&["use", BOB, "--global"]).succeeds();
+    let use_workspace = ["use", BOB, "--workspace", "umbrella"];
+    world.git_bitbucket(&use_workspace).succeeds();
+    let output = world.git_bitbucket(&["logout", BOB]).succeeds();
+    let output = output
+        .says("warning: bitbucket.account still names bob@example.com (~/.gitconfig:")
+        .says("warning: bitbucket.https://bitbucket.org/umbrella.account still names");
+    let text = output.stderr();
+    let lines: Vec<_> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("hint: "))
+        .collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    let mut shell = world.command("sh");
+    shell.args(["-ec", &lines.join("\n")]);
+    crate::support::run(shell).succeeds();
+    world
+        .git(&["config", "--get-regexp", "bitbucket.*account"])
+        .fails_with(1);
+}
+
+#[test]
+fn revoking_the_last_key_says_what_the_next_fetch_does() {
+    let world = two_accounts();
+    let token = world.sandbox.add_token(ALICE, SCOPES_ALL);
+    login_with(&world, ALICE, &token).succeeds();
+    world.configure("bitbucket.passphrase", "none");
+    world.git(&["ls-remote", "-q", URL]).succeeds();
+    let fingerprint = world.sandbox.keys(ALICE)[0].fingerprint.clone();
+    let output = world.git_bitbucket(&["key", "revoke", &fingerprint]);
+    let text = output.succeeds().stdout();
+    let line = "alice@example.com creates a new one; to prevent that: ";
+    let (_, line) = text.split_once(line).expect("what the next fetch does");
+    let mut shell = world.command("sh");
+    shell.args(["-ec", line]);
+    crate::support::run(shell).succeeds();
+    world.git(&["ls-remote", "-q", URL]).fails_with(128);
+    assert!(world.sandbox.keys(ALICE).is_empty());
+}
+
+#[test]
 fn a_denied_repository_is_tried_with_the_next_account() {
     let world = two_accounts();
     login(&world, ALICE).succeeds();

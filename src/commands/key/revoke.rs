@@ -6,12 +6,13 @@ use jiff::Timestamp;
 
 use super::{SelectedAccount, access, confirmed, each, list, new, select};
 use crate::bitbucket::{self, KeyRegistry};
-use crate::commands::Error;
 use crate::commands::arguments::{KeyOf, KeyPrune, KeyRevoke};
 use crate::commands::context::CommandContext;
+use crate::commands::{Error, resolve};
 use crate::identity::State;
 use crate::provision::key_status::{self, KeyEntry, is_own_label};
-use crate::provision::{self, removal};
+use crate::provision::{self, Records, removal};
+use crate::settings::Provision;
 use crate::text::{counted, sanitise};
 
 /// `--unused` removes no key that is younger than this many days.
@@ -65,6 +66,13 @@ pub(super) fn revoke(call: &mut CommandContext<'_>, options: &KeyRevoke) -> Resu
             }
             remove(call, selected, registry.as_ref(), key)?;
         }
+        let was_ours = |key: &KeyEntry| {
+            let record = key.record.as_ref();
+            record.is_some_and(|record| record.repository.is_none())
+        };
+        if keys.iter().any(was_ours) {
+            next_fetch(call, selected)?;
+        }
     }
     Ok(())
 }
@@ -81,6 +89,26 @@ fn check_delete_scope(
         }
         _ => Ok(()),
     }
+}
+
+/// Says what the next fetch does for an account that has no managed key left.
+fn next_fetch(call: &mut CommandContext<'_>, selected: &SelectedAccount) -> Result<(), Error> {
+    let (site, account) = (&selected.site, &selected.account);
+    if Records::open(call.context)?.usable(account, None).is_some() {
+        return Ok(());
+    }
+    let git_config = resolve::git_config(call.context)?;
+    let settings = git_config.settings(&git_config.sites(), site, None);
+    let does = match settings.provision.value {
+        Provision::Auto => "creates a new one",
+        Provision::Ask => "asks whether to create a new one",
+        Provision::Never => return Ok(()),
+    };
+    call.say(format!(
+        "{account} has no key of this program left here: the next fetch as {account} {does}; to prevent that: git config --global bitbucket.{}.provision never",
+        site.url
+    ));
+    Ok(())
 }
 
 /// With or without `SHA256:`.

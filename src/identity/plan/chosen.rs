@@ -3,7 +3,7 @@
 use super::accounts::{Named, named};
 use super::{Draft, merged, named_at};
 use crate::identity::plan_inputs::{LastServed, NamedFile, PlanInputs};
-use crate::identity::{AccountId, Candidate, Identity, Offer, Rank, Reason};
+use crate::identity::{AccountId, CANNOT_PUSH, Candidate, Identity, Offer, Rank, Reason};
 use crate::repository::Direction;
 use crate::settings::{IdentitySettings, Origin, Sourced};
 
@@ -135,7 +135,7 @@ impl Draft<'_, '_> {
             match inputs.configured.files.get(&file.value) {
                 Some(NamedFile::Usable(identity)) => {
                     if self.cannot_push(identity) {
-                        self.skip(shown, "a read-only access key cannot push");
+                        self.skip(shown, CANNOT_PUSH);
                         continue;
                     }
                     let reason = reason(rank, file, "bitbucket.identityFile");
