@@ -13,7 +13,7 @@ use crate::identity::State;
 use crate::provision::key_status::{self, KeyEntry, is_own_label};
 use crate::provision::{self, Records, removal};
 use crate::settings::Provision;
-use crate::text::{counted, sanitise};
+use crate::text::{Pasted, counted, sanitise};
 
 /// `--unused` removes no key that is younger than this many days.
 const YOUNGEST: i64 = 30;
@@ -105,8 +105,8 @@ fn next_fetch(call: &mut CommandContext<'_>, selected: &SelectedAccount) -> Resu
         Provision::Never => return Ok(()),
     };
     call.say(format!(
-        "{account} has no key of this program left here: the next fetch as {account} {does}; to prevent that: git config --global bitbucket.{}.provision never",
-        site.url
+        "{account} has no key of this program left here: the next fetch as {account} {does}; to prevent that: git config --global {} never",
+        Pasted::new(format!("bitbucket.{}.provision", site.url))
     ));
     Ok(())
 }

@@ -107,7 +107,7 @@ impl StatusReport {
             (None, _) => "a key of an account that is not known".to_owned(),
         };
         let why = match &first.reason.origin {
-            Origin::Default | Origin::SshConfig => first.reason.text.clone(),
+            Origin::Default | Origin::SshConfig(None) => first.reason.text.clone(),
             origin => format!("chosen in {}", self.place_of(origin)),
         };
         let key = match (&first.offer, self.no_token) {
