@@ -9,7 +9,7 @@ use crate::identity::key_file::KeyFileError;
 use crate::identity::{AccountId, CANNOT_PUSH, ManagedKey, Rank, Skipped, UnresolvedAccount};
 use crate::repository::key_page;
 use crate::settings::{self, FileLine, Ignored, Origin};
-use crate::text::{Pasted, in_hint, mask_user, sanitise};
+use crate::text::{Pasted, in_hint, sanitise, shown_user};
 use crate::transport::{self, Refusal};
 
 /// Reports a failure on stderr and returns the exit status. The server's message about a
@@ -317,7 +317,7 @@ fn login_refused(log: &AttemptLog, refusal: &Refusal) -> Explanation {
     };
     let explanation = Explanation::new(format!(
         "{}@{}: Permission denied ({methods}).",
-        mask_user(&refusal.user).unwrap_or_else(|| refusal.user.clone()),
+        shown_user(&refusal.user),
         refusal.endpoint.address.host
     ))
     .hints(refused_logins(log))
@@ -334,7 +334,7 @@ fn login_refused(log: &AttemptLog, refusal: &Refusal) -> Explanation {
     } else {
         explanation.hint(format!(
             "the user name was '{}', set in the URL, by -l or by User in ssh_config; Bitbucket's is usually 'git'",
-            sanitise(&refusal.user)
+            shown_user(&refusal.user)
         ))
     };
     explanation

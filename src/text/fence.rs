@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt::{Display, Formatter, Write as _};
 use std::path::Path;
 
-use super::mask::mask_urls;
+use super::mask::{mask_urls, mask_user};
 
 /// The longest text that [`sanitise`] leaves whole.
 const LONGEST: usize = 1000;
@@ -80,6 +80,11 @@ pub fn sanitise(text: &str) -> String {
         }
     }
     clean
+}
+
+/// The user of an SSH connection, for display: git leaves the password of a URL in it.
+pub fn shown_user(user: &str) -> String {
+    mask_user(user).unwrap_or_else(|| sanitise(user))
 }
 
 /// Several lines from outside, whole: line feeds and tabs stay, and a carriage return before a line

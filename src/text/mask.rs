@@ -38,7 +38,8 @@ fn without_scheme(text: &str) -> Cow<'_, str> {
         };
         let plain = |c: char| c.is_ascii_alphanumeric() || "._-%".contains(c);
         let is_name = !name.is_empty() && name.chars().all(plain);
-        if is_name && !path && !secret.is_empty() {
+        let host = text[at + 1..].starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[');
+        if is_name && host && !path && !secret.is_empty() {
             masked.push_str(&text[copied..start]);
             masked.push_str(name);
             masked.push(':');
@@ -79,7 +80,7 @@ fn with_scheme(text: &str) -> Cow<'_, str> {
 }
 
 /// What is in front of the `@` of a URL, without a secret. `None`: it has none.
-pub fn mask_user(user: &str) -> Option<String> {
+pub(super) fn mask_user(user: &str) -> Option<String> {
     let lower = user.to_ascii_lowercase();
     let colon = user.find(':').into_iter().chain(lower.find("%3a")).min();
     match colon {

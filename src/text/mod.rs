@@ -12,8 +12,9 @@ mod pattern;
 mod quote;
 mod words;
 
-pub use fence::{Shown, fence, fence_json, fence_line, is_harmful, sanitise, sanitise_lines};
-pub use mask::mask_user;
+pub use fence::{
+    Shown, fence, fence_json, fence_line, is_harmful, sanitise, sanitise_lines, shown_user,
+};
 pub use pattern::matches_pattern;
 pub use quote::{Pasted, in_hint, ssh_config_word};
 pub use words::{counted, days_ago, nearest, span, ssh_seconds};

@@ -54,10 +54,10 @@ impl Display for Pasted {
 }
 
 /// Text from outside in the prose of a `hint:` line, which may be pasted by mistake: where a shell would
-/// do more with it than read words, it is quoted.
+/// do more with it than read words, it is quoted. Parentheses alone are a syntax error there.
 pub fn in_hint(text: impl AsRef<OsStr>) -> String {
     let text = sanitise(&text.as_ref().to_string_lossy());
-    if text.contains(|c| "$`;&|<>()'\"\\".contains(c)) {
+    if text.contains(|c| "$`;&|<>'\"\\".contains(c)) {
         Pasted::new(text).0
     } else {
         text

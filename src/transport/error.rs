@@ -6,12 +6,13 @@ use std::path::PathBuf;
 
 use crate::diagnostics;
 use crate::host_key::Verdict;
+use crate::text::sanitise;
 
 /// Why there was no session. `report` adds the hints and the exit status.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A name that does not resolve.
-    #[error("ssh: Could not resolve hostname {host}: {why}")]
+    #[error("ssh: Could not resolve hostname {host}: {}", sanitise(why))]
     Resolve {
         /// The name.
         host: String,
@@ -19,7 +20,7 @@ pub enum Error {
         why: String,
     },
     /// No endpoint could be reached; the error of the one that was typed, else of the last attempt.
-    #[error("ssh: connect to host {host} port {port}: {why}")]
+    #[error("ssh: connect to host {host} port {port}: {}", sanitise(why))]
     Connect {
         /// The last host.
         host: String,
@@ -30,7 +31,8 @@ pub enum Error {
     },
     /// ProxyCommand or ProxyJump ended with a failure before the server sent anything.
     #[error(
-        "{option} failed: '{program}' ended with {status}\nConnection closed by {}",
+        "{option} failed: '{}' ended with {status}\nConnection closed by {}",
+        sanitise(program),
         Peer(None)
     )]
     Proxy {
@@ -50,7 +52,7 @@ pub enum Error {
         peer: Peer,
     },
     /// No algorithm in common.
-    #[error("Unable to negotiate with {host} port {port}: {why}")]
+    #[error("Unable to negotiate with {host} port {port}: {}", sanitise(why))]
     Negotiate {
         /// The host.
         host: String,
@@ -171,6 +173,7 @@ fn damaged(damage: Damage, peer: &Peer) -> String {
 
 /// The version exchange failed.
 fn identification(why: &str, peer: &Peer) -> String {
+    let why = &*sanitise(why);
     if why.starts_with("Protocol major versions differ") {
         return format!(
             "{why}\nbanner exchange: Connection to {peer}: could not read protocol version"
@@ -191,6 +194,7 @@ fn closed(
     reason_code: Option<u32>,
     authenticated: bool,
 ) -> String {
+    let why = &*sanitise(why);
     if let Some(reason) = reason_code {
         return format!(
             "Received disconnect from {peer}:{reason}: {why}\nDisconnected from {peer}"

@@ -42,7 +42,7 @@ const RETRY_PAUSES: [Duration; 3] = [
 ///
 /// Every [`Error`].
 pub fn run(session: Session<'_>, streams: Streams) -> Result<Outcome, Error> {
-    let _region = trace2::region("session", || session.route.user.clone());
+    let _region = trace2::region("session", || crate::text::shown_user(&session.route.user));
     block_on(run_session(session, streams))
 }
 

@@ -78,7 +78,10 @@ impl<'w> Judge<'w> {
 
     /// Every command that only reads, and a fetch, in this directory.
     fn read_everything(&mut self, directory: &Path, url: &str) {
-        let path = url.rsplit(':').next().unwrap_or_default();
+        let path = match url.rsplit_once(':') {
+            Some((_, path)) if !path.contains('@') => path,
+            _ => "acme/site.git",
+        };
         let upload = format!("git-upload-pack '{}'", path.replace('\'', "'\\''"));
         for arguments in [
             &["status"][..],

@@ -33,7 +33,7 @@ pub(super) fn json(report: &StatusReport) -> String {
             "url": repository.web_url(),
         })),
         "account": report.account().map(|account| &account.name),
-        "user": report.user,
+        "user": crate::text::shown_user(&report.user),
         "endpoints": report.endpoints.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "transport": {
             "value": transport_name(settings.transport.value),

@@ -21,7 +21,7 @@ use crate::host_key::{KnownFrom, known_hosts, published};
 use crate::identity::{Account, AccountId, Candidate, Offer, Plan, State};
 use crate::repository::{Direction, Repository, Site, SshHost};
 use crate::settings::{KeyType, Origin, Provision, Settings, SshConfig, TransportKind};
-use crate::text::{Pasted, Shown, sanitise};
+use crate::text::{Pasted, Shown, sanitise, shown_user};
 use crate::transport::{self, Endpoint};
 
 /// Everything `status` shows.
@@ -172,7 +172,8 @@ impl StatusReport {
             TransportKind::Native => "",
             TransportKind::OpenSsh => " by the system's ssh",
         };
-        let connects = format!("connects to {endpoint} as {}{carrier}", self.user);
+        let user = shown_user(&self.user);
+        let connects = format!("connects to {endpoint} as {user}{carrier}");
         match &first.offer {
             Offer::NewKey if self.no_token => {
                 let account = first.account.as_ref().map(|account| account.name.as_str());

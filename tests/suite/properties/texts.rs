@@ -48,7 +48,8 @@ fn what_a_server_says_is_one_line_that_shows_all_it_has() {
         }
         let letters = |text: &str| text.chars().filter(|c| c.is_alphabetic()).count();
         let whole = text.chars().count() <= 1000;
-        if whole {
+        // A password in front of a host is masked.
+        if whole && !text.contains('@') {
             assert_eq!(letters(&text), letters(&clean), "{text:?}: {clean:?}");
             // What is clean stays as it is.
             assert!(clean.chars().count() > 1000 || sanitise(&clean) == clean);
