@@ -72,10 +72,14 @@ pub(super) fn run<S: AsRef<OsStr>>(context: &Context, arguments: &[S]) -> Result
 
 fn call<S: AsRef<OsStr>>(context: &Context, arguments: &[S]) -> Result<Output, Error> {
     let mut git = context.command("git");
-    git.args(["-c", "core.fsmonitor="]);
-    // These two run no hook, and are asked where the hooks are.
     let verb = arguments.first().map(AsRef::as_ref);
-    if !verb.is_some_and(|verb| verb == "config" || verb == "rev-parse") {
+    // Reads no repository.
+    let is_version = verb.is_some_and(|verb| verb == "version");
+    if !is_version {
+        git.args(["-c", "core.fsmonitor="]);
+    }
+    // These two run no hook, and are asked where the hooks are.
+    if !is_version && !verb.is_some_and(|verb| verb == "config" || verb == "rev-parse") {
         git.args(["-c", "core.hooksPath=/dev/null"]);
     }
     git.args(arguments)
