@@ -1,7 +1,7 @@
 //! This machine's own files and settings.
 
 use std::fs;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 
 use super::{SITE, Scene, holds, served};
 use crate::support::World;
@@ -18,6 +18,17 @@ fn another_user_s_home() {
         chown(world.path("home"), Some(1234), None).unwrap();
         Scene::new(world, SITE)
             .afterwards(|world| chown(world.path("home"), Some(0), None).unwrap())
+    });
+}
+
+#[test]
+fn a_directory_of_keys_that_others_can_write_to() {
+    holds("Other users can write to the directory of the keys", || {
+        let world = World::new();
+        world.configure("bitbucket.passphrase", "none");
+        let open = fs::Permissions::from_mode(0o777);
+        fs::set_permissions(world.path("home/.ssh"), open).unwrap();
+        Scene::new(world, SITE)
     });
 }
 
