@@ -194,7 +194,7 @@ fn for_all_repositories_only_where_git_has_hooks_by_config() {
     }
     machine.program(
         "bin/git",
-        "#!/bin/sh\n[ \"$1\" = version ] && { echo git version 2.54.0; exit; }\nPATH=/usr/local/bin:/usr/bin:/bin exec git \"$@\"\n",
+        "#!/bin/sh\ncase \" $* \" in *\" version \"*) echo git version 2.54.0; exit ;; esac\nPATH=/usr/local/bin:/usr/bin:/bin exec git \"$@\"\n",
     );
     machine.write("home/.gitconfig", "[user]\n\tname = A\n");
     let before = machine.read("home/.gitconfig");
