@@ -132,10 +132,10 @@ pub fn takes_value(text: &str) -> bool {
     matches!(text.as_bytes(), [only] if letter(*only).is_some_and(|row| row.takes_value))
 }
 
-/// Whether the letter only concerns output, so that `ssh -G` is asked without it: `-E`
-/// and `-y` would take its error texts away, `-q` would silence them, `-v` would add others.
-pub(super) fn only_concerns_output(letter: u8) -> bool {
-    matches!(letter, b'E' | b'G' | b'V' | b'q' | b'v' | b'y')
+/// Whether `ssh -G` is asked without the letter: `-E` and `-y` would take its error texts away, `-q`
+/// would silence them, `-v` would add others; `-s` would be an error without the subsystem's name.
+pub(super) fn is_left_out_of_query(letter: u8) -> bool {
+    matches!(letter, b'E' | b'G' | b'V' | b'q' | b's' | b'v' | b'y')
 }
 
 /// Whether `ssh -G` prints what the letter and its value set, so that a configuration file made

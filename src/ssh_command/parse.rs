@@ -119,7 +119,7 @@ impl Line {
             },
             Meaning::Field(field) => self.field(field, typed, value.unwrap_or_default())?,
         }
-        if !options::only_concerns_output(row.letter) {
+        if !options::is_left_out_of_query(row.letter) {
             let dashed = OsString::from(format!("-{}", char::from(row.letter)));
             self.request.option_argv.push(dashed);
             self.request.option_argv.extend(value.map(OsStr::to_owned));
@@ -691,6 +691,18 @@ mod tests {
             assert_eq!(request.host, "h", "{why}");
             assert_eq!(request.argv, argv, "{why}: untouched");
         }
+    }
+
+    #[test]
+    fn a_subsystem_reaches_ssh_whole_and_is_left_out_of_the_query() {
+        let argv: Vec<OsString> = ["-s", "-oPort=7999", "h", "sftp"].map(Into::into).to_vec();
+        let Ok(Invocation::System { request, reason }) = parse(argv.clone()) else {
+            panic!("only the system's ssh carries subsystems");
+        };
+        assert_eq!((reason.as_str(), &request.argv), ("-s", &argv));
+        assert!(!request.option_argv.contains(&"-s".into()), "{request:?}");
+        let handed_over = request.argv_with_config(Path::new("/f"));
+        assert_eq!(handed_over, ["-s", "-F", "/f", "--", "h", "sftp"]);
     }
 
     #[test]
