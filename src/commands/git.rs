@@ -100,3 +100,20 @@ fn failed<S: AsRef<OsStr>>(arguments: &[S], output: &Output) -> Error {
         message: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
     }
 }
+
+/// The URL of a remote, or the URL itself, in both cases after `url.….insteadOf`; without either,
+/// that of the current branch's remote, else of `origin`. Uses no network (git-ls-remote(1),
+/// --get-url).
+pub(super) fn url(context: &Context, target: Option<&str>) -> Result<String, Error> {
+    let mut arguments = vec!["ls-remote", "--get-url", "--"];
+    arguments.extend(target);
+    let none = || Error::Usage {
+        what: "this repository has no remote, or there is no repository here".to_owned(),
+        hint: "git bitbucket status URL".to_owned(),
+    };
+    match line(context, &arguments) {
+        Ok(Some(url)) => Ok(url),
+        Ok(None) | Err(Error::Git { .. }) => Err(none()),
+        Err(other) => Err(other),
+    }
+}

@@ -8,7 +8,7 @@ use crate::settings::HttpSettings;
 
 pub(super) use crate::commands::context::word;
 use crate::commands::resolve::Resolved;
-use crate::commands::{Error, resolve, status};
+use crate::commands::{Error, git, resolve};
 use crate::connection::managed_keys::http_settings;
 use crate::context::Context;
 use crate::identity::{AccountId, Holder, Identity, ManagedKey, Offer};
@@ -36,8 +36,8 @@ impl<'a> Checkup<'a> {
         offline: bool,
     ) -> Result<Self, Error> {
         let url = match target {
-            Some(target) => Some(status::url(call.context, Some(target))?),
-            None => status::url(call.context, None).ok(),
+            Some(target) => Some(git::url(call.context, Some(target))?),
+            None => git::url(call.context, None).ok(),
         };
         let resolve = |url: Option<&str>| match url {
             Some(url) => resolve::url(call.context, url, Direction::Fetch),

@@ -9,7 +9,7 @@ use std::ffi::OsString;
 
 use super::arguments::{Hook, HookName};
 use super::context::CommandContext;
-use super::{Error, resolve, status};
+use super::{Error, git, resolve};
 use crate::connection::failure::Failure;
 use crate::context::Context;
 use crate::identity::Account;
@@ -73,7 +73,7 @@ fn after_checkout(call: &mut CommandContext<'_>, arguments: &[OsString]) -> Resu
         return Ok(());
     }
     // A new repository without a remote is not a clone.
-    let Ok(url) = status::url(call.context, None) else {
+    let Ok(url) = git::url(call.context, None) else {
         return Ok(());
     };
     match push_target(call.context, &url, Direction::Fetch)? {

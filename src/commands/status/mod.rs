@@ -251,7 +251,7 @@ impl StatusReport {
 
 /// Prints the report about a remote or URL.
 pub(super) fn status(call: &mut CommandContext<'_>, options: &Status) -> Result<(), Error> {
-    let url = url(call.context, options.target.as_deref())?;
+    let url = git::url(call.context, options.target.as_deref())?;
     let Some(report) = report(call.context, &url)? else {
         return Err(Error::NoBitbucket(sanitise(&url)));
     };
@@ -410,23 +410,6 @@ fn host_keys(
         }));
     }
     keys
-}
-
-/// The URL of a remote, or the URL itself, in both cases after `url.….insteadOf`; without either,
-/// that of the current branch's remote, else of `origin`. Uses no network (git-ls-remote(1),
-/// --get-url).
-pub(super) fn url(context: &Context, target: Option<&str>) -> Result<String, Error> {
-    let mut arguments = vec!["ls-remote", "--get-url", "--"];
-    arguments.extend(target);
-    let none = || Error::Usage {
-        what: "this repository has no remote, or there is no repository here".to_owned(),
-        hint: "git bitbucket status URL".to_owned(),
-    };
-    match git::line(context, &arguments) {
-        Ok(Some(url)) => Ok(url),
-        Ok(None) | Err(Error::Git { .. }) => Err(none()),
-        Err(other) => Err(other),
-    }
 }
 
 /// Whether text is coloured: on a terminal, unless NO_COLOR is set and not empty

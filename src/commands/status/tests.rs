@@ -336,7 +336,7 @@ fn colour_is_for_terminals_that_want_it() {
 fn git_says_which_url_is_meant() {
     let machine =
         crate::commands::testing::Machine::new().with(&[("GIT_CEILING_DIRECTORIES", "/")]);
-    let found = |target| url(&machine.context, target).map_err(|_| ());
+    let found = |target| git::url(&machine.context, target).map_err(|_| ());
     assert_eq!(found(None), Err(()), "no repository");
     machine.git(&[
         "config",
