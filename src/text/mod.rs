@@ -2,7 +2,7 @@
 //!
 //! Text of configurations, URLs, servers and file names enters a message through a type that says
 //! what it is there: [`Shown`] in prose, [`Pasted`] as a word of a command, [`in_hint`] in the prose of
-//! a hint. [`fence`], [`fence_line`] and [`fence_json`] are the last look at everything that is written,
+//! a hint. [`fence()`], [`fence_line`] and [`fence_json`] are the last look at everything that is written,
 //! whatever it went through before: no control character and no password of a URL passes.
 //! Uses no other module.
 

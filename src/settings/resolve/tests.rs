@@ -210,7 +210,7 @@ fn when_keys_are_made() {
             "nor with a key type",
         ),
         (
-            "keyLifetime = 90",
+            "keyLifetime = 90h",
             None,
             Provision::Never,
             None,
