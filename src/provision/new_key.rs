@@ -51,6 +51,9 @@ pub(super) fn create(
         read_only: access.is_some_and(|access| access.read_only),
         replaces: request.replaces.to_vec(),
     };
+    if let Some(file) = request.file() {
+        create_directories(&file)?;
+    }
     let record = Records::update(context, |records| {
         let file = free_file(request, records)?;
         let record = ManagedKey { file, ..record };
@@ -72,6 +75,16 @@ pub(super) fn create(
         context.shown(&record.file)
     ));
     Ok(record)
+}
+
+/// The missing directories above a file that is asked for (0700), each on disk before the next.
+fn create_directories(file: &Path) -> Result<(), Error> {
+    let above = file.ancestors().skip(1);
+    let missing: Vec<&Path> = above.take_while(|directory| !directory.exists()).collect();
+    for directory in missing.into_iter().rev() {
+        storage::create_durably(directory).map_err(|why| storage::Error::file(directory, why))?;
+    }
+    Ok(())
 }
 
 /// The file that is asked for, or the first of the usual names that nothing has.

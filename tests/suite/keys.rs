@@ -1,5 +1,8 @@
 //! `git bitbucket key …`: each verb, and what undoes it.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
 use sandbox::{RestFault, SCOPES_MINIMUM};
 
 use crate::support::{ALICE, Agent, World};
@@ -97,6 +100,14 @@ fn a_new_key_is_used_first_and_revoke_undoes_that() {
     world
         .git_bitbucket(&["key", "new", "--file", &file])
         .fails_with(1);
+    world
+        .git_bitbucket(&["key", "new", "--file", "keys/work/mine"])
+        .succeeds();
+    for directory in ["work/keys", "work/keys/work"] {
+        let mode = fs::metadata(world.path(directory)).unwrap().permissions();
+        assert_eq!(mode.mode() & 0o777, 0o700, "{directory}");
+    }
+    assert!(world.path("work/keys/work/mine").exists());
 }
 
 #[test]
