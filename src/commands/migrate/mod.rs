@@ -82,7 +82,7 @@ fn plan(call: &CommandContext<'_>) -> Result<Plan, Error> {
             .collect())
     };
     let config = context.ssh_directory().map(|folder| folder.join("config"));
-    let config = config.and_then(|file| std::fs::read_to_string(file).ok());
+    let config = config.and_then(|file| storage::read_text(&file).ok());
     let user = |scope: &str| git::line(context, &["config", scope, "--get", "core.sshCommand"]);
     // `--global` fails where there is no such file.
     let others = ["--global", "--system"].into_iter();

@@ -124,7 +124,7 @@ fn identity_lines(
     if depth > MAX_DEPTH || !file.is_file() {
         return;
     }
-    let Ok(text) = std::fs::read(file) else {
+    let Ok(text) = storage::read_file(file) else {
         return;
     };
     for (line, number) in String::from_utf8_lossy(&text).lines().zip(1..) {
