@@ -38,8 +38,11 @@ impl<'w> Judge<'w> {
     }
 
     fn judge(&mut self, what: &str, output: &Output) {
-        let (stdout, stderr) = (output.stdout(), output.stderr());
-        for (stream, text) in [("stdout", &stdout), ("stderr", &stderr)] {
+        self.judge_texts(what, &output.stdout(), &output.stderr());
+    }
+
+    fn judge_texts(&mut self, what: &str, stdout: &str, stderr: &str) {
+        for (stream, text) in [("stdout", stdout), ("stderr", stderr)] {
             let harmful = |c: char| {
                 c != '\n'
                     && (c.is_control()
@@ -108,7 +111,9 @@ impl<'w> Judge<'w> {
                 let mut command = self.world.command("bitbucket-ssh");
                 command.args([level, host, &upload]).current_dir(directory);
                 let output = run(command);
-                self.judge(&format!("bitbucket-ssh {level} {host}"), &output);
+                // Its stdout is git's protocol.
+                let what = format!("bitbucket-ssh {level} {host}");
+                self.judge_texts(&what, "", &output.stderr());
             }
         }
     }
