@@ -194,7 +194,7 @@ fn invalid_setting(invalid: &Ignored) -> Explanation {
     let explanation = Explanation::new(invalid.to_string());
     match &invalid.origin {
         Origin::GitConfig { file, key, .. } => explanation
-            .hint(in_hint(&invalid.why))
+            .hint(invalid.why.clone())
             .hint(unset(file.as_deref(), key)),
         _ => explanation,
     }
