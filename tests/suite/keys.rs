@@ -104,8 +104,8 @@ fn a_new_key_is_used_first_and_revoke_undoes_that() {
         .git_bitbucket(&["key", "new", "--file", "keys/work/mine"])
         .succeeds();
     for directory in ["work/keys", "work/keys/work"] {
-        let mode = fs::metadata(world.path(directory)).unwrap().permissions();
-        assert_eq!(mode.mode() & 0o777, 0o700, "{directory}");
+        let permissions = fs::metadata(world.path(directory)).unwrap().permissions();
+        assert_eq!(permissions.mode() & 0o777, 0o700, "{directory}");
     }
     assert!(world.path("work/keys/work/mine").exists());
 }
