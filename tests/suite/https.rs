@@ -358,7 +358,7 @@ fn without_an_account_a_person_logs_in_and_git_continues() {
     let mut git = Terminal::start(&world, "git", &["clone", &url, "site"]);
     git.sees(&format!("[{ALICE}]: "));
     git.types("");
-    git.sees("API token for");
+    git.sees(&format!("API token for {ALICE}: "));
     git.types(&token);
     let (rest, status) = git.ends();
     assert_eq!(status, 0, "{rest}");

@@ -203,7 +203,10 @@ fn without_a_token_the_key_is_pasted_and_a_login_verifies_it() {
     assert_eq!(status, 0, "{rest}");
     assert_eq!(state(&world), "unverified");
     let status = world.git_bitbucket(&["status", URL]).succeeds();
-    assert!(status.stdout().contains("unverified"), "{status}");
+    assert!(
+        status.stdout().contains("account not confirmed"),
+        "{status}"
+    );
     world.git(&["-C", "site", "fetch", "-q"]).succeeds();
 
     let token = world.sandbox.add_token(ALICE, SCOPES_MINIMUM);
