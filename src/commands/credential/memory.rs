@@ -159,17 +159,22 @@ fn change(context: &Context, apply: impl FnOnce(&mut Memory)) {
     let surplus = after.refused.len().saturating_sub(MOST);
     after.refused.drain(..surplus);
     if after != before
-        && let Err(error) = write(&directory, &after)
+        && let Err(error) = write(&directory, &before, &after)
     {
         tracing::debug!("{error}");
     }
 }
 
-fn write(directory: &Directory<'_>, memory: &Memory) -> Result<(), storage::Error> {
+/// Under a lock, as the history of connections is written: what another process recorded meanwhile
+/// stays, and what this one wanted to record, it records next time.
+fn write(directory: &Directory<'_>, before: &Memory, after: &Memory) -> Result<(), storage::Error> {
     let Attempt::Held(_lock) = directory.try_lock("https.lock")? else {
         return Ok(());
     };
-    directory.replace_json(FILE, memory)
+    if read(directory) != *before {
+        return Ok(());
+    }
+    directory.replace_json(FILE, after)
 }
 
 fn read(directory: &Directory<'_>) -> Memory {

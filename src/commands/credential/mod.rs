@@ -15,7 +15,6 @@ use crate::connection::failure::Failure;
 use crate::connection::resolve::{self, HttpsTarget};
 use crate::context::ASKED_FOR_CREDENTIAL;
 use crate::identity::{Account, AccountId};
-use crate::provision::Records;
 use crate::repository::{Repository, Site};
 use crate::settings::GitConfig;
 use crate::text::{Pasted, Shown, in_hint};
@@ -91,15 +90,11 @@ pub(super) fn run(call: &mut CommandContext<'_>, operation: &str) -> Result<(), 
     }
 }
 
-/// Whether a person is at a terminal and may be asked: not in CI, not with GIT_TERMINAL_PROMPT=0,
-/// and not with `credential.interactive = false` (git-config(1)).
+/// Whether a person is at a terminal and may be asked: not in CI, and not with
+/// `credential.interactive = false` (git-config(1)). GIT_TERMINAL_PROMPT=0 has taken the terminal
+/// from the prompt already.
 fn may_ask(call: &CommandContext<'_>) -> Result<bool, Error> {
-    let variable = |name| call.context.environment.text(name);
-    if !call.prompt.terminal()
-        || variable("CI").is_some()
-        || variable("GIT_TERMINAL_PROMPT")
-            .is_some_and(|value| matches!(value, "0" | "false" | "no" | "off"))
-    {
+    if !call.prompt.terminal() || call.context.environment.text("CI").is_some() {
         return Ok(false);
     }
     let interactive = git::line(call.context, &["config", "--get", "credential.interactive"])?;
@@ -131,11 +126,12 @@ struct Credential {
 impl Question<'_> {
     /// Answers. `false`: no account can.
     fn get(&self, call: &mut CommandContext<'_>) -> bool {
-        let mut left = self.credentials(call);
+        let memory = Memory::open(call.context);
+        let mut left = self.credentials(call, &memory);
         if left.is_empty() {
             return false;
         }
-        let chosen = self.choose(call, &left);
+        let chosen = self.choose(call, &memory, &left);
         let Credential { account, token } = left.remove(chosen);
         let mut tried: Vec<&str> = Vec::new();
         if self.attributes.keeps_state && !left.is_empty() {
@@ -158,7 +154,7 @@ impl Question<'_> {
     /// says which command does. `false`: there was no login. Only where no account is known: a URL
     /// that names another user, and an account whose token was refused, are left to other helpers.
     fn log_in(&self, call: &mut CommandContext<'_>) -> Result<bool, Error> {
-        let logged_in = Records::accounts(&self.target.records).iter();
+        let logged_in = self.target.records.accounts().iter();
         let mut logged_in = logged_in.filter(|known| known.logged_in);
         if self.attributes.username.is_some()
             || logged_in.any(|known| known.account.site == self.site.url)
@@ -196,8 +192,7 @@ impl Question<'_> {
 
     /// The accounts that may answer, in order, as far as they have a token. Those that this git
     /// command tried, and those that the site refused here, are skipped.
-    fn credentials(&self, call: &mut CommandContext<'_>) -> Vec<Credential> {
-        let memory = Memory::open(call.context);
+    fn credentials(&self, call: &mut CommandContext<'_>, memory: &Memory) -> Vec<Credential> {
         let now = call.context.clock.now();
         let mut found = Vec::new();
         for (account, reason) in &self.target.order.accounts {
@@ -251,7 +246,7 @@ impl Question<'_> {
     }
 
     fn recorded(&self, account: &AccountId) -> Option<&Account> {
-        let mut accounts = Records::accounts(&self.target.records).iter();
+        let mut accounts = self.target.records.accounts().iter();
         accounts.find(|known| known.account == *account)
     }
 
@@ -259,7 +254,12 @@ impl Question<'_> {
     /// that can push; else the first that can read. git does not tell a helper whether it fetches or
     /// pushes. The site is asked only if nothing is remembered; if it cannot be asked about an
     /// account, that account counts as one without access.
-    fn choose(&self, call: &mut CommandContext<'_>, credentials: &[Credential]) -> usize {
+    fn choose(
+        &self,
+        call: &CommandContext<'_>,
+        memory: &Memory,
+        credentials: &[Credential],
+    ) -> usize {
         let (Some(repository), [_, _, ..]) = (self.repository, credentials) else {
             return 0;
         };
@@ -267,7 +267,6 @@ impl Question<'_> {
             let mut credentials = credentials.iter();
             credentials.position(|one| one.account.name.eq_ignore_ascii_case(name))
         };
-        let memory = Memory::open(call.context);
         if let Some(known) = memory.served(repository).and_then(position) {
             return known;
         }
@@ -307,7 +306,7 @@ impl Question<'_> {
     }
 
     /// The account whose token this is. `None`: it is not a token that `login` stored.
-    fn owner(&self, call: &mut CommandContext<'_>) -> Option<AccountId> {
+    fn owner(&self, call: &CommandContext<'_>) -> Option<AccountId> {
         let secret = self.attributes.password.as_ref()?;
         let accounts = self
             .target
@@ -315,7 +314,7 @@ impl Question<'_> {
             .accounts
             .iter()
             .map(|(account, _)| account);
-        let recorded = Records::accounts(&self.target.records).iter();
+        let recorded = self.target.records.accounts().iter();
         let recorded = recorded.map(|known| &known.account);
         let mut of_site = accounts.chain(recorded.filter(|account| account.site == self.site.url));
         of_site
@@ -327,7 +326,7 @@ impl Question<'_> {
     }
 
     /// The site took the credential. Nothing but the account's name is kept.
-    fn store(&self, call: &mut CommandContext<'_>) {
+    fn store(&self, call: &CommandContext<'_>) {
         let Some(repository) = self.repository else {
             return;
         };

@@ -52,12 +52,7 @@ pub(super) fn program(context: &Context) -> Result<PathBuf, Error> {
 /// The program as a value of `core.sshCommand`: forward slashes, quoted only where git would start
 /// a shell for it (run-command.c, prepare_shell_cmd). With quotes, each connection costs a shell.
 pub(super) fn command(program: &Path) -> Result<String, Error> {
-    let path = program.to_str().ok_or(Error::NotUtf8)?;
-    let path = if cfg!(windows) {
-        path.trim_start_matches(r"\\?\").replace('\\', "/")
-    } else {
-        path.to_owned()
-    };
+    let path = config_path(program)?;
     if !path.contains(|character| "|&;<>()$`\\\"' \t\n*?[#~=%".contains(character)) {
         return Ok(path);
     }
@@ -70,6 +65,16 @@ pub(super) fn command(program: &Path) -> Result<String, Error> {
     }
     quoted.push('"');
     Ok(quoted)
+}
+
+/// A path as git's configuration has it: UTF-8, with forward slashes.
+fn config_path(path: &Path) -> Result<String, Error> {
+    let path = path.to_str().ok_or(Error::NotUtf8)?;
+    Ok(if cfg!(windows) {
+        path.trim_start_matches(r"\\?\").replace('\\', "/")
+    } else {
+        path.to_owned()
+    })
 }
 
 /// The two values that make it git's SSH program: where the variant is set, git does not probe.
@@ -120,12 +125,7 @@ pub(super) fn credential_helpers(
 /// (gitcredentials(7)).
 fn helper(program: &Path) -> Result<String, Error> {
     let program = program.with_file_name(format!("git-bitbucket{}", std::env::consts::EXE_SUFFIX));
-    let path = program.to_str().ok_or(Error::NotUtf8)?;
-    let path = if cfg!(windows) {
-        path.trim_start_matches(r"\\?\").replace('\\', "/")
-    } else {
-        path.to_owned()
-    };
+    let path = config_path(&program)?;
     let word = Pasted::new(&path);
     Ok(if word.as_str() == path {
         format!("{path} credential")

@@ -184,7 +184,7 @@ fn shell(params: &SessionParams, command: &str) -> std::process::Command {
 #[cfg(windows)]
 fn shell(params: &SessionParams, command: &str) -> std::process::Command {
     use std::os::windows::process::CommandExt as _;
-    let shell = route
+    let shell = params
         .context
         .environment
         .text("COMSPEC")
